@@ -1,0 +1,79 @@
+"""The complete description of one trial: the same config on the same data, machine and CPU gives the same result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from peftsearch.core.dimensions import Scalar
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop after `patience` epochs in a row, none better than the best before by more than `threshold`."""
+
+    patience: int
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How any method is trained. `warmup` is the share of all steps with a rising learning rate."""
+
+    epochs: int = 3
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    schedule: str = "linear"
+    label_smoothing: float = 0.0
+    max_grad_norm: float = 1.0
+    precision: str = "auto"
+    seed: int = 42
+    early_stopping: EarlyStopping | None = None
+
+
+SEARCHABLE_TRAINING: tuple[str, ...] = ("batch_size", "weight_decay", "warmup", "schedule", "label_smoothing")
+"""Fields of `TrainingConfig` that a method may search as a dimension of its own."""
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One configuration to train.
+
+    Attributes:
+        backbone: the model's name as the study writes it.
+        method: a key of `METHODS`.
+        settings: every hyperparameter of the method with its value; none is left implicit.
+        training: what all methods share.
+        max_length: tokens per text (or pair) after truncation.
+        selection: the validation metric by which the best epoch is chosen (larger is better).
+        revision: the backbone's commit on the hub, if the study pins one.
+        trust_remote_code: whether the backbone may bring its own code; needs `revision`.
+    """
+
+    backbone: str
+    method: str
+    settings: Mapping[str, Scalar] = field(default_factory=dict)
+    training: TrainingConfig = TrainingConfig()
+    max_length: int = 128
+    selection: str = "macro_f1"
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(replace(self, settings=dict(self.settings)))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrialConfig:
+        training = dict(data["training"])
+        stopping = training.get("early_stopping")
+        training["early_stopping"] = EarlyStopping(**stopping) if stopping else None
+        return cls(**{**data, "training": TrainingConfig(**training)})
+
+    def key(self) -> str:
+        """Equal for two configs exactly when training either would be the same work."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

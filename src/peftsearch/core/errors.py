@@ -1,0 +1,39 @@
+"""What can go wrong, by who can mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+FailureKind = Literal["out_of_memory", "not_finite", "error", "killed", "interrupted", "disk", "hub"]
+
+OWN_FAILURES: frozenset[str] = frozenset({"out_of_memory", "not_finite"})
+"""Kinds that the configuration itself is to blame for: told to Optuna as PRUNED, so that the sampler learns from them."""
+
+
+class UserError(Exception):
+    """Something the user can mend. The message is one line: what, which value, what to do. Exit code 2."""
+
+
+class TrialFailure(Exception):
+    """A trial that cannot go on, with the kind of its failure."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Interrupted(Exception):
+    """The user asked to stop: the trial ends at this step and is put back as not started."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """`did you mean …?` for a mistyped name, else the valid names.
+
+    >>> nearest("lorra", ["lora", "full"])
+    "did you mean 'lora'?"
+    """
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(names)}"

@@ -1,0 +1,66 @@
+"""Dominance, fronts, hypervolume and the knee. Arrays in, arrays out; smaller is better everywhere.
+
+`losses` is always of shape (points, objectives): turn a maximised objective round with `as_losses`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def as_losses(values: Sequence[Sequence[float]] | Array, directions: Sequence[str]) -> Array:
+    """`values` of shape (points, objectives) with every maximised column negated."""
+    signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
+    return np.asarray(values, dtype=np.float64).reshape(-1, len(signs)) * signs
+
+
+def dominates(losses: Array, point: Array) -> NDArray[np.bool_]:
+    """For each row of `losses`: is it nowhere worse than `point` and somewhere better? Shape (points,)."""
+    no_worse = (losses <= point).all(axis=1)
+    better = (losses < point).any(axis=1)
+    return np.asarray(no_worse & better)
+
+
+def non_dominated(losses: Array) -> NDArray[np.bool_]:
+    """Which rows no other row dominates. Equal rows are all kept. Shape (points,)."""
+    return np.array([not dominates(losses, point).any() for point in losses], dtype=bool)
+
+
+def hypervolume(losses: Array, reference: Array) -> float:
+    """Volume that `losses` dominate below `reference`; rows not below it in every objective add nothing.
+
+    Source: While, Bradstreet and Barone, "A fast way of calculating exact hypervolumes" (2012).
+    """
+    inside = np.unique(losses[(losses < reference).all(axis=1)], axis=0)
+    return _exclusive_sum(inside[non_dominated(inside)], reference)
+
+
+def knee(losses: Array) -> int:
+    """The row of the front nearest to the ideal point, after each objective is scaled to 0..1 over the front.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    if not len(losses):
+        raise ValueError("a front without points has no knee")
+    front = np.flatnonzero(non_dominated(losses))
+    span = np.ptp(losses[front], axis=0)
+    scaled = (losses[front] - losses[front].min(axis=0)) / np.where(span > 0, span, 1.0)
+    return int(front[np.argmin(np.linalg.norm(scaled, axis=1))])
+
+
+def _exclusive_sum(points: Array, reference: Array) -> float:
+    """Each point's own box less what the later points cover of it."""
+    if points.shape[1] == 1:
+        return float(np.max(reference - points)) if len(points) else 0.0
+    volume = 0.0
+    for i, point in enumerate(points):
+        box = float(np.prod(reference - point))
+        later = np.unique(np.maximum(points[i + 1 :], point), axis=0)
+        volume += box - (_exclusive_sum(later[non_dominated(later)], reference) if len(later) else 0.0)
+    return volume

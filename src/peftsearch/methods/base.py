@@ -1,0 +1,109 @@
+"""The contract of a tuning method, and the hyperparameters that all methods share.
+
+A method declares itself without heavy imports; torch, peft and adapters load inside `apply`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from peftsearch.core.config import SEARCHABLE_TRAINING
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from peftsearch.backbones.anatomy import Anatomy
+
+Settings = Mapping[str, Scalar]
+Library = Literal["torch", "peft", "adapters"]
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One dimension of a method.
+
+    Attributes:
+        default: what a study that leaves it out gets: a fixed value, or a space to search.
+        valid: all values that make sense at all; a study's dimension must lie within.
+    """
+
+    default: Dimension
+    valid: Dimension
+    summary: str
+
+
+def learning_rate(low: float, high: float) -> Hyperparameter:
+    """A method's own learning-rate range: a shared one ranks settings, not methods."""
+    return Hyperparameter(
+        Range(low, high, log=True), Range(1e-8, 10.0), "of the method's tensors and the head"
+    )
+
+
+SHARED: dict[str, Hyperparameter] = {
+    "head": Hyperparameter(
+        Fixed("linear"), Choice(("native", "linear", "mlp")), "native keeps the architecture's own head"),
+    "pooling": Hyperparameter(
+        Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads pool themselves"),
+    "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before the head's last layer"),
+    "head_learning_rate_ratio": Hyperparameter(
+        Fixed(1.0), Range(0.001, 10_000.0), "the head's learning rate over the method's"),
+}  # fmt: skip
+"""Hyperparameters of every method; a method may declare its own default under the same name."""
+
+TRAINING: dict[str, Dimension] = {
+    "batch_size": Range(1, 65_536, integer=True),
+    "weight_decay": Range(0.0, 10.0),
+    "warmup": Range(0.0, 1.0),
+    "schedule": Choice(("linear", "cosine", "constant")),
+    "label_smoothing": Range(0.0, 0.9),
+}
+"""What is valid for the fields of the `training:` section that a method may search too."""
+
+assert set(TRAINING) == set(SEARCHABLE_TRAINING)
+
+
+class Method(ABC):
+    """A way to fine-tune an encoder. One instance stands in the table; it holds no state of a trial."""
+
+    name: str
+    summary: str
+    paper: str
+    library: Library = "torch"
+    """Whose format an export uses; `torch` methods export all weights."""
+    own: Mapping[str, Hyperparameter]
+    """The method's own hyperparameters, `learning_rate` among them."""
+
+    @property
+    def hyperparameters(self) -> dict[str, Hyperparameter]:
+        """Every dimension that a study may name under this method, with the method's own defaults."""
+        return {**SHARED, **self.own}
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        """Why the method cannot work on this backbone, in half a sentence; None if it can."""
+        return None
+
+    @abstractmethod
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        """Make `encoder` ready to train: add the method's tensors, freeze the rest.
+
+        Args:
+            encoder: a pretrained transformers model without a head, every tensor trainable.
+            settings: a value for every name in `hyperparameters`.
+
+        Returns:
+            The encoder to call from now on, with `requires_grad` as the method wants it. Called with the same
+            arguments as before, it returns an output whose `last_hidden_state` has the same shape.
+        """
+
+    def save(self, encoder: nn.Module, folder: Path) -> None:
+        """Write what the method added to `encoder` in its library's format (safetensors). Only if `library` is not torch."""
+        raise NotImplementedError(f"{self.name} has no adapter of its own to save")
+
+    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
+        """The inverse of `save`: the pretrained `encoder` with what `folder` holds added, ready for inference."""
+        raise NotImplementedError(f"{self.name} has no adapter of its own to load")
