@@ -109,9 +109,7 @@ def _scalar(raw: Any) -> Scalar:
     value = number(raw)
     if isinstance(value, bool | int | float | str):
         return value
-    raise ValueError(
-        f"{raw!r} is not a value; write a value, a list of values, or a range like {{log: [1e-5, 1e-3]}}"
-    )
+    raise ValueError(f"{raw!r} is not a value; write a value, a list of values, or a range like {{log: [1e-5, 1e-3]}}")
 
 
 def _parse_choice(raw: list[Any]) -> Choice:

@@ -9,7 +9,7 @@ from typing import Literal
 FailureKind = Literal["out_of_memory", "not_finite", "error", "killed", "interrupted", "disk", "hub"]
 
 OWN_FAILURES: frozenset[str] = frozenset({"out_of_memory", "not_finite"})
-"""Kinds that the configuration itself is to blame for: told to Optuna as PRUNED, so that the sampler learns from them."""
+"""Kinds the configuration itself is to blame for: told to Optuna as PRUNED, so that the sampler learns from them."""
 
 
 class UserError(Exception):

@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 def as_losses(values: Sequence[Sequence[float]] | Array, directions: Sequence[str]) -> Array:
     """`values` of shape (points, objectives) with every maximised column negated."""
     signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
-    return np.asarray(values, dtype=np.float64).reshape(-1, len(signs)) * signs
+    losses: Array = np.asarray(values, dtype=np.float64).reshape(-1, len(signs)) * signs
+    return losses
 
 
 def dominates(losses: Array, point: Array) -> NDArray[np.bool_]:

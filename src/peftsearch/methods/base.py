@@ -39,9 +39,7 @@ class Hyperparameter:
 
 def learning_rate(low: float, high: float) -> Hyperparameter:
     """A method's own learning-rate range: a shared one ranks settings, not methods."""
-    return Hyperparameter(
-        Range(low, high, log=True), Range(1e-8, 10.0), "of the method's tensors and the head"
-    )
+    return Hyperparameter(Range(low, high, log=True), Range(1e-8, 10.0), "of the method's tensors and the head")
 
 
 SHARED: dict[str, Hyperparameter] = {
@@ -101,7 +99,7 @@ class Method(ABC):
         """
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
-        """Write what the method added to `encoder` in its library's format (safetensors). Only if `library` is not torch."""
+        """Write what the method added, in its library's format (safetensors). Only if `library` is not torch."""
         raise NotImplementedError(f"{self.name} has no adapter of its own to save")
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
