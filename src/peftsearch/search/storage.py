@@ -1,0 +1,133 @@
+"""What stands on a study and on its trials, written and read back. The only place that knows the attributes' names."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.search.database import open_storage, sqlite_url
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+__all__ = ["Record", "State", "open_storage", "open_study", "record", "records", "sqlite_url"]
+
+State = Literal["waiting", "running", "complete", "pruned", "failed"]
+
+HIDDEN: frozenset[str] = frozenset({"withdrawn", "duplicate"})
+"""Kinds of failure of trials that never were: claims beyond the budget, and configurations met before."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial as it stands in the storage.
+
+    Attributes:
+        values: objective → number, once the trial is complete; else empty.
+        curve: one report per finished epoch.
+        reason: why it was pruned, in one line.
+        dominated_by: the number of the trial that rules it out, if it was pruned.
+        failure: `kind`, `message` and, for an `error`, `traceback`.
+        baseline: the place among the study's baselines, if it is one.
+        retry_of: the number of the killed trial whose configuration this is.
+        worker: `pid`, `host`, `started`, `device` of the process that has or had it.
+        heartbeat: unix time of its worker's last sign of life.
+    """
+
+    number: int
+    state: State
+    config: TrialConfig | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    measurement: Measurement | None = None
+    curve: tuple[EpochReport, ...] = ()
+    reason: str | None = None
+    dominated_by: int | None = None
+    failure: Mapping[str, str] | None = None
+    baseline: int | None = None
+    retry_of: int | None = None
+    worker: Mapping[str, Any] = field(default_factory=dict)
+    heartbeat: float | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_study(storage: BaseStorage, name: str, objectives: Sequence[str]) -> Study:
+    """The study `name`, made if it is not there; its directions follow from `objectives`."""
+    import optuna
+
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=[OBJECTIVES[objective].direction for objective in objectives],
+        load_if_exists=True,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(objectives))
+    return study
+
+
+def records(study: Study) -> list[Record]:
+    """Every trial by number, but those that only ever were a claim."""
+    names = objective_names(study)
+    trials = study.get_trials(deepcopy=False)
+    return [record(trial, names) for trial in trials if failure_kind(trial) not in HIDDEN]
+
+
+def record(trial: FrozenTrial, objectives: Sequence[str]) -> Record:
+    """`trial` read back."""
+    attrs = trial.user_attrs
+    return Record(
+        number=trial.number,
+        state=_state(trial),
+        config=TrialConfig.from_dict(attrs["config"]) if attrs.get("config") else None,
+        values=dict(zip(objectives, trial.values or (), strict=False)),
+        measurement=Measurement.from_dict(attrs["measurement"]) if attrs.get("measurement") else None,
+        curve=tuple(EpochReport.from_dict(epoch) for epoch in attrs.get("curve") or ()),
+        reason=attrs.get("reason"),
+        dominated_by=attrs.get("dominated_by"),
+        failure=attrs.get("failure"),
+        baseline=attrs.get("baseline"),
+        retry_of=attrs.get("retry_of"),
+        worker=attrs.get("worker") or {},
+        heartbeat=attrs.get("heartbeat"),
+        started=trial.datetime_start,
+        ended=trial.datetime_complete,
+        params=trial.params,
+    )
+
+
+def objective_names(study: Study) -> tuple[str, ...]:
+    """The study's objectives in the order of its directions."""
+    return tuple(study.metric_names or ())
+
+
+def failure_kind(trial: FrozenTrial) -> str | None:
+    """The kind of failure written on `trial`."""
+    failure = trial.user_attrs.get("failure")
+    return failure["kind"] if failure else None
+
+
+def _state(trial: FrozenTrial) -> State:
+    """A configuration's own failure is told as PRUNED, so that the sampler learns from it; people see a failure."""
+    from optuna.trial import TrialState
+
+    if failure_kind(trial):
+        return "failed"
+    states: dict[TrialState, State] = {
+        TrialState.WAITING: "waiting",
+        TrialState.RUNNING: "running",
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "pruned",
+        TrialState.FAIL: "failed",
+    }
+    return states[trial.state]
