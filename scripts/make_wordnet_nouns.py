@@ -1,0 +1,31 @@
+"""Make `resources/wordnet-nouns` from JSON Lines of noun glosses: `make_wordnet_nouns.py GLOSSES.jsonl.gz`.
+
+A row is `{"text": definition, "label": "noun.animal"}`; the label is the synset's WordNet 3.0 lexicographer file.
+"""
+
+import gzip
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+SEPARATED = ("animal", "body", "food", "location", "person", "plant", "quantity")
+CONFUSABLE = ("act", "artifact", "cognition")
+ROWS_PER_CLASS = 420  # all that `quantity` has
+TARGET = Path(__file__).parents[1] / "src/peftsearch/resources/wordnet-nouns/glosses.jsonl.gz"
+
+
+def main(source: Path) -> None:
+    # Ordered by a hash of the text: a random draw that no generator's version or order of the source can change.
+    rows = sorted(map(json.loads, gzip.open(source, "rt")), key=lambda r: hashlib.sha256(r["text"].encode()).digest())
+    left = dict.fromkeys((f"noun.{name}" for name in SEPARATED + CONFUSABLE), ROWS_PER_CLASS)
+    with TARGET.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+        for row in rows:
+            if left.get(row["label"], 0) > 0:
+                left[row["label"]] -= 1
+                row = {"text": row["text"], "label": row["label"].removeprefix("noun.")}
+                packed.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

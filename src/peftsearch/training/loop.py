@@ -1,0 +1,130 @@
+"""Wires one model, its rows and our callbacks into a Hugging Face Trainer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import SequentialSampler
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.training.batches import LengthGroupedSampler, PadToLongest, TokenRows
+from peftsearch.training.callbacks import Epochs, Guards, Report
+from peftsearch.training.loss import TrainingLoss
+from peftsearch.training.metrics import classification_metrics, cross_entropy
+from peftsearch.training.optimizer import adamw
+
+EVALUATION_BATCH = 4
+"""Rows of an evaluation batch for one of training: nothing is kept for a backward pass."""
+
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+"""A study's name for a schedule → transformers' name. Each rises over the warm-up first."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The two splits a trial may see, and how their rows become batches."""
+
+    train: TokenRows
+    validation: TokenRows
+    collate: PadToLongest
+
+
+class LengthGroupedTrainer(Trainer):
+    """Trainer whose batches hold rows of similar length, in training and in evaluation."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        rows: TokenRows = train_dataset or self.train_dataset
+        batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return LengthGroupedSampler(rows.lengths, batch, self.args.data_seed)
+
+    def _get_eval_sampler(self, eval_dataset: TokenRows) -> SequentialSampler:
+        return SequentialSampler(eval_dataset)  # its rows are sorted by length already
+
+
+def train(
+    model: nn.Module,
+    rows: Rows,
+    config: TrialConfig,
+    report: Report,
+    *,
+    device: torch.device,
+    precision: str,
+    micro_batch: int,
+    should_stop: Callable[[], bool],
+    callbacks: tuple[TrainerCallback, ...] = (),
+) -> Epochs:
+    """Train `model` in place for the epochs of `config`; afterwards it holds the best epoch's weights.
+
+    Args:
+        micro_batch: rows of a forward pass; divides the batch size, the rest is accumulated.
+
+    Raises:
+        TrialFailure: the loss is not finite.
+        Interrupted: `should_stop` said so.
+        Exception: whatever `report` raises.
+    """
+    loss = TrainingLoss(config.training.label_smoothing)
+    epochs = Epochs(model, loss, report, config.selection, config.training.early_stopping)
+    with tempfile.TemporaryDirectory(prefix="peftsearch-") as folder:
+        trainer = LengthGroupedTrainer(
+            model=model,
+            args=_arguments(config, folder, device, precision, micro_batch),
+            data_collator=rows.collate,
+            train_dataset=rows.train,
+            eval_dataset=rows.validation,
+            compute_metrics=_metrics,
+            compute_loss_func=loss,
+            optimizers=(adamw(model, config, device), None),
+            callbacks=[*callbacks, epochs, Guards(loss, should_stop)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    model.load_state_dict(epochs.best_weights, strict=False)
+    return epochs
+
+
+def _metrics(prediction: EvalPrediction) -> dict[str, float]:
+    logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    metrics = classification_metrics(logits, labels) | {"validation_loss": cross_entropy(logits, labels)}
+    return {f"metric_{name}": value for name, value in metrics.items()}
+
+
+def _arguments(
+    config: TrialConfig, folder: str, device: torch.device, precision: str, micro_batch: int
+) -> TrainingArguments:
+    training = config.training
+    arguments = TrainingArguments(
+        output_dir=folder,
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=training.batch_size // micro_batch,
+        per_device_eval_batch_size=micro_batch * EVALUATION_BATCH,
+        lr_scheduler_type=SCHEDULES[training.schedule],
+        warmup_ratio=training.warmup,
+        max_grad_norm=training.max_grad_norm,
+        label_smoothing_factor=0.0,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        seed=training.seed,
+        data_seed=training.seed,
+        eval_strategy="epoch",
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=device.type == "cuda",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        use_cpu=device.type == "cpu",
+    )
+    # A worker has one device; in a notebook with several GPUs the Trainer would split every batch over all of them.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

@@ -1,0 +1,84 @@
+"""Seconds and memory of one trial, so that an earlier trial in the same process counts for nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+MIB = 1024 * 1024
+
+
+def clock(device: torch.device) -> float:
+    """Seconds on a steady clock, after the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def device_name(device: torch.device) -> str:
+    """`NVIDIA H100 80GB HBM3`, or a CPU's model and the threads used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    models = [line.split(":")[1].strip() for line in _lines(info) if line.startswith("model name")]
+    return f"{models[0] if models else 'CPU'} ({torch.get_num_threads()} threads)"
+
+
+class PeakMemory:
+    """Peak memory since construction, in MiB.
+
+    On a GPU: the allocator's peak above nothing, after the cache of earlier trials is given back. On a CPU: the
+    peak of the process's resident memory above what it held at the start.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            _give_back_free_memory()
+            self.start = _reset_resident_peak()
+
+    def read(self) -> float:
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / MIB
+        return max(0.0, _resident_peak() - self.start)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _give_back_free_memory() -> None:
+    """glibc keeps freed pages; the next trial would reuse them and seem to need no memory."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return
+
+
+def _reset_resident_peak() -> float:
+    """Set the kernel's high-water mark back to what is resident now (Linux, proc(5)); MiB resident now."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return _resident_peak()
+    return float(psutil.Process().memory_info().rss) / MIB
+
+
+def _resident_peak() -> float:
+    marks = [line.split()[1] for line in _lines(Path("/proc/self/status")) if line.startswith("VmHWM")]
+    if marks:
+        return int(marks[0]) / 1024
+    import resource
+
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB

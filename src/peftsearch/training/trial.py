@@ -1,0 +1,228 @@
+"""One trial: data, backbone and method put together, trained, measured. The only place that does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file
+from transformers import set_seed
+
+from peftsearch.backbones.loading import ResolvedModel, load_tokenizer, resolve
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import TrialFailure
+from peftsearch.core.measurement import Measurement
+from peftsearch.data.base import TextData
+from peftsearch.data.tokens import tokenize
+from peftsearch.methods.build import build_classifier
+from peftsearch.methods.table import METHODS
+from peftsearch.training.batches import PadToLongest, TokenRows, length_grouped_order, padding_share
+from peftsearch.training.callbacks import Epochs, Report, trainable
+from peftsearch.training.guards import prove_gradients
+from peftsearch.training.loop import Rows, train
+from peftsearch.training.loss import TrainingLoss
+from peftsearch.training.meter import PeakMemory, device_name
+from peftsearch.training.precision import choose_precision
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from peftsearch.backbones.heads import Classifier
+
+PACKAGES = ("torch", "transformers", "peft", "adapters", "accelerate", "datasets", "scikit-learn")
+GUARD_ROWS = 4
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """A finished trial: what it measured, and its classifier with the best epoch's weights, on the CPU."""
+
+    measurement: Measurement
+    classifier: Classifier
+    tokenizer: PreTrainedTokenizerBase
+    config: TrialConfig
+    labels: tuple[str, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write the trained tensors (`trainable.safetensors`, by parameter name) and `trial.json` into `folder`.
+
+        With the backbone they are all that the classifier is: everything else is as it was pretrained.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.detach().contiguous() for name, tensor in trainable(self.classifier).items()}
+        save_file(tensors, folder / "trainable.safetensors")
+        about = {
+            "config": self.config.to_dict(),
+            "measurement": self.measurement.to_dict(),
+            "labels": list(self.labels),
+        }
+        (folder / "trial.json").write_text(json.dumps(about, indent=2, ensure_ascii=False))
+
+
+def run_trial(
+    config: TrialConfig,
+    data: TextData,
+    report: Report,
+    *,
+    cache: Path,
+    device: str = "auto",
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrialResult:
+    """Train `config` on the training split of `data` and measure it on the validation split.
+
+    Args:
+        report: called after every epoch; what it raises ends the trial and passes through.
+        cache: folder of the tokenised splits, shared with other workers.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        should_stop: asked after every step.
+
+    Raises:
+        TrialFailure: out of memory even at one row a step, or a loss that is not finite.
+        Interrupted: `should_stop` said so.
+        UserError: the backbone cannot be loaded, or does not fit the method.
+    """
+    on = torch.device(_device(device))
+    precision = choose_precision(config.training.precision, on)
+    resolved = resolve(config.backbone, config.revision)
+    tokenizer = load_tokenizer(resolved, config.trust_remote_code)
+    rows = Rows(
+        _rows(data, "train", tokenizer, config.max_length, cache),
+        _rows(data, "validation", tokenizer, config.max_length, cache),
+        PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if on.type == "cuda" else 1),
+    )
+    for micro_batch in halvings(config.training.batch_size):
+        result = _attempt(config, data, rows, resolved, tokenizer, report, on, precision, micro_batch, should_stop)
+        if result is not None:
+            return result
+    raise TrialFailure("out_of_memory", f"one row of {config.max_length} tokens does not fit on {device_name(on)}")
+
+
+def halvings(batch_size: int) -> Iterator[int]:
+    """Micro-batches to try: the batch size, then half of it and so on, each a divisor of the one before.
+
+    >>> list(halvings(12))
+    [12, 6, 3, 1]
+    """
+    micro = batch_size
+    yield micro
+    while micro > 1:
+        micro = max(divisor for divisor in range(1, micro // 2 + 1) if micro % divisor == 0)
+        yield micro
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is a device or host allocation that failed; the CPU allocator has no class of its own."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "out of memory" in text.lower()
+
+
+def _attempt(
+    config: TrialConfig,
+    data: TextData,
+    rows: Rows,
+    resolved: ResolvedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    report: Report,
+    device: torch.device,
+    precision: str,
+    micro_batch: int,
+    should_stop: Callable[[], bool],
+) -> TrialResult | None:
+    """The trial with `micro_batch` rows a forward pass; None if memory is short.
+
+    A function of its own, so that a failed attempt's tensors are gone before the next one builds its own.
+    """
+    memory = PeakMemory(device)
+    try:
+        classifier = _build(config, resolved, len(data.labels), device, rows)
+        epochs = train(
+            classifier,
+            rows,
+            config,
+            report,
+            device=device,
+            precision=precision,
+            micro_batch=micro_batch,
+            should_stop=should_stop,
+        )
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            return None
+        raise
+    measurement = _measure(config, data, classifier, epochs, rows, memory.read(), device, precision, micro_batch)
+    return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
+
+
+def _device(asked: str) -> str:
+    if asked != "auto":
+        return asked
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+_ROWS: dict[tuple[object, ...], TokenRows] = {}
+"""The splits this process trained on last: a warm worker reads them from disk once."""
+
+
+def _rows(data: TextData, split: str, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: Path) -> TokenRows:
+    key = (data.fingerprint, split, tokenizer.name_or_path, max_length)
+    if key not in _ROWS:
+        while len(_ROWS) >= 8:
+            del _ROWS[next(iter(_ROWS))]
+        _ROWS[key] = TokenRows(tokenize(data, split, tokenizer, max_length, cache), sort=split == "validation")
+    return _ROWS[key]
+
+
+def _build(
+    config: TrialConfig, resolved: ResolvedModel, num_labels: int, device: torch.device, rows: Rows
+) -> Classifier:
+    """The classifier on its device, proven to train what its method says."""
+    set_seed(config.training.seed)
+    classifier = build_classifier(resolved, METHODS[config.method], config.settings, num_labels).to(device)
+    classifier.train()
+    picked = [rows.train[i] for i in range(min(GUARD_ROWS, len(rows.train)))]
+    batch = {name: tensor.to(device) for name, tensor in PadToLongest(rows.collate.pad_token)(picked).items()}
+    prove_gradients(classifier, batch, TrainingLoss())
+    return classifier
+
+
+def _measure(
+    config: TrialConfig,
+    data: TextData,
+    classifier: Classifier,
+    epochs: Epochs,
+    rows: Rows,
+    peak_memory_mb: float,
+    device: torch.device,
+    precision: str,
+    micro_batch: int,
+) -> Measurement:
+    best = epochs.best
+    assert best is not None, "a trial has at least one epoch"
+    evaluation_seconds = sum(report.evaluation_seconds for report in epochs.reports)
+    lengths = rows.train.lengths
+    order = length_grouped_order(lengths, config.training.batch_size, config.training.seed)
+    return Measurement(
+        metrics={**best.metrics, "validation_loss": best.validation_loss},
+        best_epoch=best.epoch,
+        epochs=len(epochs.reports),
+        trainable_parameters=max(report.trainable_parameters for report in epochs.reports),
+        total_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
+        train_seconds=sum(report.train_seconds for report in epochs.reports),
+        evaluation_seconds=evaluation_seconds,
+        evaluation_samples_per_second=len(rows.validation) * len(epochs.reports) / evaluation_seconds,
+        peak_memory_mb=peak_memory_mb,
+        device=device_name(device),
+        precision=precision,
+        seed=config.training.seed,
+        data_fingerprint=data.fingerprint,
+        micro_batch_size=micro_batch,
+        padding_share=padding_share(lengths, order, micro_batch),
+        versions={name: version(name) for name in PACKAGES},
+    )
