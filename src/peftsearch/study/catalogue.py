@@ -1,0 +1,58 @@
+"""Where study files are found: `./studies`, then the studies that the package brings, or any path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import peftsearch
+from peftsearch.core.errors import UserError, nearest
+from peftsearch.study.document import read_document
+from peftsearch.study.problems import Problems
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def folders() -> tuple[Path, ...]:
+    """Where `--study NAME` looks, in this order. The package's own studies lie inside it, so that a wheel has them."""
+    return Path("studies"), Path(peftsearch.__file__).parent / "resources" / "studies"
+
+
+def list_studies() -> list[tuple[str, str, Path]]:
+    """Name, goal and path of every study that a name can find; the name is the file's, without its suffix."""
+    return [(name, _goal(path), path) for name, path in sorted(_named().items())]
+
+
+def find_study(name_or_path: str) -> Path:
+    """The file of a study.
+
+    Raises:
+        UserError: there is none; the message names the nearest one and lists all.
+    """
+    named = _named()
+    if name_or_path in named:
+        return named[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix in SUFFIXES or len(path.parts) > 1:
+        raise UserError(f"no study file {name_or_path!r}; give the path of a YAML file or a name: {', '.join(named)}")
+    hint = nearest(name_or_path, named)
+    guess = f" {hint}" if hint.startswith("did you mean") else ""
+    raise UserError(f"no study named {name_or_path!r};{guess} studies: {', '.join(sorted(named))}")
+
+
+def _named() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*")):
+            if path.suffix in SUFFIXES:
+                found.setdefault(path.stem, path)
+    return found
+
+
+def _goal(path: Path) -> str:
+    try:
+        document = read_document(path, Problems(path.name))
+    except UserError as error:
+        return f"cannot be read: {error}"
+    return str(document.get("goal", "")) if isinstance(document, dict) else ""

@@ -1,0 +1,56 @@
+"""What a storage's trials were drawn from, in a form that can be stored beside them and compared.
+
+It holds what decides a trial's result: data, backbones, training, objectives and the methods' dimensions. Goal,
+baselines, sampler, pruner and seed may change between two runs of one study.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from peftsearch.core.dimensions import Choice
+from peftsearch.study.space import in_order
+from peftsearch.study.spec import StudySpec
+from peftsearch.study.values import in_words
+
+
+def signature(spec: StudySpec) -> str:
+    """A JSON object: place in the study file → what stands there, in words."""
+    return json.dumps(_described(spec), sort_keys=True)
+
+
+def differences(spec: StudySpec, stored: str) -> list[str]:
+    """How `spec` differs from a stored signature, a line each; empty if trials of both can stand side by side.
+
+    A line reads `methods.lora.rank: 4 | 8 here, 4 | 16 in storage`.
+    """
+    here, there = _described(spec), json.loads(stored)
+    return [
+        f"{place}: {here.get(place, 'nothing')} here, {there.get(place, 'nothing')} in storage"
+        for place in sorted({*here, *there})
+        if here.get(place) != there.get(place)
+    ]
+
+
+def _described(spec: StudySpec) -> dict[str, str]:
+    space = {
+        f"methods.{method}.{name}": in_words(
+            Choice(tuple(in_order(dimension))) if isinstance(dimension, Choice) else dimension
+        )
+        for method, dimensions in spec.methods.items()
+        for name, dimension in dimensions.items()
+    }
+    backbones = {f"backbones.{b.name}": b.revision or "any revision" for b in spec.backbones}
+    sections = {"data": spec.data.model_dump(mode="json"), "training": asdict(spec.training)}
+    return {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)

@@ -1,0 +1,154 @@
+"""The `methods:` section, which is the search space, and the `baselines:` that are tried first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from peftsearch.core.dimensions import Dimension, Fixed, Scalar, contains
+from peftsearch.core.errors import nearest
+from peftsearch.methods.base import TRAINING, Method
+from peftsearch.study.problems import Problems, Where, shown
+from peftsearch.study.sections import mapping, sequence
+from peftsearch.study.values import in_words, middle, read_dimension, read_scalars
+
+Space = Mapping[str, Dimension]
+"""One method's dimensions: each of its hyperparameters, and what it searches of the `training:` section."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One configuration to try first, exactly as written.
+
+    Attributes:
+        settings: a value for every dimension of the method's space.
+        written: its place in the file; None for a default point that the file does not mention.
+    """
+
+    method: str
+    backbone: str
+    settings: Mapping[str, Scalar]
+    written: int | None = None
+
+
+def valid_values(method: Method) -> dict[str, Dimension]:
+    """Every dimension that a study may name under `method`, with all values that make sense."""
+    return {**{name: parameter.valid for name, parameter in method.hyperparameters.items()}, **TRAINING}
+
+
+def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> dict[str, Space]:
+    """Each named method's space; a hyperparameter that the study leaves out has the method's default."""
+    section = mapping(raw, problems, ("methods",))
+    if isinstance(raw, Mapping) and not raw:
+        problems.add(("methods",), f"is empty; name at least one of {', '.join(sorted(table))}")
+    spaces: dict[str, Space] = {}
+    for name, dimensions in section.items():
+        where: Where = ("methods", str(name))
+        if name not in table:
+            problems.add(where, f"no method {name!r}; {nearest(str(name), table)}")
+            continue
+        spaces[name] = _space(mapping(dimensions, problems, where), table[name], problems, where)
+    return spaces
+
+
+def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> Space:
+    valid = valid_values(method)
+    _unknown_dimensions(raw, method, problems, where)
+    space = {name: parameter.default for name, parameter in method.hyperparameters.items()}
+    for name in valid:
+        if name in raw:
+            dimension = read_dimension(raw[name], valid[name], problems, (*where, name))
+            space[name] = dimension or Fixed(middle(valid[name]))  # a stand-in: the file is refused anyway
+    return space
+
+
+def _unknown_dimensions(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> None:
+    valid = valid_values(method)
+    for key in raw:
+        if key not in valid:
+            problems.add((*where, str(key)), f"{method.name} has no dimension {key!r}; {nearest(str(key), valid)}")
+
+
+def default_settings(method: Method, space: Space) -> dict[str, Scalar]:
+    """The method's own defaults where `space` has them, else the middle of each dimension."""
+    own = {name: parameter.default for name, parameter in method.hyperparameters.items()}
+
+    def start(name: str, dimension: Dimension) -> Scalar:
+        default = own.get(name)
+        inside = isinstance(default, Fixed) and contains(dimension, default.value)
+        return middle(default if inside and default else dimension)
+
+    return {name: start(name, dimension) for name, dimension in space.items()}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a baseline may name."""
+
+    table: Mapping[str, Method]
+    spaces: Mapping[str, Space]
+    backbones: tuple[str, ...]
+
+
+def read_baselines(raw: Any, known: Vocabulary, problems: Problems) -> tuple[Baseline, ...]:
+    """The written baselines, each with a value for every dimension; one outside its space is a warning."""
+    items = [] if raw is None else sequence(raw, "[{method: full, learning_rate: 2.0e-5}]", problems, ("baselines",))
+    found: list[Baseline] = []
+    for i, item in enumerate(items):
+        baseline = _baseline(item, i, known, problems)
+        twin = next((b for b in found if baseline and _same(b, baseline)), None)
+        if twin:
+            problems.warn(("baselines", i), f"is the same as baselines[{twin.written}]; tried once")
+        elif baseline:
+            found.append(baseline)
+    return tuple(found)
+
+
+def starting_points(known: Vocabulary, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+    """The default point of each method that no baseline tries, so that a short search has tried them all."""
+    tried = {baseline.method for baseline in baselines}
+    return tuple(
+        Baseline(name, known.backbones[0], default_settings(known.table[name], space))
+        for name, space in known.spaces.items()
+        if name not in tried
+    )
+
+
+def _baseline(raw: Any, place: int, known: Vocabulary, problems: Problems) -> Baseline | None:
+    where: Where = ("baselines", place)
+    if not isinstance(raw, Mapping):
+        problems.add(where, f"must be a mapping like {{method: full, learning_rate: 2.0e-5}}, but got {shown(raw)}")
+        return None
+    name, backbone = raw.get("method"), raw.get("backbone", known.backbones[0] if known.backbones else "")
+    if known.backbones and backbone not in known.backbones:
+        problems.add((*where, "backbone"), f"no backbone {backbone!r}; {nearest(str(backbone), set(known.backbones))}")
+    if not isinstance(name, str) or name not in known.spaces:
+        problems.add((*where, "method"), _no_such_method(name, known))
+        return None
+    written = {key: value for key, value in raw.items() if key not in ("method", "backbone")}
+    settings = _written_settings(written, known.table[name], known.spaces[name], problems, where)
+    return Baseline(name, str(backbone), settings, place)
+
+
+def _written_settings(
+    written: Mapping[str, Any], method: Method, space: Space, problems: Problems, where: Where
+) -> dict[str, Scalar]:
+    _unknown_dimensions(written, method, problems, where)
+    values = read_scalars(written, valid_values(method), problems, where)
+    for key, value in values.items():
+        if key in space and not contains(space[key], value):
+            problems.warn((*where, key), f"{value} is outside the study's {in_words(space[key])}; tried as written")
+    return {**default_settings(method, space), **values}
+
+
+def _no_such_method(name: Any, known: Vocabulary) -> str:
+    if name is None:
+        return "is missing"
+    if name in known.table:
+        return f"{name!r} is not among this study's methods; add it under 'methods:'"
+    return f"no method {name!r}; {nearest(str(name), known.spaces)}"
+
+
+def _same(a: Baseline, b: Baseline) -> bool:
+    return (a.method, a.backbone, a.settings) == (b.method, b.backbone, b.settings)

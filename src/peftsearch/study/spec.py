@@ -1,0 +1,155 @@
+"""A study file → `StudySpec`, with all of the file's problems in one message."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from peftsearch.core.config import TrainingConfig
+from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.data.section import DataSection
+from peftsearch.methods.base import Method
+from peftsearch.methods.table import METHODS
+from peftsearch.study.catalogue import find_study, list_studies
+from peftsearch.study.document import read_document
+from peftsearch.study.problems import Problems, shown
+from peftsearch.study.sections import (
+    Backbone,
+    SearchConfig,
+    read_backbones,
+    read_objectives,
+    read_search,
+    read_training,
+)
+from peftsearch.study.spaces import Baseline, Space, Vocabulary, read_baselines, read_methods, starting_points
+
+__all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", "load_study", "parse_study"]
+
+KEYS = ("name", "goal", "data", "backbones", "training", "objectives", "methods", "baselines", "search")
+REQUIRED = ("name", "data", "backbones", "methods")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """A valid study.
+
+    Attributes:
+        name: letters, digits, - and _: it names the study's storage and folder.
+        methods: the search space; each method with all of its dimensions.
+        baselines: what is tried first: the written ones, then a default point of every method without one.
+        path: the file; paths in `data` are relative to its folder.
+        warnings: what is odd but allowed, one line each.
+    """
+
+    name: str
+    goal: str
+    data: DataSection
+    backbones: tuple[Backbone, ...]
+    training: TrainingConfig
+    objectives: tuple[str, ...]
+    methods: Mapping[str, Space]
+    baselines: tuple[Baseline, ...]
+    search: SearchConfig
+    path: Path
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """`maximize` or `minimize`, one for each objective."""
+        return tuple(OBJECTIVES[name].direction for name in self.objectives)
+
+    @property
+    def selection(self) -> str:
+        """The validation metric that chooses a trial's best epoch: the first objective that is one, else macro F1."""
+        return next((name for name in self.objectives if OBJECTIVES[name].known == "curve"), "macro_f1")
+
+
+def load_study(name_or_path: str) -> StudySpec:
+    """The study of a name in `./studies` or among the package's own, or of a path.
+
+    Raises:
+        UserError: there is no such study, or its file has problems: one line each, all of them.
+    """
+    path = find_study(name_or_path)
+    problems = Problems(_shown(path))
+    return parse_study(read_document(path, problems), path, problems)
+
+
+def parse_study(
+    document: Any, path: Path, problems: Problems | None = None, table: Mapping[str, Method] = METHODS
+) -> StudySpec:
+    """The study that `document`, the data of a YAML file, describes.
+
+    Raises:
+        UserError: the document has problems, or `problems` holds some already.
+    """
+    problems = problems or Problems(_shown(path))
+    if not isinstance(document, Mapping):
+        problems.add((), f"must be a mapping with the keys {', '.join(REQUIRED)}, but got {shown(document)}")
+        problems.raise_if_any()
+    _check_keys(document, problems)
+    name = _name(document, problems)
+    data = _data(document.get("data"), problems)
+    backbones = read_backbones(document.get("backbones"), problems)
+    training = read_training(document.get("training"), problems)
+    objectives = read_objectives(document.get("objectives"), problems)
+    known = Vocabulary(
+        table, read_methods(document.get("methods"), table, problems), tuple(b.name for b in backbones if b.name)
+    )
+    baselines = read_baselines(document.get("baselines"), known, problems)
+    search = read_search(document.get("search"), problems)
+    problems.raise_if_any()
+    assert data is not None  # else there is a problem
+    return StudySpec(
+        name=name,
+        goal=str(document.get("goal") or ""),
+        data=data,
+        backbones=backbones,
+        training=training,
+        objectives=objectives,
+        methods=known.spaces,
+        baselines=baselines + starting_points(known, baselines),
+        search=search,
+        path=path,
+        warnings=tuple(problems.warnings),
+    )
+
+
+def _check_keys(document: Mapping[str, Any], problems: Problems) -> None:
+    problems.unknown_keys(document, KEYS, ())
+    for key in REQUIRED:
+        if document.get(key) is None:
+            problems.add((key,), "is missing")
+
+
+def _name(document: Mapping[str, Any], problems: Problems) -> str:
+    name = document.get("name")
+    if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
+        problems.add(("name",), f"may have letters, digits, - and _ only (it names files), but got {name!r}")
+    return str(name)
+
+
+def _data(raw: Any, problems: Problems) -> DataSection | None:
+    if raw is None:
+        return None
+    try:
+        return DataSection.model_validate(raw)
+    except ValidationError as error:
+        problems.add_validation(error, DataSection, raw, ("data",))
+        return None
+
+
+def _shown(path: Path) -> str:
+    """The path as a person would write it: relative where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
