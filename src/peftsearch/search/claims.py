@@ -1,0 +1,144 @@
+"""Who may train the next trial, so that a total of N is exact with any number of workers and without a lock.
+
+Every trial that is not failed counts, in the order of its number; a trial whose place is N or beyond is not trained.
+A number's place is the same for every worker, and it only ever falls, as trials before it fail: so no two workers
+can both believe theirs to be the N-th. `Study.ask` cannot promise that: it makes a trial whenever none waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from peftsearch.core.config import TrialConfig
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+RANDOM_AFTER = 10
+"""Duplicates in a row after which the sampler is taken to be stuck, and random search asked instead."""
+
+EXHAUSTED_AFTER = 100
+"""Duplicates in a row after which the space is taken to hold nothing new."""
+
+
+class SpaceExhausted(Exception):
+    """The search space seems to hold no configuration that has not been tried."""
+
+
+def claim(study: Study, budget: int) -> Trial | None:
+    """A trial to train, now RUNNING and nobody else's; None if the study has `budget` trials without this one.
+
+    Does what `Study.ask` does, within the budget: the trials that wait first, then a new one.
+    """
+    from optuna.trial import Trial
+
+    study._thread_local.cached_all_trials = None  # as `Study.ask`: the sampler must see what other workers finished
+    trial_id = _take_waiting(study, budget)
+    if trial_id is None:
+        trial_id = _create(study, budget)
+    return None if trial_id is None else Trial(study, trial_id)
+
+
+def claim_new(study: Study, budget: int, suggest: Callable[[Trial], TrialConfig]) -> tuple[Trial, TrialConfig] | None:
+    """As `claim`, with a configuration that no other trial has; it then stands on the trial as `config`.
+
+    Raises:
+        SpaceExhausted: a hundred configurations in a row had been met before.
+    """
+    from optuna.samplers import RandomSampler
+
+    sampler = study.sampler
+    try:
+        for attempt in range(EXHAUSTED_AFTER):
+            if attempt == RANDOM_AFTER:
+                study.sampler = RandomSampler(seed=len(study.get_trials(deepcopy=False)))
+            trial = claim(study, budget)
+            if trial is None:
+                return None
+            enqueued = "config" in trial.user_attrs
+            config = suggest(trial)
+            trial.set_user_attr("config", config.to_dict())
+            twin = _twin(study, trial.number, config, enqueued)
+            if twin is None:
+                return trial, config
+            withdraw(study, trial._trial_id, "duplicate", f"the same configuration as trial {twin}")
+    finally:
+        study.sampler = sampler
+    raise SpaceExhausted(
+        f"{EXHAUSTED_AFTER} configurations in a row had been tried before; the space holds nothing new"
+    )
+
+
+def counted(study: Study) -> list[FrozenTrial]:
+    """The trials that count towards the budget, by number: all that are not failed."""
+    from optuna.trial import TrialState
+
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state is not TrialState.FAIL]
+
+
+def finished(study: Study) -> int:
+    """How many trials are done for good: complete, pruned, or failed by their own configuration."""
+    return sum(trial.state.is_finished() for trial in counted(study))
+
+
+def claimable(study: Study, budget: int) -> int:
+    """How many trials of `budget` nobody holds: those that wait, and those not made yet."""
+    from optuna.trial import TrialState
+
+    trials = counted(study)
+    waiting = sum(trial.state is TrialState.WAITING for trial in trials[:budget])
+    return waiting + max(0, budget - len(trials))
+
+
+def withdraw(study: Study, trial_id: int, kind: str, message: str) -> None:
+    """End a trial that was only ever a claim; no table shows it."""
+    from optuna.trial import TrialState
+
+    study._storage.set_trial_user_attr(trial_id, "failure", {"kind": kind, "message": message})
+    study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+
+
+def _take_waiting(study: Study, budget: int) -> int | None:
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    for trial in counted(study)[:budget]:
+        if trial.state is not TrialState.WAITING:
+            continue
+        try:
+            if study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                return trial._trial_id
+        except UpdateFinishedTrialError:
+            continue  # another worker took it and is done with it already
+    return None
+
+
+def _create(study: Study, budget: int) -> int | None:
+    if len(counted(study)) >= budget:
+        return None
+    trial_id = study._storage.create_new_trial(study._study_id)
+    if trial_id in [trial._trial_id for trial in counted(study)[:budget]]:
+        return trial_id
+    withdraw(study, trial_id, "withdrawn", f"another worker made the last of {budget} trials")
+    return None
+
+
+def _twin(study: Study, number: int, config: TrialConfig, enqueued: bool) -> int | None:
+    """The number of a trial with this configuration, if `number` must make way for it.
+
+    Trials that were enqueued carry their configuration from the start, so each sees all earlier ones and the first
+    stays. Two that were sampled at the same moment may both make way, which loses nothing.
+    """
+    for trial in counted(study):
+        other = trial.number < number if enqueued else trial.number != number
+        if other and config_key(trial) == config.key():
+            return trial.number
+    return None
+
+
+def config_key(trial: FrozenTrial) -> str | None:
+    """The key of the configuration that stands on `trial`, if one does yet."""
+    raw = trial.user_attrs.get("config")
+    return TrialConfig.from_dict(raw).key() if raw else None

@@ -1,0 +1,201 @@
+"""Whether a running trial may be stopped early: pure functions of what all trials have reported so far.
+
+`dominated` stops a trial once every end that it could still come to is dominated by a finished trial. On quality
+alone cheap methods would be stopped because an expensive one is better, and the front would lose its cheap half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import EpochReport
+from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.pareto import Array, as_losses, dominates
+from peftsearch.search.extrapolation import optimistic_best
+from peftsearch.search.storage import Record
+
+TIME_SLACK = 0.1
+"""Share by which a candidate's time is taken to be shorter than measured: the same work varies from run to run."""
+
+MEDIAN_NEEDS = 5
+"""Trials of the same method that a median is taken over, at least."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Stop the trial: `reason` is a line for people, `dominated_by` the number of the trial that rules it out."""
+
+    reason: str
+    dominated_by: int | None = None
+
+
+Rule = Callable[[Record, Sequence[Record], Sequence[str]], Decision | None]
+
+
+def decide(rule: str, trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """Whether `trial` is to be stopped after the last epoch of its curve; None to go on.
+
+    Args:
+        rule: a key of `PRUNERS`.
+        others: all trials of the study; `trial` itself and unfinished ones among them are passed over.
+        objectives: keys of `OBJECTIVES`.
+    """
+    if trial.config is None or not trial.curve or len(trial.curve) >= trial.config.training.epochs:
+        return None
+    return PRUNERS[rule](trial, [other for other in others if other.number != trial.number], objectives)
+
+
+def never(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """Every trial runs to its end."""
+    return None
+
+
+def median(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """Worse by this epoch than the median of the trials of the same method."""
+    metric, now = _config(trial).selection, len(trial.curve)
+    peers = [
+        best(other.curve, metric, now)
+        for other in others
+        if other.state in ("complete", "pruned") and _same_method(trial, other) and len(other.curve) >= now
+    ]
+    mine = best(trial.curve, metric, now)
+    if len(peers) < MEDIAN_NEEDS or mine >= float(np.median(peers)):
+        return None
+    return Decision(
+        f"at best {metric} {mine:.3f} by epoch {now}; the median of {len(peers)} {_config(trial).method} trials"
+        f" is {np.median(peers):.3f}"
+    )
+
+
+def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """Every end that the trial could still come to is dominated by a finished trial.
+
+    The first trial of a method is never stopped: a study compares methods, so each is measured to its end once.
+    """
+    finished = [other for other in others if other.state == "complete"]
+    if not any(_same_method(trial, other) for other in finished):
+        return None
+    losses = _losses([[other.values[name] for name in objectives] for other in finished], objectives)
+    by = None
+    for epochs, point in possible_ends(trial, finished, objectives):
+        rivals = np.flatnonzero(dominates(losses, point))
+        if not len(rivals):
+            return None
+        if by is None or epochs == _config(trial).training.epochs:
+            by = finished[rivals[np.lexsort(losses[rivals].T[::-1])[0]]]
+    return None if by is None else Decision(_because(trial, by, objectives), by.number)
+
+
+PRUNERS: dict[str, Rule] = {"dominated": dominated, "median": median, "none": never}
+"""A rule's name in a study file → the rule."""
+
+
+def best(curve: Sequence[EpochReport], metric: str, epochs: int) -> float:
+    """The best value of `metric` within the first `epochs` of `curve`."""
+    return max(report.metrics[metric] for report in curve[:epochs])
+
+
+def possible_ends(trial: Record, finished: Sequence[Record], objectives: Sequence[str]) -> Iterator[tuple[int, Array]]:
+    """For each epoch at which the trial could end: the epoch, and the losses it would have at its luckiest."""
+    for epochs in stops(_config(trial), trial.curve):
+        values = [_at_best(name, trial, finished, epochs) for name in objectives]
+        yield epochs, _losses([values], objectives)[0]
+
+
+def stops(config: TrialConfig, curve: Sequence[EpochReport]) -> range:
+    """The epochs at which early stopping could end this trial, the last one among them."""
+    last, stopping = config.training.epochs, config.training.early_stopping
+    if stopping is None:
+        return range(last, last + 1)
+    idle = idle_epochs([report.metrics[config.selection] for report in curve], stopping.threshold)
+    return range(min(last, len(curve) + max(1, stopping.patience - idle)), last + 1)
+
+
+def idle_epochs(values: Sequence[float], threshold: float) -> int:
+    """How many epochs in a row, up to the last, were not better than the best before by more than `threshold`."""
+    idle, top = 0, -np.inf
+    for value in values:
+        idle = 0 if value > top + threshold else idle + 1
+        top = max(top, value)
+    return idle
+
+
+def _at_best(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
+    """The luckiest value of an objective for a trial that ends after `epochs`."""
+    curve, objective = trial.curve, OBJECTIVES[name]
+    if objective.known == "start":
+        return float(max(report.trainable_parameters for report in curve))
+    if objective.known == "time":
+        return _least_seconds(name, trial, finished, epochs) * (1 - TIME_SLACK)
+    if objective.known == "curve":
+        return _best_metric(name, trial, finished, epochs)
+    return np.inf if objective.direction == "maximize" else -np.inf  # known only afterwards: it rules nothing out
+
+
+def _best_metric(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
+    """Early stopping at `epochs` means that the last `patience` of them brought nothing above the threshold."""
+    stopping, now = _config(trial).training.early_stopping, len(trial.curve)
+    mine = [report.metrics[name] for report in trial.curve]
+    curves = [[report.metrics[name] for report in other.curve] for other in finished]
+    if stopping is None or epochs == _config(trial).training.epochs:
+        return optimistic_best(mine, curves, epochs)
+    improved = max(now, epochs - stopping.patience)
+    return min(1.0, optimistic_best(mine, curves, improved) + stopping.threshold)
+
+
+def _least_seconds(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
+    """Seconds so far, and for each epoch to come as little as the cheapest one has taken.
+
+    The first epoch may hold a cost that never comes again (a frozen prefix is computed once), so a trial that has run
+    no other yet gets the smallest ratio of a later epoch to the first that its method has shown.
+    """
+    seconds = [getattr(report, name) for report in trial.curve]
+    if len(seconds) > 1:
+        cheapest = min(seconds)
+    else:
+        ratios = [_later_ratio(name, other.curve) for other in finished if _same_method(trial, other)]
+        cheapest = seconds[0] * min((ratio for ratio in ratios if ratio is not None), default=0.0)
+    return float(sum(seconds) + (epochs - len(seconds)) * cheapest)
+
+
+def _later_ratio(name: str, curve: Sequence[EpochReport]) -> float | None:
+    seconds = [getattr(report, name) for report in curve]
+    return min(seconds[1:]) / seconds[0] if len(seconds) > 1 and seconds[0] > 0 else None
+
+
+def _losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:
+    return as_losses(values, [OBJECTIVES[name].direction for name in objectives])
+
+
+def _config(trial: Record) -> TrialConfig:
+    assert trial.config is not None  # `decide` sees to it
+    return trial.config
+
+
+def _same_method(trial: Record, other: Record) -> bool:
+    return other.config is not None and other.config.method == _config(trial).method
+
+
+def _because(trial: Record, by: Record, objectives: Sequence[str]) -> str:
+    """`at best macro_f1 0.712 by epoch 4; trial 7 has 0.731 with 1,920 parameters in 8.1 s`"""
+    now = len(trial.curve)
+    curves = [name for name in objectives if OBJECTIVES[name].known == "curve"]
+    own = ", ".join(f"{name} {best(trial.curve, name, now):.3f}" for name in curves)
+    return f"at best {own} by epoch {now}; trial {by.number} has {_in_words(by, objectives)}"
+
+
+def _in_words(trial: Record, objectives: Sequence[str]) -> str:
+    words = []
+    for name in objectives:
+        objective, value = OBJECTIVES[name], trial.values[name]
+        if objective.known == "curve":
+            words.append(f"{value:.3f}")
+        elif objective.known == "time":
+            words.append(f"in {value:.1f} {objective.unit}")
+        else:
+            words.append(f"with {value:,.0f} {objective.unit}")
+    return " ".join(words)

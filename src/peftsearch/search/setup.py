@@ -1,0 +1,78 @@
+"""A study's trials brought into a state in which workers can start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from peftsearch.core.errors import UserError
+from peftsearch.search.claims import config_key, counted
+from peftsearch.search.recovery import reclaim
+from peftsearch.search.storage import failure_kind, open_storage, open_study
+from peftsearch.study.signature import differences, signature
+from peftsearch.study.space import baselines, suggest
+from peftsearch.study.spec import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+SPACE = "space"
+"""User attribute of the study: what its trials were drawn from, as `study.signature` writes it."""
+
+
+def prepare(spec: StudySpec, url: str, name: str | None = None) -> Study:
+    """The study of `spec` in the storage at `url`, with dead workers' trials reclaimed and the baselines enqueued.
+
+    May be called again at any time: what is there already is not enqueued twice.
+
+    Args:
+        name: the study's name in the storage, if it is not the spec's own.
+
+    Raises:
+        UserError: the storage cannot be opened, or holds a study of this name over another space.
+    """
+    study = open_study(open_storage(url), name or spec.name, spec.objectives)
+    check_space(study, spec)
+    reclaim(study)
+    enqueue_baselines(study, spec)
+    return study
+
+
+def check_space(study: Study, spec: StudySpec) -> None:
+    """Write the searched space onto a new study; refuse one that was searched over another.
+
+    Raises:
+        UserError: says what differs.
+    """
+    stored = study.user_attrs.get(SPACE)
+    if stored is None:
+        study.set_user_attr(SPACE, signature(spec))
+        return
+    found = differences(spec, stored)
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise UserError(
+            f"the storage holds trials of {study.study_name!r} over another space ({'; '.join(found[:3])}{more});"
+            f" undo the change, or start a study beside it with --fork NEW_NAME"
+        )
+
+
+def enqueue_baselines(study: Study, spec: StudySpec) -> int:
+    """Enqueue the study's baselines that have not been tried; how many.
+
+    One that failed with an error is tried again, since that may be mended; one that killed its worker is not.
+    """
+    from optuna.trial import FixedTrial
+
+    tried = {config_key(trial) for trial in counted(study)}
+    tried |= {config_key(trial) for trial in study.get_trials(deepcopy=False) if failure_kind(trial) == "killed"}
+    enqueued = 0
+    for baseline in baselines(spec):
+        probe = FixedTrial(dict(baseline.params))
+        for key, value in baseline.user_attrs.items():
+            probe.set_user_attr(key, value)
+        config = suggest(spec, probe)
+        if config.key() not in tried:
+            study.enqueue_trial(dict(baseline.params), user_attrs={**baseline.user_attrs, "config": config.to_dict()})
+            tried.add(config.key())
+            enqueued += 1
+    return enqueued
