@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from peftsearch.core.errors import TrialFailure, nearest
+
+
+def test_nearest_name_or_all_of_them():
+    assert nearest("lorra", ["lora", "full"]) == "did you mean 'lora'?"
+    assert nearest("xyz", ["lora", "full"]) == "valid: full, lora"
+
+
+def test_failure_has_a_kind():
+    failure = TrialFailure("not_finite", "loss is nan at step 3")
+    assert (failure.kind, str(failure)) == ("not_finite", "loss is nan at step 3")

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from peftsearch.core.pareto import as_losses, dominates, hypervolume, knee, non_dominated
+
+
+def test_maximised_columns_are_turned_round():
+    losses = as_losses([[0.9, 100.0], [0.8, 10.0]], ["maximize", "minimize"])
+    assert losses.tolist() == [[-0.9, 100.0], [-0.8, 10.0]]
+    assert as_losses([], ["maximize", "minimize"]).shape == (0, 2)
+
+
+def test_dominance_needs_one_strictly_better_objective():
+    losses = np.array([[1.0, 1.0], [1.0, 2.0], [2.0, 2.0], [0.0, 3.0]])
+    assert dominates(losses, np.array([1.0, 2.0])).tolist() == [True, False, False, False]
+
+
+def test_equal_points_stay_on_the_front():
+    losses = np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [2.0, 2.0]])
+    assert non_dominated(losses).tolist() == [True, True, True, False]
+
+
+def test_front_of_nothing_is_empty():
+    assert non_dominated(np.empty((0, 3))).tolist() == []
+
+
+def test_hypervolume_by_hand():
+    reference = np.array([3.0, 3.0])
+    assert hypervolume(np.array([[1.0, 1.0]]), reference) == 4.0
+    assert hypervolume(np.array([[1.0, 2.0], [2.0, 1.0]]), reference) == 3.0  # two boxes of 2 that share 1
+    assert hypervolume(np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]]), reference) == 3.0
+    assert hypervolume(np.array([[0.0, 3.0], [4.0, 0.0]]), reference) == 0.0
+    assert hypervolume(np.empty((0, 2)), reference) == 0.0
+    assert hypervolume(np.array([[1.0], [2.0]]), np.array([4.0])) == 3.0
+
+
+@pytest.mark.parametrize("objectives", [2, 3, 4])
+def test_hypervolume_agrees_with_sampling_and_with_optuna(objectives):
+    from optuna._hypervolume import compute_hypervolume
+
+    random = np.random.default_rng(objectives)
+    losses, reference = random.random((12, objectives)), np.full(objectives, 0.9)
+    exact = hypervolume(losses, reference)
+    drawn = random.random((100_000, objectives)) * reference
+    covered = np.zeros(len(drawn), dtype=bool)
+    for point in losses:
+        covered |= (drawn >= point).all(axis=1)
+    assert exact == pytest.approx(covered.mean() * reference.prod(), abs=0.01)
+    inside = losses[(losses < reference).all(axis=1)]
+    assert exact == pytest.approx(compute_hypervolume(inside, reference))
+
+
+def test_knee_is_nearest_to_the_ideal_and_never_dominated():
+    losses = np.array([[0.0, 1000.0], [0.1, 100.0], [1.0, 0.0], [0.1, 2000.0]])
+    assert knee(losses) == 1
+
+
+def test_knee_where_an_objective_does_not_differ():
+    assert knee(np.array([[5.0, 1.0], [5.0, 1.0]])) == 0
+    with pytest.raises(ValueError, match="a front without points has no knee"):
+        knee(np.empty((0, 2)))
