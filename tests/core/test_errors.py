@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import doctest
+import importlib
+
+import pytest
+
 from peftsearch.core.errors import TrialFailure, nearest
 
 
@@ -11,3 +16,10 @@ def test_nearest_name_or_all_of_them():
 def test_failure_has_a_kind():
     failure = TrialFailure("not_finite", "loss is nan at step 3")
     assert (failure.kind, str(failure)) == ("not_finite", "loss is nan at step 3")
+
+
+@pytest.mark.parametrize("module", ["core.dimensions", "core.errors", "study.problems"])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(importlib.import_module(f"peftsearch.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -120,7 +120,10 @@ def read_objectives(raw: Any, problems: Problems) -> tuple[str, ...]:
 
 
 def read_backbones(raw: Any, problems: Problems) -> tuple[Backbone, ...]:
-    """The `backbones:` section (one that is missing is its reader's problem): names, or mappings with a name, a revision and `trust_remote_code`."""
+    """The `backbones:` section: names, or mappings with a name, a revision and `trust_remote_code`.
+
+    A section that is missing altogether is no problem of this function's.
+    """
     where: Where = ("backbones",)
     if raw is None:
         return ()

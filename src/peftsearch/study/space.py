@@ -13,9 +13,13 @@ from typing import Any, Protocol
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
 from peftsearch.study.spec import StudySpec
+from peftsearch.study.values import middle
 
 FIXED = "fixed"
 """User attribute of an enqueued trial: its configuration exactly, even where that lies outside the space."""
+
+IDLE: dict[str, tuple[str, Scalar]] = {"pooling": ("head", "native")}
+"""Dimension → the other one's value under which it changes nothing: it is not searched there."""
 
 
 class Suggester(Protocol):
@@ -47,6 +51,11 @@ def suggest(spec: StudySpec, trial: Suggester) -> TrialConfig:
         return _draw(spec, trial)
     for name, dimension, _ in _within(spec, fixed):
         _suggest(trial, name, dimension)
+    return config_of(spec, fixed)
+
+
+def config_of(spec: StudySpec, fixed: Mapping[str, Any]) -> TrialConfig:
+    """The configuration that `suggest` gives a trial with this user attribute `fixed`."""
     return _config(spec, fixed["method"], fixed["backbone"], fixed["settings"])
 
 
@@ -67,7 +76,10 @@ def fixed_from(config: TrialConfig) -> dict[str, Any]:
 
 
 def fixed_params(spec: StudySpec, fixed: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Optuna's parameters for `fixed`, without the values outside the space: Optuna would put others in their place."""
+    """Optuna's parameters for `fixed`, without the values outside the space.
+
+    Optuna 5.0 takes a number outside its range, with a warning, and fails on an option that is not among the choices.
+    """
     return {name: value for name, _, value in _within(spec, fixed)}
 
 
@@ -75,7 +87,10 @@ def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
     method = str(_suggest(trial, "method", _methods(spec)))
     backbone = str(_suggest(trial, "backbone", _backbones(spec)))
     space = spec.methods[method]
-    settings = {name: _suggest(trial, f"{method}.{name}", dimension) for name, dimension in space.items()}
+    settings: dict[str, Scalar] = {}
+    for name, dimension in space.items():
+        idle = _is_idle(name, settings)
+        settings[name] = middle(dimension) if idle else _suggest(trial, f"{method}.{name}", dimension)
     return _config(spec, method, backbone, settings)
 
 
@@ -98,11 +113,17 @@ def _within(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Di
     """Name, dimension and value of everything in `fixed` that the sampler could have drawn."""
     method = fixed["method"]
     space = spec.methods.get(method, {})
-    own = [(f"{method}.{name}", space[name], value) for name, value in fixed["settings"].items() if name in space]
+    values = {name: value for name, value in fixed["settings"].items() if not _is_idle(name, fixed["settings"])}
+    own = [(f"{method}.{name}", space[name], value) for name, value in values.items() if name in space]
     shared = [("method", _methods(spec), method), ("backbone", _backbones(spec), fixed["backbone"])]
     for name, dimension, value in shared + own:
         if not isinstance(dimension, Fixed) and contains(dimension, value):
             yield name, dimension, value
+
+
+def _is_idle(name: str, settings: Mapping[str, Scalar]) -> bool:
+    other, value = IDLE.get(name, (None, None))
+    return other is not None and settings.get(other) == value
 
 
 def _methods(spec: StudySpec) -> Dimension:

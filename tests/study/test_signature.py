@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from peftsearch.study.signature import differences, signature
+from tests.helpers.studies import STUDY, study
+
+SAME = [
+    STUDY + "goal: another\nsearch: {sampler: random, pruner: none, seed: 5}",
+    STUDY.replace("2e-5", "3e-5"),
+    STUDY.replace("[16, 4, 8]", "[4, 8, 16]"),
+    STUDY.replace("batch_size: [8, 16]", "batch_size: [16, 8]"),
+    STUDY + "training: {epochs: 3}",
+]
+
+
+@pytest.mark.parametrize("text", SAME)
+def test_what_may_change_between_two_runs(text):
+    assert differences(study(text), signature(study())) == []
+    assert signature(study(text)) == signature(study())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ("[16, 4, 8]", "[4, 8]", ["methods.lora.rank: 4 | 8 here, 4 | 8 | 16 in storage"]),
+        (", batch_size: [8, 16]", "", ["methods.lora.batch_size: nothing here, 8 | 16 in storage"]),
+        (
+            "{log: [1.0e-5, 1.0e-3]}",
+            "{range: [1.0e-5, 1.0e-3]}",
+            ["methods.full.learning_rate: 1e-05 … 0.001 here, 1e-05 … 0.001 (log) in storage"],
+        ),
+        ("rows.csv", "{train: a.csv}", ["data.source: nothing here, rows.csv in storage",
+                                        "data.source.train: a.csv here, nothing in storage"]),
+        ("[tiny]", "[{name: tiny, revision: v1}]", ["backbones.tiny: v1 here, any revision in storage"]),
+        ("name: toy", "name: toy\ntraining: {epochs: 4}", ["training.epochs: 4 here, 3 in storage"]),
+        (
+            "name: toy",
+            "name: toy\nobjectives: [macro_f1]",
+            ["objectives: macro_f1 here, macro_f1, trainable_parameters, train_seconds in storage"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_differs_is_named(old, new, lines):
+    assert differences(study(STUDY.replace(old, new)), signature(study())) == lines
+
+
+def test_whole_and_real_ranges_differ():
+    def tokens(dimension: str) -> str:
+        text = "name: x\ndata: {source: a.csv}\nbackbones: [tiny]\nmethods: {prefix: {virtual_tokens: %s}}"
+        return signature(study(text % dimension))
+
+    assert json.loads(tokens("{int: [4, 40]}"))["methods.prefix.virtual_tokens"] == "4 … 40 (int)"
+    assert tokens("{int: [4, 40]}") != tokens("{int_log: [4, 40]}")

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from peftsearch.core.config import EarlyStopping, TrainingConfig
+from peftsearch.core.dimensions import Choice, Fixed, Range
+from peftsearch.core.errors import UserError
+from peftsearch.study.sections import TRAINING_SECTION, Backbone, SearchConfig
+from tests.helpers.studies import STUDY, TABLE, study
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(UserError) as error:
+        study(text)
+    return [line.removeprefix("toy.yaml: ") for line in str(error.value).splitlines()]
+
+
+def with_line(line: str) -> str:
+    """The toy study with one more line at its end; it may replace a section."""
+    key = line.split(":")[0]
+    sections = STUDY.replace("\n  ", "\0 ").splitlines()
+    return "\n".join([section for section in sections if not section.startswith(key + ":")] + [line]).replace(
+        "\0", "\n "
+    )
+
+
+def test_a_study_in_full():
+    spec = study(
+        STUDY
+        + """\
+goal: Which?
+training: {epochs: 5, weight_decay: 1e-3, early_stopping: {patience: 2, threshold: 0.01}}
+objectives: [accuracy, train_seconds]
+search: {sampler: random, pruner: none, seed: 7, startup_trials: 3}
+"""
+    )
+    assert (spec.name, spec.goal, spec.folder) == ("toy", "Which?", Path())
+    assert (spec.data.source, spec.data.max_length) == ("rows.csv", 128)
+    assert spec.training == TrainingConfig(epochs=5, weight_decay=0.001, early_stopping=EarlyStopping(2, 0.01))
+    assert spec.objectives == ("accuracy", "train_seconds")
+    assert spec.directions == ("maximize", "minimize")
+    assert spec.selection == "accuracy"
+    assert spec.search == SearchConfig("random", "none", 7, 3)
+    assert spec.backbones == (Backbone("tiny"),)
+    assert spec.warnings == ()
+
+
+def test_what_a_study_leaves_out_has_defaults():
+    spec = study()
+    assert spec.training == TrainingConfig()
+    assert spec.search == SearchConfig()
+    assert spec.objectives == ("macro_f1", "trainable_parameters", "train_seconds")
+    assert spec.methods["lora"]["dropout"] == Fixed(0.1)
+    assert spec.methods["full"]["head"] == Fixed("linear")
+
+
+def test_the_epoch_is_chosen_by_a_metric_even_if_none_is_an_objective():
+    assert study(STUDY + "objectives: [train_seconds, peak_memory_mb]").selection == "macro_f1"
+
+
+def test_space_of_a_method():
+    space = study().methods["lora"]
+    assert space["rank"] == Choice((16, 4, 8))
+    assert space["learning_rate"] == Range(1e-4, 1e-2, log=True)
+    assert space["batch_size"] == Choice((8, 16))
+    assert set(space) == set(TABLE["lora"].hyperparameters) | {"batch_size"}
+
+
+def test_equal_settings_have_one_type_however_they_are_written():
+    line = "methods: {full: {}, lora: {rank: ['8', 4.0], dropout: 0, targets: [all]}}"
+    space = study(with_line(line)).methods["lora"]
+    assert space["rank"] == Choice((8, 4))
+    assert [type(option) for option in space["rank"].options] == [int, int]
+    assert type(space["dropout"].value) is float
+    assert space["targets"] == Fixed("all")
+
+
+def test_every_training_key_is_checked():
+    own = {field.name for field in fields(TrainingConfig)}
+    assert own == {*TRAINING_SECTION, "early_stopping"}
+
+
+def test_all_problems_at_once_each_with_its_place_value_and_nearest_name():
+    assert problems(
+        """\
+name: a/b
+nmae: x
+data: {source: [1], text: text, splits: {validation: 2, sed: 1}, limt: 3}
+backbones: [tiny, tiny, {name: x, trust_remote_code: true, revison: main}, 3]
+training: {epochs: 0, ephocs: 3, batch_size: 2.5, precision: fp8, early_stopping: {treshold: 2}}
+objectives: [macro_f2, macro_f1, macro_f1]
+methods:
+  full: {learning_rate: {log: [1e-3, 1e-5]}, learning_rate: 1}
+  full: {learning_rate: {log: [1e-3, 1e-5]}}
+  lorra: {}
+  lora: {rnak: 4, rank: {range: [1, 8]}, targets: [qv, all], dropout: 2, head: {int: [1, 2]}, batch_size: [0, 8]}
+  prefix: 3
+baselines:
+  - {method: bert}
+  - 4
+  - {method: full, learning_rate: 100, backbone: big, rank: 4}
+  - {learning_rate: 1}
+search: {sampler: tpr, pruner: medan, seed: -1, startup: 3}
+"""
+    ) == [
+        "methods.full.learning_rate: is written twice; keep one",
+        "methods.full: is written twice; keep one",
+        "nmae: unknown key 'nmae'; did you mean 'name'?",
+        "name: may have letters, digits, - and _ only (it names files), but got 'a/b'",
+        "data.splits.sed: unknown key 'sed'; did you mean 'seed'?",
+        "data.limt: unknown key 'limt'; did you mean 'limit'?",
+        "data.source: must be a valid string or a valid dictionary, but got [1]",
+        "data.splits.validation: must be less than 1, but got 2",
+        "backbones[2].revison: unknown key 'revison'; did you mean 'revision'?",
+        "backbones[2].trust_remote_code: needs 'revision' to be a commit of 40 hex digits, but got None",
+        "backbones[3]: must be a model's name or {name: …, revision: …}, but got 3",
+        "backbones[1]: 'tiny' is written twice; keep one",
+        "training.ephocs: unknown key 'ephocs'; did you mean 'epochs'?",
+        "training.batch_size: must be a whole number within 1 … 65536, but got 2.5",
+        "training.epochs: must be a whole number within 1 … 10000, but got 0",
+        "training.precision: got 'fp8'; valid: auto, bf16, fp16, fp32",
+        "training.early_stopping.treshold: unknown key 'treshold'; did you mean 'threshold'?",
+        "training.early_stopping.patience: is missing",
+        "objectives[0]: no objective 'macro_f2'; did you mean 'macro_f1'?",
+        "objectives[2]: 'macro_f1' is written twice; keep one",
+        "methods.full.learning_rate: range 0.001..1e-05 is upside down; write the lower end first",
+        "methods.lorra: no method 'lorra'; did you mean 'lora'?",
+        "methods.lora.rnak: lora has no dimension 'rnak'; did you mean 'rank'?",
+        "methods.lora.head: got 1; valid: linear, mlp, native",
+        "methods.lora.head: got 2; valid: linear, mlp, native",
+        "methods.lora.rank: takes whole numbers; write {int: [1, 8]}",
+        "methods.lora.dropout: must be within 0 … 0.9, but got 2",
+        "methods.lora.targets: got 'qv'; valid: all, attention, query_value",
+        "methods.lora.batch_size: must be a whole number within 1 … 65536, but got 0",
+        "methods.prefix: must be a mapping, but got 3",
+        "baselines[0].method: no method 'bert'; valid: full, lora, prefix",
+        "baselines[1]: must be a mapping like {method: full, learning_rate: 2.0e-5}, but got 4",
+        "baselines[2].backbone: no backbone 'big'; valid: tiny, x",
+        "baselines[2].rank: full has no dimension 'rank'; valid: batch_size, head, head_dropout, "
+        "head_learning_rate_ratio, label_smoothing, learning_rate, pooling, schedule, warmup, weight_decay",
+        "baselines[2].learning_rate: must be within 1e-08 … 10, but got 100",
+        "baselines[3].method: is missing",
+        "search.startup: unknown key 'startup'; did you mean 'startup_trials'?",
+        "search.sampler: got 'tpr'; did you mean 'tpe'?",
+        "search.pruner: got 'medan'; did you mean 'median'?",
+        "search.seed: must be a whole number within 0 … 4294967295, but got -1",
+    ]
+
+
+def test_a_single_problem_is_one_line():
+    with pytest.raises(UserError) as error:
+        study(with_line("methods: {full: {}, lora: {rnak: 4}}"))
+    assert str(error.value) == "toy.yaml: methods.lora.rnak: lora has no dimension 'rnak'; did you mean 'rank'?"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("name:", "name: is missing"),
+        ("name: 12", "name: may have letters, digits, - and _ only (it names files), but got 12"),
+        ("name: ../x", "name: may have letters, digits, - and _ only (it names files), but got '../x'"),
+        ('name: "toy\\n"', "name: may have letters, digits, - and _ only (it names files), but got 'toy\\n'"),
+        ("data: {text: text}", "data.source: is missing"),
+        ("data: x.csv", "data: must be a valid dictionary or instance of DataSection, but got 'x.csv'"),
+        (
+            "data: {source: {tran: a.csv}}",
+            "data.source: 'tran' is not a split; valid: train, validation, test, but got",
+        ),
+        ("data: {source: a.csv, max_length: x}", "data.max_length: must be a valid integer, unable to parse string"),
+        ("backbones: tiny", "backbones: must be a list like [sentence-transformers/all-MiniLM-L6-v2], but got 'tiny'"),
+        ("backbones: []", "backbones: is empty; name at least one model"),
+        ("backbones: [{revision: 12, name: tiny}]", "backbones[0].revision: must be text (quote it), but got 12"),
+        (
+            "backbones: [{name: tiny, trust_remote_code: 1}]",
+            "backbones[0].trust_remote_code: must be true or false, but",
+        ),
+        ("training: 3", "training: must be a mapping, but got 3"),
+        ("training: {epochs: true}", "training.epochs: must be a whole number within 1 … 10000, but got True"),
+        ("training: {warmup: .nan}", "training.warmup: must be within 0 … 1, but got nan"),
+        ("training: {early_stopping: 3}", "training.early_stopping: must be a mapping, but got 3"),
+        ("objectives: macro_f1", "objectives: must be a list like [macro_f1, train_seconds], but got 'macro_f1'"),
+        ("objectives: []", "objectives: is empty; name at least one"),
+        ("methods: {}", "methods: is empty; name at least one of full, lora, prefix"),
+        ("methods: [full]", "methods: must be a mapping, but got ['full']"),
+        ("methods: {full: {head: {range: [0, 1]}}}", "methods.full.head: got 0.0; valid: linear, mlp, native"),
+        ("methods: {full: {head: []}}", "methods.full.head: an empty list has nothing to choose from"),
+        (
+            "methods: {prefix: {projection: yes please}}",
+            "methods.prefix.projection: got 'yes please'; valid: False, True",
+        ),
+        (
+            "baselines: {method: full}",
+            "baselines: must be a list like [{method: full, learning_rate: 2.0e-5}], but got",
+        ),
+        (
+            "baselines: [{method: prefix}]",
+            "baselines[0].method: 'prefix' is not among this study's methods; add it under",
+        ),
+        ("search: tpe", "search: must be a mapping, but got 'tpe'"),
+    ],
+)
+def test_problems_one_by_one(line, problem):
+    found = problems(with_line(line))
+    assert any(text.startswith(problem) for text in found), found
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", "None"), ("- 1", "[1]"), ("name", "'name'")])
+def test_a_file_that_is_no_mapping(text, shown):
+    assert problems(text) == [f"must be a mapping with the keys name, data, backbones, methods, but got {shown}"]
+
+
+def test_numbers_spelled_as_text_count_everywhere():
+    spec = study(
+        with_line("data: {source: a.csv, limit: {train: 2e3}, splits: {test: 2e-1}}")
+        + "\ntraining: {weight_decay: '1e-3', batch_size: 6.4e1}"
+    )
+    assert (spec.data.limit.train, spec.data.splits.test) == (2000, 0.2)
+    assert (spec.training.weight_decay, spec.training.batch_size) == (0.001, 64)
+    assert type(spec.training.batch_size) is int
+
+
+def test_remote_code_with_a_pinned_commit():
+    commit = "a" * 40
+    spec = study(with_line(f"backbones: [{{name: tiny, revision: {commit}, trust_remote_code: true}}]"))
+    assert spec.backbones == (Backbone("tiny", commit, True),)

@@ -1,0 +1,41 @@
+"""Every study file that is shipped is valid, found by its name, and says what it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import peftsearch
+from peftsearch.study.spec import load_study
+
+ROOT = Path(__file__).parents[1]
+PACKAGED = Path(peftsearch.__file__).parent / "resources" / "studies"
+FILES = sorted(path for folder in (PACKAGED, ROOT / "studies") for path in folder.rglob("*.y*ml"))
+
+
+def test_none_is_overlooked():
+    assert len(FILES) == 1, "a study was added or lost: change this number too"
+    assert all(path.suffix == ".yaml" for path in FILES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_shipped_study(path):
+    spec = load_study(str(path))
+    assert spec.name == path.stem
+    assert spec.goal.endswith("?")
+    assert all("outside the study's" in warning for warning in spec.warnings)
+    assert {baseline.method for baseline in spec.baselines} == set(spec.methods)
+
+
+def test_the_quickstart_tries_every_method_within_twelve_trials():
+    spec = load_study(str(PACKAGED / "quickstart.yaml"))
+    assert set(spec.methods) == {"full", "probe", "frozen", "lora", "prefix", "seq_bn"}
+    assert len(spec.baselines) == 7  # two are written, five methods have a default point
+    assert spec.objectives == ("macro_f1", "trainable_parameters", "train_seconds")
+    assert spec.warnings == ()
+
+
+def test_the_quickstart_needs_nothing_but_safe_yaml():
+    assert yaml.safe_load((PACKAGED / "quickstart.yaml").read_text())["name"] == "quickstart"
