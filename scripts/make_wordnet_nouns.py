@@ -17,7 +17,8 @@ TARGET = Path(__file__).parents[1] / "src/peftsearch/resources/wordnet-nouns/glo
 
 def main(source: Path) -> None:
     # Ordered by a hash of the text: a random draw that no generator's version or order of the source can change.
-    rows = sorted(map(json.loads, gzip.open(source, "rt")), key=lambda r: hashlib.sha256(r["text"].encode()).digest())
+    lines = gzip.decompress(source.read_bytes()).splitlines()
+    rows = sorted(map(json.loads, lines), key=lambda row: hashlib.sha256(row["text"].encode()).digest())
     left = dict.fromkeys((f"noun.{name}" for name in SEPARATED + CONFUSABLE), ROWS_PER_CLASS)
     with TARGET.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
         for row in rows:

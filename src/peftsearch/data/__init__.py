@@ -1,0 +1,1 @@
+"""Labelled text: where it comes from, how it is split, and how it is tokenised. Needs no torch."""

@@ -1,0 +1,83 @@
+"""What the package hands on: prepared text with its labels, and the rows on their way there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Labelled text in three disjoint splits.
+
+    Attributes:
+        labels: class names; a row's label is an index into it.
+        splits: train, validation and test; columns `text`, `pair` (only for pairs of texts), `label`.
+        fingerprint: of the labels and every row; equal exactly when the data is.
+        notes: what was found and done on the way, a sentence each.
+    """
+
+    labels: tuple[str, ...]
+    splits: Mapping[str, Dataset]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pair(self) -> bool:
+        """Whether a row is a pair of texts."""
+        return "pair" in self.splits["train"].column_names
+
+
+@dataclass(frozen=True)
+class Table:
+    """One split as its source holds it.
+
+    Attributes:
+        name: for messages, such as a file's name.
+        columns: all of the same length.
+        label_names: of columns that hold class ids, the names of the classes.
+    """
+
+    name: str
+    columns: Mapping[str, Sequence[Any]]
+    label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one split while they are shaped: lists of the same length, None for a column not asked for."""
+
+    text: Sequence[str]
+    label: Sequence[str]
+    pair: Sequence[str] | None = None
+    group: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def take(self, indices: Sequence[int]) -> Self:
+        """The rows at `indices`, in that order."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept = {name: [values[i] for i in indices] for name, values in columns.items() if values is not None}
+        return replace(self, **kept)
+
+
+def label_text(value: object) -> str | None:
+    """A label as text, the same from every file format; None if it is missing.
+
+    >>> label_text(1.0), label_text(" Good "), label_text("")
+    ('1', 'Good', None)
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers with a gap in it is read as floats
+    return str(value).strip() or None

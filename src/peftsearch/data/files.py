@@ -1,0 +1,206 @@
+"""Where the files of a source lie, and their bytes."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib.util
+import io
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from peftsearch.core.errors import UserError
+from peftsearch.data.base import SPLITS, Table
+from peftsearch.data.delimited import read_delimited
+from peftsearch.data.formats import Request, read_json_lines, read_parquet
+
+FORMATS = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".txt": read_delimited,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_json_lines,
+    ".parquet": read_parquet,
+}
+AMBIGUOUS = (".txt", ".json")
+"""Read when named, but not picked up from a folder: there they are as often something else."""
+
+SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
+               "val": "validation", "dev": "validation", "test": "test"}  # fmt: skip
+
+
+def _unzip(content: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = [i for i in archive.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX/")]
+        if len(members) != 1:
+            raise zipfile.BadZipFile(f"holds {len(members)} files instead of one")
+        return archive.read(members[0])
+
+
+UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress, ".zip": _unzip}
+
+
+@dataclass(frozen=True)
+class Location:
+    """A local file, a local folder with a folder per class, or a URL."""
+
+    path: str
+
+    @property
+    def url(self) -> bool:
+        """Whether fsspec has to open it."""
+        return is_url(self.path)
+
+    @property
+    def name(self) -> str:
+        """For messages: without folders, and without a password that a URL may hold."""
+        return PurePosixPath(self.path.partition("?")[0]).name
+
+    def identity(self) -> list[object]:
+        """Differs once the content of a local file does, as far as size and time tell; a URL stands for itself."""
+        if self.url:
+            return [self.path]
+        path = Path(self.path)
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return [[str(file), stat.st_size, stat.st_mtime_ns] for file in files if (stat := file.stat())]
+
+
+def is_url(text: str) -> bool:
+    """Whether `text` is for fsspec to open: at least two letters before `://`."""
+    return bool(re.match(r"[a-z][a-z0-9+.-]+(::[a-z0-9+.-]+)*://", text))
+
+
+def locate(source: str, folder: Path) -> dict[str, Location]:
+    """Split → where it lies, for a file, a folder or a URL relative to `folder`.
+
+    A folder holds one data file, or several with a split's word in each name (`train.csv`, `mrpc_test.tsv.gz`), or a
+    folder per class with a text in each file, or such folders under `train` and `test`.
+
+    Raises:
+        UserError: there is nothing of the kind.
+    """
+    if is_url(source):
+        return {"train": Location(source)}
+    path = Path(folder, source).expanduser()
+    if path.is_file():
+        return {"train": Location(str(path))}
+    if not path.is_dir():
+        raise UserError(f"data.source: no file or folder {source!r} in {folder.resolve()}")
+    return _locate_in_folder(path)
+
+
+def locate_in_package(source: str) -> dict[str, Location]:
+    """The same for `IMPORT/PATH` in an installed package, which is found but not imported.
+
+    Raises:
+        UserError: there is no such package, or no such path in it.
+    """
+    name, _, inner = source.partition("/")
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    roots = list(spec.submodule_search_locations or ()) if spec else []
+    if not roots:
+        raise UserError(f"data.source: no package {name!r} is installed here; install it, or name a file or folder")
+    root = Path(roots[0]).resolve()
+    if not (root / inner).resolve().is_relative_to(root):
+        raise UserError(f"data.source: {inner!r} leads out of the package {name!r}")
+    return locate(inner, root)
+
+
+def read_location(location: Location, request: Request) -> Table:
+    """The file at `location`, unpacked and read by its format.
+
+    Raises:
+        UserError: it cannot be opened, is damaged, or has no format that is known.
+    """
+    if not location.url and Path(location.path).is_dir():
+        return _read_class_folders(Path(location.path))
+    suffixes = [suffix.lower() for suffix in PurePosixPath(location.name).suffixes]
+    packing = suffixes.pop() if suffixes and suffixes[-1] in UNPACK else None
+    read = FORMATS.get(suffixes[-1] if suffixes else "")
+    if read is None:
+        valid = ", ".join(FORMATS)
+        raise UserError(
+            f"data.source: {location.name} has no known format; valid: {valid}, each also {', '.join(UNPACK)}"
+        )
+    content = _fetch(location)
+    if packing:
+        try:
+            content = UNPACK[packing](content)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
+            raise UserError(f"data.source: {location.name} cannot be unpacked: {error}") from error
+    return read(content, location.name, request)
+
+
+def _fetch(location: Location) -> bytes:
+    if not location.url:
+        return Path(location.path).read_bytes()
+    import fsspec
+
+    try:
+        with fsspec.open(location.path, "rb") as file:
+            content: bytes = file.read()
+    except Exception as error:  # each protocol raises its own kinds
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(location.path, location.name)
+        raise UserError(f"data.source: cannot open {location.name} ({reason}); fetch it and name the file") from error
+    return content
+
+
+def _locate_in_folder(path: Path) -> dict[str, Location]:
+    files = sorted(file for file in path.iterdir() if _is_data(file))
+    if len(files) == 1:
+        return {"train": Location(str(files[0]))}
+    if files:
+        return _by_split(path, files)
+    folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
+    splits = [folder for folder in folders if folder.name in SPLIT_WORDS]
+    if splits:
+        return _by_split(path, splits)
+    if not folders:
+        raise UserError(f"data.source: no data file in {path}; valid: {', '.join(FORMATS)}, or a folder per class")
+    return {"train": Location(str(path))}
+
+
+def _is_data(file: Path) -> bool:
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    if suffixes and suffixes[-1] in UNPACK:
+        suffixes.pop()
+    ending = suffixes[-1] if suffixes else ""
+    return file.is_file() and not file.name.startswith(".") and ending in FORMATS and ending not in AMBIGUOUS
+
+
+def _by_split(folder: Path, paths: list[Path]) -> dict[str, Location]:
+    found: dict[str, Location] = {}
+    for path in paths:
+        words = {SPLIT_WORDS[word] for word in re.split(r"[\W_]+", path.name.lower()) if word in SPLIT_WORDS}
+        name = words.pop() if len(words) == 1 else None
+        if name is None or name in found:
+            names = ", ".join(p.name for p in paths)
+            raise UserError(
+                f"data.source: which file of {folder} is which split? It has {names}; write {{train: FILE, test: FILE}}"
+            )
+        found[name] = Location(str(path))
+    if "train" not in found:
+        raise UserError(f"data.source: no file for train in {folder}; it has {', '.join(p.name for p in paths)}")
+    return {name: found[name] for name in SPLITS if name in found}
+
+
+def _read_class_folders(path: Path) -> Table:
+    texts, labels = [], []
+    for file in _texts_of_classes(path):
+        try:
+            texts.append(file.read_text(encoding="utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"data.source: {file} is not UTF-8; convert it, or take it out of the folder") from error
+        labels.append(file.relative_to(path).parts[0])
+    return Table(f"the folders of {path.name}", {"text": texts, "label": labels})
+
+
+def _texts_of_classes(path: Path) -> Iterator[Path]:
+    for folder in sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith(".")):
+        yield from sorted(f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))

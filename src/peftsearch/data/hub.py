@@ -1,0 +1,71 @@
+"""Data sets of the Hugging Face hub, of its local cache, or of a local folder in the hub's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peftsearch.core.errors import UserError
+from peftsearch.data.base import SPLITS, Table
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from peftsearch.data.section import DataSection
+
+
+def read_hub(name: str, section: DataSection, folder: Path) -> dict[str, Table]:
+    """Split → its rows, for `NAME`, `NAME/CONFIG` or `./FOLDER`; a private token is taken from `HF_TOKEN`.
+
+    Raises:
+        UserError: there is no such data set, or the hub cannot be reached.
+    """
+    found = _load(name, section.revision, folder)
+    if "train" not in found:
+        raise UserError(f"data.source: hub:{name} has no split train; it has {', '.join(found)}")
+    return {split: _table(f"hub:{name}, {split}", found[split], section) for split in SPLITS if split in found}
+
+
+def _candidates(name: str, folder: Path) -> list[tuple[str, str | None]]:
+    """What `name` may mean, the likeliest first: `a/b` is an owner's data set, or `glue/mrpc`."""
+    if name.startswith((".", "/", "~")):
+        return [(str(Path(folder, name).expanduser()), None)]
+    *owner, last = name.split("/")
+    return [(name, None), *([("/".join(owner), last)] if owner else [])]
+
+
+def _load(name: str, revision: str | None, folder: Path) -> DatasetDict:
+    import datasets
+
+    datasets.disable_progress_bars()
+    candidates = _candidates(name, folder)
+    failures: list[Exception] = []
+    for path, config in candidates:
+        try:
+            return datasets.load_dataset(path, config, revision=revision)
+        except (OSError, ValueError, RuntimeError) as error:
+            failures.append(error)
+    raise UserError(_why(name, failures)) from failures[-1]
+
+
+def _why(name: str, failures: list[Exception]) -> str:
+    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+
+    instead = "name local files: source: {train: FILE, test: FILE}"
+    configs = next((str(e) for e in failures if "Config name is missing" in str(e)), None)
+    if configs:
+        return f"data.source: hub:{name} needs a configuration, hub:{name}/CONFIG; {' '.join(configs.split())}"
+    if any(isinstance(e, ConnectionError) or "offline" in str(e).lower() for e in failures):
+        return f"data.source: the hub cannot be reached for hub:{name}, and it is not in the cache; {instead}"
+    if all(isinstance(e, DatasetNotFoundError | DataFilesNotFoundError | FileNotFoundError) for e in failures):
+        return f"data.source: no data set hub:{name}, or it is private and HF_TOKEN is not set; {instead}"
+    reason = " ".join(str(failures[-1]).split())
+    return f"data.source: hub:{name} cannot be loaded ({reason}); {instead}"
+
+
+def _table(name: str, dataset: Dataset, section: DataSection) -> Table:
+    columns = {
+        column: dataset[column][:] if column in section.wanted_columns else () for column in dataset.column_names
+    }
+    names = {key: f.names for key, f in dataset.features.items() if type(f).__name__ == "ClassLabel"}
+    return Table(name, columns, names)

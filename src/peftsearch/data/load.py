@@ -1,0 +1,149 @@
+"""Prepare a study's data once, keep it as Arrow, and hand it to every worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from peftsearch.core.errors import UserError
+from peftsearch.data.base import SPLITS, Rows, Table, TextData
+from peftsearch.data.cache import build_once, digest
+from peftsearch.data.files import Location, is_url, locate, locate_in_package, read_location
+from peftsearch.data.formats import Request
+from peftsearch.data.hub import read_hub
+from peftsearch.data.overlap import without_overlap
+from peftsearch.data.section import DataSection
+from peftsearch.data.shaping import complete, limit, shape
+
+PREPARATION = 1
+"""Raised whenever the same source would give other rows than before."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of source. Its functions take the name without prefix, the section and the study's folder.
+
+    Attributes:
+        identity: JSON data that differs once the content does; cheap. Raises UserError if there is nothing there.
+        read: split → table; only `train` if the source is not split.
+    """
+
+    summary: str
+    identity: Callable[[str, DataSection, Path], object]
+    read: Callable[[str, DataSection, Path], Mapping[str, Table]]
+
+
+def _files(summary: str, find: Callable[[str, Path], dict[str, Location]]) -> Source:
+    def identity(name: str, section: DataSection, folder: Path) -> object:
+        return {split: location.identity() for split, location in find(name, folder).items()}
+
+    def read(name: str, section: DataSection, folder: Path) -> Mapping[str, Table]:
+        request = Request(section.wanted_columns, tuple(section.columns) if section.columns else None)
+        return {split: read_location(location, request) for split, location in find(name, folder).items()}
+
+    return Source(summary, identity, read)
+
+
+SOURCES: dict[str, Source] = {
+    "package": _files("a file or folder in an installed Python package", lambda name, _: locate_in_package(name)),
+    "hub": Source("a data set of the Hugging Face hub", lambda name, section, _: [name, section.revision], read_hub),
+    "file": _files("a file, a folder or a URL", locate),
+}
+"""By the prefix in `data.source`, as in `hub:NAME`; a name without one is a file."""
+
+
+def load_data(section: DataSection, folder: Path, cache: Path) -> TextData:
+    """The study's data in three splits, prepared by whichever process comes first and then read from `cache`.
+
+    A data set of the hub is fetched once: pin `revision`, or remove the cache, to have another state of it.
+
+    Args:
+        folder: the study file's; relative paths start here.
+        cache: made if it is not there; safe for several processes at once.
+
+    Raises:
+        UserError: the data is not there, or not usable as it is.
+    """
+    sources = _sources(section)
+    identity = [[split, source.identity(name, section, folder)] for split, source, name in sources]
+    key = digest(PREPARATION, section.model_dump(exclude={"max_length"}), identity)
+    return _open(build_once(cache / key, lambda target: _prepare(section, folder, target)))
+
+
+def _sources(section: DataSection) -> list[tuple[str | None, Source, str]]:
+    """The split that a source stands for (None: it may hold several), its kind, and its name without prefix."""
+    named = section.source.items() if isinstance(section.source, dict) else [(None, section.source)]
+    found = []
+    for split, text in named:
+        prefix, colon, name = text.partition(":")
+        known = colon and prefix in SOURCES and not is_url(text)
+        found.append((split, SOURCES[prefix if known else "file"], name if known else text))
+    return found
+
+
+def _tables(section: DataSection, folder: Path) -> dict[str, Table]:
+    tables: dict[str, Table] = {}
+    for split, source, name in _sources(section):
+        found = source.read(name, section, folder)
+        if split is None:
+            return dict(found)
+        if set(found) != {"train"}:
+            raise UserError(f"data.source.{split}: {name!r} holds {', '.join(found)}; name one file")
+        tables[split] = found["train"]
+    return {split: tables[split] for split in SPLITS if split in tables}
+
+
+def _prepare(section: DataSection, folder: Path, target: Path) -> None:
+    """Everything from the source's files to three splits on disk under `target`."""
+    tables = _tables(section, folder)
+    parts, notes = shape(tables, section)
+    parts = complete(parts, section, notes)
+    declared = tables["train"].label_names.get(section.label, ())
+    parts, overlaps = without_overlap(parts, section.allow_overlap)
+    labels = _label_names(parts, declared)
+    parts = limit(parts, section, notes := notes + overlaps)
+    _write(parts, labels, notes, target)
+
+
+def _label_names(parts: Mapping[str, Rows], declared: Iterable[str]) -> tuple[str, ...]:
+    """The classes of the training split: as the source orders them, else numbers by value, else by name."""
+    known = set(parts["train"].label)
+    for split, rows in parts.items():
+        unknown = sorted(set(rows.label) - known)
+        if unknown:
+            count = sum(label in unknown for label in rows.label)
+            raise UserError(
+                f"data.label: {split} has {count:,} rows of classes that train lacks: {', '.join(unknown)}; "
+                "correct the files, or name the classes in data.drop_labels or data.map_labels"
+            )
+    if len(known) < 2:
+        raise UserError(f"data.label: every row has the label {known.pop()!r}; a classifier needs two classes")
+    order = {label: place for place, label in enumerate(declared)}
+    numbers = all(label.lstrip("-").isdecimal() for label in known)
+    return tuple(sorted(known, key=lambda label: (order.get(label, len(order)), int(label) if numbers else 0, label)))
+
+
+def _write(parts: Mapping[str, Rows], labels: tuple[str, ...], notes: list[str], target: Path) -> None:
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    ids = {label: number for number, label in enumerate(labels)}
+    content = hashlib.sha256(json.dumps(labels).encode())
+    for split, rows in parts.items():
+        pair = {} if rows.pair is None else {"pair": rows.pair}
+        columns = {"text": rows.text, **pair, "label": [ids[label] for label in rows.label]}
+        content.update(json.dumps([split, columns]).encode())
+        Dataset.from_dict(columns).save_to_disk(target / split)
+    meta = {"labels": labels, "fingerprint": content.hexdigest()[:16], "notes": notes}
+    (target / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _open(folder: Path) -> TextData:
+    from datasets import load_from_disk
+
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    splits = {split: load_from_disk(folder / split) for split in SPLITS}
+    return TextData(tuple(meta["labels"]), splits, meta["fingerprint"], tuple(meta["notes"]))

@@ -1,0 +1,110 @@
+"""The `data:` part of a study."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from peftsearch.data.base import SPLITS, label_text
+
+
+def _as_label(value: object) -> str:
+    """YAML reads `1` as a number and files hold it as text: labels are compared as text everywhere."""
+    text = label_text(value)
+    if text is None:
+        raise ValueError(f"{value!r} is not a label")
+    return text
+
+
+Label = Annotated[str, BeforeValidator(_as_label)]
+Rows = Annotated[int, Field(ge=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Splits(_Strict):
+    """Shares of the rows for the splits that the source lacks; one that it has is taken as it is."""
+
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = Field(default=42, ge=0)
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(f"validation {self.validation:g} and test {self.test:g} leave no row to train on")
+        return self
+
+
+class Limit(_Strict):
+    """At most so many rows of a split, drawn so that each class keeps its share."""
+
+    train: Rows | None = None
+    validation: Rows | None = None
+    test: Rows | None = None
+
+
+class DataSection(_Strict):
+    """What to train on. The shaping steps run in the order in which they stand here.
+
+    Attributes:
+        source: `package:IMPORT/PATH`, `hub:NAME[/CONFIG]`, a file, a folder or a URL; or such files by split.
+        text: the column with the text, or two columns for pairs of texts.
+        columns: names for the columns of delimited files that have no header line.
+        revision: the data set's commit on the hub.
+        drop_labels: classes to leave out.
+        min_rows: classes with fewer rows than this are left out.
+        map_labels: new names for classes; several may become one.
+        strip: take white space off both ends of every text.
+        sample: share of the rows to keep, drawn so that each class keeps its share.
+        group: a column none of whose values may stand in two splits, such as an author.
+        allow_overlap: train even though more than 1 % of a split's texts stand in another split too.
+        max_length: tokens per text (or pair) after truncation.
+    """
+
+    source: str | dict[str, str]
+    text: str | list[str] = "text"
+    label: str = "label"
+    columns: list[str] | None = None
+    revision: str | None = None
+    drop_labels: list[Label] = []
+    min_rows: Rows = 1
+    map_labels: dict[Label, Label] = {}
+    strip: bool = False
+    sample: float = Field(default=1.0, gt=0, le=1)
+    group: str | None = None
+    splits: Splits = Splits()
+    allow_overlap: bool = False
+    limit: Limit = Limit()
+    max_length: int = Field(default=128, ge=4)
+
+    @field_validator("source")
+    @classmethod
+    def _names_splits(cls, source: str | dict[str, str]) -> str | dict[str, str]:
+        if isinstance(source, dict):
+            unknown = sorted(set(source) - set(SPLITS))
+            if unknown:
+                raise ValueError(f"{unknown[0]!r} is not a split; valid: {', '.join(SPLITS)}")
+            if "train" not in source:
+                raise ValueError("names no file for train")
+        return source
+
+    @field_validator("text")
+    @classmethod
+    def _one_or_two(cls, text: str | list[str]) -> str | list[str]:
+        if isinstance(text, list) and len(text) != 2:
+            raise ValueError(f"takes one column, or two for pairs, but got {len(text)}")
+        return text
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """One column, or two for pairs."""
+        return (self.text,) if isinstance(self.text, str) else tuple(self.text)
+
+    @property
+    def wanted_columns(self) -> tuple[str, ...]:
+        """Every column that is read."""
+        return (*self.text_columns, self.label, *([self.group] if self.group else []))

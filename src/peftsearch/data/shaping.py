@@ -1,0 +1,186 @@
+"""From a source's tables to rows of text and label: each step is counted in a note."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+from peftsearch.core.errors import UserError
+from peftsearch.data.base import SPLITS, Rows, Table, label_text
+from peftsearch.data.overlap import keys
+from peftsearch.data.section import DataSection
+from peftsearch.data.splits import draw, joined, split
+
+Parts = dict[str, Rows]
+Notes = list[str]
+
+
+def shape(tables: Mapping[str, Table], section: DataSection) -> tuple[Parts, Notes]:
+    """The rows of each split that the source has, after every step before the splits are made.
+
+    Raises:
+        UserError: a column is not there or holds no text, or a split is left empty.
+    """
+    notes = [note for table in tables.values() for note in table.notes]
+    parts = {}
+    for name, table in tables.items():
+        _check_columns(table, section)
+        labels = _labels(table, section.label)
+        if labels and name != "train" and not any(labels):
+            # Benchmarks publish their test split without labels: it counts as one that the source lacks.
+            notes.append(f"{name}: has no labels, so it is made from the training rows")
+            continue
+        parts[name], dropped = _whole_rows(table, labels, section)
+        notes += [f"{name}: dropped {rows:,} {_rows(rows)} without {what}" for what, rows in dropped.items()]
+    _check_not_empty(parts)
+    for step in (_drop_labels, _map_labels, _strip, _sample):
+        parts = step(parts, section, notes)
+    return parts, notes
+
+
+def _check_columns(table: Table, section: DataSection) -> None:
+    for path, column in _named(section):
+        if column not in table.columns:
+            raise UserError(f"{path}: no column {column!r} in {table.name}; columns: {', '.join(table.columns)}")
+
+
+def _whole_rows(table: Table, labels: Sequence[str | None], section: DataSection) -> tuple[Rows, Counter[str]]:
+    """The rows that have every column the study names, and how many lack which."""
+    texts = [[_text(value, column, table.name) for value in table.columns[column]] for column in section.text_columns]
+    groups = [label_text(value) for value in table.columns[section.group]] if section.group else None
+    lacks: dict[int, str] = {row: "group" for row, group in enumerate(groups or ()) if group is None}
+    lacks |= {row: "label" for row, label in enumerate(labels) if label is None}
+    lacks |= {row: "text" for column in texts for row, text in enumerate(column) if not (text and text.strip())}
+    columns: list[Any] = [texts[0], labels, texts[1] if len(texts) == 2 else None, groups]
+    return Rows(*columns).take([row for row in range(len(labels)) if row not in lacks]), Counter(lacks.values())
+
+
+def _rows(number: int) -> str:
+    return "row" if number == 1 else "rows"
+
+
+def _named(section: DataSection) -> list[tuple[str, str]]:
+    group = [("data.group", section.group)] if section.group else []
+    return [*(("data.text", column) for column in section.text_columns), ("data.label", section.label), *group]
+
+
+def _text(value: object, column: str, name: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return label_text(value)
+    raise UserError(f"data.text: column {column!r} in {name} holds a {type(value).__name__}, not text")
+
+
+def _labels(table: Table, column: str) -> Sequence[str | None]:
+    values = table.columns[column]
+    names = table.label_names.get(column)
+    if names is None:
+        return [label_text(value) for value in values]
+    return [None if value is None or value < 0 else names[value] for value in values]  # -1: not published
+
+
+def _drop_labels(parts: Parts, section: DataSection, notes: Notes) -> Parts:
+    counts = Counter(label for rows in parts.values() for label in rows.label)
+    missing = [label for label in section.drop_labels if label not in counts]
+    if missing:
+        raise UserError(f"data.drop_labels: no class {missing[0]!r}; classes: {', '.join(sorted(counts))}")
+    rare = {label for label, rows in counts.items() if rows < section.min_rows} - set(section.drop_labels)
+    for labels, why in ((set(section.drop_labels), "drop_labels"), (rare, f"min_rows: {section.min_rows}")):
+        if labels:
+            dropped = sum(counts[label] for label in labels)
+            notes.append(f"dropped {dropped:,} rows of {', '.join(sorted(labels))} ({why})")
+    gone = {*section.drop_labels, *rare}
+    return {
+        name: rows.take([i for i, label in enumerate(rows.label) if label not in gone]) if gone else rows
+        for name, rows in parts.items()
+    }
+
+
+def _map_labels(parts: Parts, section: DataSection, notes: Notes) -> Parts:
+    new = section.map_labels
+    if not new:
+        return parts
+    changed = sum(label in new for rows in parts.values() for label in rows.label)
+    notes.append(f"renamed the label of {changed:,} rows (map_labels)")
+    return {name: replace(rows, label=[new.get(label, label) for label in rows.label]) for name, rows in parts.items()}
+
+
+def _strip(parts: Parts, section: DataSection, notes: Notes) -> Parts:
+    if not section.strip:
+        return parts
+    texts = [text for rows in parts.values() for text in (*rows.text, *(rows.pair or ()))]
+    notes.append(f"stripped white space off {sum(text != text.strip() for text in texts):,} texts")
+    return {
+        name: replace(rows, text=[*map(str.strip, rows.text)], pair=rows.pair and [*map(str.strip, rows.pair)])
+        for name, rows in parts.items()
+    }
+
+
+def _sample(parts: Parts, section: DataSection, notes: Notes) -> Parts:
+    if section.sample == 1:
+        return parts
+    sizes = {name: max(1, round(section.sample * len(rows))) for name, rows in parts.items()}
+    kept = {name: rows.take(draw(rows.label, sizes[name], section.splits.seed)) for name, rows in parts.items()}
+    notes += [f"{name}: sampled {len(rows):,} of {len(parts[name]):,} rows" for name, rows in kept.items()]
+    return kept
+
+
+def complete(parts: Parts, section: DataSection, notes: Notes) -> Parts:
+    """All three splits: those that the source lacks are taken out of its training rows.
+
+    Raises:
+        UserError: a class is too small, or a group stands in two splits of the source.
+    """
+    shares = {name: getattr(section.splits, name) for name in SPLITS[1:] if name not in parts}
+    if shares:
+        rows = parts["train"]
+        texts = keys(rows)
+        repeated = len(rows) - len(set(texts))
+        if repeated:
+            notes.append(f"{repeated:,} {_rows(repeated)} repeated; equal texts stay together in one split")
+        groups = texts if rows.group is None else joined(texts, rows.group)
+        made = split(rows.label, groups, shares, section.splits.seed)
+        parts = {**parts, **{name: rows.take(indices) for name, indices in made.items()}}
+        sizes = ", ".join(f"{name} {len(parts[name]):,}" for name in made)
+        notes.append(f"made {' and '.join(shares)} from train: {sizes} (stratified, seed {section.splits.seed})")
+    _check_not_empty(parts)
+    _check_groups(parts, section)
+    return {name: parts[name] for name in SPLITS}
+
+
+def limit(parts: Parts, section: DataSection, notes: Notes) -> Parts:
+    """At most as many rows of each split as the study says.
+
+    Raises:
+        UserError: fewer training rows than classes.
+    """
+    limited = dict(parts)
+    for name, size in section.limit:
+        if size is None or size >= len(parts[name]):
+            continue
+        classes = len(set(parts["train"].label))
+        if name == "train" and size < classes:
+            raise UserError(f"data.limit.train: {size} rows are too few for {classes} classes")
+        limited[name] = parts[name].take(draw(parts[name].label, size, section.splits.seed))
+        notes.append(f"{name}: limited to {size:,} of {len(parts[name]):,} rows")
+    return limited
+
+
+def _check_not_empty(parts: Parts) -> None:
+    empty = [name for name, rows in parts.items() if not rows]
+    if empty:
+        raise UserError(f"data.source: the {empty[0]} split is empty; it needs rows with a text and a label")
+
+
+def _check_groups(parts: Parts, section: DataSection) -> None:
+    for a, b in combinations(SPLITS, 2):
+        common = set(parts[a].group or ()) & set(parts[b].group or ())
+        if common:
+            raise UserError(
+                f"data.group: {len(common):,} values of {section.group!r} stand in both {a} and {b}, such as "
+                f"{min(common)!r}; name one file only, so that the splits are made by group"
+            )

@@ -1,0 +1,135 @@
+"""Stratified draws and splits: pure, seeded, the same on every machine."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from peftsearch.core.errors import UserError
+
+
+def draw(labels: Sequence[str], size: int, seed: int) -> list[int]:
+    """`size` row numbers, rising, each class with its share and none left out if there is room; all if there are fewer.
+
+    Args:
+        labels: one per row.
+    """
+    if size >= len(labels):
+        return list(range(len(labels)))
+    by_class = _positions(labels)
+    quotas = _quotas({label: len(rows) for label, rows in by_class.items()}, size)
+    rng = np.random.default_rng([seed, size])
+    return sorted(int(row) for label, rows in by_class.items() for row in rng.permutation(rows)[: quotas[label]])
+
+
+def split(
+    labels: Sequence[str], groups: Sequence[Hashable], shares: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Divide rows into `train` and one split for each of `shares`, each class alike, no group in two splits.
+
+    A class with enough groups is in every split; with just two, it is in train and in the last of `shares`.
+
+    Args:
+        labels: one per row; a group with several counts as its most frequent one.
+        groups: one per row; rows of equal groups stay together.
+        shares: split → share of all rows, each in 0..1; the rest is train.
+
+    Returns:
+        Split → row numbers, rising.
+
+    Raises:
+        UserError: a class stands in one group only.
+    """
+    rng = np.random.default_rng(seed)
+    strata = _strata(labels, groups)
+    for label in sorted(set(labels)):
+        if len(strata.get(label, [])) < 2:
+            raise UserError(_too_few(label, list(labels).count(label)))
+    parts: dict[str, list[int]] = {name: [] for name in ("train", *shares)}
+    for _, members in sorted(strata.items()):
+        shuffled = [members[i] for i in rng.permutation(len(members))]
+        _deal(sorted(shuffled, key=len, reverse=True), shares, parts)
+    return {name: sorted(rows) for name, rows in parts.items()}
+
+
+def joined(*keys: Sequence[Hashable]) -> list[int]:
+    """One group per row, so that rows which agree in any of `keys` are in one group, directly or through others.
+
+    >>> joined(["a", "a", "b", "c"], [1, 2, 2, 3])
+    [0, 0, 0, 3]
+    """
+    parent = list(range(len(keys[0])))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = row = parent[parent[row]]
+        return row
+
+    for key in keys:
+        first: dict[Hashable, int] = {}
+        for row, value in enumerate(key):
+            a, b = root(first.setdefault(value, row)), root(row)
+            parent[max(a, b)] = min(a, b)
+    return [root(row) for row in range(len(parent))]
+
+
+def _positions(values: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+    """Value → the rows it stands in; values in the order of their text, which no seed or hash changes."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for row, value in enumerate(values):
+        found[value].append(row)
+    return dict(sorted(found.items(), key=lambda item: str(item[0])))
+
+
+def _strata(labels: Sequence[str], groups: Sequence[Hashable]) -> dict[str, list[list[int]]]:
+    """Label → its groups, each a list of rows, in the order in which the groups first stand in the data."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups):
+        members[group].append(row)
+    strata: dict[str, list[list[int]]] = defaultdict(list)
+    for rows in members.values():
+        strata[Counter(labels[row] for row in rows).most_common(1)[0][0]].append(rows)
+    return strata
+
+
+def _deal(groups: Sequence[list[int]], shares: Mapping[str, float], parts: dict[str, list[int]]) -> None:
+    """Give each group, the largest first, to the part that is furthest from its target."""
+    missing = _targets(sum(map(len, groups)), shares)
+    for rows in groups:
+        name = max(missing, key=lambda part: missing[part])
+        missing[name] -= len(rows)
+        parts[name].extend(rows)
+
+
+def _targets(rows: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """How many of a class's rows each part gets: one for training at least, then one for each other part."""
+    left = rows - 1
+    targets = {}
+    for name, share in reversed(list(shares.items())):
+        targets[name] = min(left, max(1, round(share * rows)))
+        left -= targets[name]
+    return {"train": left + 1, **targets}
+
+
+def _quotas(counts: Mapping[Hashable, int], size: int) -> dict[Hashable, int]:
+    """`size` divided in proportion to `counts` by largest remainder, at least one each while `size` allows it."""
+    total = sum(counts.values())
+    least = 1 if size >= len(counts) else 0
+    exact = {label: size * count / total for label, count in counts.items()}
+    quotas = {label: max(least, int(value)) for label, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda label: quotas[label] - exact[label])
+    for label in by_remainder[: max(0, size - sum(quotas.values()))]:
+        quotas[label] += 1
+    for _ in range(sum(quotas.values()) - size):  # small classes were rounded up: the largest pay for them
+        quotas[max(quotas, key=lambda label: quotas[label])] -= 1
+    return quotas
+
+
+def _too_few(label: str, rows: int) -> str:
+    found = "only 1 row" if rows == 1 else f"{rows} rows that all belong together"
+    return (
+        f"data.splits: class {label!r} has {found}, but a stratified split needs 2; "
+        f"add rows, or leave the class out with data.drop_labels: [{label}]"
+    )
