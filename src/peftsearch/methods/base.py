@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from peftsearch.core.config import SEARCHABLE_TRAINING
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar
@@ -46,7 +46,7 @@ SHARED: dict[str, Hyperparameter] = {
     "head": Hyperparameter(
         Fixed("linear"), Choice(("native", "linear", "mlp")), "native keeps the architecture's own head"),
     "pooling": Hyperparameter(
-        Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads pool themselves"),
+        Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads have their own"),
     "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before the head's last layer"),
     "head_learning_rate_ratio": Hyperparameter(
         Fixed(1.0), Range(0.001, 10_000.0), "the head's learning rate over the method's"),
@@ -73,7 +73,7 @@ class Method(ABC):
     paper: str
     library: Library = "torch"
     """Whose format an export uses; `torch` methods export all weights."""
-    own: Mapping[str, Hyperparameter]
+    own: ClassVar[Mapping[str, Hyperparameter]]
     """The method's own hyperparameters, `learning_rate` among them."""
 
     @property

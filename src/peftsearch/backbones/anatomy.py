@@ -1,0 +1,232 @@
+"""Where an encoder keeps its embeddings, layers, attention projections, feed-forward parts and norms.
+
+PEFT's and AdapterHub's own name tables miss some architectures (ModernBERT, DistilBERT, MPNet and ALBERT in PEFT
+0.21.2), and `all-linear` breaks on others, so every method takes its targets from here. A new family is one entry in
+`FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A linear module, or the rows (first, last + 1) of one that computes several projections at once."""
+
+    module: str
+    rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Module names of one layer, from the encoder's root."""
+
+    name: str
+    query: Projection
+    key: Projection
+    value: Projection
+    attention_output: str
+    feed_forward: tuple[str, ...]
+    norms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One encoder's parts by module name, in the order in which they compute.
+
+    Attributes:
+        embeddings: what comes before the layers, or is shared by all of them; a name may be absent in some models.
+        tail: what comes after the last layer (a final norm, a pooler); a name may be absent.
+        positions: tokens that fit, None without a limit.
+        takes_token_types: whether more than one segment id has an embedding.
+    """
+
+    model_type: str
+    hidden_size: int
+    embeddings: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    tail: tuple[str, ...]
+    positions: int | None
+    takes_token_types: bool
+
+    @property
+    def query_value(self) -> tuple[str, ...]:
+        """The linear modules that compute queries and values (and keys too, where they are fused)."""
+        return _distinct(p.module for layer in self.layers for p in (layer.query, layer.value))
+
+    @property
+    def attention(self) -> tuple[str, ...]:
+        """All linear modules of attention: query, key, value, output."""
+        projections = ((layer.query, layer.key, layer.value, layer.attention_output) for layer in self.layers)
+        return _distinct(p if isinstance(p, str) else p.module for group in projections for p in group)
+
+    @property
+    def all_linear(self) -> tuple[str, ...]:
+        """All linear modules of the layers; poolers and heads are none."""
+        return (*self.attention, *_distinct(name for layer in self.layers for name in layer.feed_forward))
+
+
+@dataclass(frozen=True)
+class Family:
+    """Names as one architecture has them: `layers` from the root, the rest from a layer. `{i}` is a layer's number."""
+
+    layers: str
+    query: str
+    key: str
+    value: str
+    attention_output: str
+    feed_forward: tuple[str, ...]
+    norms: tuple[str, ...]
+    embeddings: tuple[str, ...] = ("embeddings",)
+    tail: tuple[str, ...] = ("pooler",)
+    token_types: bool = False
+
+
+_BERT = Family(
+    layers="encoder.layer.{i}",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attention_output="attention.output.dense",
+    feed_forward=("intermediate.dense", "output.dense"),
+    norms=("attention.output.LayerNorm", "output.LayerNorm"),
+    embeddings=("embeddings", "embeddings_project"),
+    token_types=True,
+)
+
+FAMILIES: dict[str, Family] = {
+    "bert": _BERT,
+    "electra": _BERT,
+    "roberta": _BERT,
+    "xlm-roberta": _BERT,
+    "distilbert": Family(
+        layers="transformer.layer.{i}",
+        query="attention.q_lin",
+        key="attention.k_lin",
+        value="attention.v_lin",
+        attention_output="attention.out_lin",
+        feed_forward=("ffn.lin1", "ffn.lin2"),
+        norms=("sa_layer_norm", "output_layer_norm"),
+    ),
+    "modernbert": Family(
+        layers="layers.{i}",
+        query="attn.Wqkv[0/3]",
+        key="attn.Wqkv[1/3]",
+        value="attn.Wqkv[2/3]",
+        attention_output="attn.Wo",
+        feed_forward=("mlp.Wi", "mlp.Wo"),
+        norms=("attn_norm", "mlp_norm"),
+        tail=("final_norm",),
+    ),
+    "deberta-v2": Family(
+        layers="encoder.layer.{i}",
+        query="attention.self.query_proj",
+        key="attention.self.key_proj",
+        value="attention.self.value_proj",
+        attention_output="attention.output.dense",
+        feed_forward=("intermediate.dense", "output.dense"),
+        norms=("attention.output.LayerNorm", "output.LayerNorm"),
+        embeddings=("embeddings", "encoder.rel_embeddings", "encoder.LayerNorm", "encoder.conv"),
+        token_types=True,
+    ),
+    "mpnet": Family(
+        layers="encoder.layer.{i}",
+        query="attention.attn.q",
+        key="attention.attn.k",
+        value="attention.attn.v",
+        attention_output="attention.attn.o",
+        feed_forward=("intermediate.dense", "output.dense"),
+        norms=("attention.LayerNorm", "output.LayerNorm"),
+        embeddings=("embeddings", "encoder.relative_attention_bias"),
+    ),
+}
+"""A transformers `model_type` → where its parts are."""
+
+
+def anatomy(encoder: nn.Module) -> Anatomy:
+    """The parts of a bare transformers `encoder`, as it is before a method changes it.
+
+    Raises:
+        UserError: its architecture has no entry in `FAMILIES`.
+    """
+    config: Any = encoder.config
+    return describe(config.to_dict())
+
+
+def describe(config: Mapping[str, Any]) -> Anatomy:
+    """The parts of the encoder with this `config.json`; needs no torch.
+
+    Raises:
+        UserError: its architecture has no entry in `FAMILIES`.
+    """
+    model_type = str(config.get("model_type"))
+    if model_type not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise UserError(f"architecture {model_type!r} is not known; choose a backbone of one of these: {known}")
+    family = FAMILIES[model_type]
+    hidden = int(_first(config, "hidden_size", "dim"))
+    return Anatomy(
+        model_type=model_type,
+        hidden_size=hidden,
+        embeddings=family.embeddings,
+        layers=tuple(_layer(family, i, hidden) for i in range(int(_first(config, "num_hidden_layers", "n_layers")))),
+        tail=family.tail,
+        positions=_positions(model_type, config),
+        takes_token_types=family.token_types and int(config.get("type_vocab_size", 2)) > 1,
+    )
+
+
+def modules(encoder: nn.Module, names: Iterable[str]) -> list[nn.Module]:
+    """The modules of those `names` that `encoder` has."""
+    known = dict(encoder.named_modules())
+    return [known[name] for name in names if name in known]
+
+
+def _layer(family: Family, i: int, hidden: int) -> Layer:
+    name = family.layers.format(i=i)
+    return Layer(
+        name=name,
+        query=_projection(name, family.query, hidden),
+        key=_projection(name, family.key, hidden),
+        value=_projection(name, family.value, hidden),
+        attention_output=f"{name}.{family.attention_output}",
+        feed_forward=tuple(f"{name}.{part}" for part in family.feed_forward),
+        norms=tuple(f"{name}.{norm}" for norm in family.norms),
+    )
+
+
+def _projection(layer: str, name: str, hidden: int) -> Projection:
+    """`Wqkv[1/3]` is the second of three blocks of `hidden` rows."""
+    module, _, part = name.partition("[")
+    if not part:
+        return Projection(f"{layer}.{module}")
+    first = int(part.split("/")[0]) * hidden
+    return Projection(f"{layer}.{module}", (first, first + hidden))
+
+
+def _positions(model_type: str, config: Mapping[str, Any]) -> int | None:
+    positions = config.get("max_position_embeddings")
+    if positions is None:
+        return None
+    # These count positions from the padding id + 1.
+    offset = int(config.get("pad_token_id") or 0) + 1 if model_type in ("roberta", "xlm-roberta", "mpnet") else 0
+    return int(positions) - offset
+
+
+def _first(config: Mapping[str, Any], *keys: str) -> Any:
+    for key in keys:
+        if config.get(key) is not None:
+            return config[key]
+    raise UserError(f"config.json of a {config.get('model_type')} model lacks {keys[0]!r}")
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

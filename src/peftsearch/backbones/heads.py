@@ -1,0 +1,183 @@
+"""From an encoder's hidden states to logits: poolings, heads, and the classifier that any method tunes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Pooling = Callable[[Tensor, Tensor], Tensor]
+"""Hidden states (rows, tokens, width) and their mask (rows, tokens) → one state a row (rows, width)."""
+
+
+def first_token(states: Tensor, mask: Tensor) -> Tensor:
+    """The first real token's state, which is the tokenizer's `[CLS]`."""
+    return states[torch.arange(len(states), device=states.device), mask.int().argmax(dim=1)]
+
+
+def last_token(states: Tensor, mask: Tensor) -> Tensor:
+    """The last real token's state, whichever side is padded."""
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    return states[torch.arange(len(states), device=states.device), (mask.int() * positions).argmax(dim=1)]
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean over the real tokens."""
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def masked_max(states: Tensor, mask: Tensor) -> Tensor:
+    """Each dimension's maximum over the real tokens."""
+    return states.masked_fill(~mask.bool().unsqueeze(-1), torch.finfo(states.dtype).min).amax(dim=1)
+
+
+POOLINGS: dict[str, Pooling] = {"cls": first_token, "mean": masked_mean, "max": masked_max, "last": last_token}
+
+
+def linear(width: int, num_labels: int, dropout: float) -> nn.Module:
+    """Dropout and one linear layer."""
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_labels))
+
+
+def mlp(width: int, num_labels: int, dropout: float) -> nn.Module:
+    """One hidden layer of half the width, with a norm before each linear layer."""
+    half = width // 2
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, half),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.LayerNorm(half),
+        nn.Linear(half, num_labels),
+    )
+
+
+HEADS: dict[str, Callable[[int, int, float], nn.Module]] = {"linear": linear, "mlp": mlp}
+"""Heads over a pooled state; `native` is the architecture's own (`NativeHead`)."""
+
+
+class PooledHead(nn.Module):
+    """Pools the last hidden states and classifies the result.
+
+    Args:
+        head: a key of `HEADS`.
+        pooling: a key of `POOLINGS`.
+    """
+
+    def __init__(self, head: str, pooling: str, width: int, num_labels: int, dropout: float) -> None:
+        super().__init__()
+        self.pool = POOLINGS[pooling]
+        self.classify = HEADS[head](width, num_labels, dropout)
+
+    def forward(self, outputs: Any, mask: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.pool(outputs.last_hidden_state, mask))
+        return logits
+
+
+class NativeHead(nn.Module):
+    """All of a transformers sequence classifier but its encoder, which it pools as its architecture does.
+
+    Args:
+        model: the sequence classifier; its encoder is taken out of it.
+        dropout: of every dropout in the head.
+    """
+
+    def __init__(self, model: Any, dropout: float) -> None:
+        super().__init__()
+        setattr(model, model.base_model_prefix, _Given())
+        self.model = model
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
+
+    def forward(self, outputs: Any, mask: Tensor) -> Tensor:
+        given = getattr(self.model, self.model.base_model_prefix)
+        given.outputs = outputs
+        try:
+            logits: Tensor = self.model(inputs_embeds=outputs.last_hidden_state, attention_mask=mask).logits
+        finally:
+            given.outputs = None
+        return logits
+
+
+class _Given(nn.Module):
+    """Stands where the encoder was and returns what the encoder has already computed."""
+
+    outputs: Any = None
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.outputs
+
+
+class Classifier(nn.Module):
+    """An encoder as some method has prepared it, with a head.
+
+    Parameters are named `encoder.…` and `head.…`; those with `requires_grad` are the ones to train.
+
+    Args:
+        embeddings, layers, tail: the encoder's modules in the order in which they compute.
+        takes_token_types: whether the encoder tells segments apart; otherwise `token_type_ids` are ignored.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        *,
+        embeddings: list[nn.Module],
+        layers: list[nn.Module],
+        tail: list[nn.Module],
+        takes_token_types: bool,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.takes_token_types = takes_token_types
+        # Tuples, so that torch does not register the modules a second time.
+        self._embeddings, self._layers, self._tail = tuple(embeddings), tuple(layers), tuple(tail)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Any:
+        """A `SequenceClassifierOutput` with `logits` of shape (rows, labels); all arguments are (rows, tokens)."""
+        from transformers.modeling_outputs import SequenceClassifierOutput
+
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        segments = {}
+        if self.takes_token_types and token_type_ids is not None:
+            segments["token_type_ids"] = token_type_ids
+        outputs = self.encoder(input_ids=input_ids, attention_mask=mask, **segments)
+        return SequenceClassifierOutput(logits=self.head(outputs, mask))
+
+    def train(self, mode: bool = True) -> Classifier:
+        """As in torch, but what lies below the first trainable parameter stays in eval mode.
+
+        Noise there could train nothing, and without it those modules compute the same thing in every epoch.
+        """
+        super().train(mode)
+        for module in self.frozen_prefix():
+            module.eval()
+        return self
+
+    def frozen_prefix(self) -> list[nn.Module]:
+        """The encoder's modules below the first trainable parameter, in order; the encoder itself if all is frozen."""
+        if not _trainable(self.encoder):
+            return [self.encoder]
+        blocks = (*self._embeddings, *self._layers, *self._tail)
+        inside = {id(parameter) for block in blocks for parameter in block.parameters()}
+        added = any(p.requires_grad and id(p) not in inside for p in self.encoder.parameters())
+        # Tensors outside all blocks are a method's own (a prefix), which the first layer already reads.
+        candidates = self._embeddings if added else blocks
+        prefix: list[nn.Module] = []
+        for block in candidates:
+            if _trainable(block):
+                break
+            prefix.append(block)
+        return prefix
+
+
+def _trainable(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())

@@ -1,0 +1,174 @@
+"""Pretrained weights and tokenizers, read from disk once per process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, resolve
+from peftsearch.core.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["ResolvedModel", "load_encoder", "load_native", "load_tokenizer", "quiet", "resolve"]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what transformers says about weights that we check ourselves."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> Any:
+    """The backbone's fast tokenizer, with a padding token.
+
+    Raises:
+        UserError: its files are missing or broken.
+    """
+    from transformers import AutoTokenizer
+
+    _check_trust(resolved, trust_remote_code)
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(resolved.path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"model {resolved.name!r} has no tokenizer that can be read: {reason}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_encoder(resolved: ResolvedModel, trust_remote_code: bool = False) -> nn.Module:
+    """The pretrained encoder without a pooler or head; every tensor trainable, its memory not shared with other calls.
+
+    Raises:
+        UserError: the files lack weights of the encoder.
+    """
+    return _load(resolved, "AutoModel", trust_remote_code, {})
+
+
+def load_native(resolved: ResolvedModel, num_labels: int, trust_remote_code: bool = False) -> nn.Module:
+    """The architecture's own sequence classifier; head weights that the files lack are random (torch's generator).
+
+    Raises:
+        UserError: the architecture has none, or the files lack weights of its encoder (a pooler is part of that).
+    """
+    return _load(resolved, "AutoModelForSequenceClassification", trust_remote_code, {"num_labels": num_labels})
+
+
+def _load(resolved: ResolvedModel, auto: str, trust_remote_code: bool, changes: dict[str, Any]) -> nn.Module:
+    config = _config(resolved, trust_remote_code, changes)
+    model_class = _model_class(resolved, config, auto)
+    options = {"add_pooling_layer": False} if auto == "AutoModel" and _has_optional_pooler(model_class) else {}
+    with quiet():
+        model, report = model_class.from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(_weights(resolved.path)),
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **options,
+        )
+    _check_complete(resolved, model, report, auto)
+    for parameter in model.parameters():
+        # transformers 4.57 hands out the tensors of `state_dict` themselves: training would change the kept ones.
+        parameter.data = parameter.data.clone()
+    trained: nn.Module = model.train()
+    return trained
+
+
+def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str, Any]) -> Any:
+    import torch
+    from transformers import AutoConfig
+
+    _check_trust(resolved, trust_remote_code)
+    try:
+        config = AutoConfig.from_pretrained(resolved.path, trust_remote_code=trust_remote_code, **changes)
+    except (OSError, ValueError) as error:
+        raise UserError(f"model {resolved.name!r}: {str(error).splitlines()[0]}") from error
+    config._name_or_path = resolved.name  # what a saved adapter calls its base model; never a path of this machine
+    config.dtype = torch.float32  # a half-precision checkpoint still needs full-precision weights to train
+    if hasattr(config, "reference_compile"):
+        config.reference_compile = False  # ModernBERT would compile itself for minutes, and recompile for each length
+    return config
+
+
+def _check_trust(resolved: ResolvedModel, trust_remote_code: bool) -> None:
+    if not trust_remote_code:
+        return
+    if resolved.kind in ("cache", "hub") and not re.fullmatch(r"[0-9a-f]{40}", resolved.revision or ""):
+        raise UserError(
+            f"trust_remote_code runs the code of {resolved.name!r}: pin it with revision: and the full commit hash"
+        )
+    sources = str(resolved.config().get("auto_map", ""))
+    if "--" in sources:
+        raise UserError(f"the code of {resolved.name!r} lies in another repository, which no revision pins; not run")
+
+
+def _model_class(resolved: ResolvedModel, config: Any, auto: str) -> Any:
+    import transformers
+
+    sources = getattr(config, "auto_map", {})
+    if type(config).__module__.startswith("transformers_modules") and auto in sources:
+        from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+        return get_class_from_dynamic_module(sources[auto], resolved.path)
+    mapping = getattr(transformers, auto)._model_mapping
+    if type(config) not in mapping:
+        fix = "choose head: linear or mlp" if auto != "AutoModel" else "choose another backbone"
+        raise UserError(f"model {resolved.name!r} ({config.model_type}) has no {auto} in transformers; {fix}")
+    return mapping[type(config)]
+
+
+def _has_optional_pooler(model_class: Any) -> bool:
+    import inspect
+
+    return "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+
+
+def _check_complete(resolved: ResolvedModel, model: Any, report: dict[str, Any], auto: str) -> None:
+    """Weights that a file lacks are random: fine for a new head, a silent disaster in an encoder."""
+    prefix = "" if auto == "AutoModel" else f"{model.base_model_prefix}."
+    absent = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
+    lacking = sorted(key for key in absent if key.startswith(prefix))
+    if not lacking:
+        return
+    if all("pooler" in key for key in lacking):
+        raise UserError(f"model {resolved.name!r} has no pretrained pooler for head: native; choose linear or mlp")
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    raise UserError(f"model {resolved.name!r}: its files lack the weights {lacking[0]}{more}; save it again")
+
+
+@lru_cache(maxsize=2)
+def _weights(path: str) -> dict[str, torch.Tensor]:
+    """All tensors in the folder's safetensors; treat them as read-only."""
+    import json
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(path)
+    names = {WEIGHTS}
+    if not (folder / WEIGHTS).is_file():
+        names = {Path(name).name for name in json.loads((folder / SHARDS).read_text())["weight_map"].values()}
+    tensors: dict[str, torch.Tensor] = {}
+    for name in sorted(names):
+        try:
+            tensors |= load_file(folder / name)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"cannot read {folder / name}: {str(error).splitlines()[0]}") from error
+    return tensors

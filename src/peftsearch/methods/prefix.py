@@ -1,0 +1,76 @@
+"""Prefix tuning, by PEFT on BERT and by AdapterHub elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from peftsearch.core.dimensions import Choice, Range
+from peftsearch.methods import adapterhub_format, peft_format
+from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from peftsearch.backbones.anatomy import Anatomy
+
+PEFT_WORKS = ("bert",)
+"""PEFT 0.21.2 fails on the other encoders of transformers 4.57.6, whose layers take no cache."""
+
+ADAPTERHUB_FAILS = ("modernbert", "mpnet")
+"""AdapterHub 1.3.0 has no prefix tuning for these."""
+
+
+class Prefix(Method):
+    """Every layer attends to a few trained keys and values before those of the text."""
+
+    name = "prefix"
+    summary = "prefix tuning: trained virtual tokens before each frozen layer's keys and values"
+    paper = "Li and Liang 2021, https://arxiv.org/abs/2101.00190"
+    library = "peft"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-4, 1e-1),
+        "virtual_tokens": Hyperparameter(
+            Range(4, 40, integer=True), Range(1, 512, integer=True), "trained keys and values in each layer"),
+        "projection": Hyperparameter(
+            Choice((True, False)), Choice((True, False)), "train them through a small network instead of directly"),
+    }  # fmt: skip
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        if anatomy.model_type in ADAPTERHUB_FAILS:
+            return f"neither PEFT nor AdapterHub has prefix tuning for {anatomy.model_type}"
+        return None
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        tokens, projection = int(settings["virtual_tokens"]), bool(settings["projection"])
+        if _model_type(encoder) in PEFT_WORKS:
+            return _with_peft(encoder, tokens, projection)
+        return _with_adapterhub(encoder, tokens, projection)
+
+    def save(self, encoder: nn.Module, folder: Path) -> None:
+        (peft_format if _model_type(encoder) in PEFT_WORKS else adapterhub_format).save(encoder, folder)
+
+    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
+        if _model_type(encoder) not in PEFT_WORKS:
+            return adapterhub_format.load(encoder, folder)
+        peft_format.ignore_token_type_warning()
+        return peft_format.load(encoder, folder)
+
+
+def _model_type(encoder: Any) -> str:
+    return str(encoder.config.model_type)
+
+
+def _with_peft(encoder: nn.Module, tokens: int, projection: bool) -> nn.Module:
+    from peft import PrefixTuningConfig
+
+    peft_format.ignore_token_type_warning()
+    config = PrefixTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=tokens, prefix_projection=projection)
+    return peft_format.wrap(encoder, config)
+
+
+def _with_adapterhub(encoder: nn.Module, tokens: int, projection: bool) -> nn.Module:
+    from adapters import PrefixTuningConfig
+
+    return adapterhub_format.wrap(encoder, PrefixTuningConfig(prefix_length=tokens, flat=not projection))

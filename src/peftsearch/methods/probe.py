@@ -1,0 +1,28 @@
+"""Linear probing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from peftsearch.core.dimensions import Choice
+from peftsearch.methods.base import SHARED, Hyperparameter, Method, Settings, learning_rate
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Probe(Method):
+    """The encoder is frozen, poolers included, and only the head learns from its states."""
+
+    name = "probe"
+    summary = "linear probing: the whole encoder is frozen, only the head is trained"
+    paper = "Alain and Bengio 2016, https://arxiv.org/abs/1610.01644"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-3, 1e-1),
+        "head": Hyperparameter(Choice(("linear", "mlp")), SHARED["head"].valid, SHARED["head"].summary),
+        "pooling": Hyperparameter(Choice(("cls", "mean")), SHARED["pooling"].valid, SHARED["pooling"].summary),
+    }
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        return encoder.requires_grad_(False)
