@@ -184,7 +184,13 @@ def _build(
 ) -> Classifier:
     """The classifier on its device, proven to train what its method says."""
     set_seed(config.training.seed)
-    classifier = build_classifier(resolved, METHODS[config.method], config.settings, num_labels).to(device)
+    classifier = build_classifier(
+        resolved,
+        METHODS[config.method],
+        config.settings,
+        num_labels,
+        trust_remote_code=config.trust_remote_code,
+    ).to(device)
     classifier.train()
     picked = [rows.train[i] for i in range(min(GUARD_ROWS, len(rows.train)))]
     batch = {name: tensor.to(device) for name, tensor in PadToLongest(rows.collate.pad_token)(picked).items()}

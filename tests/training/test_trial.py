@@ -1,0 +1,200 @@
+"""Trials on tiny models: they learn, they measure what they say, they fail as they should, and they repeat."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import f1_score
+
+from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
+from peftsearch.core.errors import Interrupted, TrialFailure
+from peftsearch.core.measurement import EpochReport
+from peftsearch.methods.table import METHODS
+from peftsearch.study.spaces import default_settings
+from peftsearch.training import trial as trial_module
+from peftsearch.training.batches import PadToLongest, TokenRows
+from peftsearch.training.trial import halvings, run_trial
+from tests.helpers.tiny import tiny_model
+from tests.helpers.toy import toy_data
+
+DATA = toy_data(train=240)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_model(tmp_path_factory.mktemp("bert")))
+
+
+def own_settings(name: str) -> dict[str, Any]:
+    method = METHODS[name]
+    return default_settings(method, {key: h.default for key, h in method.hyperparameters.items()})
+
+
+def config(backbone: str, method: str = "full", training: dict[str, Any] | None = None, **settings: Any) -> TrialConfig:
+    return TrialConfig(
+        backbone=backbone,
+        method=method,
+        settings={**own_settings(method), "learning_rate": 3e-3, **settings},
+        training=TrainingConfig(**{"epochs": 3, "batch_size": 16, "precision": "fp32", **(training or {})}),
+        max_length=24,
+    )
+
+
+def predictions(result: Any, data: Any, cache: Path) -> np.ndarray:
+    rows = TokenRows(trial_module.tokenize(data, "validation", result.tokenizer, 24, cache))
+    batch = PadToLongest(result.tokenizer.pad_token_id)([rows[i] for i in range(len(rows))])
+    batch.pop("labels")
+    with torch.no_grad():
+        return np.asarray(result.classifier(**batch).logits.argmax(-1))
+
+
+def test_full_fine_tuning_learns_the_toy_task(backbone: str, tmp_path: Path) -> None:
+    reports: list[EpochReport] = []
+    result = run_trial(config(backbone, training={"epochs": 8}), DATA, reports.append, cache=tmp_path, device="cpu")
+    assert result.measurement.metrics["macro_f1"] > 0.95
+    assert reports[-1].train_loss < reports[0].train_loss / 4
+    assert [report.epoch for report in reports] == list(range(1, 9))
+
+
+def test_the_metric_is_scikit_learns_on_the_weights_kept(backbone: str, tmp_path: Path) -> None:
+    result = run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu")
+    expected = f1_score(DATA.splits["validation"]["label"], predictions(result, DATA, tmp_path), average="macro")
+    assert result.measurement.metrics["macro_f1"] == pytest.approx(expected)
+
+
+def test_the_best_epoch_is_kept_not_the_last(backbone: str, tmp_path: Path) -> None:
+    reports: list[EpochReport] = []
+    wild = config(backbone, training={"epochs": 8, "warmup": 0.0, "schedule": "constant"}, learning_rate=2e-2)
+    result = run_trial(wild, DATA, reports.append, cache=tmp_path, device="cpu")
+    scores = [report.metrics["macro_f1"] for report in reports]
+    assert scores[-1] < max(scores), "the toy task no longer diverges: raise the learning rate"
+    assert result.measurement.best_epoch == scores.index(max(scores)) + 1
+    expected = f1_score(DATA.splits["validation"]["label"], predictions(result, DATA, tmp_path), average="macro")
+    assert expected == pytest.approx(max(scores))
+
+
+def test_the_same_config_gives_the_same_numbers(backbone: str, tmp_path: Path) -> None:
+    curves: list[list[tuple[float, float]]] = [[], []]
+    for curve in curves:
+        run_trial(
+            config(backbone, "lora"),
+            DATA,
+            lambda report, curve=curve: curve.append((report.train_loss, report.validation_loss)),
+            cache=tmp_path,
+            device="cpu",
+        )
+    assert curves[0] == curves[1]
+
+
+def test_another_seed_gives_others(backbone: str, tmp_path: Path) -> None:
+    base = config(backbone)
+    other = replace(base, training=replace(base.training, seed=7))
+    losses = [
+        run_trial(c, DATA, lambda _: None, cache=tmp_path, device="cpu").measurement.metrics["validation_loss"]
+        for c in (base, other)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_what_is_measured(backbone: str, tmp_path: Path) -> None:
+    reports: list[EpochReport] = []
+    result = run_trial(config(backbone, "probe"), DATA, reports.append, cache=tmp_path, device="cpu")
+    measurement = result.measurement
+    assert measurement.trainable_parameters == 32 * 3 + 3
+    assert measurement.total_parameters > 20_000
+    assert measurement.train_seconds == pytest.approx(sum(report.train_seconds for report in reports))
+    assert measurement.epochs == 3
+    assert 0 < measurement.padding_share < 0.4
+    assert measurement.data_fingerprint == DATA.fingerprint
+    assert measurement.versions["torch"] == torch.__version__
+    assert measurement.precision == "fp32"
+
+
+def test_saved_tensors_are_the_trained_ones_only(backbone: str, tmp_path: Path) -> None:
+    result = run_trial(config(backbone, "lora"), DATA, lambda _: None, cache=tmp_path, device="cpu")
+    result.save(tmp_path / "kept")
+    tensors = load_file(tmp_path / "kept" / "trainable.safetensors")
+    assert sum(tensor.numel() for tensor in tensors.values()) == result.measurement.trainable_parameters
+    assert all("lora" in name or name.startswith("head.") for name in tensors)
+
+
+def test_early_stopping(backbone: str, tmp_path: Path) -> None:
+    still = config(backbone, training={"epochs": 9, "early_stopping": EarlyStopping(patience=2)}, learning_rate=1e-8)
+    assert run_trial(still, DATA, lambda _: None, cache=tmp_path, device="cpu").measurement.epochs == 3
+
+
+def test_label_smoothing_is_left_out_of_the_validation_loss(backbone: str, tmp_path: Path) -> None:
+    smooth = config(backbone, training={"epochs": 8, "label_smoothing": 0.4})
+    reports: list[EpochReport] = []
+    run_trial(smooth, DATA, reports.append, cache=tmp_path, device="cpu")
+    floor = -(0.4 * 2 / 3 * math.log(0.4 / 3) + (1 - 0.4 * 2 / 3) * math.log(1 - 0.4 * 2 / 3))
+    assert reports[-1].train_loss > floor - 0.01
+    assert reports[-1].validation_loss < floor
+
+
+def test_an_exploding_trial_fails_as_not_finite(backbone: str, tmp_path: Path) -> None:
+    wild = config(backbone, training={"warmup": 0.0, "max_grad_norm": 0.0}, learning_rate=1e30)
+    with pytest.raises(TrialFailure, match="loss is") as failure:
+        run_trial(wild, DATA, lambda _: None, cache=tmp_path, device="cpu")
+    assert failure.value.kind == "not_finite"
+
+
+def test_stopping_ends_at_the_next_step(backbone: str, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) == 3
+
+    with pytest.raises(Interrupted, match="stopped at step 3"):
+        run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu", should_stop=should_stop)
+
+
+def test_what_report_raises_passes_through(backbone: str, tmp_path: Path) -> None:
+    class Pruned(Exception):
+        pass
+
+    def report(_: EpochReport) -> None:
+        raise Pruned
+
+    with pytest.raises(Pruned):
+        run_trial(config(backbone), DATA, report, cache=tmp_path, device="cpu")
+
+
+def test_short_of_memory_the_micro_batch_is_halved(
+    backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = trial_module.train
+
+    def fits_four_rows(*args: Any, micro_batch: int, **kwargs: Any) -> Any:
+        if micro_batch > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train(*args, micro_batch=micro_batch, **kwargs)
+
+    whole = run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu").measurement
+    monkeypatch.setattr(trial_module, "train", fits_four_rows)
+    halved = run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu").measurement
+    assert halved.micro_batch_size == 4
+    assert halved.metrics["validation_loss"] == pytest.approx(whole.metrics["validation_loss"], rel=0.25)
+
+
+def test_out_of_memory_at_one_row_fails(backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never_fits(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(trial_module, "train", never_fits)
+    with pytest.raises(TrialFailure, match="one row of 24 tokens does not fit on ") as failure:
+        run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu")
+    assert failure.value.kind == "out_of_memory"
+
+
+def test_halvings_divide_the_batch() -> None:
+    assert list(halvings(32)) == [32, 16, 8, 4, 2, 1]
+    assert list(halvings(15)) == [15, 5, 1]
