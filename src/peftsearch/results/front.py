@@ -1,0 +1,113 @@
+"""The Pareto front of a study as rows: what the best trials are, and what each costs beside full fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.measurement import Measurement
+from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.pareto import as_losses, non_dominated
+from peftsearch.results.words import params
+
+if TYPE_CHECKING:
+    from peftsearch.core.config import TrialConfig
+    from peftsearch.search.storage import Record
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished trial.
+
+    Attributes:
+        objectives: the study's, by name, in its order.
+        parameters_share: trainable parameters over full fine-tuning's, 0..1.
+        time_share: train seconds over full fine-tuning's; None if no full fine-tuning has finished.
+        on_front: whether no other finished trial is at least as good in everything and better in something.
+    """
+
+    record: Record
+    config: TrialConfig
+    measurement: Measurement
+    objectives: dict[str, float]
+    parameters_share: float
+    time_share: float | None
+    on_front: bool
+
+
+def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
+    """Every finished trial, sorted by quality: the first maximised objective, best first."""
+    done = [record for record in records if record.state == "complete" and record.measurement and record.config]
+    values = [[OBJECTIVES[name].read(record.measurement) for name in objectives] for record in done]  # type: ignore[arg-type]
+    directions = [OBJECTIVES[name].direction for name in objectives]
+    on_front = non_dominated(as_losses(values, directions))
+    found = [
+        _row(record, dict(zip(objectives, numbers, strict=True)), bool(is_best), done)
+        for record, numbers, is_best in zip(done, values, on_front, strict=True)
+    ]
+    quality = quality_objective(objectives)
+    sign = -1 if OBJECTIVES[quality].direction == "maximize" else 1
+    return sorted(found, key=lambda row: (sign * row.objectives[quality], row.record.number))
+
+
+def front(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
+    """The rows of the Pareto front, sorted by quality."""
+    return [row for row in rows(records, objectives) if row.on_front]
+
+
+def quality_objective(objectives: Sequence[str]) -> str:
+    """The first maximised objective, by which people rank; the first of all if none is maximised."""
+    return next((name for name in objectives if OBJECTIVES[name].direction == "maximize"), objectives[0])
+
+
+def trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]:
+    """One trial for `front --json`; what it has not reached yet is null."""
+    config, measurement = record.config, record.measurement
+    return {
+        "trial": record.number,
+        "method": config.method if config else None,
+        "backbone": config.backbone if config else None,
+        "params": params(config) if config else {},
+        "objectives": {name: OBJECTIVES[name].read(measurement) for name in objectives} if measurement else {},
+        "measurement": measurement.to_dict() if measurement else None,
+        "state": record.state,
+    }
+
+
+def full_trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]:
+    """One trial for `trials --json`."""
+    return {
+        **trial_json(record, objectives),
+        "curve": [report.to_dict() for report in record.curve],
+        "reason": record.reason,
+        "failure": record.failure,
+    }
+
+
+def _row(record: Record, objectives: dict[str, float], on_front: bool, done: Sequence[Record]) -> Row:
+    config, measurement = record.config, record.measurement
+    assert config is not None
+    assert measurement is not None
+    full = _full_fine_tuning(config.backbone, done, quality_objective(list(objectives)))
+    whole = full.trainable_parameters if full else measurement.total_parameters
+    return Row(
+        record=record,
+        config=config,
+        measurement=measurement,
+        objectives=objectives,
+        parameters_share=measurement.trainable_parameters / whole,
+        time_share=measurement.train_seconds / full.train_seconds if full and full.train_seconds > 0 else None,
+        on_front=on_front,
+    )
+
+
+def _full_fine_tuning(backbone: str, done: Sequence[Record], quality: str) -> Measurement | None:
+    """The best full fine-tuning of the same backbone."""
+    full = [
+        record.measurement
+        for record in done
+        if record.measurement and record.config and (record.config.method, record.config.backbone) == ("full", backbone)
+    ]
+    sign = 1 if OBJECTIVES[quality].direction == "maximize" else -1
+    return max(full, key=lambda measurement: sign * OBJECTIVES[quality].read(measurement), default=None)

@@ -1,0 +1,79 @@
+"""How far a study is: counts, what runs, and how long the rest will take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from peftsearch.search.storage import Record
+
+
+@dataclass(frozen=True)
+class Status:
+    """Counts of a study's trials.
+
+    Attributes:
+        states: state → trials.
+        methods: method → state → trials; trials without a configuration yet are under `not started`.
+        done: complete and pruned trials, and those that failed by their own fault: what counts toward the budget.
+        budget: the trials last asked for, if known.
+        seconds_left: an estimate; None without a budget or a finished trial.
+    """
+
+    states: Mapping[str, int]
+    methods: Mapping[str, Mapping[str, int]]
+    running: tuple[Record, ...]
+    done: int
+    budget: int | None
+    seconds_left: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "states": dict(self.states),
+            "methods": {name: dict(counts) for name, counts in self.methods.items()},
+            "running": [record.number for record in self.running],
+            "done": self.done,
+            "budget": self.budget,
+            "seconds_left": self.seconds_left,
+        }
+
+
+def status(records: Sequence[Record], budget: int | None = None) -> Status:
+    """Count `records`; `budget` is the total of trials asked for."""
+    methods: dict[str, Counter[str]] = {}
+    for record in records:
+        methods.setdefault(record.config.method if record.config else "not started", Counter())[record.state] += 1
+    running = tuple(record for record in records if record.state == "running")
+    done = sum(counts_as_done(record) for record in records)
+    return Status(
+        states=Counter(record.state for record in records),
+        methods=methods,
+        running=running,
+        done=done,
+        budget=budget,
+        seconds_left=_seconds_left(records, budget - done, max(1, len(running))) if budget is not None else None,
+    )
+
+
+def counts_as_done(record: Record) -> bool:
+    """Whether the trial counts toward the budget: it ran to an end that its configuration decided."""
+    from peftsearch.core.errors import OWN_FAILURES
+
+    if record.state == "failed":
+        return record.failure is not None and record.failure["kind"] in OWN_FAILURES
+    return record.state in ("complete", "pruned")
+
+
+def _seconds_left(records: Sequence[Record], remaining: int, workers: int) -> float | None:
+    """Finished trials' mean wall time over all that remain, shared by the workers."""
+    took = [
+        (record.ended - record.started).total_seconds()
+        for record in records
+        if record.started and record.ended and record.state in ("complete", "pruned")
+    ]
+    if not took:
+        return None
+    return max(0, remaining) * sum(took) / len(took) / workers

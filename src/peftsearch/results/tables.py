@@ -1,0 +1,166 @@
+"""Fronts, trials and counts as rich tables: at most 100 columns on a terminal, plain aligned text in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.methods.table import METHODS
+from peftsearch.results.front import Row
+from peftsearch.results.status import Status
+from peftsearch.results.words import (
+    duration,
+    objective_heading,
+    objective_in_words,
+    objective_label,
+    settings_in_words,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from peftsearch.core.config import TrialConfig
+    from peftsearch.search.storage import Record
+
+STATE_STYLE = {"complete": "green", "running": "cyan", "pruned": "yellow", "failed": "red", "waiting": "dim"}
+
+
+def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str | None = None) -> Table:
+    """The Pareto front, best quality first."""
+    table = _table(title)
+    several = len({row.config.backbone for row in front}) > 1
+    table.add_column("trial", justify="right")
+    table.add_column("method", no_wrap=True)
+    if several:
+        table.add_column("backbone", overflow="fold")
+    table.add_column("settings", ratio=1, min_width=16)
+    for name in objectives:
+        table.add_column(objective_heading(OBJECTIVES[name]), justify="right", no_wrap=True)
+    table.add_column("epochs", justify="right")
+    table.add_column("of full tuning's\nparameters", justify="right", no_wrap=True)
+    table.add_column("\ntime", justify="right", no_wrap=True)
+    for row in front:
+        table.add_row(
+            str(row.record.number),
+            row.config.method,
+            *([backbone_in_words(row.config.backbone)] if several else []),
+            config_in_words(row.config),
+            *(objective_in_words(name, row.objectives[name]) for name in objectives),
+            str(row.measurement.epochs),
+            percent(row.parameters_share),
+            percent(row.time_share),
+        )
+    return table
+
+
+def trials_table(records: Sequence[Record], objectives: Sequence[str], quality: str) -> Table:
+    """Every trial with its state, and why it ended early if it did."""
+    table = _table(None)
+    table.add_column("trial", justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("method", no_wrap=True)
+    table.add_column("settings", ratio=2, min_width=16)
+    table.add_column("epochs", justify="right")
+    table.add_column(f"last\n{objective_label(quality)}", justify="right", no_wrap=True)
+    table.add_column("reason", ratio=3)
+    for record in records:
+        table.add_row(
+            str(record.number),
+            _styled(record.state),
+            record.config.method if record.config else "",
+            config_in_words(record.config) if record.config else "",
+            str(len(record.curve)),
+            _last(record, quality),
+            _plain(why(record)),
+        )
+    return table
+
+
+def status_table(status: Status) -> Table:
+    """Counts by method and state."""
+    table = _table(None)
+    table.add_column("method", no_wrap=True)
+    for state in STATE_STYLE:
+        table.add_column(state, justify="right")
+    for method, counts in status.methods.items():
+        table.add_row(method, *(str(counts.get(state, 0) or "–") for state in STATE_STYLE))
+    table.add_section()
+    table.add_row("all", *(str(status.states.get(state, 0)) for state in STATE_STYLE))
+    return table
+
+
+def running_table(running: Sequence[Record], quality: str) -> Table:
+    """What the workers train now."""
+    table = _table(None)
+    for heading in ("trial", "method", "settings", "epoch", objective_label(quality)):
+        table.add_column(heading, justify="right" if heading in ("trial", "epoch") else "left")
+    for record in running:
+        config = record.config
+        epoch = f"{len(record.curve)}/{config.training.epochs}" if config else ""
+        table.add_row(
+            str(record.number),
+            config.method if config else "",
+            config_in_words(config) if config else "starting",
+            epoch,
+            _last(record, quality),
+        )
+    return table
+
+
+def why(record: Record) -> str:
+    """Why a trial was pruned or failed, in one line; else nothing."""
+    if record.failure:
+        kind, message = record.failure["kind"], record.failure.get("message", "")
+        return f"{kind}: {message.splitlines()[0]}" if message.strip() else kind
+    return record.reason or ""
+
+
+def config_in_words(config: TrialConfig) -> str:
+    """The settings that set a configuration apart."""
+    return settings_in_words(config, METHODS[config.method].hyperparameters if config.method in METHODS else {})
+
+
+def backbone_in_words(name: str) -> str:
+    """The last part of a model's name, which is enough to tell backbones of one study apart."""
+    return name.rstrip("/").rsplit("/", 1)[-1]
+
+
+def percent(share: float | None) -> str:
+    """`0.0132` as `1.3 %`; a dash for what is not known."""
+    if share is None:
+        return "–"
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %" if value >= 0.1 else f"{value:.2g} %"
+
+
+def time_left(status: Status) -> str:
+    """The estimate in words, empty without one."""
+    return f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
+
+
+def _table(title: str | None) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def _last(record: Record, quality: str) -> str:
+    if not record.curve:
+        return ""
+    value = record.curve[-1].metrics.get(quality)
+    return f"{value:.4f}" if value is not None else ""
+
+
+def _styled(state: str) -> Any:
+    from rich.text import Text
+
+    return Text(state, style=STATE_STYLE[state])
+
+
+def _plain(text: str) -> Any:
+    """Text as it is: what a library's exception puts in square brackets is no markup of ours."""
+    from rich.text import Text
+
+    return Text(text)

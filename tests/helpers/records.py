@@ -1,0 +1,55 @@
+"""Hand-made trials, as if read back from a storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peftsearch.core.config import TrainingConfig, TrialConfig
+from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.search.storage import Record
+
+OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
+
+
+def measurement(macro_f1: float = 0.8, parameters: int = 1000, seconds: float = 10.0, **changes: Any) -> Measurement:
+    values: dict[str, Any] = {
+        "metrics": {"macro_f1": macro_f1, "accuracy": macro_f1},
+        "best_epoch": 2,
+        "epochs": 3,
+        "trainable_parameters": parameters,
+        "total_parameters": 100_000,
+        "train_seconds": seconds,
+        "evaluation_seconds": 1.0,
+        "evaluation_samples_per_second": 500.0,
+        "peak_memory_mb": 120.0,
+        "device": "cpu",
+        "precision": "fp32",
+        "seed": 42,
+        "data_fingerprint": "abc",
+        "micro_batch_size": 32,
+        "padding_share": 0.05,
+    }
+    return Measurement(**{**values, **changes})
+
+
+def report(epoch: int, macro_f1: float) -> EpochReport:
+    return EpochReport(epoch, 1.0 / epoch, 1.1 / epoch, {"macro_f1": macro_f1}, 3.0, 0.5, 1000)
+
+
+def config(method: str = "lora", backbone: str = "tiny/bert", **settings: Any) -> TrialConfig:
+    return TrialConfig(backbone, method, settings or {"learning_rate": 3.1e-4}, TrainingConfig(epochs=3))
+
+
+def complete(
+    number: int, method: str, macro_f1: float, parameters: int, seconds: float, *, backbone: str = "tiny/bert", **settings: Any
+) -> Record:
+    """A finished trial with three epochs."""
+    measured = measurement(macro_f1, parameters, seconds)
+    return Record(
+        number,
+        "complete",
+        config(method, backbone, **settings),
+        values=dict(zip(OBJECTIVES, (macro_f1, float(parameters), seconds), strict=True)),
+        measurement=measured,
+        curve=tuple(report(epoch, macro_f1 * epoch / 3) for epoch in (1, 2, 3)),
+    )

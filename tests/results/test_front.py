@@ -1,0 +1,77 @@
+"""Rows of the front: who is on it, in which order, and what each costs beside full fine-tuning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from peftsearch.results.front import front, full_trial_json, rows, trial_json
+from peftsearch.search.storage import Record
+from tests.helpers.records import OBJECTIVES, complete, config, measurement
+
+FULL = complete(0, "full", 0.90, 100_000, 40.0)
+LORA = complete(1, "lora", 0.88, 2_000, 20.0)
+PROBE = complete(2, "probe", 0.70, 500, 5.0)
+WASTE = complete(3, "frozen", 0.60, 50_000, 30.0)
+
+
+def test_the_front_holds_what_nothing_dominates_best_quality_first() -> None:
+    assert [row.record.number for row in front([WASTE, PROBE, LORA, FULL], OBJECTIVES)] == [0, 1, 2]
+
+
+def test_rows_keep_the_dominated_trials_and_say_so() -> None:
+    assert [(row.record.number, row.on_front) for row in rows([LORA, WASTE], OBJECTIVES)] == [(1, True), (3, False)]
+
+
+def test_only_complete_trials_count() -> None:
+    pruned = replace(complete(4, "lora", 0.99, 1, 0.1), state="pruned", values={}, measurement=None)
+    running = Record(5, "running", config())
+    assert [row.record.number for row in rows([pruned, running, PROBE], OBJECTIVES)] == [2]
+
+
+def test_no_trials_no_rows() -> None:
+    assert rows([], OBJECTIVES) == []
+
+
+def test_equal_trials_are_both_on_the_front() -> None:
+    twin = complete(7, "probe", 0.70, 500, 5.0)
+    assert [row.record.number for row in front([twin, PROBE], OBJECTIVES)] == [2, 7]
+
+
+def test_shares_are_of_the_best_full_fine_tuning_of_the_same_backbone() -> None:
+    worse = complete(5, "full", 0.50, 90_000, 1_000.0)
+    elsewhere = complete(6, "full", 0.99, 400_000, 400.0, backbone="tiny/roberta")
+    row = next(row for row in rows([worse, FULL, elsewhere, LORA], OBJECTIVES) if row.record is LORA)
+    assert row.parameters_share == pytest.approx(0.02)
+    assert row.time_share == pytest.approx(0.5)
+
+
+def test_without_full_fine_tuning_parameters_are_of_all_and_time_is_unknown() -> None:
+    row = rows([LORA], OBJECTIVES)[0]
+    assert row.parameters_share == pytest.approx(0.02)
+    assert row.time_share is None
+
+
+def test_a_study_that_maximises_nothing_is_sorted_by_its_first_objective() -> None:
+    assert [row.record.number for row in rows([FULL, PROBE, LORA], ("train_seconds",))] == [2, 1, 0]
+
+
+def test_json_has_exactly_the_promised_keys() -> None:
+    found = trial_json(LORA, OBJECTIVES)
+    assert list(found) == ["trial", "method", "backbone", "params", "objectives", "measurement", "state"]
+    assert found["objectives"] == {"macro_f1": 0.88, "trainable_parameters": 2000.0, "train_seconds": 20.0}
+    assert found["params"]["learning_rate"] == 3.1e-4
+    assert found["params"]["batch_size"] == 32
+    assert found["measurement"] == measurement(0.88, 2_000, 20.0).to_dict()
+    whole = full_trial_json(LORA, OBJECTIVES)
+    assert list(whole)[7:] == ["curve", "reason", "failure"]
+    assert [epoch["epoch"] for epoch in whole["curve"]] == [1, 2, 3]
+
+
+def test_json_of_a_trial_that_has_not_begun() -> None:
+    found = full_trial_json(Record(3, "waiting"), OBJECTIVES)
+    assert found == {
+        **dict.fromkeys(("method", "backbone", "measurement", "reason", "failure")),
+        **{"trial": 3, "state": "waiting", "params": {}, "objectives": {}, "curve": []},
+    }

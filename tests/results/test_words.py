@@ -1,0 +1,64 @@
+"""Numbers and settings as people read them."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+
+from peftsearch.core.config import TrainingConfig, TrialConfig
+from peftsearch.core.dimensions import Choice, Fixed, Range
+from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.methods.base import SHARED, Hyperparameter, learning_rate
+from peftsearch.results import words
+
+KNOWN = {
+    **SHARED,
+    "learning_rate": learning_rate(1e-4, 1e-2),
+    "rank": Hyperparameter(Choice((4, 8)), Range(1, 256, integer=True), ""),
+    "dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), ""),
+    "projection": Hyperparameter(Choice((True, False)), Choice((True, False)), ""),
+}
+
+
+def test_doctests() -> None:
+    assert doctest.testmod(words).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0"), (1920, "1,920"), (999_999, "999,999"), (1_184_262, "1.18 M"), (2.5e9, "2.5 B")]
+)
+def test_counts(count: int, text: str) -> None:
+    assert words.count_in_words(count) == text
+
+
+def test_settings_tell_what_is_searched_or_unusual_and_leave_the_defaults_out() -> None:
+    settings = {
+        "learning_rate": 3.12e-4,
+        "rank": 8,
+        "dropout": 0.1,
+        "head": "linear",
+        "pooling": "cls",
+        "projection": False,
+    }
+    config = TrialConfig("m", "lora", settings, TrainingConfig(batch_size=16))
+    assert words.settings_in_words(config, KNOWN) == "lr 3.1e-4, rank 8, pooling cls, no projection, batch size 16"
+
+
+def test_params_hold_every_searchable_hyperparameter() -> None:
+    params = words.params(TrialConfig("m", "lora", {"rank": 8}))
+    assert params["rank"] == 8
+    assert params["warmup"] == 0.1
+
+
+def test_every_objective_has_a_heading_with_its_unit() -> None:
+    for objective in OBJECTIVES.values():
+        label, unit = words.objective_heading(objective).split("\n")
+        assert label
+        assert unit == objective.unit
+
+
+def test_objectives_in_a_sentence() -> None:
+    told = [words.objective_with_unit(*pair) for pair in (("macro_f1", 0.81234), ("trainable_parameters", 1920.0))]
+    assert told == ["macro F1 0.8123", "1,920 trainable parameters"]
+    assert words.objective_with_unit("train_seconds", 8.1) == "train 8.10 s"
