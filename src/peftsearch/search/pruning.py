@@ -44,7 +44,7 @@ def decide(rule: str, trial: Record, others: Sequence[Record], objectives: Seque
         others: all trials of the study; `trial` itself and unfinished ones among them are passed over.
         objectives: keys of `OBJECTIVES`.
     """
-    if trial.config is None or not trial.curve or len(trial.curve) >= trial.config.training.epochs:
+    if trial.config is None or not trial.curve or _ends_now(trial.config, trial.curve):
         return None
     return PRUNERS[rule](trial, [other for other in others if other.number != trial.number], objectives)
 
@@ -112,15 +112,22 @@ def stops(config: TrialConfig, curve: Sequence[EpochReport]) -> range:
     if stopping is None:
         return range(last, last + 1)
     idle = idle_epochs([report.metrics[config.selection] for report in curve], stopping.threshold)
-    return range(min(last, len(curve) + max(1, stopping.patience - idle)), last + 1)
+    return range(min(last, len(curve) + stopping.patience - idle), last + 1)
+
+
+def _ends_now(config: TrialConfig, curve: Sequence[EpochReport]) -> bool:
+    stopping = config.training.early_stopping
+    if len(curve) >= config.training.epochs or stopping is None:
+        return len(curve) >= config.training.epochs
+    return idle_epochs([report.metrics[config.selection] for report in curve], stopping.threshold) >= stopping.patience
 
 
 def idle_epochs(values: Sequence[float], threshold: float) -> int:
-    """How many epochs in a row, up to the last, were not better than the best before by more than `threshold`."""
+    """How many epochs in a row have not beaten the best before them, as `training.callbacks.stops_early` counts."""
     idle, top = 0, -np.inf
     for value in values:
         idle = 0 if value > top + threshold else idle + 1
-        top = max(top, value)
+        top = value if idle == 0 else top
     return idle
 
 

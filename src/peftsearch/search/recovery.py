@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
+UNNAMED_SECONDS = 10.0
+"""After this long without a worker's name on it, a trial's worker was killed in the moment of claiming it."""
 
 INHERITED = ("config", "fixed", "baseline", "default")
 """What a second try has in common with the first."""
@@ -58,13 +60,14 @@ def is_gone(worker: Mapping[str, Any]) -> bool | None:
 
 def is_stale(trial: FrozenTrial, now: float) -> bool:
     """Whether nobody trains this RUNNING trial any more."""
+    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
     worker = trial.user_attrs.get("worker")
-    gone = is_gone(worker) if worker else None
+    if not worker:
+        return now - started > UNNAMED_SECONDS
+    gone = is_gone(worker)
     if gone is not None:
         return gone
-    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-    last = trial.user_attrs.get("heartbeat") or started
-    return now - last > STALE_SECONDS
+    return now - (trial.user_attrs.get("heartbeat") or started) > STALE_SECONDS
 
 
 def reclaim(study: Study) -> list[int]:
@@ -95,6 +98,16 @@ def retry(study: Study, trial: FrozenTrial) -> int | None:
         system_attrs=trial.system_attrs,
     )
     return study._storage.create_new_trial(study._study_id, template_trial=again)
+
+
+def release(study: Study, pid: int) -> None:
+    """Put back what a process of this machine held that was killed on purpose: its configuration is not to blame."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        worker = trial.user_attrs.get("worker") or {}
+        if (worker.get("pid"), worker.get("host")) == (pid, host()):
+            put_back(study, trial._trial_id)
 
 
 def put_back(study: Study, trial_id: int) -> None:

@@ -1,0 +1,48 @@
+"""What workers share of this machine: its GPUs and its cores, told without importing torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+
+def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The CUDA devices that may be used, as `CUDA_VISIBLE_DEVICES` names them; empty without a GPU."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        names = [name.strip() for name in visible.split(",")]
+        return [] if "-1" in names else [name for name in names if name]
+    return [str(index) for index in range(_count())]
+
+
+def cores() -> list[int]:
+    """The CPU cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def share(items: list[int], workers: int, index: int) -> list[int]:
+    """The part of `items` that worker `index` gets: disjoint and as equal as can be; one each where they are too few.
+
+    >>> share([0, 1, 2, 3, 4], workers=2, index=1)
+    [3, 4]
+    """
+    if workers > len(items):
+        return [items[index % len(items)]]
+    size, rest = divmod(len(items), workers)
+    start = index * size + min(index, rest)
+    return items[start : start + size + (index < rest)]
+
+
+def _count() -> int:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())

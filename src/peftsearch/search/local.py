@@ -1,0 +1,278 @@
+"""Workers as child processes of this one, watched: pinned to a device and cores, replaced when they die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Literal
+
+from peftsearch.core.errors import UserError
+from peftsearch.search import devices
+from peftsearch.search.claims import claimable, finished
+from peftsearch.search.job import Job, WorkerReport
+from peftsearch.search.recovery import reclaim, release
+from peftsearch.search.storage import Record, records
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+TICK_SECONDS = 0.5
+RECLAIM_SECONDS = 10.0
+GRACE_SECONDS = 30.0
+"""How long workers have to put their trials back after an interruption, before they are killed."""
+
+DEATHS = 3
+"""Workers that die in a row, with no trial finished in between, before the search is given up."""
+
+LOG_LINES = 5
+
+How = Literal["done", "interrupted", "timeout", "exhausted", "errors", "deaths"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended, and why where it was not simply `done`."""
+
+    how: How
+    message: str = ""
+
+
+@dataclass
+class Child:
+    """One worker process."""
+
+    index: int
+    process: subprocess.Popen[str]
+    log: Path
+
+    def interrupt(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def report(self) -> WorkerReport | None:
+        """What the ended process said; None if it died before."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        self.process.communicate()  # closes the pipes
+        return WorkerReport.from_line(line)
+
+
+def run_workers(
+    study: Study,
+    job: Job,
+    *,
+    workers: int | None = None,
+    on_tick: Callable[[list[Record]], None] = lambda _: None,
+    timeout: float | None = None,
+) -> Outcome:
+    """Search with worker processes until the budget is spent.
+
+    The first Ctrl-C asks the workers to put their trials back and waits for them; the second kills them.
+
+    Args:
+        study: as `setup.prepare` leaves it; the same that `job` names.
+        workers: default one for each GPU, else one.
+        on_tick: called about twice a second with every trial as it stands.
+        timeout: seconds after which to act as at the first Ctrl-C.
+
+    Raises:
+        UserError: the workers cannot do the job at all, say because the data is not there.
+    """
+    count = workers or max(1, len(devices.gpus()))
+    search = _Search(study, job, count, time.monotonic() + timeout if timeout is not None else None)
+    with _signals(search.on_signal):
+        try:
+            while search.step():
+                on_tick(records(study))
+                search.wait()
+        finally:
+            search.kill()
+        on_tick(records(study))
+    if search.refusal is not None:
+        raise UserError(search.refusal)
+    return search.outcome or Outcome("done")
+
+
+@dataclass
+class _Search:
+    """The state of one run of `run_workers`."""
+
+    study: Study
+    job: Job
+    workers: int
+    deadline: float | None
+    children: dict[int, Child] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    refusal: str | None = None
+    signals: int = 0
+    deaths: int = 0
+    finished: int = 0
+    reclaimed: float = field(default_factory=time.monotonic)
+    stopped: float | None = None
+    awake: threading.Event = field(default_factory=threading.Event)
+
+    def step(self) -> bool:
+        """Look after the workers once; False when there is nothing left to look after."""
+        for child in [c for c in self.children.values() if c.process.poll() is not None]:
+            self._ended(child)
+        self._obey()
+        if self.stopped is None:
+            self._reclaim_now_and_then()
+            self._hire()
+        return bool(self.children) or (self.stopped is None and self._unsettled())
+
+    def wait(self) -> None:
+        self.awake.wait(TICK_SECONDS)
+        self.awake.clear()
+
+    def kill(self) -> None:
+        for child in self.children.values():
+            child.kill()
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.signals += 1
+        self.awake.set()
+
+    def _obey(self) -> None:
+        """Act on Ctrl-C, the deadline, and workers that outstay their grace."""
+        now = time.monotonic()
+        if self.signals and self.stopped is None:
+            self._stop(Outcome("interrupted"))
+        elif self.deadline is not None and now >= self.deadline and self.stopped is None:
+            self._stop(Outcome("timeout"))
+        if self.signals > 1 or (self.stopped is not None and now - self.stopped > GRACE_SECONDS):
+            self.kill()
+
+    def _stop(self, outcome: Outcome) -> None:
+        self.outcome = self.outcome or outcome
+        self.stopped = time.monotonic()
+        for child in self.children.values():
+            child.interrupt()
+
+    def _ended(self, child: Child) -> None:
+        del self.children[child.index]
+        report = child.report()
+        if report is None:
+            self._died(child)
+        elif report.ending == "refused":
+            self.refusal = report.message
+            self._stop(Outcome("errors", report.message))
+        elif report.ending in ("exhausted", "errors"):
+            self._stop(Outcome(report.ending, report.message))
+
+    def _died(self, child: Child) -> None:
+        """The trial it held is failed, and its configuration waits again for the worker that comes next."""
+        if self.stopped is not None:
+            release(self.study, child.process.pid)
+            return
+        reclaim(self.study)
+        done = finished(self.study)
+        self.deaths = 1 if done > self.finished else self.deaths + 1
+        self.finished = done
+        if self.deaths >= DEATHS:
+            self._stop(Outcome("deaths", f"{DEATHS} workers died in a row ({_exit(child)}); {_last_words(child.log)}"))
+
+    def _reclaim_now_and_then(self) -> None:
+        if time.monotonic() - self.reclaimed > RECLAIM_SECONDS:
+            self.reclaimed = time.monotonic()
+            reclaim(self.study)
+
+    def _hire(self) -> None:
+        """As many workers as there are trials to claim, and no more than asked for."""
+        free = [index for index in range(self.workers) if index not in self.children]
+        for index in free[: self._vacancies()]:
+            self.children[index] = spawn(self.job, index, self.workers)
+
+    def _vacancies(self) -> int:
+        """Workers that are still starting have not claimed anything, so each of them fills one."""
+        holding = {trial.worker.get("pid") for trial in records(self.study) if trial.state == "running"}
+        starting = sum(child.process.pid not in holding for child in self.children.values())
+        return max(0, claimable(self.study, self.job.budget) - starting)
+
+    def _unsettled(self) -> bool:
+        """Whether a trial runs without a worker's name: it was claimed by one that died in that moment."""
+        return any(trial.state == "running" and not trial.worker for trial in records(self.study))
+
+
+def spawn(job: Job, index: int, workers: int) -> Child:
+    """Start a worker process; it gets its job through a pipe that stays open for as long as this process lives."""
+    mine = devices.share(devices.cores(), workers, index)
+    log = job.folder_path / f"worker-{index}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            # -P: the folder this is run from may hold a datasets.py or a random.py
+            [sys.executable, "-P", "-m", "peftsearch.search.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=_environment(len(mine), index),
+            start_new_session=True,  # the terminal's Ctrl-C is for this process to pass on
+        )
+    if workers > 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(process.pid, mine)
+    _tell(process.stdin, job.for_worker(index, len(mine)))
+    return Child(index, process, log)
+
+
+def _tell(stdin: IO[str] | None, job: Job) -> None:
+    assert stdin is not None
+    try:
+        stdin.write(job.to_line())
+        stdin.flush()
+    except BrokenPipeError:
+        return  # it died already, which shows when it is next looked at
+
+
+def _environment(threads: int, index: int) -> dict[str, str]:
+    variables = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+    gpus = devices.gpus()
+    if gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+    return variables
+
+
+def _exit(child: Child) -> str:
+    code = child.process.returncode
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _last_words(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    said = " | ".join(lines[-LOG_LINES:]) or "nothing"
+    return f"the last one's log, {log}, ends: {said}"
+
+
+@contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Ctrl-C, a polite kill and a closed terminal go to `handler`; only a main thread can have that."""
+    numbers: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    if threading.current_thread() is not threading.main_thread():
+        numbers = ()
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

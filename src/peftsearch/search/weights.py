@@ -1,0 +1,65 @@
+"""Which trials' weights stand on disk: those of the front at any time, under `weights/NUMBER`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.pareto import Array, as_losses, dominates, non_dominated
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+
+class Savable(Protocol):
+    def save(self, folder: Path) -> None: ...
+
+
+def keep(result: Savable, folder: Path, number: int) -> Path:
+    """Save the weights of trial `number`: all of them or, if the process is killed, none."""
+    final, partial = folder / str(number), folder / f".{number}-{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(partial, ignore_errors=True)
+    result.save(partial)
+    shutil.rmtree(final, ignore_errors=True)
+    partial.replace(final)
+    return final
+
+
+def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
+    """Whether no complete trial dominates these values."""
+    losses, point = _losses(_complete(study), objectives), _as_losses([values], objectives)[0]
+    return not dominates(losses, point).any()
+
+
+def sweep(study: Study, folder: Path, objectives: Sequence[str]) -> None:
+    """Delete the weights of trials that have ended and are not on the front. A running trial's are left alone."""
+    if not folder.is_dir():
+        return
+    complete = _complete(study)
+    front = non_dominated(_losses(complete, objectives))
+    kept = {trial.number for trial, stays in zip(complete, front, strict=True) if stays}
+    ended = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    for child in folder.iterdir():
+        number = child.name.lstrip(".").partition("-")[0]
+        if number.isdigit() and int(number) in ended - kept:
+            shutil.rmtree(child, ignore_errors=True)
+
+
+def _complete(study: Study) -> list[FrozenTrial]:
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _losses(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
+    return _as_losses([trial.values for trial in trials], objectives)
+
+
+def _as_losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:
+    return as_losses(values, [OBJECTIVES[name].direction for name in objectives])
