@@ -1,0 +1,39 @@
+"""Compare ways to fine-tune a text classifier, and choose on a front of quality, parameters and time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from peftsearch.api import (
+        LoadedClassifier,
+        StoredStudy,
+        StudySpec,
+        export,
+        list_studies,
+        load_classifier,
+        load_study,
+        open_results,
+        run_study,
+    )
+
+__all__ = [
+    "LoadedClassifier",
+    "StoredStudy",
+    "StudySpec",
+    "export",
+    "list_studies",
+    "load_classifier",
+    "load_study",
+    "open_results",
+    "run_study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, loaded when first asked for: `import peftsearch` alone costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'peftsearch' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module("peftsearch.api"), name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +27,20 @@ class StoredStudy:
     """A study that a search has begun.
 
     Attributes:
+        url: of its storage; may hold a password.
         objectives: by name, in the order of the study's directions.
         folder: where its caches and kept weights lie.
     """
 
     name: str
     study: Study
-    storage: BaseStorage
     objectives: tuple[str, ...]
     folder: Path
+    url: str = field(repr=False)
+
+    @property
+    def storage(self) -> BaseStorage:
+        return self.study._storage
 
     @property
     def quality(self) -> str:
@@ -93,7 +98,7 @@ def open_stored(name: str, storage: str | None = None) -> StoredStudy:
         study = optuna.load_study(study_name=name, storage=opened)
     except KeyError:
         raise missing from None
-    return StoredStudy(name, study, opened, objective_names(study), RUNS / name)
+    return StoredStudy(name, study, objective_names(study), RUNS / name, url)
 
 
 def _is_missing_file(url: str) -> bool:

@@ -1,0 +1,176 @@
+"""The public functions: what the command line does, for Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peftsearch.core.errors import UserError
+from peftsearch.results.classifier import LoadedClassifier, load_classifier
+from peftsearch.results.export import export
+from peftsearch.results.front import Row
+from peftsearch.results.reference import measure_reference
+from peftsearch.results.stored import RUNS, StoredStudy, open_stored, storage_url
+from peftsearch.search.job import Job
+from peftsearch.search.local import Outcome, run_workers
+from peftsearch.search.setup import prepare
+from peftsearch.search.storage import Record
+from peftsearch.study.feasible import check_feasible
+from peftsearch.study.spec import StudySpec, list_studies, load_study
+
+if TYPE_CHECKING:
+    from peftsearch.data.base import TextData
+
+__all__ = [
+    "LoadedClassifier",
+    "Outcome",
+    "Record",
+    "Row",
+    "StoredStudy",
+    "StudySpec",
+    "begin_study",
+    "check_study",
+    "export",
+    "list_studies",
+    "load_classifier",
+    "load_study",
+    "open_results",
+    "run_study",
+    "search",
+]
+
+
+def run_study(
+    spec: StudySpec,
+    *,
+    trials: int,
+    workers: int | None = None,
+    timeout: float | None = None,
+    storage: str | None = None,
+    fork: str | None = None,
+    on_tick: Callable[[list[Record]], None] = lambda _: None,
+) -> StoredStudy:
+    """Search until the study has `trials` finished trials, those of earlier runs among them.
+
+    Args:
+        trials: the total; running again continues.
+        workers: processes; default one for each GPU, else one.
+        timeout: seconds, after which running trials are put back.
+        storage: a database URL; default `PEFTSEARCH_STORAGE`, else SQLite in `./runs`.
+        fork: another name to keep the trials under.
+        on_tick: called about twice a second with every trial.
+
+    Raises:
+        UserError: the study cannot run; nothing has been trained.
+
+    Example:
+        >>> results = run_study(load_study("quickstart"), trials=12)  # doctest: +SKIP
+        >>> results.front()[0].objectives["macro_f1"]  # doctest: +SKIP
+        0.87
+    """
+    stored = begin_study(spec, trials=trials, storage=storage, fork=fork)
+    search(stored, spec, trials=trials, workers=workers, timeout=timeout, on_tick=on_tick)
+    return stored
+
+
+def begin_study(
+    spec: StudySpec,
+    *,
+    trials: int,
+    storage: str | None = None,
+    fork: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> StoredStudy:
+    """Everything before the first trial: the backbones are there, the data is prepared, the storage holds the study.
+
+    Args:
+        say: given what is worth knowing, a line each.
+
+    Raises:
+        UserError: any of them is not as it must be.
+    """
+    name = fork or spec.name
+    data = check_study(spec, RUNS / name)
+    for note in (*spec.warnings, *data.notes):
+        say(note)
+    url = storage_url(name, storage)
+    study = prepare(spec, url, name)
+    stored = StoredStudy(name, study, spec.objectives, RUNS / name, url)
+    about = {"goal": spec.goal, "data": spec.data.model_dump(mode="json"), "budget": trials}
+    if stored.about != about:
+        study.set_user_attr("about", about)
+    _measure_reference(stored, data, say)
+    return stored
+
+
+def check_study(spec: StudySpec, folder: Path) -> TextData:
+    """The study's data, prepared in `folder`, after its backbones were found to fit its methods.
+
+    Raises:
+        UserError: they do not, or the data cannot be used.
+    """
+    from peftsearch.data.load import load_data
+
+    check_feasible(spec)
+    return load_data(spec.data, spec.folder, folder / "data")
+
+
+def search(
+    stored: StoredStudy,
+    spec: StudySpec,
+    *,
+    trials: int,
+    workers: int | None = None,
+    timeout: float | None = None,
+    on_tick: Callable[[list[Record]], None] = lambda _: None,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    seed: int | None = None,
+) -> Outcome:
+    """Train what `begin_study` has prepared; `sampler`, `pruner` and `seed` go before the study's own."""
+    job = Job(
+        study=str(spec.path.resolve()),
+        name=stored.name,
+        storage=stored.url,
+        budget=trials,
+        folder=str(stored.folder.resolve()),
+        startup_trials=spec.search.startup_trials,
+        since=time.time(),
+        sampler=sampler or spec.search.sampler,
+        pruner=pruner or spec.search.pruner,
+        seed=spec.search.seed if seed is None else seed,
+    )
+    return run_workers(stored.study, job, workers=workers, on_tick=on_tick, timeout=timeout)
+
+
+def open_results(study: str, *, storage: str | None = None, fork: str | None = None) -> StoredStudy:
+    """The trials of a study so far.
+
+    Args:
+        study: a study's name, or its file's path. A name with trials in `./runs` needs no file any more.
+
+    Raises:
+        UserError: there is no such study, or no search of it has begun.
+    """
+    return open_stored(fork or _stored_name(study), storage)
+
+
+def _stored_name(study: str) -> str:
+    try:
+        return load_study(study).name
+    except UserError:
+        if (RUNS / f"{study}.db").is_file():
+            return study
+        raise
+
+
+def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str], None]) -> None:
+    """Once for this data; without words (say, in texts of emoji) there is no such line to beat."""
+    if stored.reference and stored.reference.fingerprint == data.fingerprint:
+        return
+    try:
+        stored.study.set_user_attr("reference", measure_reference(data).to_dict())
+    except ValueError as error:
+        say(f"no reference line: TF-IDF cannot read these texts ({error})")

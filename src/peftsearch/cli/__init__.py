@@ -1,0 +1,58 @@
+"""The command line: thin Click commands over `peftsearch.api`. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from peftsearch.cli import run, show, take
+from peftsearch.core.errors import UserError
+
+
+class Mendable(click.ClickException):
+    """What the user can mend: one line, exit code 2."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """A group that shows a `UserError` as a message and lists its commands in the order they are used."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise Mendable(str(error)) from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+COMMANDS = {
+    "optimize": run.optimize,
+    "status": show.status,
+    "trials": show.trials,
+    "front": show.front,
+    "export": take.export,
+    "predict": take.predict,
+    "dashboard": take.dashboard,
+    "studies": show.studies,
+    "methods": show.methods,
+    "check": show.check,
+}
+
+
+@click.group(
+    cls=Commands, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(version("peftsearch"), prog_name="peftsearch")
+def main() -> None:
+    """Compare ways to fine-tune a text classifier, and choose on a front of quality, parameters and time.
+
+    \b
+    Start with:
+      peftsearch optimize --study quickstart --trials 12
+      peftsearch front --study quickstart
+    """

@@ -1,0 +1,114 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from peftsearch.results.stored import StoredStudy
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PIPE_WIDTH = 200
+"""Columns of a table that no terminal shows: wide enough that no line breaks."""
+
+TERMINAL_WIDTH = 100
+"""Tables are laid out for this; a wider terminal does not pull them apart."""
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+
+
+def study_option(command: Command) -> Command:
+    """`--study`: a name or a path."""
+    return click.option(
+        "--study",
+        "study",
+        required=True,
+        metavar="NAME|PATH",
+        help="A study: a name found in ./studies or among the package's own, or the path of a YAML file.",
+    )(command)
+
+
+def storage_options(command: Command) -> Command:
+    """`--study`, and where its results are kept."""
+    fork = click.option(
+        "--fork",
+        metavar="NEW_NAME",
+        callback=_check_name,
+        help="The same study file, with its trials kept under another name.",
+    )
+    storage = click.option(
+        "--storage",
+        metavar="URL",
+        envvar="PEFTSEARCH_STORAGE",
+        help="Database of the trials, like postgresql+psycopg://user@host/name.  [default: sqlite in ./runs]",
+    )
+    return study_option(fork(storage(command)))
+
+
+def json_option(command: Command) -> Command:
+    """`--json`: the same data for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def example(*lines: str) -> str:
+    """A command's epilog; the mark keeps Click from joining the lines."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
+def console(err: bool = False) -> Console:
+    """Where tables go: coloured on a terminal (unless NO_COLOR is set), plain and unbroken in a pipe.
+
+    Args:
+        err: to the standard error, beside the data.
+    """
+    from rich.console import Console
+
+    found = Console(highlight=False, stderr=err)
+    found.width = min(found.width, TERMINAL_WIDTH) if found.is_terminal else PIPE_WIDTH
+    return found
+
+
+def show(*parts: RenderableType) -> None:
+    """Print tables and lines, without the blanks that tables pad their lines with where nothing shows them."""
+    target = console()
+    if target.is_terminal:
+        target.print(*parts, sep="\n")
+        return
+    with target.capture() as captured:
+        target.print(*parts, sep="\n")
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON that every parser reads: a number that is not finite becomes null."""
+    click.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def stored(study: str, fork: str | None, storage: str | None) -> StoredStudy:
+    """The results that `storage_options` name."""
+    from peftsearch.api import open_results
+
+    return open_results(study, storage=storage, fork=fork)
+
+
+def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    import re
+
+    if value is not None and not re.fullmatch(NAME, value):
+        raise click.BadParameter(f"{value!r} may have letters, digits, - and _ only: it names files")
+    return value
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if data - data == 0 else None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    return [_finite(value) for value in data] if isinstance(data, list | tuple) else data

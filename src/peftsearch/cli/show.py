@@ -1,0 +1,160 @@
+"""Commands that only look: status, trials, front, studies, methods, check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from peftsearch.cli.options import example, json_option, print_json, storage_options, stored, study_option
+from peftsearch.cli.options import show as show_parts
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from peftsearch.methods.base import Hyperparameter, Method
+
+
+@click.command(epilog=example("peftsearch status --study quickstart"))
+@storage_options
+@json_option
+def status(study: str, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """How far it is: counts by state and method, running trials, time left."""
+    from peftsearch.results.tables import running_table, status_table, time_left
+
+    results = stored(study, fork, storage)
+    found = results.status()
+    if as_json:
+        print_json({"study": results.name, **found.to_dict()})
+        return
+    budget = f"{found.done} of {found.budget} trials done" if found.budget else f"{found.done} trials done"
+    parts: list[RenderableType] = [
+        f"{results.name}: {', '.join(part for part in (budget, time_left(found)) if part)}",
+        status_table(found),
+    ]
+    if found.running:
+        parts.append(running_table(found.running, results.quality))
+    show_parts(*parts)
+
+
+@click.command(epilog=example("peftsearch trials --study quickstart", "peftsearch trials --study quickstart --json"))
+@storage_options
+@json_option
+def trials(study: str, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """Every trial: settings, state, and why it was pruned or failed."""
+    from peftsearch.results.front import full_trial_json
+    from peftsearch.results.tables import trials_table
+
+    results = stored(study, fork, storage)
+    records = results.records()
+    if as_json:
+        print_json([full_trial_json(record, results.objectives) for record in records])
+    else:
+        show_parts(trials_table(records, results.objectives, results.quality))
+
+
+@click.command(
+    epilog=example("peftsearch front --study quickstart", "peftsearch front --study quickstart --plot front.png")
+)
+@storage_options
+@json_option
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
+def front(study: str, fork: str | None, storage: str | None, as_json: bool, plot: Path | None) -> None:
+    """The Pareto front: what no other trial dominates, best quality first."""
+    from peftsearch.results.figures import save_front
+    from peftsearch.results.front import trial_json
+    from peftsearch.results.views import front_view
+
+    results = stored(study, fork, storage)
+    rows = results.rows()
+    if plot:
+        save_front(rows, results.objectives, f"{results.name}: Pareto front of {len(rows)} finished trials", plot)
+    if as_json:
+        print_json([trial_json(row.record, results.objectives) for row in rows if row.on_front])
+    else:
+        show_parts(*front_view(results))
+    if plot:
+        click.echo(f"drawn to {plot}", err=True)
+
+
+@click.command(epilog=example("peftsearch studies"))
+@json_option
+def studies(as_json: bool) -> None:
+    """The studies that --study finds by name, with their goals."""
+    from rich.table import Table
+
+    from peftsearch.api import list_studies
+
+    found = list_studies()
+    if as_json:
+        print_json([{"name": name, "goal": goal, "path": str(path)} for name, goal, path in found])
+        return
+    table = Table("study", "goal", "file", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, goal, path in found:
+        table.add_row(name, goal, str(path))
+    show_parts(table)
+
+
+@click.command(epilog=example("peftsearch methods"))
+@json_option
+def methods(as_json: bool) -> None:
+    """The tuning methods: what each is, what it can search, its paper."""
+    from rich.text import Text
+
+    from peftsearch.methods.base import SHARED, TRAINING
+    from peftsearch.methods.table import METHODS
+
+    if as_json:
+        print_json([_method_json(method) for method in METHODS.values()])
+        return
+    for method in METHODS.values():
+        show_parts(Text(method.name, style="bold"), Text(f"  {method.summary}\n  paper: {method.paper}"))
+        show_parts(_dimensions(method.own))
+    show_parts("Every method also has, unless it says otherwise above:", _dimensions(SHARED))
+    show_parts(f"and may search of the training section: {', '.join(TRAINING)}")
+
+
+def _dimensions(hyperparameters: Mapping[str, Hyperparameter]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from peftsearch.core.dimensions import describe
+
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
+    for name, hyperparameter in hyperparameters.items():
+        table.add_row(name, Text(describe(hyperparameter.default)), Text(hyperparameter.summary, style="dim"))
+    return table
+
+
+def _method_json(method: Method) -> dict[str, object]:
+    from peftsearch.core.dimensions import describe
+
+    dimensions = {
+        name: {"default": describe(found.default), "valid": describe(found.valid), "summary": found.summary}
+        for name, found in method.hyperparameters.items()
+    }
+    return {"name": method.name, "summary": method.summary, "paper": method.paper, "dimensions": dimensions}
+
+
+@click.command(epilog=example("peftsearch check --study my-study.yaml"))
+@study_option
+@json_option
+def check(study: str, as_json: bool) -> None:
+    """Validate a study and its data, and say what would be searched.
+
+    Trains nothing.
+    """
+    from peftsearch import api
+    from peftsearch.data.describe import describe
+    from peftsearch.results.preview import preview, preview_json
+    from peftsearch.results.stored import RUNS
+
+    spec = api.load_study(study)
+    described = describe(api.check_study(spec, RUNS / spec.name))
+    if as_json:
+        print_json(preview_json(spec, described))
+    else:
+        show_parts(*preview(spec, described))

@@ -1,0 +1,37 @@
+"""Whether a study can run here at all, told before anything is trained: its backbones are found and fit its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from peftsearch.backbones.names import resolve
+from peftsearch.core.dimensions import Scalar, extremes
+from peftsearch.methods.build import check_supported
+from peftsearch.methods.table import METHODS
+from peftsearch.study.spaces import Space
+from peftsearch.study.spec import StudySpec
+
+
+def check_feasible(spec: StudySpec) -> None:
+    """Resolve every backbone, and try every method's ends and every baseline on its configuration. Needs no torch.
+
+    Raises:
+        UserError: a backbone is not found, or a method cannot tune it with some of its settings.
+    """
+    resolved = {backbone.name: resolve(backbone.name, backbone.revision) for backbone in spec.backbones}
+    for found in resolved.values():
+        for method, space in spec.methods.items():
+            for settings in corners(space):
+                check_supported(found, METHODS[method], settings)
+    for baseline in spec.baselines:
+        check_supported(resolved[baseline.backbone], METHODS[baseline.method], baseline.settings)
+
+
+def corners(space: Space) -> Iterator[dict[str, Scalar]]:
+    """Settings that show each dimension's ends and options once, the others at their first."""
+    ends = {name: extremes(dimension) for name, dimension in space.items()}
+    first = {name: values[0] for name, values in ends.items()}
+    yield first
+    for name, values in ends.items():
+        for value in values[1:]:
+            yield {**first, name: value}
