@@ -88,6 +88,8 @@ class Family:
     embeddings: tuple[str, ...] = ("embeddings",)
     tail: tuple[str, ...] = ("pooler",)
     token_types: bool = False
+    count: tuple[str, ...] = ("num_hidden_layers", "n_layers")
+    """The key of config.json that says how many layers have weights of their own; the first one present."""
 
 
 _BERT = Family(
@@ -137,6 +139,18 @@ FAMILIES: dict[str, Family] = {
         embeddings=("embeddings", "encoder.rel_embeddings", "encoder.LayerNorm", "encoder.conv"),
         token_types=True,
     ),
+    "albert": Family(
+        layers="encoder.albert_layer_groups.{i}.albert_layers.0",
+        query="attention.query",
+        key="attention.key",
+        value="attention.value",
+        attention_output="attention.dense",
+        feed_forward=("ffn", "ffn_output"),
+        norms=("attention.LayerNorm", "full_layer_layer_norm"),
+        embeddings=("embeddings", "encoder.embedding_hidden_mapping_in"),
+        token_types=True,
+        count=("num_hidden_groups",),
+    ),
     "mpnet": Family(
         layers="encoder.layer.{i}",
         query="attention.attn.q",
@@ -177,7 +191,7 @@ def describe(config: Mapping[str, Any]) -> Anatomy:
         model_type=model_type,
         hidden_size=hidden,
         embeddings=family.embeddings,
-        layers=tuple(_layer(family, i, hidden) for i in range(int(_first(config, "num_hidden_layers", "n_layers")))),
+        layers=tuple(_layer(family, i, hidden) for i in range(int(_first(config, *family.count)))),
         tail=family.tail,
         positions=_positions(model_type, config),
         takes_token_types=family.token_types and int(config.get("type_vocab_size", 2)) > 1,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +21,10 @@ def wrap(encoder: Any, config: Any) -> nn.Module:
     """`encoder` frozen, with the trainable tensors of an AdapterHub `config` added (random: torch's generator)."""
     import adapters
 
-    adapters.init(encoder)
-    encoder.add_adapter(NAME, config=config, set_active=True)
-    encoder.train_adapter(NAME)  # freezes the rest
+    with _quiet():
+        adapters.init(encoder)
+        encoder.add_adapter(NAME, config=config)
+        encoder.train_adapter(NAME)  # freezes the rest and makes the adapter part of every forward pass
     wrapped: nn.Module = encoder
     return wrapped
 
@@ -42,7 +46,20 @@ def load(encoder: Any, folder: Path) -> nn.Module:
     # Without this file adapters 1.3.0 falls back to torch.load.
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
-    adapters.init(encoder)
-    encoder.load_adapter(str(folder), load_as=NAME, set_active=True, use_safetensors=True)
+    with _quiet():
+        adapters.init(encoder)
+        encoder.load_adapter(str(folder), load_as=NAME, set_active=True, use_safetensors=True)
     loaded: nn.Module = encoder.requires_grad_(False)
     return loaded
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """While it activates an adapter, adapters 1.3.0 warns that none is active."""
+    logger = logging.getLogger("adapters.model_mixin")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

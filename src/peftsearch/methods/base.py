@@ -46,7 +46,7 @@ SHARED: dict[str, Hyperparameter] = {
     "head": Hyperparameter(
         Fixed("linear"), Choice(("native", "linear", "mlp")), "native keeps the architecture's own head"),
     "pooling": Hyperparameter(
-        Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads have their own"),
+        Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads have one"),
     "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before the head's last layer"),
     "head_learning_rate_ratio": Hyperparameter(
         Fixed(1.0), Range(0.001, 10_000.0), "the head's learning rate over the method's"),
@@ -84,6 +84,10 @@ class Method(ABC):
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         """Why the method cannot work on this backbone, in half a sentence; None if it can."""
         return None
+
+    def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
+        """How many of the backbone's positions the method's own tokens take from the text's."""
+        return 0
 
     @abstractmethod
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:

@@ -16,15 +16,26 @@ if TYPE_CHECKING:
     from peftsearch.methods.base import Method, Settings
 
 
-def check_supported(resolved: ResolvedModel, method: Method, settings: Settings) -> None:
+def check_supported(resolved: ResolvedModel, method: Method, settings: Settings, max_length: int = 0) -> None:
     """Needs no torch and reads only `config.json`.
+
+    Args:
+        max_length: tokens of the longest text, if known.
 
     Raises:
         UserError: `method` cannot work with these settings on this backbone.
     """
-    reason = method.unsupported(describe(resolved.config()), settings)
+    parts = describe(resolved.config())
+    reason = method.unsupported(parts, settings)
     if reason:
         raise UserError(f"method {method.name} cannot tune {resolved.name!r}: {reason}")
+    taken = method.positions_taken(parts, settings)
+    if parts.positions is not None and max_length > parts.positions - taken:
+        own = f", of which {method.name} takes {taken}" if taken else ""
+        raise UserError(
+            f"max_length is {max_length}, but {resolved.name!r} has {parts.positions} positions{own}; "
+            f"write at most {parts.positions - taken}"
+        )
 
 
 def build_classifier(
@@ -33,6 +44,7 @@ def build_classifier(
     settings: Settings,
     num_labels: int,
     *,
+    max_length: int = 0,
     trust_remote_code: bool = False,
     adapter: Path | None = None,
 ) -> Classifier:
@@ -42,6 +54,7 @@ def build_classifier(
 
     Args:
         settings: a value for every name in `method.hyperparameters`.
+        max_length: tokens of the longest text, if known: checked against the backbone's positions.
         adapter: a folder that `method.save` has written: its tensors instead of new ones, all frozen.
 
     Raises:
@@ -49,7 +62,7 @@ def build_classifier(
     """
     from peftsearch.backbones.heads import Classifier
 
-    check_supported(resolved, method, settings)
+    check_supported(resolved, method, settings, max_length)
     encoder, head = _parts(resolved, settings, num_labels, trust_remote_code)
     parts = anatomy(encoder)
     # Before the method wraps the encoder and its names change.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
 PEFT_WORKS = ("bert",)
-"""PEFT 0.21.2 fails on the other encoders of transformers 4.57.6, whose layers take no cache."""
+"""Elsewhere PEFT 0.21.2 fails on transformers 4.57.6: DistilBERT, ModernBERT, MPNet, DeBERTa and ALBERT take no cache;
+RoBERTa, XLM-R and ELECTRA do as bare encoders, but not as the sequence classifiers into which adapters are loaded."""
 
 ADAPTERHUB_FAILS = ("modernbert", "mpnet")
 """AdapterHub 1.3.0 has no prefix tuning for these."""
@@ -41,6 +42,9 @@ class Prefix(Method):
         if anatomy.model_type in ADAPTERHUB_FAILS:
             return f"neither PEFT nor AdapterHub has prefix tuning for {anatomy.model_type}"
         return None
+
+    def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
+        return int(settings["virtual_tokens"]) if anatomy.model_type in PEFT_WORKS else 0
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         tokens, projection = int(settings["virtual_tokens"]), bool(settings["projection"])
