@@ -70,3 +70,16 @@ def test_baselines_of_several_backbones():
     text = METHODS.replace("[tiny]", "[tiny, other]")
     spec = study(text + "baselines: [{method: full}, {method: full, backbone: other}]")
     assert [(b.method, b.backbone) for b in spec.baselines] == [("full", "tiny"), ("full", "other"), ("lora", "tiny")]
+
+
+def test_equal_baselines_and_draws_are_equal_as_json():
+    """A baseline's 4.0 is the choice's 4, or the same configuration would be trained twice."""
+    text = METHODS.replace("targets: [query_value, all]", "dropout: [0, 0.5]")
+    settings = study(text + "baselines: [{method: lora, rank: 8.0, dropout: 0.0}]").baselines[0].settings
+    assert [type(settings[name]) for name in ("rank", "dropout")] == [int, int]
+
+
+def test_the_default_of_all_methods_counts_where_a_method_has_a_choice():
+    text = METHODS.replace("full: {", "full: {pooling: [cls, mean], head: [mlp, native], ")
+    settings = study(text).baselines[0].settings
+    assert (settings["pooling"], settings["head"]) == ("mean", "mlp")

@@ -12,7 +12,8 @@ SAME = [
     STUDY.replace("2e-5", "3e-5"),
     STUDY.replace("[16, 4, 8]", "[4, 8, 16]"),
     STUDY.replace("batch_size: [8, 16]", "batch_size: [16, 8]"),
-    STUDY + "training: {epochs: 3}",
+    STUDY + "training: {epochs: 3, label_smoothing: 0}",
+    STUDY.replace("[16, 4, 8]", "[16.0, 4.0, 8.0]"),
 ]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from peftsearch.core.dimensions import Choice
+from peftsearch.core.dimensions import Choice, Dimension, Fixed
 from peftsearch.study.space import in_order
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.values import in_words
@@ -37,9 +37,7 @@ def differences(spec: StudySpec, stored: str) -> list[str]:
 
 def _described(spec: StudySpec) -> dict[str, str]:
     space = {
-        f"methods.{method}.{name}": in_words(
-            Choice(tuple(in_order(dimension))) if isinstance(dimension, Choice) else dimension
-        )
+        f"methods.{method}.{name}": in_words(_canonical(dimension))
         for method, dimensions in spec.methods.items()
         for name, dimension in dimensions.items()
     }
@@ -48,9 +46,20 @@ def _described(spec: StudySpec) -> dict[str, str]:
     return {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
 
 
+def _canonical(dimension: Dimension) -> Dimension:
+    """Without what a rewritten file may change: the options' order, 4.0 for 4."""
+    if isinstance(dimension, Choice):
+        return Choice(tuple(_plain(option) for option in in_order(dimension)))
+    return Fixed(_plain(dimension.value)) if isinstance(dimension, Fixed) else dimension
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", str(value)
+            yield f"{prefix}{key}", str(_plain(value))

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from peftsearch.core.dimensions import Dimension, Fixed, Scalar, contains
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
 from peftsearch.core.errors import nearest
-from peftsearch.methods.base import TRAINING, Method
+from peftsearch.methods.base import SHARED, TRAINING, Method
 from peftsearch.study.problems import Problems, Where, shown
 from peftsearch.study.sections import mapping, sequence
-from peftsearch.study.values import in_words, middle, read_dimension, read_scalars
+from peftsearch.study.values import in_type_of, in_words, middle, read_dimension, read_scalars
 
 Space = Mapping[str, Dimension]
 """One method's dimensions: each of its hyperparameters, and what it searches of the `training:` section."""
@@ -71,13 +71,12 @@ def _unknown_dimensions(raw: Mapping[str, Any], method: Method, problems: Proble
 
 
 def default_settings(method: Method, space: Space) -> dict[str, Scalar]:
-    """The method's own defaults where `space` has them, else the middle of each dimension."""
-    own = {name: parameter.default for name, parameter in method.hyperparameters.items()}
+    """The method's default, or that of all methods, where it is one value that `space` has; else the middle."""
 
     def start(name: str, dimension: Dimension) -> Scalar:
-        default = own.get(name)
-        inside = isinstance(default, Fixed) and contains(dimension, default.value)
-        return middle(default if inside and default else dimension)
+        defaults = [table[name].default for table in (method.hyperparameters, SHARED) if name in table]
+        values = [default.value for default in defaults if isinstance(default, Fixed)]
+        return next((value for value in values if contains(dimension, value)), middle(dimension))
 
     return {name: start(name, dimension) for name, dimension in space.items()}
 
@@ -139,7 +138,12 @@ def _written_settings(
     for key, value in values.items():
         if key in space and not contains(space[key], value):
             problems.warn((*where, key), f"{value} is outside the study's {in_words(space[key])}; tried as written")
-    return {**default_settings(method, space), **values}
+    as_drawn = {key: in_type_of(space[key], value) for key, value in values.items() if _among(space.get(key), value)}
+    return {**default_settings(method, space), **values, **as_drawn}
+
+
+def _among(dimension: Dimension | None, value: Scalar) -> bool:
+    return isinstance(dimension, Fixed | Choice) and contains(dimension, value)
 
 
 def _no_such_method(name: Any, known: Vocabulary) -> str:

@@ -66,9 +66,13 @@ def complaint(value: Any, valid: Dimension) -> str | None:
 
 
 def in_type_of(valid: Dimension, value: Scalar) -> Scalar:
-    """A valid `value` in the one type it has everywhere (8, not 8.0), so that equal settings are equal as JSON."""
+    """A valid `value` in the type that `valid` has: 8, not 8.0, among whole numbers; elsewhere as it is written.
+
+    Equal settings are then equal as JSON. A real number stays as written because 1 and 1.0 may mean two things (one
+    frozen layer, or all of them).
+    """
     if isinstance(valid, Range):
-        return int(value) if valid.integer else float(value)
+        return int(value) if valid.integer else value
     return next(option for option in extremes(valid) if contains(Fixed(option), value))
 
 
@@ -84,7 +88,7 @@ def middle(dimension: Dimension) -> Scalar:
 
 
 def in_words(dimension: Dimension) -> str:
-    """As `describe`, and saying where only whole numbers count."""
+    """As `describe`, saying where only whole numbers count."""
     whole = isinstance(dimension, Range) and dimension.integer
     return describe(dimension) + (" (int)" if whole else "")
 
