@@ -1,0 +1,95 @@
+"""A trainer without a model: for what happens around a trial, in this process or in a worker's.
+
+How it behaves is told by environment variables, since a worker process is reached by nothing else:
+`FAKE_SECONDS` an epoch takes, `FAKE_KILL` a method whose trials kill their process, `FAKE_ERROR` a method whose
+trials raise.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import Interrupted
+from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.search.job import Job
+from peftsearch.search.trials import Train
+from peftsearch.study.spec import StudySpec
+
+PARAMETERS = {"full": 22_000_000, "lora": 300_000, "probe": 3_000}
+
+PATH = "tests.helpers.fake_trainer:trainer"
+
+
+@dataclass(frozen=True)
+class FakeResult:
+    measurement: Measurement
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "trial.json").write_text("{}")
+
+
+def trainer(spec: StudySpec, job: Job) -> Train:
+    """For `Job.trainer`."""
+    return train
+
+
+def train(
+    config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool] = lambda: False
+) -> FakeResult:
+    """Epochs whose scores follow from the configuration's key alone."""
+    _misbehave(config)
+    curve = [epoch_report(config, epoch) for epoch in range(1, config.training.epochs + 1)]
+    for epoch in curve:
+        _sleep(float(os.environ.get("FAKE_SECONDS", "0")), should_stop)
+        report(epoch)
+    return FakeResult(measured(curve))
+
+
+def epoch_report(config: TrialConfig, epoch: int) -> EpochReport:
+    luck = int(config.key(), 16) / 16**16
+    score = 0.5 + 0.4 * luck - 0.2 / epoch
+    seconds = 1.0 + luck
+    return EpochReport(epoch, 1.0 / epoch, 1.0 / epoch, {"macro_f1": score}, seconds, 0.1, PARAMETERS[config.method])
+
+
+def measured(curve: list[EpochReport]) -> Measurement:
+    best = max(curve, key=lambda report: report.metrics["macro_f1"])
+    return Measurement(
+        metrics=best.metrics,
+        best_epoch=best.epoch,
+        epochs=len(curve),
+        trainable_parameters=best.trainable_parameters,
+        total_parameters=22_000_000,
+        train_seconds=sum(report.train_seconds for report in curve),
+        evaluation_seconds=0.1 * len(curve),
+        evaluation_samples_per_second=100.0,
+        peak_memory_mb=1.0,
+        device="cpu",
+        precision="fp32",
+        seed=42,
+        data_fingerprint="none",
+        micro_batch_size=8,
+        padding_share=0.0,
+    )
+
+
+def _misbehave(config: TrialConfig) -> None:
+    if config.method == os.environ.get("FAKE_KILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if config.method == os.environ.get("FAKE_ERROR"):
+        raise ValueError("a matrix of the wrong shape")
+
+
+def _sleep(seconds: float, should_stop: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if should_stop():
+            raise Interrupted("asked to stop")
+        time.sleep(0.02)
