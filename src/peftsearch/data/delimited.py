@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
@@ -22,6 +23,7 @@ def read_delimited(content: bytes, name: str, request: Request) -> Table:
         UserError: the lines do not all have as many fields as the header.
     """
     text, notes = decode(content, name)
+    text = text.lstrip("\r\n")
     csv.field_size_limit(sys.maxsize)  # a document may be longer than the 128 KiB that csv allows
     first, delimiter = _header(text, request)
     body, quoting_notes = _body(text, delimiter, len(first), name)
@@ -42,34 +44,42 @@ def _header(text: str, request: Request) -> tuple[list[str], str]:
             return len(fields) == len(request.header), len(fields)
         return set(request.wanted) <= set(fields), len(fields)
 
-    lines = {d: [field.strip() for field in next(iter(_parse(text, d)), [])] for d in DELIMITERS}
+    lines = {d: [field.strip() for field in next(_reader(text, d), [])] for d in DELIMITERS}
     best = max(DELIMITERS, key=lambda delimiter: fits(lines[delimiter]))
     return lines[best], best
 
 
 def _body(text: str, delimiter: str, width: int, name: str) -> tuple[list[list[str]], tuple[str, ...]]:
-    """All lines, read with quotes if that makes sense of the file, else taking quotes as they stand."""
-    quoted = [row for row in _parse(text, delimiter) if row]
-    if not _ragged(quoted, width) and len(quoted) == text.rstrip("\n").count("\n") + 1:
-        return quoted, ()
-    plain = [row for row in _parse(text, delimiter, csv.QUOTE_NONE) if row]
-    # A stray quote swallows the lines up to the next one; without quoting such a file has more rows, and all are whole.
-    if not _ragged(plain, width) and (_ragged(quoted, width) or len(plain) > len(quoted)):
-        return plain, (f"{name} has stray quotation marks; taken as they stand",)
-    ragged = _ragged(quoted, width)
-    if ragged:
-        number, fields = ragged[0]
-        others = f" ({len(ragged) - 1:,} more such rows)" if len(ragged) > 1 else ""
+    """All rows, by the rules of quoting if the whole file keeps them, else with quotes taken as they stand."""
+    problem, rows = _checked(text, delimiter, width, csv.QUOTE_MINIMAL)
+    if problem and '"' in text:
+        # A stray quote would swallow the lines up to the next one.
+        plain_problem, plain = _checked(text, delimiter, width, csv.QUOTE_NONE)
+        if not plain_problem:
+            return plain, (f"{name} has stray quotation marks; taken as they stand",)
+    if problem:
         raise UserError(
-            f"data.source: {name}, row {number}: {fields} fields, but the first row has {width}{others}; "
-            f"put fields that hold {DELIMITERS[delimiter]} in quotation marks"
+            f"data.source: {name}, {problem}; put fields that hold {DELIMITERS[delimiter]} in quotation marks, "
+            "and double those within"
         )
-    return quoted, ()
+    return rows, ()
 
 
-def _ragged(rows: Sequence[list[str]], width: int) -> list[tuple[int, int]]:
-    return [(number, len(row)) for number, row in enumerate(rows, start=1) if len(row) != width]
+def _checked(text: str, delimiter: str, width: int, quoting: int) -> tuple[str | None, list[list[str]]]:
+    """What is wrong with the first bad row, and the rows."""
+    reader = _reader(text, delimiter, quoting, strict=True)
+    rows, ragged = [], []
+    try:
+        for row in reader:
+            if row and len(row) != width:
+                ragged.append(f"line {reader.line_num}: {len(row)} fields, but the first line has {width}")
+            elif row:
+                rows.append(row)
+    except csv.Error as error:
+        return f"line {reader.line_num}: {error}", rows
+    more = f" ({len(ragged) - 1:,} more such lines)" if len(ragged) > 1 else ""
+    return (ragged[0] + more if ragged else None), rows
 
 
-def _parse(text: str, delimiter: str, quoting: int = csv.QUOTE_MINIMAL) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
+def _reader(text: str, delimiter: str, quoting: int = csv.QUOTE_MINIMAL, strict: bool = False) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=strict)  # type: ignore[arg-type]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from peftsearch.data.base import TextData
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 PERCENTILES = (5, 50, 95, 100)
 
@@ -39,9 +42,8 @@ class Description:
 
 def describe(data: TextData, examples: int = 3) -> Description:
     """Sizes, class balance, lengths and a few rows."""
-    train = data.splits["train"]
-    texts = list(zip(*(train[column][:] for column in ("text", "pair") if column in train.column_names), strict=True))
-    labels = [data.labels[i] for i in train["label"][:]]
+    texts = _texts(data)
+    labels = [data.labels[i] for i in data.splits["train"]["label"][:]]
     first = {label: row for row, label in reversed(list(enumerate(labels)))}
     lengths = np.percentile([sum(map(len, row)) for row in texts], PERCENTILES)
     return Description(
@@ -52,6 +54,44 @@ def describe(data: TextData, examples: int = 3) -> Description:
         fingerprint=data.fingerprint,
         notes=data.notes,
     )
+
+
+@dataclass(frozen=True)
+class TokenLengths:
+    """Tokens per training row before truncation.
+
+    Attributes:
+        percentiles: percentile → tokens, special ones included.
+        truncated: share of the rows that are longer than the study's `max_length`, 0..1.
+    """
+
+    percentiles: Mapping[int, int]
+    truncated: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON data."""
+        return asdict(self)
+
+
+def token_lengths(
+    data: TextData, tokenizer: PreTrainedTokenizerBase, max_length: int, sample: int = 2000
+) -> TokenLengths:
+    """How long the training texts are for `tokenizer`, from `sample` rows at even distances."""
+    texts = _texts(data)
+    columns = [list(column) for column in zip(*texts[:: max(1, len(texts) // sample)], strict=True)]
+    # Without `verbose=False` transformers warns that an untruncated text is too long for the model.
+    lengths = [len(ids) for ids in tokenizer(*columns, truncation=False, verbose=False)["input_ids"]]
+    percentiles = zip(PERCENTILES, np.percentile(lengths, PERCENTILES), strict=True)
+    return TokenLengths(
+        {percentile: round(value) for percentile, value in percentiles},
+        sum(length > max_length for length in lengths) / len(lengths),
+    )
+
+
+def _texts(data: TextData) -> list[tuple[str, ...]]:
+    """The training rows' texts, one or two each."""
+    train = data.splits["train"]
+    return list(zip(*(train[column][:] for column in ("text", "pair")[: 1 + data.pair]), strict=True))
 
 
 def _balance(data: TextData, split: str) -> dict[str, int]:

@@ -87,7 +87,7 @@ def locate(source: str, folder: Path) -> dict[str, Location]:
     """
     if is_url(source):
         return {"train": Location(source)}
-    path = Path(folder, source).expanduser()
+    path = Path(folder, Path(source).expanduser())
     if path.is_file():
         return {"train": Location(str(path))}
     if not path.is_dir():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import SPLITS, Table
+from peftsearch.data.files import Location
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -14,8 +15,18 @@ if TYPE_CHECKING:
     from peftsearch.data.section import DataSection
 
 
+PATIENCE = 5.0
+"""Seconds to wait for the hub's first sign of life."""
+
+
+def identity(name: str, section: DataSection, folder: Path) -> object:
+    """A local folder by its files; the hub's data sets by name, because asking for their state needs a network."""
+    local = Location(_candidates(name, folder)[0][0])
+    return [name, section.revision, local.identity() if _is_local(name) else None]
+
+
 def read_hub(name: str, section: DataSection, folder: Path) -> dict[str, Table]:
-    """Split → its rows, for `NAME`, `NAME/CONFIG` or `./FOLDER`; a private token is taken from `HF_TOKEN`.
+    """Split → its rows, for `NAME`, `./FOLDER`, each also with `/CONFIG`; a private token is taken from `HF_TOKEN`.
 
     Raises:
         UserError: there is no such data set, or the hub cannot be reached.
@@ -26,12 +37,21 @@ def read_hub(name: str, section: DataSection, folder: Path) -> dict[str, Table]:
     return {split: _table(f"hub:{name}, {split}", found[split], section) for split in SPLITS if split in found}
 
 
+def _is_local(name: str) -> bool:
+    return name.startswith((".", "/", "~"))
+
+
 def _candidates(name: str, folder: Path) -> list[tuple[str, str | None]]:
-    """What `name` may mean, the likeliest first: `a/b` is an owner's data set, or `glue/mrpc`."""
-    if name.startswith((".", "/", "~")):
-        return [(str(Path(folder, name).expanduser()), None)]
-    *owner, last = name.split("/")
-    return [(name, None), *([("/".join(owner), last)] if owner else [])]
+    """What `name` may mean, the likeliest first: `a/b` is an owner's data set, or one with its configuration."""
+    owner, _, last = name.rpartition("/")
+    if not _is_local(name):
+        return [(name, None)] * (name.count("/") < 2) + [(owner, last)] * ("/" in name)
+    path = Path(folder, Path(name).expanduser())
+    found = [(str(at), config) for at, config in ((path, None), (path.parent, last)) if at.is_dir()]
+    # The parent of a folder that is not there is a folder too: it must at least hold the data set's card.
+    if not found or (found[0][1] and not (path.parent / "README.md").is_file()):
+        raise UserError(f"data.source: no folder {name!r} in {folder.resolve()}")
+    return found[:1]
 
 
 def _load(name: str, revision: str | None, folder: Path) -> DatasetDict:
@@ -39,6 +59,9 @@ def _load(name: str, revision: str | None, folder: Path) -> DatasetDict:
 
     datasets.disable_progress_bars()
     candidates = _candidates(name, folder)
+    if not _is_local(name) and not _reachable():
+        # Otherwise datasets 4.8 retries each request for half a minute, and says so, before it looks into its cache.
+        datasets.config.HF_HUB_OFFLINE = True
     failures: list[Exception] = []
     for path, config in candidates:
         try:
@@ -46,6 +69,17 @@ def _load(name: str, revision: str | None, folder: Path) -> DatasetDict:
         except (OSError, ValueError, RuntimeError) as error:
             failures.append(error)
     raise UserError(_why(name, failures)) from failures[-1]
+
+
+def _reachable() -> bool:
+    import requests
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+    except (requests.RequestException, OSError):
+        return False
+    return True
 
 
 def _why(name: str, failures: list[Exception]) -> str:

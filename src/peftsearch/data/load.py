@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peftsearch.core.errors import UserError
+from peftsearch.data import hub
 from peftsearch.data.base import SPLITS, Rows, Table, TextData
 from peftsearch.data.cache import build_once, digest
 from peftsearch.data.files import Location, is_url, locate, locate_in_package, read_location
 from peftsearch.data.formats import Request
-from peftsearch.data.hub import read_hub
 from peftsearch.data.overlap import without_overlap
 from peftsearch.data.section import DataSection
 from peftsearch.data.shaping import complete, limit, shape
@@ -49,7 +49,7 @@ def _files(summary: str, find: Callable[[str, Path], dict[str, Location]]) -> So
 
 SOURCES: dict[str, Source] = {
     "package": _files("a file or folder in an installed Python package", lambda name, _: locate_in_package(name)),
-    "hub": Source("a data set of the Hugging Face hub", lambda name, section, _: [name, section.revision], read_hub),
+    "hub": Source("a data set of the Hugging Face hub", hub.identity, hub.read_hub),
     "file": _files("a file, a folder or a URL", locate),
 }
 """By the prefix in `data.source`, as in `hub:NAME`; a name without one is a file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -42,9 +43,12 @@ def shape(tables: Mapping[str, Table], section: DataSection) -> tuple[Parts, Not
 
 
 def _check_columns(table: Table, section: DataSection) -> None:
+    if not table.columns:
+        raise UserError(f"data.source: {table.name} is empty; it needs rows with a text and a label")
     for path, column in _named(section):
         if column not in table.columns:
-            raise UserError(f"{path}: no column {column!r} in {table.name}; columns: {', '.join(table.columns)}")
+            columns = ", ".join(textwrap.shorten(name, 40, placeholder=" …") for name in table.columns)
+            raise UserError(f"{path}: no column {column!r} in {table.name}; columns: {columns}")
 
 
 def _whole_rows(table: Table, labels: Sequence[str | None], section: DataSection) -> tuple[Rows, Counter[str]]:
