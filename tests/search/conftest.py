@@ -12,7 +12,7 @@ from optuna.study import Study
 from peftsearch.search.job import Job
 from peftsearch.search.local import Outcome, run_workers
 from peftsearch.search.setup import prepare
-from peftsearch.search.storage import Record, records
+from peftsearch.search.storage import Record, open_storage, open_study, records
 from peftsearch.study.spec import StudySpec, load_study
 from tests.helpers import fake_trainer
 
@@ -46,7 +46,7 @@ class Search:
         return run_workers(self.prepare(), job, workers=workers)
 
     def records(self) -> list[Record]:
-        return records(self.prepare())
+        return records(open_study(open_storage(self.job.storage), self.job.name, self.spec.objectives))
 
 
 @pytest.fixture

@@ -77,13 +77,15 @@ def _run_held(
 
 def real_trainer(spec: StudySpec, job: Job) -> Train:
     """Trains for real, on data that is loaded once for all of this worker's trials."""
+    from peftsearch.data.load import load_data
+
+    data = load_data(spec.data, spec.folder, job.folder_path / "data")  # before the seconds that torch takes to import
+
     import torch
 
-    from peftsearch.data.load import load_data
     from peftsearch.training.trial import TrialResult, run_trial
 
     torch.set_num_threads(job.threads)
-    data = load_data(spec.data, spec.folder, job.folder_path / "data")
 
     def train(
         config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
