@@ -39,7 +39,8 @@ def load(encoder: Any, folder: Path) -> nn.Module:
     # Without this file PEFT would look for a pickle, and then on the hub.
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
-    loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), is_trainable=False)
+    # PEFT 0.21.2 leaves a loaded prefix trainable even so.
+    loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), is_trainable=False).requires_grad_(False)
     return loaded
 
 

@@ -1,0 +1,80 @@
+"""Faults of libraries that this package works around: a failure here says that a workaround may go."""
+
+from __future__ import annotations
+
+import adapters
+import peft
+import pytest
+
+from peftsearch.backbones.loading import _weights, load_encoder, load_tokenizer
+from peftsearch.methods.adapterhub_format import NAME
+from tests.helpers.tuning import TEXTS
+
+PREFIX = {"task_type": "FEATURE_EXTRACTION", "num_virtual_tokens": 3}
+
+
+def test_adapters_still_gives_modernbert_a_random_bias(tiny):
+    encoder = load_encoder(tiny("modernbert"))
+    adapters.init(encoder)
+    assert encoder.layers[0].attn.Wqkv.bias is not None
+
+
+def test_adapters_still_cannot_write_a_prefix_as_safetensors(tiny, tmp_path):
+    encoder = load_encoder(tiny("roberta"))
+    adapters.init(encoder)
+    encoder.add_adapter(NAME, config=adapters.PrefixTuningConfig(prefix_length=3), set_active=True)
+    with pytest.raises(RuntimeError, match="share memory"):
+        encoder.save_adapter(str(tmp_path), NAME, use_safetensors=True)
+
+
+def test_adapters_still_warns_while_it_activates(tiny, caplog):
+    encoder = load_encoder(tiny("bert"))
+    adapters.init(encoder)
+    encoder.add_adapter(NAME, config="seq_bn", set_active=True)
+    assert "none are activated" in caplog.text
+
+
+@pytest.mark.parametrize("architecture", ["modernbert", "mpnet"])
+def test_adapters_still_has_no_prefix_tuning_for(tiny, architecture):
+    encoder = load_encoder(tiny(architecture))
+    with pytest.raises(ValueError, match=r"not supported|not pre-supported"):
+        _add_prefix(encoder)
+
+
+@pytest.mark.parametrize("architecture", ["distilbert", "modernbert", "mpnet", "deberta-v2", "albert"])
+def test_peft_still_has_no_prefix_tuning_for(tiny, architecture):
+    resolved = tiny(architecture)
+    batch = load_tokenizer(resolved)(TEXTS[0], padding=True, return_tensors="pt")
+    with pytest.raises((ValueError, TypeError, RuntimeError)):
+        peft.get_peft_model(load_encoder(resolved), peft.PrefixTuningConfig(**PREFIX))(**batch)
+
+
+def test_peft_still_leaves_a_loaded_prefix_trainable(tiny, tmp_path):
+    peft.get_peft_model(load_encoder(tiny("bert")), peft.PrefixTuningConfig(**PREFIX)).save_pretrained(
+        tmp_path, save_embedding_layers=False
+    )
+    loaded = peft.PeftModel.from_pretrained(load_encoder(tiny("bert")), tmp_path, is_trainable=False)
+    assert any(p.requires_grad for p in loaded.parameters())
+
+
+def test_peft_still_drops_token_types_from_prefix_tuning(tiny):
+    resolved = tiny("bert")
+    encoder = peft.get_peft_model(load_encoder(resolved), peft.PrefixTuningConfig(**PREFIX))
+    batch = load_tokenizer(resolved)(*TEXTS, padding=True, return_tensors="pt")
+    with pytest.warns(UserWarning, match="Token type ids are not supported"):
+        encoder(**batch)
+
+
+def test_transformers_still_hands_out_the_tensors_it_was_given(tiny):
+    from transformers import AutoConfig, BertModel
+
+    path = tiny("bert").path
+    given = dict(_weights(path))
+    model = BertModel.from_pretrained(None, config=AutoConfig.from_pretrained(path), state_dict=given)
+    name = "embeddings.word_embeddings.weight"
+    assert model.get_parameter(name).data_ptr() == given[name].data_ptr()
+
+
+def _add_prefix(encoder):
+    adapters.init(encoder)
+    encoder.add_adapter(NAME, config=adapters.PrefixTuningConfig())
