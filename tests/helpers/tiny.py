@@ -64,7 +64,7 @@ def tiny_config(architecture: str, layers: int, tokenizer: Any) -> Any:
         "electra": {"embedding_size": 16},
         "albert": {"embedding_size": 16, "num_hidden_groups": 1},
         "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 16,
-                       "type_vocab_size": 2},
+                       "share_att_key": True, "type_vocab_size": 2},
     }  # fmt: skip
     if architecture == "distilbert":
         sizes = {k: sizes[k] for k in ("vocab_size", "max_position_embeddings", "initializer_range", "pad_token_id")}

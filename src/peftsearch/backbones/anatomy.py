@@ -1,9 +1,4 @@
-"""Where an encoder keeps its embeddings, layers, attention projections, feed-forward parts and norms.
-
-PEFT's and AdapterHub's own name tables miss some architectures (ModernBERT, DistilBERT, MPNet and ALBERT in PEFT
-0.21.2), and `all-linear` breaks on others, so every method takes its targets from here. A new family is one entry in
-`FAMILIES`.
-"""
+"""Where an encoder keeps its embeddings, layers, attention projections, feed-forward parts and norms."""
 
 from __future__ import annotations
 
@@ -11,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.backbones.families import FAMILIES, Family
 from peftsearch.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,97 +68,6 @@ class Anatomy:
     def all_linear(self) -> tuple[str, ...]:
         """All linear modules of the layers; poolers and heads are none."""
         return (*self.attention, *_distinct(name for layer in self.layers for name in layer.feed_forward))
-
-
-@dataclass(frozen=True)
-class Family:
-    """Names as one architecture has them: `layers` from the root, the rest from a layer. `{i}` is a layer's number."""
-
-    layers: str
-    query: str
-    key: str
-    value: str
-    attention_output: str
-    feed_forward: tuple[str, ...]
-    norms: tuple[str, ...]
-    embeddings: tuple[str, ...] = ("embeddings",)
-    tail: tuple[str, ...] = ("pooler",)
-    token_types: bool = False
-    count: tuple[str, ...] = ("num_hidden_layers", "n_layers")
-    """The key of config.json that says how many layers have weights of their own; the first one present."""
-
-
-_BERT = Family(
-    layers="encoder.layer.{i}",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    attention_output="attention.output.dense",
-    feed_forward=("intermediate.dense", "output.dense"),
-    norms=("attention.output.LayerNorm", "output.LayerNorm"),
-    embeddings=("embeddings", "embeddings_project"),
-    token_types=True,
-)
-
-FAMILIES: dict[str, Family] = {
-    "bert": _BERT,
-    "electra": _BERT,
-    "roberta": _BERT,
-    "xlm-roberta": _BERT,
-    "distilbert": Family(
-        layers="transformer.layer.{i}",
-        query="attention.q_lin",
-        key="attention.k_lin",
-        value="attention.v_lin",
-        attention_output="attention.out_lin",
-        feed_forward=("ffn.lin1", "ffn.lin2"),
-        norms=("sa_layer_norm", "output_layer_norm"),
-    ),
-    "modernbert": Family(
-        layers="layers.{i}",
-        query="attn.Wqkv[0/3]",
-        key="attn.Wqkv[1/3]",
-        value="attn.Wqkv[2/3]",
-        attention_output="attn.Wo",
-        feed_forward=("mlp.Wi", "mlp.Wo"),
-        norms=("attn_norm", "mlp_norm"),
-        tail=("final_norm",),
-    ),
-    "deberta-v2": Family(
-        layers="encoder.layer.{i}",
-        query="attention.self.query_proj",
-        key="attention.self.key_proj",
-        value="attention.self.value_proj",
-        attention_output="attention.output.dense",
-        feed_forward=("intermediate.dense", "output.dense"),
-        norms=("attention.output.LayerNorm", "output.LayerNorm"),
-        embeddings=("embeddings", "encoder.rel_embeddings", "encoder.LayerNorm", "encoder.conv"),
-        token_types=True,
-    ),
-    "albert": Family(
-        layers="encoder.albert_layer_groups.{i}.albert_layers.0",
-        query="attention.query",
-        key="attention.key",
-        value="attention.value",
-        attention_output="attention.dense",
-        feed_forward=("ffn", "ffn_output"),
-        norms=("attention.LayerNorm", "full_layer_layer_norm"),
-        embeddings=("embeddings", "encoder.embedding_hidden_mapping_in"),
-        token_types=True,
-        count=("num_hidden_groups",),
-    ),
-    "mpnet": Family(
-        layers="encoder.layer.{i}",
-        query="attention.attn.q",
-        key="attention.attn.k",
-        value="attention.attn.v",
-        attention_output="attention.attn.o",
-        feed_forward=("intermediate.dense", "output.dense"),
-        norms=("attention.LayerNorm", "output.LayerNorm"),
-        embeddings=("embeddings", "encoder.relative_attention_bias"),
-    ),
-}
-"""A transformers `model_type` → where its parts are."""
 
 
 def anatomy(encoder: nn.Module) -> Anatomy:

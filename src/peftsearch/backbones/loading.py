@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, resolve
+from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve
 from peftsearch.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,11 +41,15 @@ def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> 
     from transformers import AutoTokenizer
 
     _check_trust(resolved, trust_remote_code)
+    if not has_vocabulary(Path(resolved.path)):
+        raise UserError(
+            f"model {resolved.name!r}: {resolved.path} holds no tokenizer.json; save the tokenizer there too"
+        )
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(resolved.path, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, ImportError) as error:
+        reason = _first_line(error)
         raise UserError(f"model {resolved.name!r} has no tokenizer that can be read: {reason}") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -99,7 +103,7 @@ def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str,
     try:
         config = AutoConfig.from_pretrained(resolved.path, trust_remote_code=trust_remote_code, **changes)
     except (OSError, ValueError) as error:
-        raise UserError(f"model {resolved.name!r}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"model {resolved.name!r}: {_first_line(error)}") from error
     config._name_or_path = resolved.name  # what a saved adapter calls its base model; never a path of this machine
     config.dtype = torch.float32  # a half-precision checkpoint still needs full-precision weights to train
     if hasattr(config, "reference_compile"):
@@ -143,7 +147,7 @@ def _has_optional_pooler(model_class: Any) -> bool:
 def _check_complete(resolved: ResolvedModel, model: Any, report: dict[str, Any], auto: str) -> None:
     """Weights that a file lacks are random: fine for a new head, a silent disaster in an encoder."""
     prefix = "" if auto == "AutoModel" else f"{model.base_model_prefix}."
-    absent = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
+    absent = [*report["missing_keys"], *report["mismatched_keys"]]
     lacking = sorted(key for key in absent if key.startswith(prefix))
     if not lacking:
         return
@@ -170,5 +174,9 @@ def _weights(path: str) -> dict[str, torch.Tensor]:
         try:
             tensors |= load_file(folder / name)
         except (OSError, SafetensorError) as error:
-            raise UserError(f"cannot read {folder / name}: {str(error).splitlines()[0]}") from error
+            raise UserError(f"cannot read {folder / name}: {_first_line(error)}") from error
     return tensors
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

