@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.measurement import EpochReport, Measurement
-from peftsearch.search.storage import Record
+from peftsearch.search.storage import Record, open_storage, open_study
 
 OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
 
@@ -41,7 +43,14 @@ def config(method: str = "lora", backbone: str = "tiny/bert", **settings: Any) -
 
 
 def complete(
-    number: int, method: str, macro_f1: float, parameters: int, seconds: float, *, backbone: str = "tiny/bert", **settings: Any
+    number: int,
+    method: str,
+    macro_f1: float,
+    parameters: int,
+    seconds: float,
+    *,
+    backbone: str = "tiny/bert",
+    **settings: Any,
 ) -> Record:
     """A finished trial with three epochs."""
     measured = measurement(macro_f1, parameters, seconds)
@@ -53,3 +62,27 @@ def complete(
         measurement=measured,
         curve=tuple(report(epoch, macro_f1 * epoch / 3) for epoch in (1, 2, 3)),
     )
+
+
+def store(folder: Path, records: Sequence[Record], name: str = "toy", **user_attrs: Any) -> str:
+    """Write `records` into a SQLite storage as workers do; returns its URL. Trials are numbered in the order given."""
+    import optuna
+    from optuna.trial import TrialState
+
+    states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    url = f"sqlite:///{folder}/{name}.db"
+    study = open_study(open_storage(url), name, OBJECTIVES)
+    for key, value in user_attrs.items():
+        study.set_user_attr(key, value)
+    for found in records:
+        attrs = {
+            "config": found.config.to_dict() if found.config else None,
+            "curve": [epoch.to_dict() for epoch in found.curve],
+            "measurement": found.measurement.to_dict() if found.measurement else None,
+            "reason": found.reason,
+            "failure": found.failure,
+        }
+        state = states.get(found.state, TrialState.RUNNING)
+        values = list(found.values.values()) or None
+        study.add_trial(optuna.trial.create_trial(state=state, values=values, user_attrs=attrs))
+    return url

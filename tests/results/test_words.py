@@ -42,7 +42,14 @@ def test_settings_tell_what_is_searched_or_unusual_and_leave_the_defaults_out() 
         "projection": False,
     }
     config = TrialConfig("m", "lora", settings, TrainingConfig(batch_size=16))
-    assert words.settings_in_words(config, KNOWN) == "lr 3.1e-4, rank 8, pooling cls, no projection, batch size 16"
+    told = words.settings_in_words(config, KNOWN, {"batch_size"})
+    assert told == "pooling cls, lr 3.1e-4, rank 8, no projection, batch size 16"
+
+
+def test_training_is_told_where_trials_differ_in_it() -> None:
+    configs = [TrialConfig("m", "full", {}, TrainingConfig(batch_size=size, warmup=0.5)) for size in (16, 32)]
+    assert words.varied_training(configs) == {"batch_size"}
+    assert words.varied_training(configs[:1]) == set()
 
 
 def test_params_hold_every_searchable_hyperparameter() -> None:
@@ -61,4 +68,4 @@ def test_every_objective_has_a_heading_with_its_unit() -> None:
 def test_objectives_in_a_sentence() -> None:
     told = [words.objective_with_unit(*pair) for pair in (("macro_f1", 0.81234), ("trainable_parameters", 1920.0))]
     assert told == ["macro F1 0.8123", "1,920 trainable parameters"]
-    assert words.objective_with_unit("train_seconds", 8.1) == "train 8.10 s"
+    assert words.objective_with_unit("train_seconds", 8.1) == "train time 8.10 s"

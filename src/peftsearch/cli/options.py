@@ -76,11 +76,16 @@ def console(err: bool = False) -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print tables and lines, without the blanks that tables pad their lines with where nothing shows them."""
+    """Print tables and lines; in a pipe without rules and without the blanks that tables pad their lines with."""
+    from rich.table import Table
+
     target = console()
     if target.is_terminal:
         target.print(*parts, sep="\n")
         return
+    for part in parts:
+        if isinstance(part, Table):
+            part.box = None
     with target.capture() as captured:
         target.print(*parts, sep="\n")
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))

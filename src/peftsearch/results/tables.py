@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.objectives import OBJECTIVES
@@ -15,6 +15,7 @@ from peftsearch.results.words import (
     objective_in_words,
     objective_label,
     settings_in_words,
+    varied_training,
 )
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str |
     table.add_column("epochs", justify="right")
     table.add_column("of full tuning's\nparameters", justify="right", no_wrap=True)
     table.add_column("\ntime", justify="right", no_wrap=True)
+    varied = varied_training(row.config for row in front)
     for row in front:
         table.add_row(
             str(row.record.number),
             row.config.method,
             *([backbone_in_words(row.config.backbone)] if several else []),
-            config_in_words(row.config),
+            config_in_words(row.config, varied),
             *(objective_in_words(name, row.objectives[name]) for name in objectives),
             str(row.measurement.epochs),
             percent(row.parameters_share),
@@ -64,12 +66,13 @@ def trials_table(records: Sequence[Record], objectives: Sequence[str], quality: 
     table.add_column("epochs", justify="right")
     table.add_column(f"last\n{objective_label(quality)}", justify="right", no_wrap=True)
     table.add_column("reason", ratio=3)
+    varied = varied_training(record.config for record in records if record.config)
     for record in records:
         table.add_row(
             str(record.number),
             _styled(record.state),
             record.config.method if record.config else "",
-            config_in_words(record.config) if record.config else "",
+            config_in_words(record.config, varied) if record.config else "",
             str(len(record.curve)),
             _last(record, quality),
             _plain(why(record)),
@@ -116,9 +119,10 @@ def why(record: Record) -> str:
     return record.reason or ""
 
 
-def config_in_words(config: TrialConfig) -> str:
-    """The settings that set a configuration apart."""
-    return settings_in_words(config, METHODS[config.method].hyperparameters if config.method in METHODS else {})
+def config_in_words(config: TrialConfig, training: Collection[str] = ()) -> str:
+    """The settings that set a configuration apart, the method's own first; of the training section only `training`."""
+    method = METHODS.get(config.method)
+    return settings_in_words(config, {**method.own, **method.hyperparameters} if method else {}, training)
 
 
 def backbone_in_words(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from peftsearch.core.config import SEARCHABLE_TRAINING, TrainingConfig, TrialConfig
+from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Fixed, Scalar
 from peftsearch.core.objectives import OBJECTIVES, Objective
 from peftsearch.methods.base import Hyperparameter
@@ -56,7 +56,7 @@ def objective_in_words(name: str, value: float) -> str:
 
 
 def objective_with_unit(name: str, value: float) -> str:
-    """For a line of text: `macro F1 0.8123`, `299,526 trainable parameters`, `train 8.13 s`."""
+    """For a line of text: `macro F1 0.8123`, `299,526 trainable parameters`, `train time 8.13 s`."""
     words, unit = objective_in_words(name, value), OBJECTIVES[name].unit
     if unit == "0..1":
         return f"{objective_label(name)} {words}"
@@ -67,9 +67,9 @@ def objective_label(name: str) -> str:
     """What the objective is called where its unit stands beside it.
 
     >>> [objective_label(name) for name in ("macro_f1", "train_seconds", "peak_memory_mb")]
-    ['macro F1', 'train', 'peak memory']
+    ['macro F1', 'train time', 'peak memory']
     """
-    bare = name.removesuffix("_seconds").removesuffix("_mb").removesuffix("_parameters")
+    bare = name.replace("_seconds", "_time").removesuffix("_mb").removesuffix("_parameters")
     return bare.replace("_", " ").replace("f1", "F1")
 
 
@@ -78,21 +78,28 @@ def objective_heading(objective: Objective) -> str:
     return f"{objective_label(objective.name)}\n{objective.unit}"
 
 
-def settings_in_words(config: TrialConfig, hyperparameters: Mapping[str, Hyperparameter]) -> str:
+def settings_in_words(
+    config: TrialConfig, hyperparameters: Mapping[str, Hyperparameter], training: Collection[str]
+) -> str:
     """What sets this configuration apart: everything searched, and everything that is not the default.
 
     Args:
         config: the trial's configuration.
-        hyperparameters: the method's, with their defaults.
+        hyperparameters: the method's, with their defaults, in the order in which to tell them.
+        training: the fields of the training section to tell.
     """
-    told = {name: value for name, value in config.settings.items() if _worth_telling(name, value, hyperparameters)}
-    usual = TrainingConfig()
-    told |= {
-        name: getattr(config.training, name)
-        for name in SEARCHABLE_TRAINING
-        if getattr(config.training, name) != getattr(usual, name)
+    names = sorted(config.settings, key=lambda name: [*hyperparameters, name].index(name))
+    told = {
+        name: config.settings[name] for name in names if _worth_telling(name, config.settings[name], hyperparameters)
     }
+    told |= {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING if name in training}
     return ", ".join(_setting(name, value) for name, value in told.items())
+
+
+def varied_training(configs: Iterable[TrialConfig]) -> set[str]:
+    """The searchable fields of the training section in which these configurations differ."""
+    trainings = [config.training for config in configs]
+    return {name for name in SEARCHABLE_TRAINING if len({getattr(training, name) for training in trainings}) > 1}
 
 
 def params(config: TrialConfig) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""The floors of the package, and what starting it may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import peftsearch
+
+ROOT = Path(peftsearch.__file__).parent
+FLOORS = {
+    "core": 1,
+    "data": 2,
+    "backbones": 2,
+    "methods": 3,
+    "study": 4,
+    "training": 4,
+    "search": 5,
+    "results": 6,
+    "api": 7,
+    "cli": 8,
+}
+"""A package imports from those below it, never sideways: see CONTRIBUTING."""
+
+OUTSIDE = {"__init__", "__main__"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "optuna",
+    "pandas",
+    "datasets",
+    "sklearn",
+    "peft",
+    "adapters",
+    "pydantic",
+    "matplotlib",
+}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def package_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """The parts of our package that a file imports, at its top, inside functions and for types."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("peftsearch."))
+
+
+def test_every_package_has_a_floor() -> None:
+    assert {package_of(file) for file in FILES} - OUTSIDE == set(FLOORS)
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if package_of(f) not in OUTSIDE], ids=lambda f: str(f.relative_to(ROOT))
+)
+def test_imports_go_down_never_sideways(file: Path) -> None:
+    own = package_of(file)
+    for other in set(imports_of(file)) - {own, "__file__"}:
+        assert other in FLOORS, f"{file.name} imports peftsearch.{other}, which has no floor"
+        assert FLOORS[other] < FLOORS[own], f"{own} (floor {FLOORS[own]}) imports {other} (floor {FLOORS[other]})"
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The heavy modules that are there after a statement has run in a new interpreter."""
+    code = f"{statement}\nimport sys; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    statement = (
+        "from click.testing import CliRunner\n"
+        "from peftsearch.cli import main\n"
+        "assert CliRunner().invoke(main, ['optimize', '--help']).exit_code == 0"
+    )
+    assert loaded_by(statement) == set()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_by("import peftsearch") == set()
+
+
+def test_the_parent_of_a_search_loads_no_torch() -> None:
+    assert not {"torch", "transformers", "peft", "adapters"} & loaded_by("import peftsearch.api")
+
+
+def test_public_names_are_there() -> None:
+    for name in peftsearch.__all__:
+        assert getattr(peftsearch, name).__module__.startswith("peftsearch.")
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = peftsearch.nonsense

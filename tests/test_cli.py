@@ -1,0 +1,238 @@
+"""The commands as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from peftsearch.cli import COMMANDS, main
+from peftsearch.cli.run import PRUNERS, SAMPLERS
+from peftsearch.search.storage import Record
+from peftsearch.study import sections
+from tests.helpers.records import complete, config, report, store
+from tests.helpers.tiny import tiny_model
+from tests.helpers.toy import KEYS, toy_data
+
+STUDY = """\
+name: toy
+goal: Which animal or colour is it?
+data: {source: rows.jsonl, splits: {validation: 0.25, test: 0.25}, max_length: 24}
+backbones: [model]
+training: {epochs: 2, batch_size: 16}
+methods:
+  probe: {learning_rate: 0.05}
+  lora: {learning_rate: {log: [1.0e-3, 1.0e-1]}}
+"""
+
+RECORDS = [
+    complete(0, "full", 0.90, 22_000_000, 40.0, learning_rate=2e-5),
+    complete(1, "lora", 0.88, 300_000, 20.0),
+    complete(2, "lora", 0.60, 400_000, 21.0),
+    Record(3, "pruned", config("probe"), curve=(report(1, 0.3),), reason="trial 0 has 0.9"),
+    Record(4, "failed", config("full"), failure={"kind": "error", "message": "ValueError: no", "traceback": "…"}),
+]
+
+
+def run(*arguments: str, **options: Any) -> Result:
+    return CliRunner().invoke(main, list(arguments), **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with a study file, its data and a tiny random model."""
+    folder = tmp_path_factory.mktemp("work")
+    tiny_model(folder / "model")
+    rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "toy.yaml").write_text(STUDY)
+    return folder
+
+
+@pytest.fixture
+def work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
+    return folder
+
+
+@pytest.fixture
+def stored(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A storage with hand-made trials of the study."""
+    monkeypatch.setenv("PEFTSEARCH_STORAGE", store(tmp_path, RECORDS, about={"budget": 6}))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_an_example(name: str) -> None:
+    shown = run(name, "--help")
+    assert shown.exit_code == 0
+    assert COMMANDS[name].help
+    assert re.search(rf"Examples?:\n +peftsearch {name}", shown.output)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help(name: str) -> None:
+    for option in COMMANDS[name].params:
+        if option.param_type_name == "option" and option.name != "batch_size":
+            assert option.help, option.name  # type: ignore[attr-defined]
+
+
+def test_the_overview_names_each_command_whole() -> None:
+    shown = run("--help", terminal_width=100)
+    for name, command in COMMANDS.items():
+        line = next(line for line in shown.output.splitlines() if line.startswith(f"  {name} "))
+        assert not line.endswith("..."), command
+
+
+def test_the_choices_are_those_of_a_study_file() -> None:
+    assert (SAMPLERS, PRUNERS) == (sections.SAMPLERS, sections.PRUNERS)
+
+
+def test_front_prints_a_table(stored: None) -> None:
+    shown = run("front", "--study", "toy.yaml")
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "toy: 2 of 4 trials are on the Pareto front"
+    assert [line.split()[:2] for line in lines[3:5]] == [["0", "full"], ["1", "lora"]]
+    assert "\x1b" not in shown.output
+    assert not any(line != line.rstrip() for line in lines)
+
+
+def test_front_as_json_has_the_promised_keys(stored: None) -> None:
+    found = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)
+    assert [row["trial"] for row in found] == [0, 1]
+    for row in found:
+        assert list(row) == ["trial", "method", "backbone", "params", "objectives", "measurement", "state"]
+
+
+def test_trials_as_json_tell_curves_reasons_and_failures(stored: None) -> None:
+    found = json.loads(run("trials", "--study", "toy.yaml", "--json").stdout)
+    assert [row["state"] for row in found] == ["complete", "complete", "complete", "pruned", "failed"]
+    assert (found[3]["reason"], found[4]["failure"]["kind"]) == ("trial 0 has 0.9", "error")
+    assert [epoch["macro_f1"] for epoch in found[3]["curve"]] == [0.3]
+
+
+def test_trials_as_a_table(stored: None) -> None:
+    shown = run("trials", "--study", "toy.yaml").stdout
+    assert "error: ValueError: no" in shown
+    assert "trial 0 has 0.9" in shown
+
+
+def test_status_counts(stored: None) -> None:
+    assert run("status", "--study", "toy.yaml").stdout.startswith("toy: 4 of 6 trials done")
+    found = json.loads(run("status", "--study", "toy.yaml", "--json").stdout)
+    assert found["states"] == {"complete": 3, "pruned": 1, "failed": 1}
+    assert found["done"] == 4
+
+
+def test_numbers_that_are_not_finite_are_null_in_json(work: Path, tmp_path: Path) -> None:
+    bad = complete(0, "full", 0.9, 10, 1.0)
+    worse = report(1, 0.5)
+    object.__setattr__(worse, "validation_loss", float("nan"))
+    object.__setattr__(bad, "curve", (worse,))
+    found = run("trials", "--study", "toy.yaml", "--json", "--storage", store(tmp_path, [bad]))
+    assert json.loads(found.stdout)[0]["curve"][0]["validation_loss"] is None
+
+
+def test_plot_writes_a_figure_beside_the_table(stored: None, tmp_path: Path) -> None:
+    shown = run("front", "--study", "toy.yaml", "--json", "--plot", str(tmp_path / "front.png"))
+    assert json.loads(shown.stdout)
+    assert (tmp_path / "front.png").stat().st_size > 10_000
+
+
+def test_results_can_be_read_without_the_study_file(work: Path) -> None:
+    store(work / "runs", RECORDS, name="gone")
+    assert run("front", "--study", "gone").stdout.startswith("gone: 2 of 4 trials")
+
+
+def test_no_such_study_is_one_line_and_code_2(work: Path) -> None:
+    shown = run("front", "--study", "quikstart")
+    assert shown.exit_code == 2
+    assert shown.stderr == "Error: no study named 'quikstart'; did you mean 'quickstart'? studies: quickstart\n"
+
+
+def test_a_study_without_trials_says_how_to_start_it(work: Path) -> None:
+    shown = run("trials", "--study", "toy.yaml", "--fork", "other")
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("Error: study 'other' has no trials yet; start it with: peftsearch optimize")
+
+
+def test_problems_of_a_study_file_are_told_before_anything_runs(work: Path) -> None:
+    (work / "bad.yaml").write_text(STUDY.replace("probe:", "prob:").replace("epochs: 2", "epochs: 0"))
+    shown = run("optimize", "--study", "bad.yaml", "--trials", "2")
+    assert shown.exit_code == 2
+    assert "methods.prob: no method 'prob'; did you mean 'probe'?" in shown.stderr
+    assert "training.epochs" in shown.stderr
+    assert "Traceback" not in shown.output
+
+
+def test_a_method_that_does_not_fit_the_backbone_stops_before_anything_is_trained(work: Path) -> None:
+    (work / "deep.yaml").write_text(
+        STUDY.replace("name: toy", "name: deep") + "  frozen: {frozen_layers: {int: [1, 9]}}\n"
+    )
+    shown = run("optimize", "--study", "deep.yaml", "--trials", "2")
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr == "Error: method frozen cannot tune 'model': frozen_layers is 9, but it has 2 layers\n"
+    assert not (work / "runs" / "deep.db").exists()
+
+
+def test_a_fork_s_name_is_checked(work: Path) -> None:
+    shown = run("optimize", "--study", "toy.yaml", "--trials", "2", "--fork", "../up")
+    assert shown.exit_code == 2
+    assert "'../up' may have letters, digits, - and _ only" in shown.stderr
+
+
+def test_check_says_what_would_be_searched(work: Path) -> None:
+    shown = run("check", "--study", "toy.yaml")
+    assert shown.exit_code == 0, shown.output
+    for word in ("Which animal or colour is it?", "train 96", "learning_rate   0.001 … 0.1 (log)", "fixed"):
+        assert word in shown.stdout
+    found = json.loads(run("check", "--study", "toy.yaml", "--json").stdout)
+    assert found["methods"]["lora"]["learning_rate"] == "0.001 … 0.1 (log)"
+    assert found["data"]["rows"] == {"train": 96, "validation": 48, "test": 48}
+
+
+def test_methods_and_studies(work: Path) -> None:
+    assert "https://arxiv.org/abs/2106.09685" in run("methods").stdout
+    assert {"full", "lora"} <= {row["name"] for row in json.loads(run("methods", "--json").stdout)}
+    assert "quickstart" in {row["name"] for row in json.loads(run("studies", "--json").stdout)}
+
+
+def test_predict_wants_texts_from_one_place(work: Path) -> None:
+    for arguments in ((), ("--text", "a", "--file", "b.txt")):
+        shown = run("predict", "nowhere", *arguments)
+        assert (shown.exit_code, shown.stderr) == (2, "Error: give the texts with either --text or --file\n")
+
+
+def test_from_search_to_prediction(work: Path) -> None:
+    """A real worker trains two trials; everything that a user does with them afterwards."""
+    searched = run("optimize", "--study", "toy.yaml", "--trials", "2")
+    assert searched.exit_code == 0, searched.output
+    assert re.search(r"^trial 0 complete: probe \(.*\), macro F1 0\.\d{4}, ", searched.stdout, re.M)
+    assert "for reference: TF-IDF + logistic regression reaches macro F1" in searched.stdout
+
+    again = run("optimize", "--study", "toy.yaml", "--trials", "2")
+    assert again.stderr.endswith("2 of 2 trials are already done\n")
+    assert "on the Pareto front" in again.stdout
+
+    best = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)[0]
+    exported = run("export", "--study", "toy.yaml", "--trial", "best", "--out", "best", "--json")
+    assert json.loads(exported.stdout) == {"trial": best["trial"], "method": best["method"], "out": "best"}
+
+    told = run("predict", "best", "--text", "the very good cat", "--text", "word1 dog", "--json")
+    answers = json.loads(told.stdout)
+    assert [answer["text"] for answer in answers] == ["the very good cat", "word1 dog"]
+    assert all(set(answer["probabilities"]) == set(KEYS) for answer in answers)
+
+    (work / "texts.txt").write_text("the very good cat\n\nword1 dog\n")
+    (work / "texts.csv").write_text('text,more\n"the very good cat",1\n"word1 dog",2\n')
+    for file in ("texts.txt", "texts.csv"):
+        assert json.loads(run("predict", "best", "--file", file, "--json").stdout) == answers
+    assert run("predict", "best", "--file", "texts.txt").stdout.splitlines()[0].split() == [
+        "label",
+        "probability",
+        "text",
+    ]
