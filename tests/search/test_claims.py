@@ -27,7 +27,7 @@ def config(trial: Trial, options: int = 3) -> TrialConfig:
     return TrialConfig("b", "full", {"option": trial.suggest_categorical("option", list(range(options)))})
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", range(2))
 def test_four_processes_make_exactly_the_budget(tmp_path: Path, attempt: int) -> None:
     url = sqlite_url(tmp_path / "x.db")
     study = open_study(open_storage(url), "x", ["macro_f1"])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from peftsearch.core.errors import TrialFailure
 from peftsearch.search.job import Job, WorkerReport
 from peftsearch.search.storage import records
 from peftsearch.search.worker import run_job, work
+from peftsearch.study.spec import load_study
 from tests.helpers import fake_trainer
 from tests.search.conftest import Search
 
@@ -58,6 +60,17 @@ def test_equal_errors_end_the_worker_and_say_so(search: Search) -> None:
 
     assert in_process(search, train) == WorkerReport("errors", "3 trials in a row failed alike: ValueError: a bug")
     assert [record.state for record in search.records()] == ["failed"] * 3
+
+
+def test_a_space_with_nothing_new_ends_the_worker_and_says_so(search: Search) -> None:
+    file = Path(search.job.study)
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(("  lora", "  probe"))]
+    file.write_text("\n".join(kept).replace("{log: [1.0e-5, 1.0e-3]}", "[2.0e-5, 3.0e-5]"))
+    report = in_process(replace(search, spec=load_study(str(file))))
+    assert report == WorkerReport(
+        "exhausted", "100 configurations in a row had been tried before; the space holds nothing new"
+    )
+    assert [record.state for record in search.records()] == ["complete"] * 2
 
 
 def test_a_stop_in_the_middle_puts_the_trial_back(search: Search) -> None:

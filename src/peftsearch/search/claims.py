@@ -7,6 +7,7 @@ can both believe theirs to be the N-th. `Study.ask` cannot promise that: it make
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def claim_new(
     try:
         for attempt in range(EXHAUSTED_AFTER):
             if attempt == RANDOM_AFTER:
-                study.sampler = RandomSampler(seed=len(study.get_trials(deepcopy=False)))
+                study.sampler = RandomSampler(seed=os.getpid() + len(study.get_trials(deepcopy=False)))
             trial = claim(study, budget, worker)
             if trial is None:
                 return None

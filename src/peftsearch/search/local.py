@@ -24,6 +24,7 @@ from peftsearch.search.storage import Record, records
 
 if TYPE_CHECKING:
     from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
 TICK_SECONDS = 0.5
 RECLAIM_SECONDS = 10.0
@@ -132,8 +133,9 @@ class _Search:
         self._obey()
         if self.stopped is None:
             self._reclaim_now_and_then()
+        if self.outcome is None:
             self._hire()
-        return bool(self.children) or (self.stopped is None and self._unsettled())
+        return bool(self.children) or (self.outcome is None and self._unsettled())
 
     def wait(self) -> None:
         self.awake.wait(TICK_SECONDS)
@@ -171,8 +173,10 @@ class _Search:
         elif report.ending == "refused":
             self.refusal = report.message
             self._stop(Outcome("errors", report.message))
-        elif report.ending in ("exhausted", "errors"):
-            self._stop(Outcome(report.ending, report.message))
+        elif report.ending == "errors":
+            self._stop(Outcome("errors", report.message))
+        elif report.ending == "exhausted":  # what the others are training is still worth its end
+            self.outcome = self.outcome or Outcome("exhausted", report.message)
 
     def _died(self, child: Child) -> None:
         """The trial it held is failed, and its configuration waits again for the worker that comes next."""
@@ -199,13 +203,18 @@ class _Search:
 
     def _vacancies(self) -> int:
         """Workers that are still starting have not claimed anything, so each of them fills one."""
-        holding = {trial.worker.get("pid") for trial in records(self.study) if trial.state == "running"}
+        holding = {(trial.user_attrs.get("worker") or {}).get("pid") for trial in self._running()}
         starting = sum(child.process.pid not in holding for child in self.children.values())
         return max(0, claimable(self.study, self.job.budget) - starting)
 
     def _unsettled(self) -> bool:
         """Whether a trial runs without a worker's name: it was claimed by one that died in that moment."""
-        return any(trial.state == "running" and not trial.worker for trial in records(self.study))
+        return any(not trial.user_attrs.get("worker") for trial in self._running())
+
+    def _running(self) -> list[FrozenTrial]:
+        from optuna.trial import TrialState
+
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
 def spawn(job: Job, index: int, workers: int) -> Child:
