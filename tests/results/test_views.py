@@ -36,6 +36,11 @@ def test_the_front_fits_a_hundred_columns_with_all_its_numbers() -> None:
     assert "…" not in text
 
 
+def test_one_backbone_s_front_fits_a_terminal_of_eighty_columns() -> None:
+    text = printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES), width=80)
+    assert all(word in text for word in ("1,234.50", "299,526", "100 %", "query_value"))
+
+
 def test_the_backbone_is_told_where_there_are_several() -> None:
     other = complete(1, "lora", 0.5, 10, 1.0, backbone="org/tiny-roberta")
     assert "tiny-roberta" in printed(front_table(front([LORA, FULL, other], OBJECTIVES), OBJECTIVES))

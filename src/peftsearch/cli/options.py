@@ -84,8 +84,8 @@ def show(*parts: RenderableType) -> None:
         target.print(*parts, sep="\n")
         return
     for part in parts:
-        if isinstance(part, Table):
-            part.box = None
+        if isinstance(part, Table) and part.box is not None:
+            part.box, part.padding = None, (0, 2, 0, 0)  # the rules held the columns apart
     with target.capture() as captured:
         target.print(*parts, sep="\n")
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
