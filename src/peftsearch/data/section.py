@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from peftsearch.data.base import SPLITS, label_text
+from peftsearch.data.columns import columns_of
 
 
 def _as_label(value: object) -> str:
@@ -47,14 +48,24 @@ class Limit(_Strict):
     test: Rows | None = None
 
 
+class Files(_Strict):
+    """What files call otherwise than `source` does, used where `--data` puts files in its place."""
+
+    text: str | list[str] | None = None
+    label: str | None = None
+    columns: list[str] | None = None
+    map_labels: dict[Label, Label] | None = None
+
+
 class DataSection(_Strict):
     """What to train on. The shaping steps run in the order in which they stand here.
 
     Attributes:
         source: `package:IMPORT/PATH`, `hub:NAME[/CONFIG]`, a file, a folder or a URL; or such files by split.
-        text: the column with the text, or two columns for pairs of texts.
+        text: the column with the text, or several put together as in `{title} {body}`; two of them for pairs of texts.
         columns: names for the columns of delimited files that have no header line.
         revision: the data set's commit on the hub.
+        files: names of columns and classes in files that stand in for `source`; else it changes nothing.
         drop_labels: classes to leave out.
         min_rows: classes with fewer rows than this are left out.
         map_labels: new names for classes; several may become one.
@@ -70,6 +81,7 @@ class DataSection(_Strict):
     label: str = "label"
     columns: list[str] | None = None
     revision: str | None = None
+    files: Files | None = Field(default=None, exclude=True)  # not part of what the data is
     drop_labels: list[Label] = []
     min_rows: Rows = 1
     map_labels: dict[Label, Label] = {}
@@ -101,10 +113,11 @@ class DataSection(_Strict):
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """One column, or two for pairs."""
+        """One text, or two for pairs, as written: a column or several put together."""
         return (self.text,) if isinstance(self.text, str) else tuple(self.text)
 
     @property
     def wanted_columns(self) -> tuple[str, ...]:
         """Every column that is read."""
-        return (*self.text_columns, self.label, *([self.group] if self.group else []))
+        texts = (column for written in self.text_columns for column in columns_of(written))
+        return (*texts, self.label, *([self.group] if self.group else []))

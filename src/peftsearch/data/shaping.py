@@ -11,6 +11,7 @@ from typing import Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import SPLITS, Rows, Table, label_text
+from peftsearch.data.columns import columns_of, read_texts
 from peftsearch.data.overlap import keys
 from peftsearch.data.section import DataSection
 from peftsearch.data.splits import draw, joined, split
@@ -53,7 +54,9 @@ def _check_columns(table: Table, section: DataSection) -> None:
 
 def _whole_rows(table: Table, labels: Sequence[str | None], section: DataSection) -> tuple[Rows, Counter[str]]:
     """The rows that have every column the study names, and how many lack which."""
-    texts = [[_text(value, column, table.name) for value in table.columns[column]] for column in section.text_columns]
+    texts = [
+        [_text(value, column, table.name) for value in read_texts(table, column)] for column in section.text_columns
+    ]
     groups = [label_text(value) for value in table.columns[section.group]] if section.group else None
     lacks: dict[int, str] = {row: "group" for row, group in enumerate(groups or ()) if group is None}
     lacks |= {row: "label" for row, label in enumerate(labels) if label is None}
@@ -68,7 +71,8 @@ def _rows(number: int) -> str:
 
 def _named(section: DataSection) -> list[tuple[str, str]]:
     group = [("data.group", section.group)] if section.group else []
-    return [*(("data.text", column) for column in section.text_columns), ("data.label", section.label), *group]
+    texts = [("data.text", column) for written in section.text_columns for column in columns_of(written)]
+    return [*texts, ("data.label", section.label), *group]
 
 
 def _text(value: object, column: str, name: str) -> str | None:

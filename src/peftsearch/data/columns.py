@@ -1,0 +1,35 @@
+"""A text may stand in one column, `text`, or be put together from several: `{title} {body}`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from peftsearch.data.base import Table, label_text
+
+PLACE = re.compile(r"\{([^{}]+)\}")
+
+
+def columns_of(written: str) -> tuple[str, ...]:
+    """The columns that make up a text.
+
+    >>> columns_of("{title}. {body}"), columns_of("text")
+    (('title', 'body'), ('text',))
+    """
+    return tuple(dict.fromkeys(PLACE.findall(written))) or (written,)
+
+
+def read_texts(table: Table, written: str) -> Sequence[Any]:
+    """One value a row, as it stands in its column, or put together; None where all of its columns are empty."""
+    if not PLACE.search(written):
+        return table.columns[written]
+    names = columns_of(written)
+    rows = zip(*(table.columns[name] for name in names), strict=True)
+    return [_filled(written, dict(zip(names, map(label_text, row), strict=True))) for row in rows]
+
+
+def _filled(written: str, values: dict[str, str | None]) -> str | None:
+    if not any(values.values()):
+        return None
+    return PLACE.sub(lambda place: values[place[1]] or "", written).strip()
