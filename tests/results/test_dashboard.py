@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +86,26 @@ def test_a_port_that_is_taken(stored: StoredStudy) -> None:
     assert str(caught.value) == (
         f"--port {port}: cannot listen on 127.0.0.1 (Address already in use); choose another port"
     )
+
+
+def test_it_is_served_on_loopback_without_a_line_for_each_request(
+    stored: StoredStudy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    arguments = (stored.study, stored.storage, OBJECTIVES, port)
+    threading.Thread(target=serve, args=arguments, daemon=True).start()
+    with _ask(f"http://{HOST}:{port}/api/studies") as answer:
+        assert json.load(answer)["study_summaries"][0]["study_name"] == "toy"
+    assert capfd.readouterr() == ("", "")
+
+
+def _ask(url: str) -> Any:
+    """The answer, once the server is there."""
+    for _ in range(100):
+        try:
+            return urllib.request.urlopen(url, timeout=10)
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError("the server does not answer")

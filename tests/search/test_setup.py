@@ -7,7 +7,7 @@ import pytest
 
 from peftsearch.core.errors import UserError
 from peftsearch.search.setup import enqueue_baselines, prepare
-from peftsearch.search.storage import records
+from peftsearch.search.storage import objective_names, records
 from peftsearch.study.spec import load_study
 from tests.search.conftest import STUDY, Search
 
@@ -56,6 +56,15 @@ def test_a_storage_with_another_space_is_refused_and_nothing_is_lost(search: Sea
         " undo the change, or start a study beside it with --fork NEW_NAME"
     )
     assert len(search.records()) == 3
+
+
+@pytest.mark.parametrize("objectives", ["[macro_f1]", "[macro_f1, peak_memory_mb, train_seconds]"])
+def test_other_objectives_are_refused_before_their_names_are_written(search: Search, objectives: str) -> None:
+    before = search.prepare()
+    Path(search.job.study).write_text(f"{STUDY}objectives: {objectives}\n")
+    with pytest.raises(UserError, match=r"over another space \(objectives: macro_f1"):
+        prepare(load_study(search.job.study), search.job.storage)
+    assert objective_names(before) == ("macro_f1", "trainable_parameters", "train_seconds")
 
 
 def test_a_fork_stands_beside_the_study(search: Search) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from peftsearch.core.errors import UserError
 from peftsearch.results.figures import curve_figure, front_figure
@@ -41,13 +41,17 @@ def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: i
     Raises:
         UserError: the port is taken.
     """
-    from optuna_dashboard import run_server
+    from optuna_dashboard import wsgi
 
-    _check_port(port)
+    try:
+        # Not `run_server`, which prints a line for every request that the page makes.
+        server = make_server(HOST, port, wsgi(storage), handler_class=_Quiet)
+    except OSError as error:
+        raise UserError(f"--port {port}: cannot listen on {HOST} ({error.strerror}); choose another port") from None
     decorate(study, objectives)
     threading.Thread(target=_keep_decorating, args=(study, objectives), daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt):
-        run_server(storage, host=HOST, port=port)
+    with server, contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
 
 
 def decorate(study: Study, objectives: Sequence[str]) -> None:
@@ -134,12 +138,6 @@ def _keep_decorating(study: Study, objectives: Sequence[str]) -> None:
             logger.warning("figures not refreshed: %s", type(error).__name__)
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        # As the server itself does: a port whose last server has just stopped is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"--port {port}: cannot listen on {HOST} ({reason}); choose another port") from None
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass

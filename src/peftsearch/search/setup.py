@@ -13,6 +13,7 @@ from peftsearch.study.space import baselines, suggest
 from peftsearch.study.spec import StudySpec
 
 if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
     from optuna.study import Study
 
 SPACE = "space"
@@ -30,7 +31,9 @@ def prepare(spec: StudySpec, url: str, name: str | None = None) -> Study:
     Raises:
         UserError: the storage cannot be opened, or holds a study of this name over another space.
     """
-    study = open_study(open_storage(url), name or spec.name, spec.objectives)
+    storage, name = open_storage(url), name or spec.name
+    _refuse_another_space(name, _stored_space(storage, name), spec)  # opening writes the objectives' names
+    study = open_study(storage, name, spec.objectives)
     check_space(study, spec)
     reclaim(study)
     enqueue_baselines(study, spec)
@@ -46,12 +49,25 @@ def check_space(study: Study, spec: StudySpec) -> None:
     stored = study.user_attrs.get(SPACE)
     if stored is None:
         study.set_user_attr(SPACE, signature(spec))
-        return
-    found = differences(spec, stored)
+    _refuse_another_space(study.study_name, stored, spec)
+
+
+def _stored_space(storage: BaseStorage, name: str) -> str | None:
+    """What a study of this name was drawn from; None if there is none."""
+    try:
+        attrs = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    except KeyError:
+        return None
+    space: str | None = attrs.get(SPACE)
+    return space
+
+
+def _refuse_another_space(name: str, stored: str | None, spec: StudySpec) -> None:
+    found = differences(spec, stored) if stored is not None else []
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise UserError(
-            f"the storage holds trials of {study.study_name!r} over another space ({'; '.join(found[:3])}{more});"
+            f"the storage holds trials of {name!r} over another space ({'; '.join(found[:3])}{more});"
             f" undo the change, or start a study beside it with --fork NEW_NAME"
         )
 
