@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.objectives import check_classes
 from peftsearch.results.classifier import LoadedClassifier, load_classifier
 from peftsearch.results.export import export
 from peftsearch.results.front import Row
@@ -109,12 +110,16 @@ def check_study(spec: StudySpec, folder: Path) -> TextData:
     """The study's data, prepared in `folder`, after its backbones were found to fit its methods.
 
     Raises:
-        UserError: they do not, or the data cannot be used.
+        UserError: they do not, the data cannot be used, or an objective cannot be measured on it.
     """
     from peftsearch.data.load import load_data
+    from peftsearch.training.evaluate_metrics import check_computable
 
     check_feasible(spec)
-    return load_data(spec.data, spec.folder, folder / "data")
+    data = load_data(spec.data, spec.folder, folder / "data")
+    check_classes(spec.objectives, data.labels)
+    check_computable(spec.objectives, len(data.labels))
+    return data
 
 
 def search(

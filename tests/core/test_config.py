@@ -12,6 +12,7 @@ CONFIG = TrialConfig(
     method="lora",
     settings={"rank": 8, "targets": "all", "dropout": 0.1},
     training=TrainingConfig(epochs=2, early_stopping=EarlyStopping(patience=2)),
+    evaluate=("evaluate:mae",),
 )
 
 
@@ -38,12 +39,19 @@ def test_key_is_the_same_in_every_process_and_order():
         {"max_length": 64},
         {"revision": "0" * 40},
         {"selection": "accuracy"},
+        {"evaluate": ("evaluate:accuracy",)},
         {"training": replace(CONFIG.training, seed=1)},
         {"training": replace(CONFIG.training, early_stopping=None)},
     ],
 )
 def test_every_difference_changes_the_key(change):
     assert replace(CONFIG, **change).key() != CONFIG.key()
+
+
+def test_a_config_from_before_a_field_came_to_be_has_its_default():
+    old = TrialConfig("tiny", "full").to_dict()
+    del old["evaluate"], old["training"]["class_weights"], old["training"]["focal_gamma"]
+    assert TrialConfig.from_dict(old) == TrialConfig("tiny", "full")
 
 
 def test_searchable_fields_exist():

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from peftsearch.core.measurement import EpochReport, Measurement
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.errors import UserError
+from peftsearch.core.measurement import ClassReport, EpochReport, Measurement
+from peftsearch.core.objectives import (
+    OBJECTIVES,
+    check_classes,
+    complaint_about,
+    find_objective,
+    is_metric,
+    positive_class,
+)
+from peftsearch.training.metrics import class_report, classification_metrics
 
-METRICS = {
-    f"{average}_{metric}": 0.5 for average in ("macro", "weighted") for metric in ("precision", "recall", "f1")
-} | {"accuracy": 0.75}
+LOGITS = np.eye(2)[[0, 1, 1, 0]]
+LABELS = np.array([0, 1, 0, 0])
+METRICS = classification_metrics(LOGITS, LABELS)
+"""As a trial has them, so that the table names nothing that no trial measures."""
+
 MEASUREMENT = Measurement(
     metrics=METRICS,
     best_epoch=2,
@@ -29,6 +41,7 @@ MEASUREMENT = Measurement(
     micro_batch_size=32,
     padding_share=0.1,
     versions={"torch": "2.13.0"},
+    classes=class_report(LOGITS, LABELS, ["no", "yes"]),
 )
 REPORT = EpochReport(
     epoch=1,
@@ -57,6 +70,54 @@ def test_quality_is_maximised_and_cost_minimised():
         assert (objective.direction == "maximize") is (objective.known == "curve")
 
 
+def test_metrics_have_bounds_within_which_they_are_extrapolated():
+    for objective in OBJECTIVES.values():
+        assert (objective.bounds is not None) is (objective.known == "curve")
+    assert find_objective("matthews_correlation").bounds == (-1.0, 1.0)
+    assert find_objective("matthews_correlation").unit == "-1..1"
+
+
+def test_a_metric_of_evaluate_is_an_objective_by_its_name():
+    objective = find_objective("evaluate:accuracy")
+    assert (objective.direction, objective.bounds, is_metric("evaluate:accuracy")) == ("maximize", None, True)
+    assert find_objective("evaluate:mae").direction == "minimize"
+    assert complaint_about("evaluate:mae") is None
+
+
+@pytest.mark.parametrize("name", ["evaluate:", "evaluate:../metrics/x", "evaluate:/tmp/x.py", "evaluate:someone/x"])
+def test_only_names_of_metrics_follow_evaluate(name):
+    assert complaint_about(name) == (
+        f"no objective {name!r}; after 'evaluate:' stands a metric's name, as in 'evaluate:accuracy'"
+    )
+    with pytest.raises(KeyError):
+        find_objective(name)
+
+
+def test_an_objective_of_two_classes_is_refused_for_six():
+    check_classes(["macro_f1", "f1_positive"], ["no", "yes"])
+    with pytest.raises(UserError) as error:
+        check_classes(["macro_f1", "f1_positive"], list("abcdef"))
+    assert str(error.value) == (
+        "objective 'f1_positive' needs 2 classes, but the data has 6 (a, b, c, …); take macro_f1 instead"
+    )
+
+
+def test_the_positive_class_is_the_second():
+    assert positive_class(["f1_positive"], ["no", "yes"]) == "yes"
+    assert positive_class(["macro_f1"], ["no", "yes"]) is None
+
+
+def test_a_class_report_is_its_matrix():
+    report = MEASUREMENT.classes
+    assert report.matrix() == [[2, 1], [0, 1]]
+    assert report == ClassReport(("no", "yes"), ((0, 0, 2), (0, 1, 1), (1, 1, 1)))
+
+
+def test_a_measurement_without_a_class_report_still_reads():
+    old = {name: value for name, value in MEASUREMENT.to_dict().items() if name != "classes"}
+    assert Measurement.from_dict(old).classes is None
+
+
 def test_objectives_that_follow_a_curve_stand_in_every_epoch():
     for objective in OBJECTIVES.values():
         if objective.known == "curve":
@@ -76,6 +137,6 @@ def test_measurement_survives_json():
 
 def test_epoch_report_is_one_flat_object_and_back():
     flat = json.loads(json.dumps(REPORT.to_dict()))
-    assert flat["macro_f1"] == 0.5
+    assert flat["accuracy"] == 0.75
     assert all(isinstance(value, int | float) for value in flat.values())
     assert EpochReport.from_dict(flat) == REPORT

@@ -48,6 +48,14 @@ def test_what_differs_is_named(old, new, lines):
     assert differences(study(STUDY.replace(old, new)), signature(study())) == lines
 
 
+def test_a_storage_from_before_a_training_field_came_to_be_was_searched_with_its_default():
+    stored = json.loads(signature(study()))
+    del stored["training.class_weights"], stored["training.focal_gamma"]
+    assert differences(study(), json.dumps(stored)) == []
+    balanced = study(STUDY + "training: {class_weights: balanced}")
+    assert differences(balanced, json.dumps(stored)) == ["training.class_weights: balanced here, nothing in storage"]
+
+
 def test_whole_and_real_ranges_differ():
     def tokens(dimension: str) -> str:
         text = "name: x\ndata: {source: a.csv}\nbackbones: [tiny]\nmethods: {prefix: {virtual_tokens: %s}}"

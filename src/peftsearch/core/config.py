@@ -21,7 +21,13 @@ class EarlyStopping:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How any method is trained. `warmup` is the share of all steps with a rising learning rate."""
+    """How any method is trained.
+
+    Attributes:
+        warmup: share of all steps with a rising learning rate.
+        class_weights: `balanced` weighs each class by the inverse of its share of the training rows.
+        focal_gamma: how much less a row counts in the loss the surer it is labelled right; 0 is cross entropy.
+    """
 
     epochs: int = 3
     batch_size: int = 32
@@ -29,13 +35,18 @@ class TrainingConfig:
     warmup: float = 0.1
     schedule: str = "linear"
     label_smoothing: float = 0.0
+    class_weights: str = "none"
+    focal_gamma: float = 0.0
     max_grad_norm: float = 1.0
     precision: str = "auto"
     seed: int = 42
     early_stopping: EarlyStopping | None = None
 
 
-SEARCHABLE_TRAINING: tuple[str, ...] = ("batch_size", "weight_decay", "warmup", "schedule", "label_smoothing")
+SEARCHABLE_TRAINING: tuple[str, ...] = (
+    *("batch_size", "weight_decay", "warmup", "schedule"),
+    *("label_smoothing", "class_weights", "focal_gamma"),
+)
 """Fields of `TrainingConfig` that a method may search as a dimension of its own."""
 
 
@@ -52,6 +63,7 @@ class TrialConfig:
         selection: the validation metric by which the best epoch is chosen (larger is better).
         revision: the backbone's commit on the hub, if the study pins one.
         trust_remote_code: whether the backbone may bring its own code; needs `revision`.
+        evaluate: objectives that 🤗 Evaluate computes, `evaluate:NAME` each; all others are always measured.
     """
 
     backbone: str
@@ -62,6 +74,7 @@ class TrialConfig:
     selection: str = "macro_f1"
     revision: str | None = None
     trust_remote_code: bool = False
+    evaluate: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(replace(self, settings=dict(self.settings)))
@@ -71,7 +84,8 @@ class TrialConfig:
         training = dict(data["training"])
         stopping = training.get("early_stopping")
         training["early_stopping"] = EarlyStopping(**stopping) if stopping else None
-        return cls(**{**data, "training": TrainingConfig(**training)})
+        metrics = tuple(data.get("evaluate", ()))
+        return cls(**{**data, "training": TrainingConfig(**training), "evaluate": metrics})
 
     def key(self) -> str:
         """Equal for two configs exactly when training either would be the same work."""

@@ -15,7 +15,7 @@ class EpochReport:
         epoch: 1 for the first.
         train_loss: mean over the epoch's steps.
         validation_loss: mean over the rows, without label smoothing.
-        metrics: `accuracy`, `macro_f1`, `weighted_precision`, … (see `training.metrics`), each in 0..1.
+        metrics: `accuracy`, `macro_f1`, `weighted_precision`, … (see `training.metrics`).
         train_seconds: this epoch's forward, backward, step and waiting for data.
         evaluation_seconds: this epoch's evaluation.
         trainable_parameters: during this epoch (gradual unfreezing changes them).
@@ -41,6 +41,63 @@ class EpochReport:
 
 
 @dataclass(frozen=True)
+class ClassReport:
+    """How each class of the validation split was labelled. Everything else of it follows from the cells.
+
+    Attributes:
+        labels: the classes, in the order of the data's labels.
+        cells: (true class, predicted class, rows) where there are rows, both as places in `labels`: a matrix of a
+            thousand classes has a million cells, nearly all of them empty.
+    """
+
+    labels: tuple[str, ...]
+    cells: tuple[tuple[int, int, int], ...]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ClassReport:
+        return cls(tuple(data["labels"]), tuple((true, predicted, rows) for true, predicted, rows in data["cells"]))
+
+    def matrix(self) -> list[list[int]]:
+        """The confusion matrix: rows of the split by true class, then by predicted class."""
+        size = len(self.labels)
+        matrix = [[0] * size for _ in range(size)]
+        for true, predicted, rows in self.cells:
+            matrix[true][predicted] = rows
+        return matrix
+
+    def scores(self) -> list[ClassScore]:
+        """One for each class, in their order."""
+        matrix = self.matrix()
+        columns = [sum(column) for column in zip(*matrix, strict=True)]
+        return [
+            ClassScore.counted(label, matrix[place][place], columns[place], sum(matrix[place]))
+            for place, label in enumerate(self.labels)
+        ]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Precision, recall and F1 of one class, each 0 where it is not defined; `support` is the class's rows."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+    @classmethod
+    def counted(cls, label: str, right: int, predicted: int, support: int) -> ClassScore:
+        """From counts of rows."""
+        return cls(
+            label,
+            precision=right / predicted if predicted else 0.0,
+            recall=right / support if support else 0.0,
+            f1=2 * right / (predicted + support) if predicted + support else 0.0,
+            support=support,
+        )
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One finished trial; metrics are the best epoch's, whose weights are the trial's.
 
@@ -52,7 +109,11 @@ class Measurement:
         trainable_parameters: the largest count of any epoch, head included.
         micro_batch_size: rows per forward pass; below the batch size where memory was short.
         padding_share: share of the training tokens that was padding.
+        prefix_seconds: of `train_seconds`, computing the states of a frozen prefix once. Charged in full whichever
+            trial computed them, so that no trial's cost depends on those before it.
+        actual_train_seconds: `train_seconds` without what an earlier trial had computed; None in older records.
         versions: of the packages that decide the result.
+        classes: of the best epoch; trials of older versions have none.
     """
 
     metrics: Mapping[str, float]
@@ -70,11 +131,15 @@ class Measurement:
     data_fingerprint: str
     micro_batch_size: int
     padding_share: float
+    prefix_seconds: float = 0.0
+    actual_train_seconds: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    classes: ClassReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Measurement:
-        return cls(**data)
+        classes = data.get("classes")
+        return cls(**{**data, "classes": ClassReport.from_dict(classes) if classes else None})

@@ -1,11 +1,13 @@
-"""What a study can optimise. An objective is one line of the table."""
+"""What a study can optimise. An objective is one line of the table, or any metric of 🤗 Evaluate by its name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.measurement import Measurement
 
 Direction = Literal["maximize", "minimize"]
@@ -21,6 +23,8 @@ class Objective:
             `start` before the first step; `time` grows in proportion to the epochs run;
             `curve` a validation metric of each epoch, to be extrapolated; `end` only afterwards.
         digits: decimals worth showing.
+        bounds: the worst and the best value of a validation metric; without them no curve can be extrapolated.
+        classes: how many classes the data must have, if not any number.
     """
 
     name: str
@@ -30,20 +34,30 @@ class Objective:
     summary: str
     read: Callable[[Measurement], float]
     digits: int = 4
+    bounds: tuple[float, float] | None = None
+    classes: int | None = None
 
 
-def _metric(name: str, summary: str) -> Objective:
-    return Objective(name, "maximize", "0..1", "curve", summary, lambda m: m.metrics[name])
+def _metric(name: str, summary: str, low: float = 0.0, classes: int | None = None) -> Objective:
+    return Objective(
+        name, "maximize", f"{low:g}..1", "curve", summary, lambda m: m.metrics[name], bounds=(low, 1.0), classes=classes
+    )
 
 
 OBJECTIVES: dict[str, Objective] = {
     "macro_f1": _metric("macro_f1", "mean of the classes' F1"),
     "weighted_f1": _metric("weighted_f1", "mean of the classes' F1, weighted by their rows"),
+    "micro_f1": _metric("micro_f1", "F1 over all rows together; with one class a row it is the accuracy"),
+    "f1_positive": _metric("f1_positive", "F1 of the positive class, the second of two", classes=2),
     "accuracy": _metric("accuracy", "share of rows labelled right"),
+    "balanced_accuracy": _metric("balanced_accuracy", "mean recall of the classes that the split has"),
+    "matthews_correlation": _metric("matthews_correlation", "correlation of labels and predictions; 0 is chance", -1.0),
     "macro_precision": _metric("macro_precision", "mean of the classes' precision"),
     "macro_recall": _metric("macro_recall", "mean of the classes' recall"),
     "weighted_precision": _metric("weighted_precision", "mean of the classes' precision, weighted by their rows"),
     "weighted_recall": _metric("weighted_recall", "mean of the classes' recall, weighted by their rows"),
+    "micro_precision": _metric("micro_precision", "precision over all rows together"),
+    "micro_recall": _metric("micro_recall", "recall over all rows together"),
     "trainable_parameters": Objective(
         "trainable_parameters", "minimize", "parameters", "start", "tensors that training moves, head included",
         lambda m: float(m.trainable_parameters), digits=0),
@@ -56,3 +70,63 @@ OBJECTIVES: dict[str, Objective] = {
     "peak_memory_mb": Objective(
         "peak_memory_mb", "minimize", "MiB", "end", "peak memory of the trial", lambda m: m.peak_memory_mb, digits=0),
 }  # fmt: skip
+
+EVALUATE = "evaluate:"
+"""Before the name of a metric of 🤗 Evaluate, as an objective's name."""
+
+EVALUATE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""A metric that Hugging Face itself keeps: a path, or another account's name, would run code from there."""
+
+ERRORS = frozenset({"mae", "mse", "mape", "smape", "mase", "brier_score", "wer", "cer", "ter", "perplexity"})
+"""Metrics of 🤗 Evaluate of which less is better; it does not say so itself."""
+
+
+def find_objective(name: str) -> Objective:
+    """The line of the table, or for `evaluate:NAME` a metric of 🤗 Evaluate over class ids.
+
+    Raises:
+        KeyError: there is no such objective.
+    """
+    metric = name.removeprefix(EVALUATE)
+    if metric == name or not EVALUATE_NAME.fullmatch(metric):
+        return OBJECTIVES[name]
+    direction: Direction = "minimize" if metric in ERRORS else "maximize"
+    return Objective(name, direction, "score", "curve", f"{metric} of 🤗 Evaluate", lambda m: m.metrics[name])
+
+
+def complaint_about(name: str) -> str | None:
+    """Why `name` is no objective; None if it is one."""
+    try:
+        find_objective(name)
+    except KeyError:
+        if name.startswith(EVALUATE):
+            return f"no objective {name!r}; after {EVALUATE!r} stands a metric's name, as in 'evaluate:accuracy'"
+        return f"no objective {name!r}; {nearest(name, OBJECTIVES)}"
+    return None
+
+
+def is_metric(name: str) -> bool:
+    """Whether the objective is a validation metric."""
+    return find_objective(name).known == "curve"
+
+
+def evaluate_metrics(objectives: Sequence[str]) -> tuple[str, ...]:
+    """Those that 🤗 Evaluate computes."""
+    return tuple(name for name in objectives if name.startswith(EVALUATE))
+
+
+def check_classes(objectives: Sequence[str], labels: Sequence[str]) -> None:
+    """Raises UserError if an objective needs another number of classes than the data has."""
+    for name in objectives:
+        needed = find_objective(name).classes
+        if needed not in (None, len(labels)):
+            some = ", ".join(labels[:3]) + (", …" if len(labels) > 3 else "")
+            raise UserError(
+                f"objective {name!r} needs {needed} classes, but the data has {len(labels)} ({some}); "
+                f"take macro_f1 instead"
+            )
+
+
+def positive_class(objectives: Sequence[str], labels: Sequence[str]) -> str | None:
+    """The class that `f1_positive` measures, if the study asks for it."""
+    return labels[1] if "f1_positive" in objectives and len(labels) == 2 else None

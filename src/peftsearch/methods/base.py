@@ -59,6 +59,8 @@ TRAINING: dict[str, Dimension] = {
     "warmup": Range(0.0, 1.0),
     "schedule": Choice(("linear", "cosine", "constant")),
     "label_smoothing": Range(0.0, 0.9),
+    "class_weights": Choice(("none", "balanced")),
+    "focal_gamma": Range(0.0, 10.0),
 }
 """What is valid for the fields of the `training:` section that a method may search too."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.results.front import Row, quality_objective
 from peftsearch.results.tables import config_in_words
 from peftsearch.results.words import objective_in_words, objective_label
@@ -48,7 +48,7 @@ def save_front(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
 
 def costs(objectives: Sequence[str]) -> list[str]:
     """The minimised objectives; parameters and time if the study minimises nothing."""
-    minimised = [name for name in objectives if OBJECTIVES[name].direction == "minimize"]
+    minimised = [name for name in objectives if find_objective(name).direction == "minimize"]
     return minimised or ["trainable_parameters", "train_seconds"]
 
 
@@ -97,7 +97,12 @@ def curve_figure(record: Record, quality: str) -> Figure:
         template="none",  # the default one is 7 kB in every figure that a storage keeps
         xaxis={"title": {"text": "epoch"}, "dtick": 1},
         yaxis={"title": {"text": "loss"}, "rangemode": "tozero"},
-        yaxis2={"title": {"text": objective_label(quality)}, "overlaying": "y", "side": "right", "range": [0, 1]},
+        yaxis2={
+            "title": {"text": objective_label(quality)},
+            "overlaying": "y",
+            "side": "right",
+            "range": find_objective(quality).bounds,
+        },
     )
     return figure
 
@@ -164,12 +169,12 @@ def _colours(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _read(row: Row, name: str) -> float:
-    return row.objectives.get(name, OBJECTIVES[name].read(row.measurement))
+    return row.objectives.get(name, find_objective(name).read(row.measurement))
 
 
 def _axis(name: str) -> str:
-    words, unit = objective_label(name), OBJECTIVES[name].unit
-    if unit == "0..1":
+    words, unit = objective_label(name), find_objective(name).unit
+    if is_metric(name):
         return f"validation {words}"
     return f"{words} {unit}" if unit == "parameters" else f"{words} ({unit})"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.measurement import Measurement
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import find_objective
 from peftsearch.core.pareto import as_losses, non_dominated
 from peftsearch.results.words import params
 
@@ -39,15 +39,15 @@ class Row:
 def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
     """Every finished trial, sorted by quality: the first maximised objective, best first."""
     done = [record for record in records if record.state == "complete" and record.measurement and record.config]
-    values = [[OBJECTIVES[name].read(record.measurement) for name in objectives] for record in done]  # type: ignore[arg-type]
-    directions = [OBJECTIVES[name].direction for name in objectives]
+    values = [[find_objective(name).read(record.measurement) for name in objectives] for record in done]  # type: ignore[arg-type]
+    directions = [find_objective(name).direction for name in objectives]
     on_front = non_dominated(as_losses(values, directions))
     found = [
         _row(record, dict(zip(objectives, numbers, strict=True)), bool(is_best), done)
         for record, numbers, is_best in zip(done, values, on_front, strict=True)
     ]
     quality = quality_objective(objectives)
-    sign = -1 if OBJECTIVES[quality].direction == "maximize" else 1
+    sign = -1 if find_objective(quality).direction == "maximize" else 1
     return sorted(found, key=lambda row: (sign * row.objectives[quality], row.record.number))
 
 
@@ -58,7 +58,7 @@ def front(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
 
 def quality_objective(objectives: Sequence[str]) -> str:
     """The first maximised objective, by which people rank; the first of all if none is maximised."""
-    return next((name for name in objectives if OBJECTIVES[name].direction == "maximize"), objectives[0])
+    return next((name for name in objectives if find_objective(name).direction == "maximize"), objectives[0])
 
 
 def trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]:
         "method": config.method if config else None,
         "backbone": config.backbone if config else None,
         "params": params(config) if config else {},
-        "objectives": {name: OBJECTIVES[name].read(measurement) for name in objectives} if measurement else {},
+        "objectives": {name: find_objective(name).read(measurement) for name in objectives} if measurement else {},
         "measurement": measurement.to_dict() if measurement else None,
         "state": record.state,
     }
@@ -109,5 +109,5 @@ def _full_fine_tuning(backbone: str, done: Sequence[Record], quality: str) -> Me
         for record in done
         if record.measurement and record.config and (record.config.method, record.config.backbone) == ("full", backbone)
     ]
-    sign = 1 if OBJECTIVES[quality].direction == "maximize" else -1
-    return max(full, key=lambda measurement: sign * OBJECTIVES[quality].read(measurement), default=None)
+    sign = 1 if find_objective(quality).direction == "maximize" else -1
+    return max(full, key=lambda measurement: sign * find_objective(quality).read(measurement), default=None)

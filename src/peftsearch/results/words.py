@@ -7,7 +7,7 @@ from typing import Any
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Fixed, Scalar
-from peftsearch.core.objectives import OBJECTIVES, Objective
+from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.methods.base import Hyperparameter
 
 SHORT = {
@@ -51,14 +51,14 @@ def value_in_words(value: Scalar) -> str:
 
 def objective_in_words(name: str, value: float) -> str:
     """`value` with the digits that the objective deserves, without its unit."""
-    objective = OBJECTIVES[name]
+    objective = find_objective(name)
     return count_in_words(value) if objective.unit == "parameters" else f"{value:,.{objective.digits}f}"
 
 
 def objective_with_unit(name: str, value: float) -> str:
     """For a line of text: `macro F1 0.8123`, `299,526 trainable parameters`, `train time 8.13 s`."""
-    words, unit = objective_in_words(name, value), OBJECTIVES[name].unit
-    if unit == "0..1":
+    words, unit = objective_in_words(name, value), find_objective(name).unit
+    if is_metric(name):
         return f"{objective_label(name)} {words}"
     return f"{words} trainable {unit}" if unit == "parameters" else f"{objective_label(name)} {words} {unit}"
 

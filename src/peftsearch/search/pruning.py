@@ -13,7 +13,7 @@ import numpy as np
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.core.pareto import Array, as_losses, dominates
 from peftsearch.search.extrapolation import optimistic_best
 from peftsearch.search.storage import Record
@@ -42,7 +42,7 @@ def decide(rule: str, trial: Record, others: Sequence[Record], objectives: Seque
     Args:
         rule: a key of `PRUNERS`.
         others: all trials of the study; `trial` itself and unfinished ones among them are passed over.
-        objectives: keys of `OBJECTIVES`.
+        objectives: their names.
     """
     if trial.config is None or not trial.curve or _ends_now(trial.config, trial.curve):
         return None
@@ -133,25 +133,31 @@ def idle_epochs(values: Sequence[float], threshold: float) -> int:
 
 def _at_best(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
     """The luckiest value of an objective for a trial that ends after `epochs`."""
-    curve, objective = trial.curve, OBJECTIVES[name]
+    curve, objective = trial.curve, find_objective(name)
     if objective.known == "start":
         return float(max(report.trainable_parameters for report in curve))
     if objective.known == "time":
         return _least_seconds(name, trial, finished, epochs) * (1 - TIME_SLACK)
-    if objective.known == "curve":
-        return _best_metric(name, trial, finished, epochs)
-    return np.inf if objective.direction == "maximize" else -np.inf  # known only afterwards: it rules nothing out
+    if objective.known == "curve" and objective.bounds:
+        return _best_metric(objective, objective.bounds, trial, finished, epochs)
+    return np.inf if objective.direction == "maximize" else -np.inf  # cannot be told: it rules nothing out
 
 
-def _best_metric(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
+def _best_metric(
+    objective: Objective, bounds: tuple[float, float], trial: Record, finished: Sequence[Record], epochs: int
+) -> float:
     """Early stopping at `epochs` means that the last `patience` of them brought nothing above the threshold."""
-    stopping, now = _config(trial).training.early_stopping, len(trial.curve)
-    mine = [report.metrics[name] for report in trial.curve]
-    curves = [[report.metrics[name] for report in other.curve] for other in finished]
+    low, high = bounds
+
+    def curve(record: Record) -> list[float]:
+        """Within 0..1, which is what is extrapolated."""
+        return [(report.metrics[objective.name] - low) / (high - low) for report in record.curve]
+
+    stopping, mine, curves = _config(trial).training.early_stopping, curve(trial), [curve(other) for other in finished]
     if stopping is None or epochs == _config(trial).training.epochs:
-        return optimistic_best(mine, curves, epochs)
-    improved = max(now, epochs - stopping.patience)
-    return min(1.0, optimistic_best(mine, curves, improved) + stopping.threshold)
+        return low + (high - low) * optimistic_best(mine, curves, epochs)
+    improved = max(len(mine), epochs - stopping.patience)
+    return min(high, low + (high - low) * optimistic_best(mine, curves, improved) + stopping.threshold)
 
 
 def _least_seconds(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
@@ -175,7 +181,7 @@ def _later_ratio(name: str, curve: Sequence[EpochReport]) -> float | None:
 
 
 def _losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:
-    return as_losses(values, [OBJECTIVES[name].direction for name in objectives])
+    return as_losses(values, [find_objective(name).direction for name in objectives])
 
 
 def _config(trial: Record) -> TrialConfig:
@@ -190,7 +196,7 @@ def _same_method(trial: Record, other: Record) -> bool:
 def _because(trial: Record, by: Record, objectives: Sequence[str]) -> str:
     """`at best macro_f1 0.712 by epoch 4; trial 7 has 0.731 with 1,920 parameters in 8.1 s`"""
     now = len(trial.curve)
-    curves = [name for name in objectives if OBJECTIVES[name].known == "curve"]
+    curves = [name for name in objectives if is_metric(name)]
     own = ", ".join(f"{name} {best(trial.curve, name, now):.3f}" for name in curves)
     return f"at best {own} by epoch {now}; trial {by.number} has {_in_words(by, objectives)}"
 
@@ -198,7 +204,7 @@ def _because(trial: Record, by: Record, objectives: Sequence[str]) -> str:
 def _in_words(trial: Record, objectives: Sequence[str]) -> str:
     words = []
     for name in objectives:
-        objective, value = OBJECTIVES[name], trial.values[name]
+        objective, value = find_objective(name), trial.values[name]
         if objective.known == "curve":
             words.append(f"{value:.3f}")
         elif objective.known == "time":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport, Measurement
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import find_objective
 from peftsearch.search.database import open_storage, sqlite_url
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def open_study(storage: BaseStorage, name: str, objectives: Sequence[str]) -> St
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=[OBJECTIVES[objective].direction for objective in objectives],
+        directions=[find_objective(objective).direction for objective in objectives],
         load_if_exists=True,
     )
     with warnings.catch_warnings():

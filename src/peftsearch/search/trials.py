@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import OWN_FAILURES, Interrupted, TrialFailure, UserError
 from peftsearch.core.measurement import EpochReport, Measurement
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import find_objective
 from peftsearch.search import weights
 from peftsearch.search.pruning import decide
 from peftsearch.search.recovery import retry
@@ -126,7 +126,7 @@ def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
     from optuna.trial import TrialState
 
     objectives = objective_names(study)
-    values = [OBJECTIVES[name].read(result.measurement) for name in objectives]
+    values = [find_objective(name).read(result.measurement) for name in objectives]
     trial.set_user_attr("measurement", result.measurement.to_dict())
     if weights.reaches_front(study, values, objectives):
         weights.keep(result, folder, trial.number)

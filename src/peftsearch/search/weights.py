@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import find_objective
 from peftsearch.core.pareto import Array, as_losses, dominates, non_dominated
 
 if TYPE_CHECKING:
@@ -62,4 +62,4 @@ def _losses(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
 
 
 def _as_losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:
-    return as_losses(values, [OBJECTIVES[name].direction for name in objectives])
+    return as_losses(values, [find_objective(name).direction for name in objectives])

@@ -9,8 +9,7 @@ from typing import Any
 
 from peftsearch.core.config import EarlyStopping, TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range
-from peftsearch.core.errors import nearest
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import complaint_about
 from peftsearch.methods.base import TRAINING
 from peftsearch.study.problems import Problems, Where, shown
 from peftsearch.study.values import read_scalars
@@ -112,8 +111,9 @@ def read_objectives(raw: Any, problems: Problems) -> tuple[str, ...]:
     if raw == []:
         problems.add(("objectives",), "is empty; name at least one")
     for i, name in enumerate(names):
-        if name not in OBJECTIVES:
-            problems.add(("objectives", i), f"no objective {name!r}; {nearest(name, OBJECTIVES)}")
+        complaint = complaint_about(name)
+        if complaint:
+            problems.add(("objectives", i), complaint)
         if name in names[:i]:
             problems.add(("objectives", i), f"{name!r} is written twice; keep one")
     return tuple(names)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from peftsearch.core.config import TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed
 from peftsearch.study.space import in_order
 from peftsearch.study.spec import StudySpec
@@ -28,10 +29,12 @@ def differences(spec: StudySpec, stored: str) -> list[str]:
     A line reads `methods.lora.rank: 4 | 8 here, 4 | 16 in storage`.
     """
     here, there = _described(spec), json.loads(stored)
+    defaults = dict(_flat({"training": asdict(TrainingConfig())}))
     return [
         f"{place}: {here.get(place, 'nothing')} here, {there.get(place, 'nothing')} in storage"
         for place in sorted({*here, *there})
-        if here.get(place) != there.get(place)
+        # A storage from before a field of the training section came to be was searched with its default.
+        if here.get(place) != there.get(place, defaults.get(place))
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
+from peftsearch.core.objectives import evaluate_metrics
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.values import middle
 
@@ -106,6 +107,7 @@ def _config(spec: StudySpec, method: str, backbone: str, values: Mapping[str, Sc
         selection=spec.selection,
         revision=model.revision,
         trust_remote_code=model.trust_remote_code,
+        evaluate=evaluate_metrics(spec.objectives),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from peftsearch.core.config import TrainingConfig
-from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
@@ -67,12 +67,13 @@ class StudySpec:
     @property
     def directions(self) -> tuple[str, ...]:
         """`maximize` or `minimize`, one for each objective."""
-        return tuple(OBJECTIVES[name].direction for name in self.objectives)
+        return tuple(find_objective(name).direction for name in self.objectives)
 
     @property
     def selection(self) -> str:
-        """The validation metric that chooses a trial's best epoch: the first objective that is one, else macro F1."""
-        return next((name for name in self.objectives if OBJECTIVES[name].known == "curve"), "macro_f1")
+        """The validation metric that chooses a trial's best epoch: the first that is maximised, else macro F1."""
+        metrics = (name for name in self.objectives if is_metric(name))
+        return next((name for name in metrics if find_objective(name).direction == "maximize"), "macro_f1")
 
 
 def load_study(name_or_path: str) -> StudySpec:

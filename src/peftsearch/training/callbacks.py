@@ -12,9 +12,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from peftsearch.core.config import EarlyStopping
 from peftsearch.core.errors import Interrupted, TrialFailure
-from peftsearch.core.measurement import EpochReport
+from peftsearch.core.measurement import ClassReport, EpochReport
 from peftsearch.training.loss import TrainingLoss
 from peftsearch.training.meter import clock
+from peftsearch.training.metrics import Scores
 
 Report = Callable[[EpochReport], None]
 
@@ -30,23 +31,37 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 class Epochs(TrainerCallback):
     """Times each epoch, reports it, keeps the weights of the best one and stops early.
 
+    Args:
+        spent: seconds of training and of evaluation that the first epoch is charged with for work done before.
+
     Attributes:
         reports: one for each epoch run.
         best: the report with the highest `selection` metric, the earliest of equals.
         best_weights: the trainable tensors as they were then, in CPU memory.
+        best_classes: how each class was labelled then.
     """
 
     def __init__(
-        self, model: nn.Module, loss: TrainingLoss, report: Report, selection: str, stopping: EarlyStopping | None
+        self,
+        model: nn.Module,
+        loss: TrainingLoss,
+        report: Report,
+        selection: str,
+        stopping: EarlyStopping | None,
+        scores: Scores,
+        spent: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.model = model
         self.loss = loss
         self.report = report
         self.selection = selection
         self.stopping = stopping
+        self.scores = scores
+        self.spent = spent
         self.reports: list[EpochReport] = []
         self.best: EpochReport | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
+        self.best_classes: ClassReport | None = None
         self._started = self._train_seconds = 0.0
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -65,7 +80,7 @@ class Epochs(TrainerCallback):
         metrics: dict[str, float],
         **_: Any,
     ) -> None:
-        seconds = metrics["eval_runtime"]
+        train_spent, evaluation_spent = (0.0, 0.0) if self.reports else self.spent
         own = {name.removeprefix("eval_metric_"): v for name, v in metrics.items() if name.startswith("eval_metric_")}
         loss = own.pop("validation_loss")
         if not math.isfinite(loss):
@@ -75,8 +90,8 @@ class Epochs(TrainerCallback):
             train_loss=self.loss.mean(),
             validation_loss=loss,
             metrics=own,
-            train_seconds=self._train_seconds,
-            evaluation_seconds=seconds,
+            train_seconds=self._train_seconds + train_spent,
+            evaluation_seconds=metrics["eval_runtime"] + evaluation_spent,
             trainable_parameters=sum(p.numel() for p in trainable(self.model).values()),
         )
         self._remember(report)
@@ -89,6 +104,7 @@ class Epochs(TrainerCallback):
         self.reports.append(report)
         if self.best is None or report.metrics[self.selection] > self.best.metrics[self.selection]:
             self.best = report
+            self.best_classes = self.scores.classes
             self.best_weights = {
                 name: tensor.detach().to("cpu", copy=True) for name, tensor in trainable(self.model).items()
             }

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import SequentialSampler
-from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.training.batches import LengthGroupedSampler, PadToLongest, TokenRows
+from peftsearch.training.batches import LengthGroupedSampler, PadToLongest, Split
 from peftsearch.training.callbacks import Epochs, Guards, Report
-from peftsearch.training.loss import TrainingLoss
-from peftsearch.training.metrics import classification_metrics, cross_entropy
+from peftsearch.training.loss import training_loss
+from peftsearch.training.metrics import Scores
 from peftsearch.training.optimizer import adamw
 
 EVALUATION_BATCH = 4
@@ -29,22 +28,23 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 
 @dataclass(frozen=True)
 class Rows:
-    """The two splits a trial may see, and how their rows become batches."""
+    """The two splits a trial may see, how their rows become batches, and the names of their classes."""
 
-    train: TokenRows
-    validation: TokenRows
+    train: Split
+    validation: Split
     collate: PadToLongest
+    labels: tuple[str, ...]
 
 
 class LengthGroupedTrainer(Trainer):
     """Trainer whose batches hold rows of similar length, in training and in evaluation."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
-        rows: TokenRows = train_dataset or self.train_dataset
+        rows: Split = train_dataset or self.train_dataset
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return LengthGroupedSampler(rows.lengths, batch, self.args.data_seed)
 
-    def _get_eval_sampler(self, eval_dataset: TokenRows) -> SequentialSampler:
+    def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         return SequentialSampler(eval_dataset)  # its rows are sorted by length already
 
 
@@ -58,20 +58,23 @@ def train(
     precision: str,
     micro_batch: int,
     should_stop: Callable[[], bool],
+    spent: tuple[float, float] = (0.0, 0.0),
     callbacks: tuple[TrainerCallback, ...] = (),
 ) -> Epochs:
     """Train `model` in place for the epochs of `config`; afterwards it holds the best epoch's weights.
 
     Args:
         micro_batch: rows of a forward pass; divides the batch size, the rest is accumulated.
+        spent: seconds of training and of evaluation that the first epoch is charged with for work done before.
 
     Raises:
         TrialFailure: the loss is not finite.
         Interrupted: `should_stop` said so.
         Exception: whatever `report` raises.
     """
-    loss = TrainingLoss(config.training.label_smoothing)
-    epochs = Epochs(model, loss, report, config.selection, config.training.early_stopping)
+    loss = training_loss(config.training, rows.train.labels, device)
+    scores = Scores(rows.labels, config.evaluate)
+    epochs = Epochs(model, loss, report, config.selection, config.training.early_stopping, scores, spent)
     with tempfile.TemporaryDirectory(prefix="peftsearch-") as folder:
         trainer = LengthGroupedTrainer(
             model=model,
@@ -79,7 +82,7 @@ def train(
             data_collator=rows.collate,
             train_dataset=rows.train,
             eval_dataset=rows.validation,
-            compute_metrics=_metrics,
+            compute_metrics=scores,
             compute_loss_func=loss,
             optimizers=(adamw(model, config, device), None),
             callbacks=[*callbacks, epochs, Guards(loss, should_stop)],
@@ -88,12 +91,6 @@ def train(
         trainer.train()
     model.load_state_dict(epochs.best_weights, strict=False)
     return epochs
-
-
-def _metrics(prediction: EvalPrediction) -> dict[str, float]:
-    logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-    metrics = classification_metrics(logits, labels) | {"validation_loss": cross_entropy(logits, labels)}
-    return {f"metric_{name}": value for name, value in metrics.items()}
 
 
 def _arguments(

@@ -23,6 +23,8 @@ from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
 from peftsearch.training.batches import PadToLongest, TokenRows, length_grouped_order, padding_share
 from peftsearch.training.callbacks import Epochs, Report, trainable
+from peftsearch.training.feature_store import FeatureStore
+from peftsearch.training.features import Reuse, reusing_prefix
 from peftsearch.training.guards import prove_gradients
 from peftsearch.training.loop import Rows, train
 from peftsearch.training.loss import TrainingLoss
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "transformers", "peft", "adapters", "accelerate", "datasets", "scikit-learn")
 GUARD_ROWS = 4
+PREFIXES = "prefixes"
+"""Folder of the states of frozen prefixes."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,18 @@ def run_trial(
     cache: Path,
     device: str = "auto",
     should_stop: Callable[[], bool] = lambda: False,
+    cache_size: int | None = None,
+    exact: bool = False,
 ) -> TrialResult:
     """Train `config` on the training split of `data` and measure it on the validation split.
 
     Args:
         report: called after every epoch; what it raises ends the trial and passes through.
-        cache: folder of the tokenised splits, shared with other workers.
+        cache: folder of the tokenised splits and of frozen prefixes' states, shared with other workers.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
         should_stop: asked after every step.
+        cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
+        exact: compute frozen prefixes in every epoch. Else they are computed once, which in bf16 rounds their states.
 
     Raises:
         TrialFailure: out of memory even at one row a step, or a loss that is not finite.
@@ -94,9 +102,14 @@ def run_trial(
         _rows(data, "train", tokenizer, config.max_length, cache),
         _rows(data, "validation", tokenizer, config.max_length, cache),
         PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if on.type == "cuda" else 1),
+        data.labels,
     )
+    # A backbone's own code may compute anything.
+    store = None if exact or config.trust_remote_code else FeatureStore(cache / PREFIXES, cache_size)
     for micro_batch in halvings(config.training.batch_size):
-        result = _attempt(config, data, rows, resolved, tokenizer, report, on, precision, micro_batch, should_stop)
+        result = _attempt(
+            config, data, rows, resolved, tokenizer, report, on, precision, micro_batch, should_stop, store
+        )
         if result is not None:
             return result
     raise TrialFailure("out_of_memory", f"one row of {config.max_length} tokens does not fit on {device_name(on)}")
@@ -134,6 +147,7 @@ def _attempt(
     precision: str,
     micro_batch: int,
     should_stop: Callable[[], bool],
+    store: FeatureStore | None,
 ) -> TrialResult | None:
     """The trial with `micro_batch` rows a forward pass; None if memory is short.
 
@@ -142,21 +156,15 @@ def _attempt(
     memory = PeakMemory(device)
     try:
         classifier = _build(config, resolved, len(data.labels), device, rows)
-        epochs = train(
-            classifier,
-            rows,
-            config,
-            report,
-            device=device,
-            precision=precision,
-            micro_batch=micro_batch,
-            should_stop=should_stop,
-        )
+        how = {"device": device, "precision": precision, "micro_batch": micro_batch, "should_stop": should_stop}
+        with reusing_prefix(classifier, rows, resolved, store, memory=memory, **how) as reuse:
+            spent = reuse.train.seconds, reuse.validation.seconds
+            epochs = train(classifier, reuse.rows, config, report, spent=spent, **how)
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             return None
         raise
-    measurement = _measure(config, data, classifier, epochs, rows, memory.read(), device, precision, micro_batch)
+    measurement = _measure(config, data, classifier, epochs, rows, reuse, memory.read(), device, precision, micro_batch)
     return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
 
 
@@ -204,6 +212,7 @@ def _measure(
     classifier: Classifier,
     epochs: Epochs,
     rows: Rows,
+    reuse: Reuse,
     peak_memory_mb: float,
     device: torch.device,
     precision: str,
@@ -211,7 +220,10 @@ def _measure(
 ) -> Measurement:
     best = epochs.best
     assert best is not None, "a trial has at least one epoch"
+    train_seconds = sum(report.train_seconds for report in epochs.reports)
     evaluation_seconds = sum(report.evaluation_seconds for report in epochs.reports)
+    # Of a text that nothing is known about yet: the prefix, and what comes after it.
+    per_evaluation = reuse.validation.seconds + (evaluation_seconds - reuse.validation.seconds) / len(epochs.reports)
     lengths = rows.train.lengths
     order = length_grouped_order(lengths, config.training.batch_size, config.training.seed)
     return Measurement(
@@ -220,15 +232,18 @@ def _measure(
         epochs=len(epochs.reports),
         trainable_parameters=max(report.trainable_parameters for report in epochs.reports),
         total_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
-        train_seconds=sum(report.train_seconds for report in epochs.reports),
+        train_seconds=train_seconds,
         evaluation_seconds=evaluation_seconds,
-        evaluation_samples_per_second=len(rows.validation) * len(epochs.reports) / evaluation_seconds,
-        peak_memory_mb=peak_memory_mb,
+        evaluation_samples_per_second=len(rows.validation) / per_evaluation,
+        peak_memory_mb=max(peak_memory_mb, reuse.train.peak_memory_mb, reuse.validation.peak_memory_mb),
         device=device_name(device),
         precision=precision,
         seed=config.training.seed,
         data_fingerprint=data.fingerprint,
         micro_batch_size=micro_batch,
         padding_share=padding_share(lengths, order, micro_batch),
+        prefix_seconds=reuse.train.seconds,
+        actual_train_seconds=train_seconds - reuse.spared_seconds,
         versions={name: version(name) for name in PACKAGES},
+        classes=epochs.best_classes,
     )
