@@ -16,9 +16,10 @@ from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored import RUNS, StoredStudy, open_stored, storage_url
 from peftsearch.search.job import Job
 from peftsearch.search.local import Outcome, run_workers
-from peftsearch.search.setup import prepare
+from peftsearch.search.setup import check_space, prepare
 from peftsearch.search.storage import Record
 from peftsearch.study.feasible import check_feasible
+from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LoadedClassifier",
     "Outcome",
+    "Overrides",
     "Record",
     "Row",
     "StoredStudy",
@@ -141,6 +143,7 @@ def search(
         storage=stored.url,
         budget=trials,
         folder=str(stored.folder.resolve()),
+        overrides=spec.overrides,
         startup_trials=spec.search.startup_trials,
         since=time.time(),
         sampler=sampler or spec.search.sampler,
@@ -150,16 +153,22 @@ def search(
     return run_workers(stored.study, job, workers=workers, on_tick=on_tick, timeout=timeout)
 
 
-def open_results(study: str, *, storage: str | None = None, fork: str | None = None) -> StoredStudy:
+def open_results(
+    study: str, *, storage: str | None = None, fork: str | None = None, overrides: Overrides | None = None
+) -> StoredStudy:
     """The trials of a study so far.
 
     Args:
         study: a study's name, or its file's path. A name with trials in `./runs` needs no file any more.
+        overrides: if given, the trials must be of the study with just these.
 
     Raises:
-        UserError: there is no such study, or no search of it has begun.
+        UserError: there is no such study, no search of it has begun, or it was of other data or backbones.
     """
-    return open_stored(fork or _stored_name(study), storage)
+    stored = open_stored(fork or _stored_name(study), storage)
+    if overrides:
+        check_space(stored.study, load_study(study, overrides))
+    return stored
 
 
 def _stored_name(study: str) -> str:

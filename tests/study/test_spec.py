@@ -139,9 +139,9 @@ search: {sampler: tpr, pruner: medan, seed: -1, startup: 3}
         "baselines[0].method: no method 'bert'; valid: full, lora, prefix",
         "baselines[1]: must be a mapping like {method: full, learning_rate: 2.0e-5}, but got 4",
         "baselines[2].backbone: no backbone 'big'; valid: tiny, x",
-        "baselines[2].rank: full has no dimension 'rank'; valid: batch_size, class_weights, focal_gamma, "
-        "head, head_dropout, head_learning_rate_ratio, label_smoothing, learning_rate, pooling, schedule, warmup, "
-        "weight_decay",
+        "baselines[2].rank: full has no dimension 'rank'; valid: batch_size, class_weights, epochs, "
+        "focal_gamma, head, head_dropout, head_learning_rate_ratio, label_smoothing, learning_rate, pooling, "
+        "schedule, warmup, weight_decay",
         "baselines[2].learning_rate: must be within 1e-08 … 10, but got 100",
         "baselines[3].method: is missing",
         "search.startup: unknown key 'startup'; did you mean 'startup_trials'?",

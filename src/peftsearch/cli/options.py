@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from peftsearch.results.stored import StoredStudy
+    from peftsearch.study.overrides import Overrides
+    from peftsearch.study.spec import StudySpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,18 +29,55 @@ TERMINAL_WIDTH = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
-def study_option(command: Command) -> Command:
-    """`--study`: a name or a path."""
-    return click.option(
+DATA_KEYS = ("train", "validation", "test", "text", "pair", "label")
+
+
+@dataclass(frozen=True)
+class ChosenStudy:
+    """What `--study` names, and what `--data` and `--backbone` put in place of its own."""
+
+    name: str
+    overrides: Overrides
+
+    def load(self) -> StudySpec:
+        """The study file, read and checked."""
+        from peftsearch.api import load_study
+
+        return load_study(self.name, self.overrides)
+
+
+def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--study`, `--data` and `--backbone`; the command gets all three as `study: ChosenStudy`."""
+
+    @functools.wraps(command)
+    def with_study(*args: Any, study: str, data: dict[str, str], backbone: tuple[str, ...], **kwargs: Any) -> Any:
+        return command(*args, study=ChosenStudy(study, _overrides(data, backbone)), **kwargs)
+
+    backbones = click.option(
+        "--backbone",
+        multiple=True,
+        metavar="NAME",
+        help="A model in place of the study's; of several, repeat it, in their order.",
+    )
+    data = click.option(
+        "--data",
+        multiple=True,
+        callback=_parse_data,
+        metavar="train=FILE,…",
+        help="Files in place of the study's data: train=, validation=, test=. Their columns are the study's"
+        " (data.files, if it says so), or text=, pair=, label=.",
+    )
+    named = click.option(
         "--study",
         "study",
         required=True,
         metavar="NAME|PATH",
         help="A study: a name found in ./studies or among the package's own, or the path of a YAML file.",
-    )(command)
+    )
+    return named(data(backbones(with_study)))
 
 
-def storage_options(command: Command) -> Command:
+def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--study`, and where its results are kept."""
     fork = click.option(
         "--fork",
@@ -96,16 +138,37 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def stored(study: str, fork: str | None, storage: str | None) -> StoredStudy:
+def stored(study: ChosenStudy, fork: str | None, storage: str | None) -> StoredStudy:
     """The results that `storage_options` name."""
     from peftsearch.api import open_results
 
-    return open_results(study, storage=storage, fork=fork)
+    return open_results(study.name, storage=storage, fork=fork, overrides=study.overrides)
+
+
+def _parse_data(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """`train=a.csv,label=topic` → its parts; a comma within a file's name stays where no key follows it."""
+    found: dict[str, str] = {}
+    for part in (part for value in values for part in re.split(rf",(?=(?:{'|'.join(DATA_KEYS)})=)", value)):
+        key, equals, name = part.partition("=")
+        if not equals or key not in DATA_KEYS or not name:
+            raise click.BadParameter(f"{part!r} is not KEY=NAME with one of the keys {', '.join(DATA_KEYS)}")
+        if key in found:
+            raise click.BadParameter(f"{key}= stands twice; one file a split, one name a column")
+        found[key] = name
+    if found and "train" not in found:
+        raise click.BadParameter("names no file for train; write train=FILE")
+    return found
+
+
+def _overrides(data: dict[str, str], backbones: tuple[str, ...]) -> Overrides:
+    from peftsearch.study.overrides import Overrides, from_here
+
+    columns = {key: name for key, name in data.items() if key in ("text", "pair", "label")}
+    source = {key: from_here(name) for key, name in data.items() if key not in columns}
+    return Overrides(source, columns, backbones)
 
 
 def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    import re
-
     if value is not None and not re.fullmatch(NAME, value):
         raise click.BadParameter(f"{value!r} may have letters, digits, - and _ only: it names files")
     return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from peftsearch.cli.live import shown_progress
-from peftsearch.cli.options import example, json_option, print_json, show, storage_options
+from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, show, storage_options
 
 if TYPE_CHECKING:
     from peftsearch.results.stored import StoredStudy
@@ -36,7 +36,7 @@ INTERRUPTED = 130
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the sampler.  [default: the study's]")
 @json_option
 def optimize(
-    study: str,
+    study: ChosenStudy,
     fork: str | None,
     storage: str | None,
     trials: int,
@@ -54,7 +54,7 @@ def optimize(
     """
     from peftsearch import api
 
-    spec = api.load_study(study)
+    spec = study.load()
     stored = api.begin_study(spec, trials=trials, storage=storage, fork=fork, say=_say)
     done = stored.status().done
     if done >= trials:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from peftsearch.cli.options import example, json_option, print_json, storage_options, stored, study_option
+from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, storage_options, stored, study_option
 from peftsearch.cli.options import show as show_parts
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(epilog=example("peftsearch status --study quickstart"))
 @storage_options
 @json_option
-def status(study: str, fork: str | None, storage: str | None, as_json: bool) -> None:
+def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
     """How far it is: counts by state and method, running trials, time left."""
     from peftsearch.results.tables import running_table, status_table, time_left
 
@@ -43,7 +43,7 @@ def status(study: str, fork: str | None, storage: str | None, as_json: bool) -> 
 @click.command(epilog=example("peftsearch trials --study quickstart", "peftsearch trials --study quickstart --json"))
 @storage_options
 @json_option
-def trials(study: str, fork: str | None, storage: str | None, as_json: bool) -> None:
+def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
     """Every trial: settings, state, and why it was pruned or failed."""
     from peftsearch.results.front import full_trial_json
     from peftsearch.results.tables import trials_table
@@ -62,7 +62,7 @@ def trials(study: str, fork: str | None, storage: str | None, as_json: bool) -> 
 @storage_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
-def front(study: str, fork: str | None, storage: str | None, as_json: bool, plot: Path | None) -> None:
+def front(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None) -> None:
     """The Pareto front: what no other trial dominates, best quality first."""
     from peftsearch.results.figures import save_front
     from peftsearch.results.front import trial_json
@@ -142,7 +142,7 @@ def _method_json(method: Method) -> dict[str, object]:
 @click.command(epilog=example("peftsearch check --study my-study.yaml"))
 @study_option
 @json_option
-def check(study: str, as_json: bool) -> None:
+def check(study: ChosenStudy, as_json: bool) -> None:
     """Validate a study and its data, and say what would be searched.
 
     Trains nothing.
@@ -152,7 +152,7 @@ def check(study: str, as_json: bool) -> None:
     from peftsearch.results.preview import preview, preview_json
     from peftsearch.results.stored import RUNS
 
-    spec = api.load_study(study)
+    spec = study.load()
     described = describe(api.check_study(spec, RUNS / spec.name))
     if as_json:
         print_json(preview_json(spec, described))

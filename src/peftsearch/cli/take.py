@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.options import example, json_option, print_json, show, storage_options, stored
+from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, show, storage_options, stored
 from peftsearch.core.errors import UserError
 
 BEST = "best"
@@ -24,7 +24,9 @@ def _trial(_: click.Context, __: click.Parameter, value: str) -> int | str:
 @click.option("--trial", callback=_trial, default=BEST, show_default=True, metavar="N|best", help="Which trial.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder to write to.")
 @json_option
-def export(study: str, fork: str | None, storage: str | None, trial: int | str, out: Path, as_json: bool) -> None:
+def export(
+    study: ChosenStudy, fork: str | None, storage: str | None, trial: int | str, out: Path, as_json: bool
+) -> None:
     """Write a trial's classifier to a folder, ready to use.
 
     Weights, tokenizer, label names, configuration and model card.
@@ -88,7 +90,7 @@ def predict(
 @click.command(epilog=example("peftsearch dashboard --study quickstart --port 8080"))
 @storage_options
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port on 127.0.0.1.")
-def dashboard(study: str, fork: str | None, storage: str | None, port: int) -> None:
+def dashboard(study: ChosenStudy, fork: str | None, storage: str | None, port: int) -> None:
     """Look at a study in the browser, with learning curves.
 
     It is optuna-dashboard, on this machine only.

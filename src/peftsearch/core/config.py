@@ -44,7 +44,7 @@ class TrainingConfig:
 
 
 SEARCHABLE_TRAINING: tuple[str, ...] = (
-    *("batch_size", "weight_decay", "warmup", "schedule"),
+    *("epochs", "batch_size", "weight_decay", "warmup", "schedule"),
     *("label_smoothing", "class_weights", "focal_gamma"),
 )
 """Fields of `TrainingConfig` that a method may search as a dimension of its own."""

@@ -91,7 +91,8 @@ def locate(source: str, folder: Path) -> dict[str, Location]:
     if path.is_file():
         return {"train": Location(str(path))}
     if not path.is_dir():
-        raise UserError(f"data.source: no file or folder {source!r} in {folder.resolve()}")
+        where = "" if Path(source).is_absolute() else f" in {folder.resolve()}"
+        raise UserError(f"data.source: no file or folder {source!r}{where}")
     return _locate_in_folder(path)
 
 

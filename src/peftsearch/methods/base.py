@@ -61,6 +61,7 @@ TRAINING: dict[str, Dimension] = {
     "label_smoothing": Range(0.0, 0.9),
     "class_weights": Choice(("none", "balanced")),
     "focal_gamma": Range(0.0, 10.0),
+    "epochs": Range(1, 10_000, integer=True),
 }
 """What is valid for the fields of the `training:` section that a method may search too."""
 

@@ -6,11 +6,12 @@ Not on the command line, where everybody on the machine can read it: the storage
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from peftsearch.core.errors import UserError
+from peftsearch.study.overrides import Overrides
 
 Ending = Literal["budget", "interrupted", "exhausted", "errors", "refused"]
 
@@ -25,6 +26,7 @@ class Job:
         storage: its URL.
         budget: trials in the study altogether, those of earlier runs among them.
         folder: of this study's caches and kept weights, `runs/NAME`.
+        overrides: what stands in for the study file's data and backbones.
         sampler: a key of `SAMPLERS`.
         pruner: a key of `PRUNERS`.
         seed: of the sampler.
@@ -39,6 +41,7 @@ class Job:
     storage: str
     budget: int
     folder: str
+    overrides: Overrides = field(default_factory=Overrides)
     sampler: str = "tpe"
     pruner: str = "dominated"
     seed: int = 0
@@ -61,7 +64,8 @@ class Job:
 
     @classmethod
     def from_line(cls, line: str) -> Job:
-        return cls(**json.loads(line))
+        data = json.loads(line)
+        return cls(**{**data, "overrides": Overrides.from_dict(data.get("overrides", {}))})
 
     def __repr__(self) -> str:
         return f"Job(study={self.study!r}, name={self.name!r}, budget={self.budget}, index={self.index})"

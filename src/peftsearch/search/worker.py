@@ -99,7 +99,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
 def run_job(job: Job, stop: threading.Event) -> WorkerReport:
     """Everything a worker does, from its job to its report."""
     try:
-        spec = load_study(job.study)
+        spec = load_study(job.study, job.overrides)
         study = open_study(open_storage(job.storage), job.name, spec.objectives)
         check_space(study, spec)
         train = _trainer(job.trainer)(spec, job)

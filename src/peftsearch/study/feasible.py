@@ -19,10 +19,10 @@ def check_feasible(spec: StudySpec) -> None:
         UserError: a backbone is not found, or a method cannot tune it with some of its settings.
     """
     resolved = {backbone.name: resolve(backbone.name, backbone.revision) for backbone in spec.backbones}
-    for found in resolved.values():
+    for backbone in spec.backbones:
         for method, space in spec.methods.items():
-            for settings in corners(space):
-                check_supported(found, METHODS[method], settings)
+            for settings in corners(space) if backbone.takes(method) else ():
+                check_supported(resolved[backbone.name], METHODS[method], settings)
     for baseline in spec.baselines:
         check_supported(resolved[baseline.backbone], METHODS[baseline.method], baseline.settings)
 

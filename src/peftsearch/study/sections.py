@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from peftsearch.core.config import EarlyStopping, TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range
+from peftsearch.core.errors import nearest
 from peftsearch.core.objectives import complaint_about
 from peftsearch.methods.base import TRAINING
 from peftsearch.study.problems import Problems, Where, shown
@@ -22,7 +23,6 @@ SEED = Range(0, 2**32 - 1, integer=True)
 
 TRAINING_SECTION: dict[str, Dimension] = {
     **TRAINING,
-    "epochs": Range(1, 10_000, integer=True),
     "max_grad_norm": Range(0.0, 1e6),
     "precision": Choice(("auto", "bf16", "fp16", "fp32")),
     "seed": SEED,
@@ -34,6 +34,7 @@ SEARCH_SECTION: dict[str, Dimension] = {
     "seed": SEED,
     "startup_trials": Range(1, 10_000, integer=True),
 }
+BACKBONE: dict[str, Dimension] = {"max_length": Range(4, 1_000_000, integer=True)}
 """Beside the names of a section's values stands what is valid for them."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -41,11 +42,22 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained encoder, by the name that `backbones.loading.resolve` takes."""
+    """A pretrained encoder, by the name that `backbones.loading.resolve` takes.
+
+    Attributes:
+        max_length: tokens per text, if not those of `data.max_length`.
+        methods: that tune it, if not all of the study's.
+    """
 
     name: str
     revision: str | None = None
     trust_remote_code: bool = False
+    max_length: int | None = None
+    methods: tuple[str, ...] | None = None
+
+    def takes(self, method: str) -> bool:
+        """Whether the study tunes this backbone by `method`."""
+        return self.methods is None or method in self.methods
 
 
 @dataclass(frozen=True)
@@ -137,6 +149,17 @@ def read_backbones(raw: Any, problems: Problems) -> tuple[Backbone, ...]:
     return tuple(found)
 
 
+def check_tuned(backbones: Sequence[Backbone], methods: Collection[str], problems: Problems) -> None:
+    """A problem for each of a backbone's `methods` that the study lacks, and for each method without a backbone."""
+    for i, backbone in enumerate(backbones):
+        for j, method in enumerate(backbone.methods or ()):
+            if method not in methods:
+                problems.add(("backbones", i, "methods", j), f"no method {method!r} here; {nearest(method, methods)}")
+    for method in methods:
+        if backbones and not any(backbone.takes(method) for backbone in backbones):
+            problems.add(("methods", method), "tunes no backbone; add it to the methods of one")
+
+
 def _backbone(raw: Any, problems: Problems, where: Where) -> Backbone:
     if isinstance(raw, str) and raw.strip():
         return Backbone(raw.strip())
@@ -155,4 +178,7 @@ def _backbone(raw: Any, problems: Problems, where: Where) -> Backbone:
         problems.add(
             (*where, "trust_remote_code"), f"needs 'revision' to be a commit of 40 hex digits, but got {revision!r}"
         )
-    return Backbone(str(name).strip(), revision, trust is True)
+    values: dict[str, Any] = read_scalars(raw, BACKBONE, problems, where)
+    if "methods" in raw:
+        values["methods"] = tuple(map(str, sequence(raw["methods"], "[full, probe]", problems, (*where, "methods"))))
+    return Backbone(str(name).strip(), revision, trust is True, **values)

@@ -45,6 +45,8 @@ def _described(spec: StudySpec) -> dict[str, str]:
         for name, dimension in dimensions.items()
     }
     backbones = {f"backbones.{b.name}": b.revision or "any revision" for b in spec.backbones}
+    backbones |= {f"backbones.{b.name}.max_length": str(b.max_length) for b in spec.backbones if b.max_length}
+    backbones |= {f"backbones.{b.name}.methods": ", ".join(sorted(b.methods)) for b in spec.backbones if b.methods}
     sections = {"data": spec.data.model_dump(mode="json"), "training": asdict(spec.training)}
     return {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
 

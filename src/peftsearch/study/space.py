@@ -1,7 +1,8 @@
 """`StudySpec` × Optuna trial → `TrialConfig`: the conditional search space, and what is enqueued before it.
 
-Names of Optuna's parameters are `method`, `backbone` (only where a study has several) and `METHOD.DIMENSION`: an
-independent sampler then learns each method's settings by themselves. What is fixed is not suggested.
+Names of Optuna's parameters are `method`, `backbone` (only where a study has several; `METHOD.backbone` where a method
+tunes but some of them) and `METHOD.DIMENSION`: an independent sampler then learns each method's settings by themselves.
+What is fixed is not suggested.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def fixed_params(spec: StudySpec, fixed: Mapping[str, Any]) -> dict[str, Scalar]
 
 def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
     method = str(_suggest(trial, "method", _methods(spec)))
-    backbone = str(_suggest(trial, "backbone", _backbones(spec)))
+    backbone = str(_suggest(trial, *_backbones(spec, method)))
     space = spec.methods[method]
     settings: dict[str, Scalar] = {}
     for name, dimension in space.items():
@@ -103,7 +104,7 @@ def _config(spec: StudySpec, method: str, backbone: str, values: Mapping[str, Sc
         method=method,
         settings={name: value for name, value in values.items() if name not in training},
         training=replace(spec.training, **training),
-        max_length=spec.data.max_length,
+        max_length=model.max_length or spec.data.max_length,
         selection=spec.selection,
         revision=model.revision,
         trust_remote_code=model.trust_remote_code,
@@ -117,7 +118,7 @@ def _within(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Di
     space = spec.methods.get(method, {})
     values = {name: value for name, value in fixed["settings"].items() if not _is_idle(name, fixed["settings"])}
     own = [(f"{method}.{name}", space[name], value) for name, value in values.items() if name in space]
-    shared = [("method", _methods(spec), method), ("backbone", _backbones(spec), fixed["backbone"])]
+    shared = [("method", _methods(spec), method), (*_backbones(spec, method), fixed["backbone"])]
     for name, dimension, value in shared + own:
         if not isinstance(dimension, Fixed) and contains(dimension, value):
             yield name, dimension, value
@@ -133,9 +134,11 @@ def _methods(spec: StudySpec) -> Dimension:
     return Choice(tuple(spec.methods))
 
 
-def _backbones(spec: StudySpec) -> Dimension:
-    names = tuple(backbone.name for backbone in spec.backbones)
-    return Choice(names) if len(names) > 1 else Fixed(names[0])
+def _backbones(spec: StudySpec, method: str) -> tuple[str, Dimension]:
+    """The choice and its name in Optuna, where one parameter cannot have other options for another method."""
+    names = tuple(backbone.name for backbone in spec.backbones if backbone.takes(method))
+    shared = len(names) == len(spec.backbones)
+    return "backbone" if shared else f"{method}.backbone", Choice(names) if len(names) > 1 else Fixed(names[0])
 
 
 def _suggest(trial: Suggester, name: str, dimension: Dimension) -> Scalar:

@@ -10,7 +10,7 @@ from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contain
 from peftsearch.core.errors import nearest
 from peftsearch.methods.base import SHARED, TRAINING, Method
 from peftsearch.study.problems import Problems, Where, shown
-from peftsearch.study.sections import mapping, sequence
+from peftsearch.study.sections import Backbone, mapping, sequence
 from peftsearch.study.values import in_type_of, in_words, middle, read_dimension, read_scalars
 
 Space = Mapping[str, Dimension]
@@ -87,7 +87,11 @@ class Vocabulary:
 
     table: Mapping[str, Method]
     spaces: Mapping[str, Space]
-    backbones: tuple[str, ...]
+    backbones: tuple[Backbone, ...]
+
+    def names(self, method: str | None = None) -> tuple[str, ...]:
+        """The backbones by name: all, or those that `method` tunes."""
+        return tuple(b.name for b in self.backbones if method is None or b.takes(method))
 
 
 def read_baselines(raw: Any, known: Vocabulary, problems: Problems) -> tuple[Baseline, ...]:
@@ -108,7 +112,7 @@ def starting_points(known: Vocabulary, baselines: tuple[Baseline, ...]) -> tuple
     """The default point of each method that no baseline tries, so that a short search has tried them all."""
     tried = {baseline.method for baseline in baselines}
     return tuple(
-        Baseline(name, known.backbones[0], default_settings(known.table[name], space))
+        Baseline(name, known.names(name)[0], default_settings(known.table[name], space))
         for name, space in known.spaces.items()
         if name not in tried
     )
@@ -119,11 +123,16 @@ def _baseline(raw: Any, place: int, known: Vocabulary, problems: Problems) -> Ba
     if not isinstance(raw, Mapping):
         problems.add(where, f"must be a mapping like {{method: full, learning_rate: 2.0e-5}}, but got {shown(raw)}")
         return None
-    name, backbone = raw.get("method"), raw.get("backbone", known.backbones[0] if known.backbones else "")
-    if known.backbones and backbone not in known.backbones:
-        problems.add((*where, "backbone"), f"no backbone {backbone!r}; {nearest(str(backbone), set(known.backbones))}")
+    name = raw.get("method")
     if not isinstance(name, str) or name not in known.spaces:
         problems.add((*where, "method"), _no_such_method(name, known))
+        name = None
+    backbone = raw.get("backbone", next(iter(known.names(name)), ""))
+    if known.backbones and backbone not in known.names():
+        problems.add((*where, "backbone"), f"no backbone {backbone!r}; {nearest(str(backbone), set(known.names()))}")
+    elif known.backbones and backbone not in known.names(name):
+        problems.add((*where, "backbone"), f"{backbone!r} is not tuned by {name!r}; add it to that backbone's methods")
+    if name is None:
         return None
     written = {key: value for key, value in raw.items() if key not in ("method", "backbone")}
     settings = _written_settings(written, known.table[name], known.spaces[name], problems, where)

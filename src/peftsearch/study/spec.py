@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
 from peftsearch.study.catalogue import find_study, list_studies
 from peftsearch.study.document import read_document
+from peftsearch.study.overrides import Overrides
 from peftsearch.study.problems import Problems, shown
 from peftsearch.study.sections import (
     Backbone,
     SearchConfig,
+    check_tuned,
     read_backbones,
     read_objectives,
     read_search,
@@ -45,6 +47,7 @@ class StudySpec:
         methods: the search space; each method with all of its dimensions.
         baselines: what is tried first: the written ones, then a default point of every method without one.
         path: the file; paths in `data` are relative to its folder.
+        overrides: what was put in place of the file's data and backbones.
         warnings: what is odd but allowed, one line each.
     """
 
@@ -59,6 +62,7 @@ class StudySpec:
     search: SearchConfig
     path: Path
     warnings: tuple[str, ...] = ()
+    overrides: Overrides = field(default_factory=Overrides)
 
     @property
     def folder(self) -> Path:
@@ -76,15 +80,20 @@ class StudySpec:
         return next((name for name in metrics if find_objective(name).direction == "maximize"), "macro_f1")
 
 
-def load_study(name_or_path: str) -> StudySpec:
+def load_study(name_or_path: str, overrides: Overrides | None = None) -> StudySpec:
     """The study of a name in `./studies` or among the package's own, or of a path.
+
+    Args:
+        overrides: other data or backbones for the same study.
 
     Raises:
         UserError: there is no such study, or its file has problems: one line each, all of them.
     """
     path = find_study(name_or_path)
     problems = Problems(_shown(path))
-    return parse_study(read_document(path, problems), path, problems)
+    overrides = overrides or Overrides()
+    document = overrides.apply(read_document(path, problems))
+    return replace(parse_study(document, path, problems), overrides=overrides)
 
 
 def parse_study(
@@ -105,9 +114,9 @@ def parse_study(
     backbones = read_backbones(document.get("backbones"), problems)
     training = read_training(document.get("training"), problems)
     objectives = read_objectives(document.get("objectives"), problems)
-    known = Vocabulary(
-        table, read_methods(document.get("methods"), table, problems), tuple(b.name for b in backbones if b.name)
-    )
+    spaces = read_methods(document.get("methods"), table, problems)
+    check_tuned(backbones, spaces, problems)
+    known = Vocabulary(table, spaces, tuple(b for b in backbones if b.name))
     baselines = read_baselines(document.get("baselines"), known, problems)
     search = read_search(document.get("search"), problems)
     problems.raise_if_any()
