@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from peftsearch.backbones.prefix import Prefix
 
 Pooling = Callable[[Tensor, Tensor], Tensor]
 """Hidden states (rows, tokens, width) and their mask (rows, tokens) → one state a row (rows, width)."""
@@ -120,6 +124,9 @@ class Classifier(nn.Module):
     Args:
         embeddings, layers, tail: the encoder's modules in the order in which they compute.
         takes_token_types: whether the encoder tells segments apart; otherwise `token_type_ids` are ignored.
+
+    Attributes:
+        prefix: where `states` that are given to `forward` come from.
     """
 
     def __init__(
@@ -137,20 +144,42 @@ class Classifier(nn.Module):
         self.head = head
         self.takes_token_types = takes_token_types
         # Tuples, so that torch does not register the modules a second time.
-        self._embeddings, self._layers, self._tail = tuple(embeddings), tuple(layers), tuple(tail)
+        self.embeddings, self.layers, self.tail = tuple(embeddings), tuple(layers), tuple(tail)
+        self.prefix: Prefix | None = None
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        states: Tensor | None = None,
     ) -> Any:
-        """A `SequenceClassifierOutput` with `logits` of shape (rows, labels); all arguments are (rows, tokens)."""
+        """A `SequenceClassifierOutput` with `logits` of shape (rows, labels).
+
+        Args:
+            states: what `prefix_states` of these rows returned before; other arguments are (rows, tokens).
+        """
         from transformers.modeling_outputs import SequenceClassifierOutput
 
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        encode = self._encoding(input_ids, mask, token_type_ids)
+        outputs = encode() if states is None else self._known_prefix().resume(encode, states)
+        return SequenceClassifierOutput(logits=self.head(outputs, mask))
+
+    def prefix_states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """The states where `prefix` ends, which must be set; see `Prefix.states`."""
+        encode = self._encoding(input_ids, attention_mask, token_type_ids)
+        return self._known_prefix().states(encode, attention_mask)
+
+    def _known_prefix(self) -> Prefix:
+        assert self.prefix is not None, "states come from a prefix: set `prefix` first"
+        return self.prefix
+
+    def _encoding(self, input_ids: Tensor, mask: Tensor, token_type_ids: Tensor | None) -> Callable[[], Any]:
         segments = {}
         if self.takes_token_types and token_type_ids is not None:
             segments["token_type_ids"] = token_type_ids
-        outputs = self.encoder(input_ids=input_ids, attention_mask=mask, **segments)
-        return SequenceClassifierOutput(logits=self.head(outputs, mask))
+        return partial(self.encoder, input_ids=input_ids, attention_mask=mask, **segments)
 
     def train(self, mode: bool = True) -> Classifier:
         """As in torch, but what lies below the first trainable parameter stays in eval mode.
@@ -166,11 +195,11 @@ class Classifier(nn.Module):
         """The encoder's modules below the first trainable parameter, in order; the encoder itself if all is frozen."""
         if not _trainable(self.encoder):
             return [self.encoder]
-        blocks = (*self._embeddings, *self._layers, *self._tail)
+        blocks = (*self.embeddings, *self.layers, *self.tail)
         inside = {id(parameter) for block in blocks for parameter in block.parameters()}
         added = any(p.requires_grad and id(p) not in inside for p in self.encoder.parameters())
         # Tensors outside all blocks are a method's own (a prefix), which the first layer already reads.
-        candidates = self._embeddings if added else blocks
+        candidates = self.embeddings if added else blocks
         prefix: list[nn.Module] = []
         for block in candidates:
             if _trainable(block):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +14,10 @@ from torch.utils.data import Dataset, Sampler
 if TYPE_CHECKING:
     import datasets
 
-Row = tuple[dict[str, NDArray[np.int64]], int]
+Row = tuple[dict[str, NDArray[Any]], int]
+
+BFLOAT16 = np.dtype(np.uint16)
+"""Stands for bfloat16, which NumPy lacks."""
 
 POOL_BATCHES = 50
 """Batches whose rows are sorted by length together. More saves little padding and makes the order less random."""
@@ -64,6 +68,22 @@ class LengthGroupedSampler(Sampler[int]):
         return iter(length_grouped_order(self.lengths, self.batch_size, self.seed + self.epoch).tolist())
 
 
+class Split(Protocol):
+    """The rows of one split: `split[i]` is its columns by name, one value a token each, and its label.
+
+    Attributes:
+        labels: shape (rows,), in the order of the data.
+        lengths: tokens of each row, in the order of the data.
+    """
+
+    labels: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Row: ...
+
+
 class TokenRows(Dataset[Row]):
     """Tokenised rows as flat arrays: a row is two slices, not an Arrow lookup.
 
@@ -86,6 +106,17 @@ class TokenRows(Dataset[Row]):
         span = slice(self.starts[row], self.starts[row + 1])
         return {name: values[span] for name, values in self.flat.items()}, int(self.labels[row])
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for splits with the same tokens in the same rows."""
+        from xxhash import xxh3_128
+
+        found = xxh3_128(self.lengths.data)
+        for name, values in sorted(self.flat.items()):
+            found.update(name.encode())
+            found.update(values.data)
+        return found.hexdigest()
+
 
 class PadToLongest:
     """Collates rows into tensors of shape (rows, longest), with an attention mask and `labels` of shape (rows,)."""
@@ -106,11 +137,12 @@ class PadToLongest:
         batch["labels"] = torch.tensor([label for _, label in rows])
         return batch
 
-    def _pad(self, values: list[NDArray[np.int64]], width: int, fill: int) -> torch.Tensor:
-        padded = np.full((len(values), width), fill, dtype=np.int64)
+    def _pad(self, values: list[NDArray[Any]], width: int, fill: int) -> torch.Tensor:
+        padded = np.full((len(values), width, *values[0].shape[1:]), fill, dtype=values[0].dtype)
         for row, value in zip(padded, values, strict=True):
             row[width - len(value) if self.left else 0 :][: len(value)] = value
-        return torch.from_numpy(padded)
+        tensor = torch.from_numpy(padded)
+        return tensor.view(torch.bfloat16).float() if padded.dtype == BFLOAT16 else tensor
 
 
 def _flatten(tokens: datasets.Dataset, name: str) -> NDArray[np.int64]:

@@ -24,9 +24,9 @@ from peftsearch.methods.table import METHODS
 from peftsearch.training.batches import PadToLongest, TokenRows, length_grouped_order, padding_share
 from peftsearch.training.callbacks import Epochs, Report, trainable
 from peftsearch.training.feature_store import FeatureStore
-from peftsearch.training.features import Reuse, reusing_prefix
+from peftsearch.training.features import Pass, Reuse, reusing_prefix
 from peftsearch.training.guards import prove_gradients
-from peftsearch.training.loop import Rows, train
+from peftsearch.training.loop import EVALUATION_BATCH, Rows, train
 from peftsearch.training.loss import TrainingLoss
 from peftsearch.training.meter import PeakMemory, device_name
 from peftsearch.training.precision import choose_precision
@@ -156,10 +156,19 @@ def _attempt(
     memory = PeakMemory(device)
     try:
         classifier = _build(config, resolved, len(data.labels), device, rows)
-        how = {"device": device, "precision": precision, "micro_batch": micro_batch, "should_stop": should_stop}
-        with reusing_prefix(classifier, rows, resolved, store, memory=memory, **how) as reuse:
-            spent = reuse.train.seconds, reuse.validation.seconds
-            epochs = train(classifier, reuse.rows, config, report, spent=spent, **how)
+        how = Pass(device, precision, micro_batch * EVALUATION_BATCH, memory, should_stop)
+        with reusing_prefix(classifier, rows, resolved, store, how) as reuse:
+            epochs = train(
+                classifier,
+                reuse.rows,
+                config,
+                report,
+                device=device,
+                precision=precision,
+                micro_batch=micro_batch,
+                should_stop=should_stop,
+                spent=reuse.spent,
+            )
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             return None
@@ -223,7 +232,8 @@ def _measure(
     train_seconds = sum(report.train_seconds for report in epochs.reports)
     evaluation_seconds = sum(report.evaluation_seconds for report in epochs.reports)
     # Of a text that nothing is known about yet: the prefix, and what comes after it.
-    per_evaluation = reuse.validation.seconds + (evaluation_seconds - reuse.validation.seconds) / len(epochs.reports)
+    once = reuse.validation.cost.seconds
+    per_evaluation = once + (evaluation_seconds - once) / len(epochs.reports)
     lengths = rows.train.lengths
     order = length_grouped_order(lengths, config.training.batch_size, config.training.seed)
     return Measurement(
@@ -235,14 +245,14 @@ def _measure(
         train_seconds=train_seconds,
         evaluation_seconds=evaluation_seconds,
         evaluation_samples_per_second=len(rows.validation) / per_evaluation,
-        peak_memory_mb=max(peak_memory_mb, reuse.train.peak_memory_mb, reuse.validation.peak_memory_mb),
+        peak_memory_mb=max(peak_memory_mb, reuse.peak_memory_mb),
         device=device_name(device),
         precision=precision,
         seed=config.training.seed,
         data_fingerprint=data.fingerprint,
         micro_batch_size=micro_batch,
         padding_share=padding_share(lengths, order, micro_batch),
-        prefix_seconds=reuse.train.seconds,
+        prefix_seconds=reuse.train.cost.seconds,
         actual_train_seconds=train_seconds - reuse.spared_seconds,
         versions={name: version(name) for name in PACKAGES},
         classes=epochs.best_classes,

@@ -1,0 +1,131 @@
+"""The part of an encoder that training leaves as it is: its states computed alone, and the rest run from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from peftsearch.backbones.heads import Classifier, PooledHead, Pooling
+
+Encode = Callable[[], Any]
+"""Runs the encoder on a batch."""
+
+STACKS = ("bert", "electra", "roberta", "xlm-roberta", "distilbert", "modernbert", "mpnet")
+"""Architectures whose encoder hands its layers nothing but the states before them and what follows from the mask.
+
+DeBERTa's first layer feeds a convolution from outside, and ALBERT runs the same layers again and again."""
+
+
+class Prefix(Protocol):
+    """What computes the same states in every epoch.
+
+    Attributes:
+        name: of the place where it ends; differs for prefixes of one encoder that end elsewhere.
+        per_token: whether its states are one a token, or one a row.
+        modules: all whose tensors decide the states.
+    """
+
+    name: str
+    per_token: bool
+    modules: tuple[nn.Module, ...]
+
+    def states(self, encode: Encode, mask: Tensor) -> Tensor:
+        """The states of a batch: (rows, tokens, width), or (rows, 1, width) where there is one a row."""
+
+    def resume(self, encode: Encode, states: Tensor) -> Any:
+        """The encoder's output with `states` in the place of those that it would compute."""
+
+
+class Pooled:
+    """The whole encoder and a pooling: one state a row, which poolings of a single token then leave as it is."""
+
+    per_token = False
+
+    def __init__(self, encoder: nn.Module, pool: Pooling) -> None:
+        self.name = f"pooled by {pool.__name__}"
+        self.modules: tuple[nn.Module, ...] = (encoder,)
+        self._pool = pool
+        self._parameters = list(encoder.parameters())
+
+    def states(self, encode: Encode, mask: Tensor) -> Tensor:
+        return self._pool(encode().last_hidden_state, mask).unsqueeze(1)
+
+    def resume(self, encode: Encode, states: Tensor) -> Any:
+        from transformers.modeling_outputs import BaseModelOutput
+
+        assert not any(p.requires_grad for p in self._parameters), "the states are from before the encoder was thawed"
+        return BaseModelOutput(last_hidden_state=states)
+
+
+class Layers:
+    """The embeddings and the first layers: one state a token.
+
+    The encoder's own forward pass runs either way, with some layers handing on what they are given: its masks,
+    positions and norms stay its own business, and no module leaves its place, so no tensor changes its name.
+
+    Args:
+        below: the layers of the prefix, at least one.
+        above: all others.
+        shared: what else decides the states, such as the embeddings.
+    """
+
+    per_token = True
+
+    def __init__(self, below: Sequence[nn.Module], above: Sequence[nn.Module], shared: Sequence[nn.Module]) -> None:
+        self.name = f"layer {len(below)}"
+        self.modules: tuple[nn.Module, ...] = (*shared, *below)
+        self._below, self._above = tuple(below), tuple(above)
+        self._parameters = [parameter for module in self.modules for parameter in module.parameters()]
+
+    def states(self, encode: Encode, mask: Tensor) -> Tensor:
+        found: list[Tensor] = []
+        last = self._below[-1].register_forward_hook(lambda module, inputs, outputs: found.append(outputs[0]))
+        try:
+            with _replaced(self._above, _hand_on):
+                encode()
+        finally:
+            last.remove()
+        return found[0]
+
+    def resume(self, encode: Encode, states: Tensor) -> Any:
+        assert not any(p.requires_grad for p in self._parameters), "the states are from before the prefix was thawed"
+        with _replaced(self._below[:-1], _hand_on), _replaced(self._below[-1:], lambda *_, **__: (states,)):
+            return encode()
+
+
+def reusable_prefix(classifier: Classifier) -> Prefix | None:
+    """What `classifier` need not compute again in every epoch; None if that is too little, or cannot be left out."""
+    frozen = classifier.frozen_prefix()
+    whole = classifier.encoder in frozen
+    if whole and isinstance(classifier.head, PooledHead):
+        return Pooled(classifier.encoder, classifier.head.pool)
+    config: Any = classifier.encoder.config
+    # Flash attention lets ModernBERT drop the padding before its layers: their states have no rows.
+    if config.model_type not in STACKS or config._attn_implementation == "flash_attention_2":
+        return None
+    below = [layer for layer in classifier.layers if whole or layer in frozen]
+    above = [layer for layer in classifier.layers if layer not in below]
+    return Layers(below, above, classifier.embeddings) if below else None
+
+
+def _hand_on(states: Tensor, *_: Any, **__: Any) -> tuple[Tensor]:
+    return (states,)
+
+
+@contextmanager
+def _replaced(modules: Sequence[nn.Module], forward: Callable[..., Any]) -> Iterator[None]:
+    """Inside, `modules` compute `forward`. Not safe for several threads."""
+    before = [module.__dict__.get("forward") for module in modules]
+    for module in modules:
+        module.__dict__["forward"] = forward
+    try:
+        yield
+    finally:
+        for module, own in zip(modules, before, strict=True):
+            if own is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = own
