@@ -23,13 +23,13 @@ class Projection:
 
 @dataclass(frozen=True)
 class Layer:
-    """Module names of one layer, from the encoder's root."""
+    """Module names of one layer, from the encoder's root; attention's are None where there is none."""
 
     name: str
-    query: Projection
-    key: Projection
-    value: Projection
-    attention_output: str
+    query: Projection | None
+    key: Projection | None
+    value: Projection | None
+    attention_output: str | None
     feed_forward: tuple[str, ...]
     norms: tuple[str, ...]
 
@@ -42,27 +42,37 @@ class Anatomy:
         embeddings: what comes before the layers, or is shared by all of them; a name may be absent in some models.
         tail: what comes after the last layer (a final norm, a pooler); a name may be absent.
         positions: tokens that fit, None without a limit.
+        embedding_size: width of the word embeddings, which some architectures project to `hidden_size`.
+        has_biases: whether any module has one.
         takes_token_types: whether more than one segment id has an embedding.
     """
 
     model_type: str
     hidden_size: int
+    embedding_size: int
     embeddings: tuple[str, ...]
     layers: tuple[Layer, ...]
     tail: tuple[str, ...]
     positions: int | None
     takes_token_types: bool
+    has_biases: bool
 
     @property
     def query_value(self) -> tuple[str, ...]:
         """The linear modules that compute queries and values (and keys too, where they are fused)."""
-        return _distinct(p.module for layer in self.layers for p in (layer.query, layer.value))
+        return _modules(p for layer in self.layers for p in (layer.query, layer.value))
+
+    @property
+    def key_value(self) -> tuple[str, ...]:
+        """The linear modules that compute keys and values (and queries too, where they are fused)."""
+        return _modules(p for layer in self.layers for p in (layer.key, layer.value))
 
     @property
     def attention(self) -> tuple[str, ...]:
-        """All linear modules of attention: query, key, value, output."""
-        projections = ((layer.query, layer.key, layer.value, layer.attention_output) for layer in self.layers)
-        return _distinct(p if isinstance(p, str) else p.module for group in projections for p in group)
+        """All linear modules of attention: query, key, value, output; none without attention."""
+        return _modules(
+            part for layer in self.layers for part in (layer.query, layer.key, layer.value, layer.attention_output)
+        )
 
     @property
     def all_linear(self) -> tuple[str, ...]:
@@ -95,11 +105,13 @@ def describe(config: Mapping[str, Any]) -> Anatomy:
     return Anatomy(
         model_type=model_type,
         hidden_size=hidden,
+        embedding_size=int(config.get("embedding_size") or hidden),
         embeddings=family.embeddings,
         layers=tuple(_layer(family, i, hidden) for i in range(int(_first(config, *family.count)))),
         tail=family.tail,
         positions=_positions(model_type, config),
         takes_token_types=family.token_types and int(config.get("type_vocab_size", 2)) > 1,
+        has_biases=any(config.get(key, True) for key in family.biases),
     )
 
 
@@ -116,14 +128,16 @@ def _layer(family: Family, i: int, hidden: int) -> Layer:
         query=_projection(name, family.query, hidden),
         key=_projection(name, family.key, hidden),
         value=_projection(name, family.value, hidden),
-        attention_output=f"{name}.{family.attention_output}",
+        attention_output=f"{name}.{family.attention_output}" if family.attention_output else None,
         feed_forward=tuple(f"{name}.{part}" for part in family.feed_forward),
         norms=tuple(f"{name}.{norm}" for norm in family.norms),
     )
 
 
-def _projection(layer: str, name: str, hidden: int) -> Projection:
+def _projection(layer: str, name: str | None, hidden: int) -> Projection | None:
     """`Wqkv[1/3]` is the second of three blocks of `hidden` rows."""
+    if name is None:
+        return None
     module, _, part = name.partition("[")
     if not part:
         return Projection(f"{layer}.{module}")
@@ -145,6 +159,10 @@ def _first(config: Mapping[str, Any], *keys: str) -> Any:
         if config.get(key) is not None:
             return config[key]
     raise UserError(f"config.json of a {config.get('model_type')} model lacks {keys[0]!r}")
+
+
+def _modules(parts: Iterable[Projection | str | None]) -> tuple[str, ...]:
+    return _distinct(part.module if isinstance(part, Projection) else part for part in parts if part is not None)
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:

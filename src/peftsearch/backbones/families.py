@@ -18,17 +18,19 @@ class Family:
     """
 
     layers: str
-    query: str
-    key: str
-    value: str
-    attention_output: str
     feed_forward: tuple[str, ...]
     norms: tuple[str, ...]
+    query: str | None = None
+    key: str | None = None
+    value: str | None = None
+    attention_output: str | None = None
     embeddings: tuple[str, ...] = ("embeddings",)
     tail: tuple[str, ...] = ("pooler",)
     token_types: bool = False
     count: tuple[str, ...] = ("num_hidden_layers", "n_layers")
     """The key of config.json that says how many layers have weights of their own; the first one present."""
+    biases: tuple[str, ...] = ("",)
+    """The keys of config.json that give modules biases; one that is absent counts as true."""
 
 
 _BERT = Family(
@@ -66,6 +68,7 @@ FAMILIES: dict[str, Family] = {
         feed_forward=("mlp.Wi", "mlp.Wo"),
         norms=("attn_norm", "mlp_norm"),
         tail=("final_norm",),
+        biases=("attention_bias", "mlp_bias", "norm_bias"),
     ),
     "deberta-v2": Family(
         layers="encoder.layer.{i}",

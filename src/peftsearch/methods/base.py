@@ -42,6 +42,26 @@ def learning_rate(low: float, high: float) -> Hyperparameter:
     return Hyperparameter(Range(low, high, log=True), Range(1e-8, 10.0), "of the method's tensors and the head")
 
 
+def layer_count(asked: Scalar, layers: int) -> int:
+    """How many of `layers` are meant: a float up to 1 is a share of them.
+
+    >>> layer_count(3, 12), layer_count(0.5, 12), layer_count(1, 12), layer_count(1.0, 12)
+    (3, 6, 1, 12)
+    """
+    if isinstance(asked, float) and asked <= 1:
+        return round(asked * layers)
+    return int(asked)
+
+
+def wrong_layer_count(name: str, asked: Scalar, layers: int) -> str | None:
+    """Why `asked` is no number of layers, in half a sentence; None if it is one."""
+    if isinstance(asked, float) and asked > 1 and not asked.is_integer():
+        return f"{name} must be a whole number, or a share from 0 to 1, but got {asked:g}"
+    if layer_count(asked, layers) > layers:
+        return f"{name} is {asked}, but it has {layers} layers"
+    return None
+
+
 SHARED: dict[str, Hyperparameter] = {
     "head": Hyperparameter(
         Fixed("linear"), Choice(("native", "linear", "mlp")), "native keeps the architecture's own head"),
@@ -78,6 +98,8 @@ class Method(ABC):
     """Whose format an export uses; `torch` methods export all weights."""
     own: ClassVar[Mapping[str, Hyperparameter]]
     """The method's own hyperparameters, `learning_rate` among them."""
+    changes_input: ClassVar[bool] = False
+    """Whether what enters the embeddings is trained, so that nothing of the encoder computes the same every epoch."""
 
     @property
     def hyperparameters(self) -> dict[str, Hyperparameter]:
@@ -104,6 +126,19 @@ class Method(ABC):
             The encoder to call from now on, with `requires_grad` as the method wants it. Called with the same
             arguments as before, it returns an output whose `last_hidden_state` has the same shape.
         """
+
+    def rates(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
+        """The learning rate of some of the prepared encoder's parameters over `learning_rate`; 1 of the others."""
+        return {}
+
+    def begin(self, encoder: nn.Module, settings: Settings, steps: int) -> None:  # noqa: B027
+        """Called before the first of `steps` optimizer steps."""
+
+    def before_step(self, encoder: nn.Module, settings: Settings) -> None:  # noqa: B027
+        """Called before each optimizer step, when all gradients of its batch are there."""
+
+    def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:  # noqa: B027
+        """Called after optimizer step `step` (the first is 1), while its gradients are still there."""
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         """Write what the method added, in its library's format (safetensors). Only if `library` is not torch."""

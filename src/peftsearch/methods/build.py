@@ -72,9 +72,9 @@ def build_classifier(
     classifier = Classifier(
         tuned,
         head,
-        embeddings=embeddings,
-        layers=layers,
-        tail=tail,
+        embeddings=[] if method.changes_input else embeddings,
+        layers=[] if method.changes_input else layers,
+        tail=[] if method.changes_input else tail,
         takes_token_types=parts.takes_token_types,
     )
     return classifier.train()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from peftsearch.core.dimensions import Range, Scalar
-from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+from peftsearch.core.dimensions import Range
+from peftsearch.methods.base import Hyperparameter, Method, Settings, layer_count, learning_rate, wrong_layer_count
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,30 +28,14 @@ class Frozen(Method):
     }
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        asked, layers = settings["frozen_layers"], len(anatomy.layers)
-        if isinstance(asked, float) and asked > 1 and not asked.is_integer():
-            return f"frozen_layers must be a whole number, or a share from 0 to 1, but got {asked:g}"
-        if frozen_layers(asked, layers) > layers:
-            return f"frozen_layers is {asked}, but it has {layers} layers"
-        return None
+        return wrong_layer_count("frozen_layers", settings["frozen_layers"], len(anatomy.layers))
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         from peftsearch.backbones.anatomy import anatomy, modules
 
         parts = anatomy(encoder)
-        count = frozen_layers(settings["frozen_layers"], len(parts.layers))
+        count = layer_count(settings["frozen_layers"], len(parts.layers))
         encoder.requires_grad_(True)
         for module in modules(encoder, (*parts.embeddings, *(layer.name for layer in parts.layers[:count]))):
             module.requires_grad_(False)
         return encoder
-
-
-def frozen_layers(asked: Scalar, layers: int) -> int:
-    """The number of layers to freeze: a float up to 1 is a share of them.
-
-    >>> frozen_layers(3, 12), frozen_layers(0.5, 12), frozen_layers(1, 12), frozen_layers(1.0, 12)
-    (3, 6, 1, 12)
-    """
-    if isinstance(asked, float) and asked <= 1:
-        return round(asked * layers)
-    return int(asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from peftsearch.core.dimensions import Fixed, Range
 from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
 
 if TYPE_CHECKING:
@@ -12,12 +13,31 @@ if TYPE_CHECKING:
 
 
 class Full(Method):
-    """Every tensor of the encoder is trained."""
+    """Every tensor of the encoder is trained, the lower layers more slowly if asked."""
 
     name = "full"
     summary = "full fine-tuning: every tensor moves"
     paper = "Devlin et al. 2019, https://arxiv.org/abs/1810.04805"
-    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-5, 5e-4)}
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-5, 5e-4),
+        "layer_decay": Hyperparameter(
+            Fixed(1.0), Range(0.1, 1.0), "a layer's rate over that of the layer above, https://arxiv.org/abs/1801.06146"
+        ),
+    }
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return encoder.requires_grad_(True)
+
+    def rates(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
+        """The last layer and what follows learn at the full rate, each layer below at `layer_decay` times the next."""
+        from peftsearch.backbones.anatomy import anatomy
+
+        decay, parts = float(settings["layer_decay"]), anatomy(encoder)
+        factors = {layer.name: decay**above for above, layer in enumerate(reversed(parts.layers))}
+        factors |= {name: decay ** len(parts.layers) for name in parts.embeddings}
+        return {
+            name: factor
+            for name, _ in encoder.named_parameters()
+            for block, factor in factors.items()
+            if name.startswith(f"{block}.")
+        }

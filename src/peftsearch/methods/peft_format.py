@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
+from peftsearch.methods.base import Library, Method, Settings
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from peftsearch.backbones.anatomy import Anatomy
+
 WEIGHTS = "adapter_model.safetensors"
+
+
+class PeftMethod(Method):
+    """A method that PEFT knows under some `PeftConfig`."""
+
+    library: Library = "peft"
+
+    @abstractmethod
+    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
+        """PEFT's configuration for an encoder with these parts."""
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        from peftsearch.backbones.anatomy import anatomy
+
+        return wrap(encoder, self.config(anatomy(encoder), settings))
+
+    def save(self, encoder: nn.Module, folder: Path) -> None:
+        save(encoder, folder)
+
+    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
+        return load(encoder, folder)
 
 
 def wrap(encoder: Any, config: Any) -> nn.Module:

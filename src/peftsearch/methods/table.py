@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from peftsearch.methods.adalora import AdaLora
 from peftsearch.methods.base import Method
 from peftsearch.methods.bottleneck import SequentialBottleneck
 from peftsearch.methods.frozen import Frozen
 from peftsearch.methods.full import Full
 from peftsearch.methods.lora import Lora
+from peftsearch.methods.low_rank import Ia3, LoHa, LoKr, Vera
 from peftsearch.methods.prefix import Prefix
 from peftsearch.methods.probe import Probe
+from peftsearch.methods.prompt import Prompt, PTuning
+from peftsearch.methods.selected import BitFit, LayerNorm
 
 METHODS: dict[str, Method] = {
     "full": Full(),
     "probe": Probe(),
     "frozen": Frozen(),
+    "bitfit": BitFit(),
+    "layernorm": LayerNorm(),
     "lora": Lora(),
+    "adalora": AdaLora(),
+    "vera": Vera(),
+    "loha": LoHa(),
+    "lokr": LoKr(),
+    "ia3": Ia3(),
+    "prompt": Prompt(),
+    "p_tuning": PTuning(),
     "prefix": Prefix(),
     "seq_bn": SequentialBottleneck(),
 }

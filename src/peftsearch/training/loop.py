@@ -5,19 +5,22 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.training.batches import LengthGroupedSampler, PadToLongest, Split
 from peftsearch.training.callbacks import Epochs, Guards, Report
+from peftsearch.training.hooks import MethodHooks
 from peftsearch.training.loss import training_loss
 from peftsearch.training.metrics import Scores
 from peftsearch.training.optimizer import adamw
+
+if TYPE_CHECKING:
+    from peftsearch.backbones.heads import Classifier
 
 EVALUATION_BATCH = 4
 """Rows of an evaluation batch for one of training: nothing is kept for a backward pass."""
@@ -49,7 +52,7 @@ class LengthGroupedTrainer(Trainer):
 
 
 def train(
-    model: nn.Module,
+    model: Classifier,
     rows: Rows,
     config: TrialConfig,
     report: Report,
@@ -85,7 +88,7 @@ def train(
             compute_metrics=scores,
             compute_loss_func=loss,
             optimizers=(adamw(model, config, device), None),
-            callbacks=[*callbacks, epochs, Guards(loss, should_stop)],
+            callbacks=[*callbacks, MethodHooks(model, config), epochs, Guards(loss, should_stop)],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()

@@ -1,0 +1,47 @@
+"""Training a few of the encoder's own tensors: its biases, or its norms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from peftsearch.backbones.anatomy import Anatomy
+
+
+class BitFit(Method):
+    """Only the encoder's biases are trained."""
+
+    name = "bitfit"
+    summary = "BitFit: only the biases are trained"
+    paper = "Ben Zaken et al. 2021, https://arxiv.org/abs/2106.10199"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2)}
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        return None if anatomy.has_biases else f"{anatomy.model_type} has no biases"
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        encoder.requires_grad_(False)
+        for name, parameter in encoder.named_parameters():
+            parameter.requires_grad_(name.rpartition(".")[2] == "bias")
+        return encoder
+
+
+class LayerNorm(Method):
+    """Only the scales (and shifts, where there are any) of the encoder's norms are trained."""
+
+    name = "layernorm"
+    summary = "LN-tuning: only the norms are trained"
+    paper = "Qi et al. 2022, https://arxiv.org/abs/2211.08682"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2)}
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        encoder.requires_grad_(False)
+        for module in encoder.modules():
+            if type(module).__name__.endswith("Norm"):
+                module.requires_grad_(True)
+        return encoder
