@@ -121,6 +121,38 @@ def test_trials_as_a_table(stored: None) -> None:
     assert "trial 0 has 0.9" in shown
 
 
+def test_a_trial_in_full(stored: None) -> None:
+    shown = run("trial", "0", "--study", "toy.yaml").stdout
+    assert shown.startswith("trial 0: complete, full on tiny/bert\n  macro F1 0.9000\n")
+    assert "best" in shown
+    assert not any(line != line.rstrip() for line in shown.splitlines())
+    found = json.loads(run("trial", "4", "--study", "toy.yaml", "--json").stdout)
+    assert (found["trial"], found["failure"]["traceback"], found["weights"]) == (4, "…", None)
+    missing = run("trial", "9", "--study", "toy.yaml")
+    assert (missing.exit_code, missing.stderr) == (2, "Error: study 'toy' has no trial 9; its trials are 0 to 4\n")
+
+
+@pytest.mark.parametrize("command", [["check"], ["optimize", "--trials", "1"]])
+def test_an_objective_of_two_classes_is_refused_for_three_before_training(work: Path, command: list[str]) -> None:
+    (work / "three.yaml").write_text(STUDY.replace("name: toy", "name: three\nobjectives: [f1_positive]"))
+    shown = run(*command, "--study", "three.yaml")
+    assert shown.exit_code == 2
+    assert shown.stderr.splitlines()[-1] == (
+        "Error: objective 'f1_positive' needs 2 classes, but the data has 3 (cat, dog, red); take macro_f1 instead"
+    )
+    assert not (work / "runs" / "three.db").exists()
+
+
+def test_check_says_which_class_is_positive(work: Path) -> None:
+    rows = [line for line in (work / "rows.jsonl").read_text().splitlines() if '"red"' not in line]
+    (work / "two.jsonl").write_text("\n".join(rows))
+    two = STUDY.replace("rows.jsonl", "two.jsonl").replace("name: toy", "name: two\nobjectives: [f1_positive]")
+    (work / "two.yaml").write_text(two)
+    assert "positive class: dog\n" in run("check", "--study", "two.yaml").stdout
+    assert json.loads(run("check", "--study", "two.yaml", "--json").stdout)["positive_class"] == "dog"
+    assert "positive class" not in run("check", "--study", "toy.yaml").stdout
+
+
 def test_status_counts(stored: None) -> None:
     assert run("status", "--study", "toy.yaml").stdout.startswith("toy: 4 of 6 trials done")
     found = json.loads(run("status", "--study", "toy.yaml", "--json").stdout)

@@ -34,6 +34,7 @@ COMMANDS = {
     "optimize": run.optimize,
     "status": show.status,
     "trials": show.trials,
+    "trial": show.trial,
     "front": show.front,
     "export": take.export,
     "predict": take.predict,

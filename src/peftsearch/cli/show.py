@@ -1,4 +1,4 @@
-"""Commands that only look: status, trials, front, studies, methods, check."""
+"""Commands that only look: status, trials, trial, front, studies, methods, check."""
 
 from __future__ import annotations
 
@@ -54,6 +54,22 @@ def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
         print_json([full_trial_json(record, results.objectives) for record in records])
     else:
         show_parts(trials_table(records, results.objectives, results.quality))
+
+
+@click.command(epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial 3 --study quickstart --json"))
+@click.argument("number", metavar="N", type=click.IntRange(min=0))
+@storage_options
+@json_option
+def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """One trial: settings, curve, every class, weights, what went wrong."""
+    from peftsearch.results.trial import find_trial, kept_weights, trial_json, trial_view
+
+    results = stored(study, fork, storage)
+    record, weights = find_trial(results, number), kept_weights(results, number)
+    if as_json:
+        print_json(trial_json(record, results.objectives, weights))
+    else:
+        show_parts(*trial_view(record, results.objectives, weights))
 
 
 @click.command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Fixed, describe
+from peftsearch.core.objectives import positive_class
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,6 +23,7 @@ def preview_json(spec: StudySpec, data: Description) -> dict[str, Any]:
         "path": str(spec.path),
         "backbones": [backbone.name for backbone in spec.backbones],
         "objectives": list(spec.objectives),
+        "positive_class": positive_class(spec.objectives, list(data.classes["train"])),
         "methods": {
             method: {name: describe(dimension) for name, dimension in space.items()}
             for method, space in spec.methods.items()
@@ -42,6 +44,8 @@ def preview(spec: StudySpec, data: Description) -> list[RenderableType]:
     rows = ", ".join(f"{split} {count:,}" for split, count in data.rows.items())
     shared = [f"backbones: {', '.join(backbone.name for backbone in spec.backbones)}"]
     shared += [f"objectives: {', '.join(spec.objectives)}", f"rows: {rows}"]
+    positive = positive_class(spec.objectives, list(data.classes["train"]))
+    shared += [f"positive class: {positive}"] if positive else []
     shared += [f"classes in train: {', '.join(f'{name} {count:,}' for name, count in data.classes['train'].items())}"]
     shared += [f"note: {note}" for note in (*data.notes, *spec.warnings)]
     written = sum(baseline.written is not None for baseline in spec.baselines)
