@@ -15,6 +15,10 @@ QUERY_VALUE = {"targets": "query_value", "head": "native"}
 
 
 def _count(config, labels, method, **changes):
+    return sum(p.numel() for part in _built(config, labels, method, **changes) for p in _trained(part))
+
+
+def _built(config, labels, method, **changes):
     settings = settings_of(method, **changes)
     with torch.device("meta"):
         if settings["head"] == "native":
@@ -22,10 +26,22 @@ def _count(config, labels, method, **changes):
             model = AutoModelForSequenceClassification.from_config(config)
             encoder, head = model.base_model, NativeHead(model, 0.1)
         else:
-            encoder = AutoModel.from_config(config, add_pooling_layer=False)
+            no_pooler = {"add_pooling_layer": False} if config.model_type == "bert" else {}
+            encoder = AutoModel.from_config(config, **no_pooler)
             head = PooledHead(settings["head"], settings["pooling"], config.hidden_size, labels, 0.1)
         tuned = METHODS[method].apply(encoder, settings)
-    return sum(p.numel() for part in (tuned, head) for p in part.parameters() if p.requires_grad)
+    return tuned, head
+
+
+def _trained(module):
+    return [p for p in module.parameters() if p.requires_grad]
+
+
+def _by_epoch(config, labels, epochs, **changes):
+    tuned, head = _built(config, labels, "unfreezing", **changes)
+    stages = METHODS["unfreezing"].stages(tuned, settings_of("unfreezing", **changes), epochs)
+    parameters, own = dict(tuned.named_parameters()), sum(p.numel() for p in head.parameters())
+    return [own + sum(parameters[name].numel() for name in names) for names in stages]
 
 
 @pytest.mark.parametrize(
@@ -65,3 +81,27 @@ def test_modernbert_bottlenecks_are_all_that_is_added():
     with torch.device("meta"):
         encoder = METHODS["seq_bn"].apply(AutoModel.from_config(config), settings_of("seq_bn", reduction_factor=16))
     assert sum(p.numel() for p in encoder.parameters() if p.requires_grad) == 3 * one
+
+
+RUMODERNBERT = ModernBertConfig(reference_compile=False)
+"""The architecture of deepvk/RuModernBERT-base: 22 layers, width 768, a vocabulary of 50,368."""
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("from_end", [55_178_513, 110_343_185, 149_027_345]),
+        ("query_key_value", [12_989_201, 25_965_329, 38_941_457]),
+        # The notebook's mistake was the last number in every epoch.
+        ("from_start", [38_696_465, 93_861_137, 149_027_345]),
+        ("refreeze", [149_027_345, 110_343_953, 55_179_281]),
+    ],
+)
+def test_rumodernbert_thaws_with_seventeen_classes(order, expected):
+    assert _by_epoch(RUMODERNBERT, 17, 3, order=order, stages=3) == expected
+
+
+def test_a_stage_may_last_several_epochs():
+    counts = _by_epoch(RUMODERNBERT, 17, 7, order="from_end", stages=3, every=2)
+    first, second, last = 55_178_513, 110_343_185, 149_027_345
+    assert counts == [first, first, second, second, last, last, last]

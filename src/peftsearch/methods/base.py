@@ -6,7 +6,7 @@ A method declares itself without heavy imports; torch, peft and adapters load in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -131,6 +131,13 @@ class Method(ABC):
         """The learning rate of some of the prepared encoder's parameters over `learning_rate`; 1 of the others."""
         return {}
 
+    def stages(self, encoder: nn.Module, settings: Settings, epochs: int) -> Sequence[frozenset[str]]:
+        """The prepared encoder's parameters that each of `epochs` epochs trains, by name; the head is always trained.
+
+        Empty if what `apply` has made trainable is so from the first epoch to the last.
+        """
+        return ()
+
     def begin(self, encoder: nn.Module, settings: Settings, steps: int) -> None:  # noqa: B027
         """Called before the first of `steps` optimizer steps."""
 
@@ -139,6 +146,10 @@ class Method(ABC):
 
     def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:  # noqa: B027
         """Called after optimizer step `step` (the first is 1), while its gradients are still there."""
+
+    def plain(self, encoder: nn.Module) -> nn.Module:
+        """The prepared encoder as transformers saves and loads it. Only if `library` is torch; changes `encoder`."""
+        return encoder
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         """Write what the method added, in its library's format (safetensors). Only if `library` is not torch."""

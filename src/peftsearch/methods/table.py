@@ -13,11 +13,13 @@ from peftsearch.methods.prefix import Prefix
 from peftsearch.methods.probe import Probe
 from peftsearch.methods.prompt import Prompt, PTuning
 from peftsearch.methods.selected import BitFit, LayerNorm
+from peftsearch.methods.unfreezing import Unfreezing
 
 METHODS: dict[str, Method] = {
     "full": Full(),
     "probe": Probe(),
     "frozen": Frozen(),
+    "unfreezing": Unfreezing(),
     "bitfit": BitFit(),
     "layernorm": LayerNorm(),
     "lora": Lora(),

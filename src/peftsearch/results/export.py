@@ -110,7 +110,7 @@ def _where(resolved: ResolvedModel) -> str:
 def _weights(classifier: Classifier, method: Method, folder: Path) -> None:
     """All weights; a backbone of which nothing moved is left where it is, and named."""
     if any(parameter.requires_grad for parameter in classifier.encoder.parameters()):
-        encoder: Any = classifier.encoder
+        encoder: Any = method.plain(classifier.encoder)
         encoder.save_pretrained(folder / BACKBONE, safe_serialization=True)
 
 

@@ -19,12 +19,14 @@ def check_feasible(spec: StudySpec) -> None:
         UserError: a backbone is not found, or a method cannot tune it with some of its settings.
     """
     resolved = {backbone.name: resolve(backbone.name, backbone.revision) for backbone in spec.backbones}
+    lengths = {backbone.name: backbone.max_length or spec.data.max_length for backbone in spec.backbones}
     for backbone in spec.backbones:
         for method, space in spec.methods.items():
             for settings in corners(space) if backbone.takes(method) else ():
-                check_supported(resolved[backbone.name], METHODS[method], settings)
+                check_supported(resolved[backbone.name], METHODS[method], settings, lengths[backbone.name])
     for baseline in spec.baselines:
-        check_supported(resolved[baseline.backbone], METHODS[baseline.method], baseline.settings)
+        found = resolved[baseline.backbone]
+        check_supported(found, METHODS[baseline.method], baseline.settings, lengths[baseline.backbone])
 
 
 def corners(space: Space) -> Iterator[dict[str, Scalar]]:

@@ -20,8 +20,11 @@ from peftsearch.study.values import middle
 FIXED = "fixed"
 """User attribute of an enqueued trial: its configuration exactly, even where that lies outside the space."""
 
-IDLE: dict[str, tuple[str, Scalar]] = {"pooling": ("head", "native")}
-"""Dimension → the other one's value under which it changes nothing: it is not searched there."""
+IDLE: dict[str, tuple[str, frozenset[Scalar]]] = {
+    "pooling": ("head", frozenset({"native", "lstm"})),
+    "stages": ("order", frozenset({"query_key_value"})),
+}
+"""Dimension → the other one's values under which it changes nothing: it is not searched there."""
 
 
 class Suggester(Protocol):
@@ -125,8 +128,8 @@ def _within(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Di
 
 
 def _is_idle(name: str, settings: Mapping[str, Scalar]) -> bool:
-    other, value = IDLE.get(name, (None, None))
-    return other is not None and settings.get(other) == value
+    other, values = IDLE.get(name, (None, frozenset()))
+    return other is not None and settings.get(other) in values
 
 
 def _methods(spec: StudySpec) -> Dimension:

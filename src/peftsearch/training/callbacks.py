@@ -37,7 +37,7 @@ class Epochs(TrainerCallback):
     Attributes:
         reports: one for each epoch run.
         best: the report with the highest `selection` metric, the earliest of equals.
-        best_weights: the trainable tensors as they were then, in CPU memory.
+        best_weights: all tensors that any epoch trains, as they were then, in CPU memory.
         best_classes: how each class was labelled then.
     """
 
@@ -52,6 +52,7 @@ class Epochs(TrainerCallback):
         spent: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.model = model
+        self._trained = trainable(model)
         self.loss = loss
         self.report = report
         self.selection = selection
@@ -105,9 +106,7 @@ class Epochs(TrainerCallback):
         if self.best is None or report.metrics[self.selection] > self.best.metrics[self.selection]:
             self.best = report
             self.best_classes = self.scores.classes
-            self.best_weights = {
-                name: tensor.detach().to("cpu", copy=True) for name, tensor in trainable(self.model).items()
-            }
+            self.best_weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._trained.items()}
 
 
 def stops_early(scores: list[float], stopping: EarlyStopping | None) -> bool:

@@ -8,21 +8,31 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.methods.table import METHODS
+from peftsearch.training.stages import Stages
 
 if TYPE_CHECKING:
     from peftsearch.backbones.heads import Classifier
 
 
 class MethodHooks(TrainerCallback):
-    """`Method.begin`, `before_step` and `after_step` of the encoder in training."""
+    """`Method.stages`, `begin`, `before_step` and `after_step` of the encoder in training."""
 
     def __init__(self, model: Classifier, config: TrialConfig) -> None:
         self.method = METHODS[config.method]
         self.settings = config.settings
         self.encoder = model.encoder
+        self.stages = Stages(model, config)
+        self._epoch = 0
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.method.begin(self.encoder, self.settings, state.max_steps)
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.stages.enter(self._epoch)
+        self._epoch += 1
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.stages.leave()
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -17,7 +17,7 @@ from peftsearch.training.callbacks import Epochs, Guards, Report
 from peftsearch.training.hooks import MethodHooks
 from peftsearch.training.loss import training_loss
 from peftsearch.training.metrics import Scores
-from peftsearch.training.optimizer import adamw
+from peftsearch.training.optimizer import adamw, warm_up_late_groups
 
 if TYPE_CHECKING:
     from peftsearch.backbones.heads import Classifier
@@ -49,6 +49,11 @@ class LengthGroupedTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         return SequentialSampler(eval_dataset)  # its rows are sorted by length already
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        schedule = super().create_scheduler(num_training_steps, optimizer)
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        return warm_up_late_groups(schedule, num_training_steps, warmup, int(self.args.num_train_epochs))
 
 
 def train(

@@ -30,6 +30,7 @@ from peftsearch.training.loop import EVALUATION_BATCH, Rows, train
 from peftsearch.training.loss import TrainingLoss
 from peftsearch.training.meter import PeakMemory, device_name
 from peftsearch.training.precision import choose_precision
+from peftsearch.training.stages import Stages
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -206,12 +207,14 @@ def _build(
         METHODS[config.method],
         config.settings,
         num_labels,
+        max_length=config.max_length,
         trust_remote_code=config.trust_remote_code,
     ).to(device)
     classifier.train()
     picked = [rows.train[i] for i in range(min(GUARD_ROWS, len(rows.train)))]
     batch = {name: tensor.to(device) for name, tensor in PadToLongest(rows.collate.pad_token)(picked).items()}
-    prove_gradients(classifier, batch, TrainingLoss())
+    for _ in Stages(classifier, config).each():
+        prove_gradients(classifier.train(), batch, TrainingLoss())
     return classifier
 
 

@@ -1,0 +1,111 @@
+"""What each stage of gradual unfreezing trains, on fused projections too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from peftsearch.backbones.loading import load_tokenizer
+from peftsearch.core.errors import UserError
+from peftsearch.methods.build import build_classifier
+from peftsearch.methods.table import METHODS
+from tests.helpers.tiny import WIDTH
+from tests.helpers.tuning import TEXTS, settings_of, take_steps
+
+UNFREEZING = METHODS["unfreezing"]
+
+
+def _built(resolved, **changes):
+    settings = settings_of("unfreezing", **changes)
+    torch.manual_seed(0)
+    return build_classifier(resolved, UNFREEZING, settings, 3), settings
+
+
+def _batch(resolved):
+    return load_tokenizer(resolved)(*TEXTS, padding=True, return_tensors="pt")
+
+
+def _stages(resolved, epochs=3, **changes):
+    classifier, settings = _built(resolved, **changes)
+    return UNFREEZING.stages(classifier.encoder, settings, epochs)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert", "modernbert", "mpnet", "deberta-v2"])
+@pytest.mark.parametrize("order", ["from_end", "from_start", "query_key_value"])
+def test_stages_grow_to_all_that_is_trainable(tiny, architecture, order):
+    first, second, third = _stages(tiny(architecture), order=order)
+    classifier, _ = _built(tiny(architecture), order=order)
+    assert first < second < third
+    assert third == {name for name, p in classifier.encoder.named_parameters() if p.requires_grad}
+
+
+def test_refreezing_goes_the_other_way(tiny):
+    first, second, third = _stages(tiny("bert"), order="refreeze")
+    assert first > second > third
+    assert not any("embeddings" in name for name in second)
+    assert {name.split(".")[2] for name in third if name.startswith("encoder.layer")} == {"1"}
+
+
+def test_the_end_thaws_first_or_last(tiny):
+    of_layer = {"0": set(), "1": set()}
+    for order in ("from_end", "from_start"):
+        for i, names in enumerate(_stages(tiny("bert"), order=order)):
+            for layer in of_layer:
+                if any(name.startswith(f"encoder.layer.{layer}.") for name in names):
+                    of_layer[layer].add((order, i))
+    assert of_layer == {
+        "0": {("from_end", 1), ("from_end", 2), ("from_start", 1), ("from_start", 2)},
+        "1": {("from_end", 0), ("from_end", 1), ("from_end", 2), ("from_start", 2)},
+    }
+
+
+def test_unfused_queries_are_their_own_modules(tiny):
+    queries, _, _ = _stages(tiny("bert"), order="query_key_value")
+    assert queries == {f"encoder.layer.{i}.attention.self.query.{kind}" for i in (0, 1) for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize(("stage", "thawed"), enumerate([("query",), ("query", "key"), ("query", "key", "value")]))
+def test_a_fused_projection_trains_exactly_the_rows_of_its_stage(tiny, stage, thawed):
+    resolved = tiny("modernbert")
+    classifier, settings = _built(resolved, order="query_key_value")
+    before = classifier.encoder.layers[0].attn.Wqkv.weight.detach().clone()
+    names = UNFREEZING.stages(classifier.encoder, settings, 3)[stage]
+    for name, parameter in classifier.encoder.named_parameters():
+        parameter.requires_grad_(name in names)
+    trained = [p for p in classifier.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=0.01, weight_decay=0.5)
+    for _ in range(3):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(classifier(**_batch(resolved)).logits, torch.tensor([0, 1, 2])).backward()
+        optimizer.step()
+    moved = (classifier.encoder.layers[0].attn.Wqkv.weight != before).any(dim=1)
+    expected = torch.arange(3 * WIDTH) < len(thawed) * WIDTH
+    assert torch.equal(moved, expected)
+    assert sum(p.numel() for p in trained) == 2 * len(thawed) * WIDTH * WIDTH + 3 * WIDTH + 3
+
+
+def test_a_split_projection_computes_what_the_fused_one_did(tiny):
+    resolved = tiny("modernbert")
+    split, fused = _built(resolved, order="query_key_value")[0].eval(), _built(resolved, order="from_end")[0].eval()
+    fused.head.load_state_dict(split.head.state_dict())
+    with torch.no_grad():
+        assert torch.equal(split(**_batch(resolved)).logits, fused(**_batch(resolved)).logits)
+
+
+def test_a_plain_encoder_has_transformers_own_names_and_the_trained_rows(tiny, tmp_path):
+    from transformers import AutoModel
+
+    resolved = tiny("modernbert")
+    classifier, _ = _built(resolved, order="query_key_value")
+    take_steps(classifier, _batch(resolved))
+    expected = classifier.eval()(**_batch(resolved)).logits
+    plain = UNFREEZING.plain(classifier.encoder)
+    plain.save_pretrained(tmp_path)
+    classifier.encoder = AutoModel.from_pretrained(tmp_path)
+    assert set(plain.state_dict()) == set(AutoModel.from_pretrained(resolved.path).state_dict())
+    assert torch.allclose(classifier.eval()(**_batch(resolved)).logits, expected, atol=1e-6)
+
+
+def test_more_stages_than_layers_are_refused(tiny):
+    with pytest.raises(UserError, match=r"4 stages need 3 layers, but it has 2$"):
+        _built(tiny("bert"), stages=4)
