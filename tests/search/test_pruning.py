@@ -99,6 +99,48 @@ def test_an_objective_known_only_afterwards_rules_nothing_out() -> None:
     assert decide("dominated", running([0.3, 0.35, 0.36]), others, names) is None
 
 
+def as_matthews(record: Record, stopping: EarlyStopping | None = None) -> Record:
+    """The same curve on the scale of -1..1."""
+    assert record.config
+    curve = tuple(replace(r, metrics={"matthews_correlation": 2 * r.metrics["macro_f1"] - 1}) for r in record.curve)
+    training = replace(record.config.training, early_stopping=stopping)
+    values = {"matthews_correlation": 2 * record.values.get("macro_f1", 0) - 1, "train_seconds": 2.0}
+    chosen = replace(record.config, selection="matthews_correlation", training=training)
+    return replace(record, config=chosen, curve=curve, values=values)
+
+
+@pytest.mark.parametrize("scores", [[0.3, 0.35, 0.36], [0.1, 0.1], [0.6, 0.75, 0.84]])
+def test_a_metric_from_minus_one_on_is_extrapolated_as_one_from_zero_on(scores: list[float]) -> None:
+    ends = possible_ends(running(scores), FIVE, ["macro_f1"])
+    twins = possible_ends(as_matthews(running(scores)), [as_matthews(one) for one in FIVE], ["matthews_correlation"])
+    for (epochs, loss), (epochs_too, twin) in zip(ends, twins, strict=True):
+        assert epochs == epochs_too
+        assert twin == pytest.approx(2 * loss + 1)  # losses: the sign is turned
+
+
+def test_a_hopeless_correlation_is_stopped_and_its_threshold_is_on_its_own_scale() -> None:
+    others = [as_matthews(one) for one in [*FIVE, GOOD]]
+    trial = as_matthews(running([0.3, 0.35, 0.36]))
+    decision = decide("dominated", trial, others, ["matthews_correlation"])
+    assert decision is not None
+    assert "at best matthews_correlation -0.280 by epoch 3; trial 7 has 0.720" in decision.reason
+    patient = as_matthews(running([0.3, 0.3, 0.3], config(epochs=9)), EarlyStopping(patience=4, threshold=0.25))
+    first = next(possible_ends(patient, others, ["matthews_correlation"]))
+    assert first[0] == 5
+    assert first[1] == pytest.approx([0.4 - 0.25])
+
+
+def test_a_metric_without_bounds_rules_nothing_out() -> None:
+    def with_evaluate(record: Record) -> Record:
+        curve = tuple(replace(r, metrics={**r.metrics, "evaluate:x": 0.1}) for r in record.curve)
+        return replace(record, curve=curve, values={**record.values, "evaluate:x": 0.1})
+
+    others = [with_evaluate(one) for one in [*FIVE, GOOD]]
+    trial = with_evaluate(running([0.3, 0.35, 0.36]))
+    assert decide("dominated", trial, others, ["macro_f1", "evaluate:x"]) is None
+    assert decide("dominated", trial, others, ["macro_f1"]) is not None
+
+
 def test_one_objective_alone_can_be_pruned_on() -> None:
     decision = decide("dominated", running([0.3, 0.35, 0.36]), [*FIVE, GOOD], ("macro_f1",))
     assert decision is not None

@@ -9,6 +9,7 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
 from peftsearch.study.sections import TRAINING_SECTION, Backbone, SearchConfig
+from peftsearch.study.space import config_of
 from tests.helpers.studies import STUDY, TABLE, study
 
 
@@ -59,6 +60,44 @@ def test_what_a_study_leaves_out_has_defaults():
 
 def test_the_epoch_is_chosen_by_a_metric_even_if_none_is_an_objective():
     assert study(STUDY + "objectives: [train_seconds, peak_memory_mb]").selection == "macro_f1"
+
+
+@pytest.mark.parametrize(
+    ("objectives", "selection"),
+    [
+        ("[train_seconds, matthews_correlation, macro_f1]", "matthews_correlation"),
+        ("[evaluate:accuracy, macro_f1]", "evaluate:accuracy"),
+        ("[evaluate:mae, train_seconds]", "macro_f1"),
+        ("[evaluate:mae, f1_positive]", "f1_positive"),
+    ],
+)
+def test_the_epoch_is_chosen_by_the_first_metric_that_is_maximised(objectives, selection):
+    assert study(STUDY + f"objectives: {objectives}").selection == selection
+
+
+def test_a_metric_of_evaluate_reaches_the_trials_and_has_its_direction():
+    spec = study(STUDY + "objectives: [macro_f1, evaluate:mae]")
+    assert spec.directions == ("maximize", "minimize")
+    fixed = {"method": "full", "backbone": "tiny", "settings": dict(spec.baselines[0].settings)}
+    assert config_of(spec, fixed).evaluate == ("evaluate:mae",)
+
+
+def test_only_the_name_of_a_metric_follows_evaluate():
+    with pytest.raises(UserError) as error:
+        study(STUDY + "objectives: [macro_f1, 'evaluate:./mine.py']")
+    assert str(error.value) == (
+        "toy.yaml: objectives[1]: no objective 'evaluate:./mine.py'; after 'evaluate:' stands a metric's name,"
+        " as in 'evaluate:accuracy'"
+    )
+
+
+def test_remedies_for_imbalance_are_read_and_searched():
+    spec = study(STUDY.replace("batch_size: [8, 16]", "class_weights: [none, balanced], focal_gamma: {range: [0, 3]}")
+                 + "training: {class_weights: balanced, focal_gamma: 2}")  # fmt: skip
+    assert (spec.training.class_weights, spec.training.focal_gamma) == ("balanced", 2)
+    assert spec.methods["lora"]["class_weights"] == Choice(("none", "balanced"))
+    with pytest.raises(UserError, match="class_weights: got 'balance'"):
+        study(STUDY + "training: {class_weights: balance}")
 
 
 def test_space_of_a_method():
