@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,6 +106,8 @@ def _arguments(
     config: TrialConfig, folder: str, device: torch.device, precision: str, micro_batch: int
 ) -> TrainingArguments:
     training = config.training
+    # transformers 4.57 writes bf16 or fp16 here and never takes it back: later trials in fp32 would be neither.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
     arguments = TrainingArguments(
         output_dir=folder,
         num_train_epochs=training.epochs,
