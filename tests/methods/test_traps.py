@@ -5,10 +5,14 @@ from __future__ import annotations
 import adapters
 import peft
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from peftsearch.backbones.loading import _weights, load_encoder, load_tokenizer
 from peftsearch.methods.adapterhub_format import NAME
-from tests.helpers.tuning import TEXTS
+from peftsearch.methods.build import build_classifier
+from peftsearch.methods.table import METHODS
+from tests.helpers.tuning import TEXTS, settings_of
 
 PREFIX = {"task_type": "FEATURE_EXTRACTION", "num_virtual_tokens": 3}
 
@@ -32,6 +36,34 @@ def test_adapters_still_warns_while_it_activates(tiny, caplog):
     adapters.init(encoder)
     encoder.add_adapter(NAME, config="seq_bn", set_active=True)
     assert "none are activated" in caplog.text
+
+
+def test_adapters_still_leaves_shared_factors_out_of_a_bare_encoders_file(tiny, tmp_path):
+    encoder = load_encoder(tiny("bert"))
+    adapters.init(encoder)
+    encoder.add_adapter(NAME, config=adapters.CompacterConfig(reduction_factor=4), set_active=True)
+    encoder.save_adapter(str(tmp_path), NAME, use_safetensors=True)
+    assert not any("shared_parameters" in name for name in load_file(tmp_path / "adapter.safetensors"))
+
+
+def test_adapters_still_adds_an_edit_that_no_token_reaches(tiny):
+    encoder = load_encoder(tiny("bert"))
+    adapters.init(encoder)
+    encoder.add_adapter(NAME, config=adapters.LoReftConfig(suffix_positions=0), set_active=True)
+    assert any(".units.1." in name for name, _ in encoder.named_parameters())
+
+
+def test_unipelts_gates_still_see_the_padding(tiny):
+    """They average over all positions, so a text's states depend a little on the texts beside it."""
+    resolved = tiny("bert")
+    settings = settings_of("unipelt")
+    torch.manual_seed(0)
+    classifier = build_classifier(resolved, METHODS["unipelt"], settings, 3).eval()
+    tokenizer = load_tokenizer(resolved)
+    short = tokenizer(["good cat"], return_tensors="pt")
+    padded = tokenizer(["good cat"], padding="max_length", max_length=20, return_tensors="pt")
+    with torch.no_grad():
+        assert not torch.allclose(classifier(**short).logits, classifier(**padded).logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["modernbert", "mpnet"])

@@ -3,18 +3,77 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.dimensions import Fixed, Range
 from peftsearch.core.errors import UserError
+from peftsearch.methods.base import Hyperparameter, Library, Method, Settings, layer_count, wrong_layer_count
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from peftsearch.backbones.anatomy import Anatomy
+
 NAME = "tuned"
 WEIGHTS = "adapter.safetensors"
+
+SHARED = "shared_parameters"
+
+UNKNOWN = ("mamba",)
+"""Architectures that AdapterHub 1.3.0 cannot tune at all."""
+
+NO_PREFIX = ("modernbert", "mpnet", *UNKNOWN)
+"""Those for which AdapterHub 1.3.0 has no prefix tuning."""
+
+TOP_LAYERS = Hyperparameter(
+    Fixed(1.0), Range(0, 1000), "leave out all but the last ones: whole layers (3), or a share (0.5)"
+)
+
+
+class AdapterHubMethod(Method):
+    """A method that AdapterHub knows under some `AdapterConfig`."""
+
+    library: Library = "adapters"
+    fails_on: tuple[str, ...] = UNKNOWN
+    """Architectures for which AdapterHub 1.3.0 lacks it."""
+
+    @abstractmethod
+    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
+        """AdapterHub's configuration for an encoder with these parts."""
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        if anatomy.model_type in self.fails_on:
+            return f"AdapterHub has no {self.name} for {anatomy.model_type}"
+        return wrong_leave_out(anatomy, settings) if "top_layers" in settings else None
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        from peftsearch.backbones.anatomy import anatomy
+
+        return wrap(encoder, self.config(anatomy(encoder), settings))
+
+    def save(self, encoder: nn.Module, folder: Path) -> None:
+        save(encoder, folder)
+
+    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
+        return load(encoder, folder)
+
+
+def leave_out(anatomy: Anatomy, settings: Settings) -> list[int]:
+    """The layers, by number, that `top_layers` leaves out."""
+    layers = len(anatomy.layers)
+    return list(range(layers - layer_count(settings["top_layers"], layers)))
+
+
+def wrong_leave_out(anatomy: Anatomy, settings: Settings) -> str | None:
+    """Why `top_layers` leaves nothing to tune, in half a sentence; None if it leaves something."""
+    asked, layers = settings["top_layers"], len(anatomy.layers)
+    if layer_count(asked, layers) < 1:
+        return f"top_layers is {asked}, which is none of its {layers} layers"
+    return wrong_layer_count("top_layers", asked, layers)
 
 
 def wrap(encoder: Any, config: Any) -> nn.Module:
@@ -37,6 +96,10 @@ def save(encoder: Any, folder: Path) -> None:
     # adapters 1.3.0 registers a prefix once in the model and once more in each layer (`….pool.…`); safetensors refuses
     # to write the same memory twice.
     loader.weights_helper.state_dict = lambda keep: {k: v for k, v in states(keep).items() if ".pool." not in k}
+    # What all layers share (Compacter's factors) is left out by adapters 1.3.0 for a bare encoder, whose names lack the
+    # dot before them.
+    of_adapter = loader.filter_func
+    loader.filter_func = lambda name: lambda key: of_adapter(name)(key) or key.startswith(f"{SHARED}.{name}.")
     loader.save(str(folder), NAME)
 
 
@@ -52,8 +115,42 @@ def load(encoder: Any, folder: Path) -> nn.Module:
     with _quiet():
         _init(encoder)
         encoder.load_adapter(str(folder), load_as=NAME, set_active=True, use_safetensors=True)
+    _load_shared(encoder, folder)
     loaded: nn.Module = encoder.requires_grad_(False)
     return loaded
+
+
+def _load_shared(encoder: Any, folder: Path) -> None:
+    """What all layers share, which adapters 1.3.0 passes over; see `save`."""
+    import torch
+    from safetensors.torch import load_file
+
+    with torch.no_grad():
+        for name, tensor in load_file(folder / WEIGHTS).items():
+            if name.startswith(f"{SHARED}."):
+                encoder.get_parameter(name).copy_(tensor)
+
+
+def _interface(model_type: str) -> Any:
+    """Where AdapterHub finds the layers of an architecture that it does not know by itself."""
+    from adapters import AdapterModelInterface
+
+    if model_type != "mpnet":
+        return None
+    return AdapterModelInterface(
+        adapter_methods=["bottleneck", "lora", "reft"],
+        model_embeddings="embeddings",
+        model_layers="encoder.layer",
+        layer_self_attn="attention",
+        layer_cross_attn=None,
+        attn_q_proj="attn.q",
+        attn_k_proj="attn.k",
+        attn_v_proj="attn.v",
+        attn_o_proj="attn.o",
+        layer_intermediate_proj="intermediate.dense",
+        layer_output_proj="output.dense",
+        layer_pre_ffn="intermediate",
+    )
 
 
 def _init(encoder: Any) -> None:
@@ -61,7 +158,7 @@ def _init(encoder: Any) -> None:
     import adapters
 
     before = {name for name, _ in encoder.named_parameters()}
-    adapters.init(encoder)
+    adapters.init(encoder, interface=_interface(encoder.config.model_type))
     # adapters 1.3.0 gives a fused projection without a bias (ModernBERT's Wqkv) a random one: LoRAMergedLinear.wrap.
     for name in {name for name, _ in encoder.named_parameters()} - before:
         module, _, parameter = name.rpartition(".")

@@ -19,9 +19,6 @@ PEFT_WORKS = ("bert",)
 """Elsewhere PEFT 0.21.2 fails on transformers 4.57.6: DistilBERT, ModernBERT, MPNet, DeBERTa and ALBERT take no cache;
 RoBERTa, XLM-R and ELECTRA do as bare encoders, but not as the sequence classifiers into which adapters are loaded."""
 
-ADAPTERHUB_FAILS = ("modernbert", "mpnet")
-"""AdapterHub 1.3.0 has no prefix tuning for these."""
-
 
 class Prefix(Method):
     """Every layer attends to a few trained keys and values before those of the text."""
@@ -39,7 +36,7 @@ class Prefix(Method):
     }  # fmt: skip
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        if anatomy.model_type in ADAPTERHUB_FAILS:
+        if anatomy.model_type in adapterhub_format.NO_PREFIX:
             return f"neither PEFT nor AdapterHub has prefix tuning for {anatomy.model_type}"
         return None
 
