@@ -27,6 +27,7 @@ def tiny_model(
     layers: int = 2,
     vocabulary: Sequence[str] | None = None,
     seed: int = 0,
+    positions: int = 130,
 ) -> Path:
     """Save a random encoder of `WIDTH` and a word-level tokenizer over `vocabulary` in `folder`; returns `folder`."""
     import torch
@@ -35,13 +36,13 @@ def tiny_model(
     tokenizer = tiny_tokenizer(architecture, vocabulary)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModel.from_config(tiny_config(architecture, layers, tokenizer))
+        model = AutoModel.from_config(tiny_config(architecture, layers, tokenizer, positions))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def tiny_config(architecture: str, layers: int, tokenizer: Any) -> Any:
+def tiny_config(architecture: str, layers: int, tokenizer: Any, positions: int = 130) -> Any:
     """The configuration of a small model of `architecture`, with the tokenizer's special ids."""
     from transformers import AutoConfig
 
@@ -51,7 +52,7 @@ def tiny_config(architecture: str, layers: int, tokenizer: Any) -> Any:
         "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "intermediate_size": 2 * WIDTH,
-        "max_position_embeddings": 130,
+        "max_position_embeddings": positions,
         "initializer_range": 0.1,
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.cls_token_id,

@@ -34,12 +34,14 @@ def test_a_path(here):
 
 def test_no_such_study(here):
     (here / "studies" / "mine.yml").write_text("name: mine")
+    names = "agnews, emotion, kinopoisk, lenta, mine, mrpc, quickstart"
+    searched = "mine, agnews, emotion, kinopoisk, lenta, mrpc, quickstart"
     for name, message in {
-        "quikstart": "no study named 'quikstart'; did you mean 'quickstart'? studies: mine, quickstart",
-        "zzz": "no study named 'zzz'; studies: mine, quickstart",
-        "": "no study named ''; studies: mine, quickstart",
-        "no/such.yaml": "no study file 'no/such.yaml'; give the path of a YAML file or a name: mine, quickstart",
-        "../mine": "no study file '../mine'; give the path of a YAML file or a name: mine, quickstart",
+        "quikstart": f"no study named 'quikstart'; did you mean 'quickstart'? studies: {names}",
+        "zzz": f"no study named 'zzz'; studies: {names}",
+        "": f"no study named ''; studies: {names}",
+        "no/such.yaml": f"no study file 'no/such.yaml'; give the path of a YAML file or a name: {searched}",
+        "../mine": f"no study file '../mine'; give the path of a YAML file or a name: {searched}",
     }.items():
         with pytest.raises(UserError) as error:
             find_study(name)
