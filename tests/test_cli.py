@@ -183,7 +183,10 @@ def test_results_can_be_read_without_the_study_file(work: Path) -> None:
 def test_no_such_study_is_one_line_and_code_2(work: Path) -> None:
     shown = run("front", "--study", "quikstart")
     assert shown.exit_code == 2
-    assert shown.stderr == "Error: no study named 'quikstart'; did you mean 'quickstart'? studies: quickstart\n"
+    message = (
+        "no study named 'quikstart'; did you mean 'quickstart'? studies: agnews, emotion, kinopoisk, lenta, mrpc, "
+    )
+    assert shown.stderr == f"Error: {message}quickstart\n"
 
 
 def test_a_study_without_trials_says_how_to_start_it(work: Path) -> None:
@@ -268,3 +271,42 @@ def test_from_search_to_prediction(work: Path) -> None:
         "probability",
         "text",
     ]
+
+
+WRONG_DATA = [
+    ("a.csv", "'a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
+    ("train=", "'train=' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
+    ("trian=a.csv", "'trian=a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
+    ("test=a.csv,label=y", "names no file for train; write train=FILE"),
+    ("train=a.csv,train=b.csv", "train= stands twice; one file a split, one name a column"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG_DATA, ids=[given for given, _ in WRONG_DATA])
+def test_data_that_cannot_be_meant(work: Path, given: str, message: str) -> None:
+    shown = run("check", "--study", "toy.yaml", "--data", given)
+    assert shown.exit_code == 2
+    assert shown.output.splitlines()[-1] == f"Error: Invalid value for '--data': {message}"
+
+
+def test_the_same_study_on_other_files_and_another_backbone(work: Path, tmp_path: Path) -> None:
+    other = tiny_model(tmp_path / "other", "roberta")
+    names = ["a,b.jsonl", "c.jsonl"]
+    for name, count in zip(names, (40, 12), strict=True):
+        rows = [json.dumps({"body": f"{KEYS[i % 3]} {name} {i}", "topic": KEYS[i % 3]}) for i in range(count)]
+        (work / name).write_text("\n".join(rows))
+    data = ["--data", "train=a,b.jsonl,test=c.jsonl", "--data", "text=body,label=topic"]
+    shown = run("check", "--study", "toy.yaml", "--json", *data, "--backbone", str(other))
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(shown.stdout)
+    assert found["backbones"] == [str(other)]
+    assert found["data"]["rows"] == {"train": 30, "validation": 10, "test": 12}
+    plain = json.loads(run("check", "--study", "toy.yaml", "--json").stdout)
+    assert {key: found[key] for key in ("methods", "objectives")} == {k: plain[k] for k in ("methods", "objectives")}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, command in COMMANDS.items() if any(p.name == "study" for p in command.params)]
+)
+def test_every_command_on_a_study_takes_other_data_and_backbones(name: str) -> None:
+    assert {"data", "backbone"} <= {parameter.name for parameter in COMMANDS[name].params}

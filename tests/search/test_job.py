@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from peftsearch.core.errors import UserError
 from peftsearch.search.job import Job, WorkerReport
+from peftsearch.study.overrides import Overrides
 
 JOB = Job("toy.yaml", "toy", "postgresql://me:hush@host/x", 12, "runs/toy")
 
@@ -10,6 +13,11 @@ def test_a_job_survives_the_pipe() -> None:
     line = JOB.for_worker(index=2, threads=3).to_line()
     assert line.count("\n") == 1
     assert Job.from_line(line) == JOB.for_worker(2, 3)
+
+
+def test_what_stands_in_for_data_and_backbones_reaches_the_worker() -> None:
+    job = replace(JOB, overrides=Overrides({"train": "/data/a.csv"}, {"label": "y"}, ("x", "y")))
+    assert Job.from_line(job.to_line()) == job
 
 
 def test_a_job_does_not_show_its_storage() -> None:

@@ -36,6 +36,9 @@ def test_what_may_change_between_two_runs(text):
         ("rows.csv", "{train: a.csv}", ["data.source: nothing here, rows.csv in storage",
                                         "data.source.train: a.csv here, nothing in storage"]),
         ("[tiny]", "[{name: tiny, revision: v1}]", ["backbones.tiny: v1 here, any revision in storage"]),
+        ("[tiny]", "[{name: tiny, max_length: 64, methods: [lora, full]}]",
+         ["backbones.tiny.max_length: 64 here, nothing in storage",
+          "backbones.tiny.methods: full, lora here, nothing in storage"]),
         ("name: toy", "name: toy\ntraining: {epochs: 4}", ["training.epochs: 4 here, 3 in storage"]),
         (
             "name: toy",

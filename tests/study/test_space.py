@@ -152,3 +152,34 @@ def test_pooling_is_not_searched_under_a_head_that_pools_itself():
     assert 0 < len(native) < len(found)
     assert all("full.pooling" not in params and config.settings["pooling"] == "mean" for params, config in native)
     assert all("full.pooling" in params for params, config in found if config.settings["head"] == "linear")
+
+
+SEVERAL = STUDY.replace("[tiny]", "[big, {name: small, max_length: 64, methods: [full]}]")
+
+
+def test_a_backbone_has_its_own_length_and_methods():
+    found = list(drawn(study(SEVERAL), 60))
+    seen = {(config.method, config.backbone, config.max_length) for _, config in found}
+    assert seen == {("full", "big", 128), ("full", "small", 64), ("lora", "big", 128)}
+    assert all(("backbone" in trial.params) == (config.method == "full") for trial, config in found)
+
+
+def test_a_method_that_tunes_some_of_several_backbones_has_a_choice_of_its_own():
+    """One parameter of Optuna cannot have two sets of options."""
+    spec = study(STUDY.replace("[tiny]", "[a, b, {name: c, methods: [full]}]"))
+    seen = {(config.method, config.backbone) for _, config in drawn(spec, 80)}
+    assert seen == {("full", "a"), ("full", "b"), ("full", "c"), ("lora", "a"), ("lora", "b")}
+    lora = [trial for trial, config in drawn(spec, 40) if config.method == "lora"]
+    assert all("lora.backbone" in trial.params and "backbone" not in trial.params for trial in lora)
+
+
+def test_a_method_may_train_for_epochs_of_its_own():
+    spec = study(STUDY.replace("full: {", "full: {epochs: [1, 5], ") + "  - {method: full, epochs: 2}\n")
+    assert {config.training.epochs for _, config in drawn(spec, 30) if config.method == "full"} == {1, 5}
+    assert {config.training.epochs for _, config in drawn(spec, 30) if config.method == "lora"} == {3}
+    assert [baseline.settings.get("epochs") for baseline in spec.baselines] == [1, 2, None]
+
+
+def test_a_default_point_is_on_a_backbone_that_its_method_tunes():
+    spec = study(STUDY.replace("[tiny]", "[{name: a, methods: [full]}, b]"))
+    assert [(baseline.method, baseline.backbone) for baseline in spec.baselines] == [("full", "a"), ("lora", "b")]

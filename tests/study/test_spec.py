@@ -266,3 +266,31 @@ def test_remote_code_with_a_pinned_commit():
     commit = "a" * 40
     spec = study(with_line(f"backbones: [{{name: tiny, revision: {commit}, trust_remote_code: true}}]"))
     assert spec.backbones == (Backbone("tiny", commit, True),)
+
+
+@pytest.mark.parametrize(
+    ("backbones", "baseline", "problem"),
+    [
+        ("[{name: a, methods: [ful]}, b]", "", "backbones[0].methods[0]: no method 'ful' here; did you mean 'full'?"),
+        ("[{name: a, methods: [full]}]", "", "methods.lora: tunes no backbone; add it to the methods of one"),
+        (
+            "[{name: a, max_length: 3}, b]",
+            "",
+            "backbones[0].max_length: must be a whole number within 4 … 1000000, but got 3",
+        ),
+        (
+            "[{name: a, methods: full}, b]",
+            "",
+            "backbones[0].methods: must be a list like [full, probe], but got 'full'",
+        ),
+        (
+            "[{name: a, methods: [full]}, b]",
+            "  - {method: lora, backbone: a}\n",
+            "baselines[1].backbone: 'a' is not tuned by 'lora'; add it to that backbone's methods",
+        ),
+    ],
+)
+def test_what_a_backbone_says_of_itself(backbones, baseline, problem):
+    with pytest.raises(UserError) as caught:
+        study(STUDY.replace("[tiny]", backbones) + baseline)
+    assert problem in [line.removeprefix("toy.yaml: ") for line in str(caught.value).splitlines()]
