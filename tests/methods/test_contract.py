@@ -11,11 +11,13 @@ import torch
 from peftsearch.backbones.anatomy import describe
 from peftsearch.backbones.loading import load_encoder, load_tokenizer
 from peftsearch.core.errors import UserError
+from peftsearch.methods.base import TextMethod
 from peftsearch.methods.build import build_classifier, check_supported
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import METHODS as ALL
 from tests.helpers.tiny import ARCHITECTURES, WIDTH
 from tests.helpers.tuning import TEXTS, settings_of, take_steps
 
+METHODS = {name: method for name, method in ALL.items() if not isinstance(method, TextMethod)}
 UNSUPPORTED = {(m, "modernbert") for m in ("prefix", "bitfit", "unipelt", "mam")}
 PAIRS = [(m, a) for m in METHODS for a in ARCHITECTURES if (m, a) not in UNSUPPORTED]
 CASES = [(m, a, h) for m, a in PAIRS for h in ("linear", "mlp", "native")]
@@ -163,11 +165,11 @@ def test_padding_changes_nothing(tiny, method):
 
 
 def test_declarations_are_complete():
-    for name, method in METHODS.items():
+    for name, method in ALL.items():
         assert method.name == name
         assert method.summary
         assert method.paper.split()[-1].startswith("https://")
-        assert "learning_rate" in method.own
+        assert ("learning_rate" in method.own) == (method.trains and not isinstance(method, TextMethod))
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from peftsearch.core.config import SEARCHABLE_TRAINING
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar
 
 if TYPE_CHECKING:
-    from torch import nn
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
 
     from peftsearch.backbones.anatomy import Anatomy
 
 Settings = Mapping[str, Scalar]
-Library = Literal["torch", "peft", "adapters"]
+Library = Literal["torch", "peft", "adapters", "text"]
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,11 @@ class Method(ABC):
     summary: str
     paper: str
     library: Library = "torch"
-    """Whose format an export uses; `torch` methods export all weights."""
+    """Whose format an export uses; `torch` methods export all weights, `text` ones have no backbone."""
     own: ClassVar[Mapping[str, Hyperparameter]]
     """The method's own hyperparameters, `learning_rate` among them."""
+    trains: ClassVar[bool] = True
+    """Whether anything is trained; else the classifier is evaluated as it is built."""
     changes_input: ClassVar[bool] = False
     """Whether what enters the embeddings is trained, so that nothing of the encoder computes the same every epoch."""
 
@@ -131,6 +135,10 @@ class Method(ABC):
         """The learning rate of some of the prepared encoder's parameters over `learning_rate`; 1 of the others."""
         return {}
 
+    def constants(self, encoder: nn.Module) -> Mapping[str, Tensor]:
+        """Random tensors of the prepared encoder that no step moves, by name: a trial's weights need them too."""
+        return {}
+
     def stages(self, encoder: nn.Module, settings: Settings, epochs: int) -> Sequence[frozenset[str]]:
         """The prepared encoder's parameters that each of `epochs` epochs trains, by name; the head is always trained.
 
@@ -158,3 +166,45 @@ class Method(ABC):
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
         """The inverse of `save`: the pretrained `encoder` with what `folder` holds added, ready for inference."""
         raise NotImplementedError(f"{self.name} has no adapter of its own to load")
+
+
+class TextModel(Protocol):
+    """What a `TextMethod` has fitted."""
+
+    @property
+    def parameters(self) -> int: ...
+    def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Logits of shape (texts, classes)."""
+
+    def save(self, folder: Path) -> None:
+        """Write files without a pickle, `trainable.safetensors` among them."""
+
+
+class TextMethod(Method):
+    """A method that reads texts and needs no backbone."""
+
+    library = "text"
+
+    @property
+    def hyperparameters(self) -> dict[str, Hyperparameter]:
+        """Only its own: there is no head."""
+        return dict(self.own)
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        raise NotImplementedError(f"{self.name} has no encoder")
+
+    @abstractmethod
+    def fit(self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, settings: Settings) -> TextModel:
+        """Fit a model to texts whose `labels` are in 0..classes - 1.
+
+        Raises:
+            UserError: the texts hold nothing to fit to.
+        """
+
+    @abstractmethod
+    def read(self, folder: Path) -> TextModel:
+        """The model that `TextModel.save` wrote to `folder`.
+
+        Raises:
+            UserError: its files are missing or damaged.
+        """

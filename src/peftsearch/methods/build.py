@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.backbones.anatomy import anatomy, describe, modules
 from peftsearch.core.errors import UserError
+from peftsearch.methods.base import TextMethod
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +26,8 @@ def check_supported(resolved: ResolvedModel, method: Method, settings: Settings,
     Raises:
         UserError: `method` cannot work with these settings on this backbone.
     """
+    if isinstance(method, TextMethod):
+        return
     parts = describe(resolved.config())
     reason = method.unsupported(parts, settings)
     if reason:

@@ -10,6 +10,8 @@ from peftsearch.methods.adapterhub_format import TOP_LAYERS, AdapterHubMethod, l
 from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from peftsearch.backbones.anatomy import Anatomy
 
 
@@ -31,6 +33,12 @@ class LoReft(AdapterHubMethod):
         if int(settings["rank"]) > anatomy.hidden_size:
             return f"rank is {settings['rank']}, but its width is {anatomy.hidden_size}"
         return super().unsupported(anatomy, settings)
+
+    def constants(self, encoder: nn.Module) -> Mapping[str, Tensor]:
+        """Where each orthogonal projection starts; what is trained is the way from there."""
+        return {
+            name: tensor for name, tensor in encoder.named_buffers() if name.endswith(".parametrizations.weight.0.base")
+        }
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
         from adapters import LoReftConfig

@@ -20,9 +20,13 @@ from peftsearch.methods.probe import Probe
 from peftsearch.methods.prompt import Prompt, PTuning
 from peftsearch.methods.reft import LoReft
 from peftsearch.methods.selected import BitFit, LayerNorm
+from peftsearch.methods.tfidf import Tfidf
 from peftsearch.methods.unfreezing import Unfreezing
+from peftsearch.methods.untuned import Untuned
 
 METHODS: dict[str, Method] = {
+    "none": Untuned(),
+    "tfidf": Tfidf(),
     "full": Full(),
     "probe": Probe(),
     "frozen": Frozen(),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.methods.base import TextMethod, TextModel
 from peftsearch.methods.table import METHODS
-from peftsearch.results.export import ADAPTER, BACKBONE, CONFIG, FORMAT, HEAD, LABELS, TOKENIZER
+from peftsearch.results.export import ADAPTER, BACKBONE, CONFIG, FORMAT, HEAD, LABELS, MODEL, TOKENIZER
 from peftsearch.results.kept import put_in
 
 if TYPE_CHECKING:
@@ -86,6 +87,19 @@ class LoadedClassifier:
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
 
+@dataclass(frozen=True)
+class LoadedTextModel(LoadedClassifier):
+    """A classifier without a backbone; `classifier` and `tokenizer` are None."""
+
+    model: TextModel
+
+    def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
+        from scipy.special import softmax
+
+        plain = [text if isinstance(text, str) else " ".join(text) for text in texts]
+        yield from softmax(self.model.scores(plain), axis=1).tolist()
+
+
 def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> LoadedClassifier:
     """The classifier that `peftsearch export` wrote to `folder`.
 
@@ -109,9 +123,13 @@ def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> L
             f"{folder}: its backbone brings its own code; load it with trust_remote_code=True if you trust it"
         )
     labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
-    classifier = _classifier(folder, config, len(labels))
     text = described.get("text") or "text"
     columns = (text,) if isinstance(text, str) else tuple(text)
+    method = METHODS[config.method]
+    if isinstance(method, TextMethod):
+        none: Any = None
+        return LoadedTextModel(none, none, labels, config, columns, method.read(folder / MODEL))
+    classifier = _classifier(folder, config, len(labels))
     return LoadedClassifier(classifier, _tokenizer(folder), labels, config, columns)
 
 

@@ -6,6 +6,7 @@ tokenizer/         as transformers saves it
 head.safetensors   pooling has no weights: the head's alone
 backbone/          the fine-tuned encoder, if any of its own tensors moved; `AutoModel.from_pretrained` reads it
 adapter/           else, for PEFT and AdapterHub methods: the adapter in that library's format
+model/             of a method without a backbone, instead of all of the above
 README.md          the model card
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import Library, Method
+from peftsearch.methods.base import Library, Method, TextMethod
 from peftsearch.methods.table import METHODS
 from peftsearch.results.card import model_card
 from peftsearch.results.kept import KeptTrial, kept_trial
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 FORMAT = "peftsearch-classifier-1"
 CONFIG, LABELS, TOKENIZER, HEAD = "config.yaml", "labels.json", "tokenizer", "head.safetensors"
-BACKBONE, ADAPTER, CARD = "backbone", "adapter", "README.md"
-NAMES = {CONFIG, LABELS, TOKENIZER, HEAD, BACKBONE, ADAPTER, CARD}
+BACKBONE, ADAPTER, MODEL, CARD = "backbone", "adapter", "model", "README.md"
+NAMES = {CONFIG, LABELS, TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL, CARD}
 
 
 def export(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
@@ -61,6 +62,28 @@ def export(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
 def write(kept: KeptTrial, folder: Path, about: Mapping[str, Any]) -> None:
     """Write every file of an export into `folder`. `about` says what the study was: `study`, `goal`, `data`."""
     import yaml
+
+    config, method = kept.config, METHODS[kept.config.method]
+    if isinstance(method, TextMethod):
+        method.read(kept.folder).save(folder / MODEL)
+        backbone = config.backbone
+    else:
+        backbone = _write_classifier(kept, method, folder)
+    (folder / LABELS).write_text(json.dumps(list(kept.labels), indent=2, ensure_ascii=False), encoding="utf-8")
+    described = {
+        "format": FORMAT,
+        "study": about.get("study"),
+        "trial": kept.number,
+        "text": about.get("data", {}).get("text"),
+        "config": {**config.to_dict(), "backbone": backbone},
+        "measurement": kept.measurement.to_dict(),
+    }
+    (folder / CONFIG).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / CARD).write_text(model_card(kept, about), encoding="utf-8")
+
+
+def _write_classifier(kept: KeptTrial, method: Method, folder: Path) -> str:
+    """Head, encoder and tokenizer; returns the backbone's name."""
     from safetensors.torch import save_file
 
     from peftsearch.backbones.loading import load_tokenizer, resolve
@@ -69,19 +92,9 @@ def write(kept: KeptTrial, folder: Path, about: Mapping[str, Any]) -> None:
     resolved = resolve(config.backbone, config.revision)
     head = {name: tensor.detach().contiguous() for name, tensor in classifier.head.named_parameters()}
     save_file(head, folder / HEAD)
-    EXPORTERS[METHODS[config.method].library](classifier, METHODS[config.method], folder)
+    EXPORTERS[method.library](classifier, method, folder)
     load_tokenizer(resolved, config.trust_remote_code).save_pretrained(folder / TOKENIZER)
-    (folder / LABELS).write_text(json.dumps(list(kept.labels), indent=2, ensure_ascii=False), encoding="utf-8")
-    described = {
-        "format": FORMAT,
-        "study": about.get("study"),
-        "trial": kept.number,
-        "text": about.get("data", {}).get("text"),
-        "config": {**config.to_dict(), "backbone": _where(resolved)},
-        "measurement": kept.measurement.to_dict(),
-    }
-    (folder / CONFIG).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    (folder / CARD).write_text(model_card(kept, about), encoding="utf-8")
+    return _where(resolved)
 
 
 def check_out(out: Path) -> None:

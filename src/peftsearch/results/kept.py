@@ -48,7 +48,10 @@ class KeptTrial:
         classifier = build_classifier(
             resolved, method, config.settings, len(self.labels), trust_remote_code=config.trust_remote_code
         )
-        trained = {name: tensor for name, tensor in classifier.named_parameters() if tensor.requires_grad}
+        trained: dict[str, Tensor] = {
+            name: tensor for name, tensor in classifier.named_parameters() if tensor.requires_grad
+        }
+        trained |= {f"encoder.{name}": tensor for name, tensor in method.constants(classifier.encoder).items()}
         put_in(trained, self.folder / TENSORS)
         return classifier.eval()
 

@@ -84,6 +84,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
 
     import torch
 
+    from peftsearch.training.text_trial import TextTrialResult
     from peftsearch.training.trial import TrialResult, run_trial
 
     torch.set_num_threads(job.threads)
@@ -92,7 +93,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
 
     def train(
         config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
-    ) -> TrialResult:
+    ) -> TrialResult | TextTrialResult:
         tokens = job.folder_path / "tokens"
         return run_trial(config, data, report, cache=tokens, device=job.device, should_stop=should_stop)
 

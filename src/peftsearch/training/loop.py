@@ -13,6 +13,7 @@ from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.methods.table import METHODS
 from peftsearch.training.batches import LengthGroupedSampler, PadToLongest, Split
 from peftsearch.training.callbacks import Epochs, Guards, Report
 from peftsearch.training.hooks import MethodHooks
@@ -97,7 +98,10 @@ def train(
             callbacks=[*callbacks, MethodHooks(model, config), epochs, Guards(loss, should_stop)],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        if METHODS[config.method].trains:
+            trainer.train()
+        else:
+            trainer.evaluate()
     model.load_state_dict(epochs.best_weights, strict=False)
     return epochs
 

@@ -24,7 +24,7 @@ def parameter_groups(model: Classifier, config: TrialConfig) -> list[dict[str, A
     norms (every tensor of fewer than two dimensions) are not decayed, as in BERT's own recipe. A group's `first_epoch`
     (the first is 0) says when it thaws: until then its tensors have no gradients, and AdamW passes over them.
     """
-    rate = float(config.settings["learning_rate"])
+    rate = float(config.settings.get("learning_rate", 0.0))
     ratio = float(config.settings.get("head_learning_rate_ratio", 1.0))
     own = METHODS[config.method].rates(model.encoder, config.settings)
     factors = {f"encoder.{name}": factor for name, factor in own.items()}

@@ -16,9 +16,10 @@ from transformers import set_seed
 from peftsearch.backbones.loading import ResolvedModel, load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
-from peftsearch.core.measurement import Measurement
+from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.data.base import TextData
 from peftsearch.data.tokens import tokenize
+from peftsearch.methods.base import TextMethod
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
 from peftsearch.training.batches import PadToLongest, TokenRows, length_grouped_order, padding_share
@@ -31,6 +32,7 @@ from peftsearch.training.loss import TrainingLoss
 from peftsearch.training.meter import PeakMemory, device_name
 from peftsearch.training.precision import choose_precision
 from peftsearch.training.stages import Stages
+from peftsearch.training.text_trial import TextTrialResult, run_text_trial
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,7 +61,9 @@ class TrialResult:
         With the backbone they are all that the classifier is: everything else is as it was pretrained.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.detach().contiguous() for name, tensor in trainable(self.classifier).items()}
+        own = METHODS[self.config.method].constants(self.classifier.encoder)
+        tensors = {**trainable(self.classifier), **{f"encoder.{name}": tensor for name, tensor in own.items()}}
+        tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         save_file(tensors, folder / "trainable.safetensors")
         about = {
             "config": self.config.to_dict(),
@@ -79,7 +83,7 @@ def run_trial(
     should_stop: Callable[[], bool] = lambda: False,
     cache_size: int | None = None,
     exact: bool = False,
-) -> TrialResult:
+) -> TrialResult | TextTrialResult:
     """Train `config` on the training split of `data` and measure it on the validation split.
 
     Args:
@@ -95,6 +99,11 @@ def run_trial(
         Interrupted: `should_stop` said so.
         UserError: the backbone cannot be loaded, or does not fit the method.
     """
+    method = METHODS[config.method]
+    if isinstance(method, TextMethod):
+        return run_text_trial(config, data, method)
+    # What is not trained has no epochs to report.
+    report = report if method.trains else _say_nothing
     on = torch.device(_device(device))
     precision = choose_precision(config.training.precision, on)
     resolved = resolve(config.backbone, config.revision)
@@ -105,8 +114,9 @@ def run_trial(
         PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if on.type == "cuda" else 1),
         data.labels,
     )
-    # A backbone's own code may compute anything.
-    store = None if exact or config.trust_remote_code else FeatureStore(cache / PREFIXES, cache_size)
+    # A backbone's own code may compute anything; and without training nothing is computed twice.
+    reuse = method.trains and not exact and not config.trust_remote_code
+    store = FeatureStore(cache / PREFIXES, cache_size) if reuse else None
     for micro_batch in halvings(config.training.batch_size):
         result = _attempt(
             config, data, rows, resolved, tokenizer, report, on, precision, micro_batch, should_stop, store
@@ -114,6 +124,10 @@ def run_trial(
         if result is not None:
             return result
     raise TrialFailure("out_of_memory", f"one row of {config.max_length} tokens does not fit on {device_name(on)}")
+
+
+def _say_nothing(report: EpochReport) -> None:
+    """Takes the place of `report`."""
 
 
 def halvings(batch_size: int) -> Iterator[int]:
@@ -230,7 +244,7 @@ def _measure(
     precision: str,
     micro_batch: int,
 ) -> Measurement:
-    best = epochs.best
+    best, trains = epochs.best, METHODS[config.method].trains
     assert best is not None, "a trial has at least one epoch"
     train_seconds = sum(report.train_seconds for report in epochs.reports)
     evaluation_seconds = sum(report.evaluation_seconds for report in epochs.reports)
@@ -241,9 +255,9 @@ def _measure(
     order = length_grouped_order(lengths, config.training.batch_size, config.training.seed)
     return Measurement(
         metrics={**best.metrics, "validation_loss": best.validation_loss},
-        best_epoch=best.epoch,
-        epochs=len(epochs.reports),
-        trainable_parameters=max(report.trainable_parameters for report in epochs.reports),
+        best_epoch=best.epoch if trains else 0,
+        epochs=len(epochs.reports) if trains else 0,
+        trainable_parameters=max(report.trainable_parameters for report in epochs.reports) if trains else 0,
         total_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
         train_seconds=train_seconds,
         evaluation_seconds=evaluation_seconds,

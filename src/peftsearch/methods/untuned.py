@@ -1,0 +1,24 @@
+"""No tuning at all: the pretrained encoder with an untrained head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from peftsearch.methods.base import Hyperparameter, Method, Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Untuned(Method):
+    """Nothing is trained; the classifier is evaluated once. What every method must beat."""
+
+    name = "none"
+    summary = "no tuning: the pretrained encoder with a random head, evaluated once"
+    paper = "Devlin et al. 2019, https://arxiv.org/abs/1810.04805"
+    trains = False
+    own: ClassVar[Mapping[str, Hyperparameter]] = {}
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        return encoder.requires_grad_(False)

@@ -1,0 +1,86 @@
+"""A trial of a method that needs no backbone: it is fitted to the texts themselves, once."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import Measurement
+from peftsearch.data.base import TextData
+from peftsearch.methods.base import TextMethod, TextModel
+from peftsearch.training.meter import PeakMemory, device_name
+from peftsearch.training.metrics import class_report, classification_metrics, cross_entropy
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class TextTrialResult:
+    """A fitted model and what it measured."""
+
+    measurement: Measurement
+    model: TextModel
+    config: TrialConfig
+    labels: tuple[str, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write the model and `trial.json` into `folder`."""
+        self.model.save(folder)
+        about = {
+            "config": self.config.to_dict(),
+            "measurement": self.measurement.to_dict(),
+            "labels": list(self.labels),
+        }
+        (folder / "trial.json").write_text(json.dumps(about, indent=2, ensure_ascii=False))
+
+
+def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod) -> TextTrialResult:
+    """Fit `method` to the training split, and measure it on the validation split. There are no epochs to report."""
+    train, validation = data.splits["train"], data.splits["validation"]
+    memory, started = PeakMemory(CPU), time.perf_counter()
+    model = method.fit(_texts(train), np.asarray(train["label"]), len(data.labels), config.settings)
+    fitted = time.perf_counter()
+    scores = model.scores(_texts(validation))
+    seconds = time.perf_counter() - fitted
+    labels = np.asarray(validation["label"])
+    metrics = classification_metrics(scores, labels, config.evaluate)
+    measurement = Measurement(
+        metrics={**metrics, "validation_loss": cross_entropy(scores, labels)},
+        best_epoch=0,
+        epochs=0,
+        trainable_parameters=model.parameters,
+        total_parameters=model.parameters,
+        train_seconds=fitted - started,
+        evaluation_seconds=seconds,
+        evaluation_samples_per_second=len(labels) / seconds,
+        peak_memory_mb=memory.read(),
+        device=device_name(CPU),
+        precision="fp64",
+        seed=config.training.seed,
+        data_fingerprint=data.fingerprint,
+        micro_batch_size=len(train),
+        padding_share=0.0,
+        actual_train_seconds=fitted - started,
+        versions={"scikit-learn": version("scikit-learn"), "python": platform.python_version()},
+        classes=class_report(scores, labels, data.labels),
+    )
+    return TextTrialResult(measurement, model, config, data.labels)
+
+
+def _texts(rows: Dataset) -> list[str]:
+    """A pair is one document: its words, wherever they stand."""
+    if "pair" not in rows.column_names:
+        return list(rows["text"])
+    return [f"{a} {b}" for a, b in zip(rows["text"], rows["pair"], strict=True)]
