@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from peftsearch.backbones.heads import HEADS, POOLINGS, Classifier, PooledHead, masked_max
+from peftsearch.backbones.heads import HEADS, POOLINGS, Classifier, LstmHead, PooledHead, masked_max
 
 STATES = torch.tensor([[[1.0, 9.0], [5.0, 2.0], [3.0, 4.0], [100.0, -100.0]]])
 MASKS = {"right": torch.tensor([[1, 1, 1, 0]]), "left": torch.tensor([[0, 1, 1, 1]])}
@@ -126,3 +126,17 @@ def test_without_a_mask_every_token_is_real():
     classifier = _classifier().eval()
     ids = torch.ones(2, 4, dtype=torch.long)
     assert torch.equal(classifier(ids).logits, classifier(ids, torch.ones_like(ids)).logits)
+
+
+def test_an_lstm_reads_only_the_real_tokens_wherever_the_padding_is():
+    torch.manual_seed(0)
+    head = LstmHead(8, 3, 0.5).eval()
+    states = torch.randn(1, 4, 8)
+    noise = torch.randn(1, 3, 8)
+    alone = head(SimpleNamespace(last_hidden_state=states), torch.ones(1, 4))
+    right = torch.cat([states, noise], dim=1), torch.tensor([[1, 1, 1, 1, 0, 0, 0]])
+    left = torch.cat([noise, states], dim=1), torch.tensor([[0, 0, 0, 1, 1, 1, 1]])
+    for padded, mask in (right, left):
+        assert torch.allclose(head(SimpleNamespace(last_hidden_state=padded), mask), alone, atol=1e-6)
+    shuffled = head(SimpleNamespace(last_hidden_state=states.flip(1)), torch.ones(1, 4))
+    assert not torch.allclose(shuffled, alone)

@@ -62,6 +62,7 @@ def tiny_config(architecture: str, layers: int, tokenizer: Any, positions: int =
         "distilbert": {"dim": WIDTH, "hidden_dim": 2 * WIDTH, "n_layers": layers, "n_heads": 4},
         "modernbert": {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id,
                        "global_attn_every_n_layers": 2, "local_attention": 16, "reference_compile": False},
+        "mamba": {"state_size": 4, "time_step_rank": 4},
         "electra": {"embedding_size": 16},
         "albert": {"embedding_size": 16, "num_hidden_groups": 1},
         "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 16,

@@ -22,11 +22,21 @@ UNSUPPORTED = {(m, "modernbert") for m in ("prefix", "bitfit", "unipelt", "mam")
 PAIRS = [(m, a) for m in METHODS for a in ARCHITECTURES if (m, a) not in UNSUPPORTED]
 CASES = [(m, a, h) for m, a in PAIRS for h in ("linear", "mlp", "native")]
 WITH_ADAPTER = [(m, a) for m, a in PAIRS if METHODS[m].library != "torch"]
-NOT_ON = {"mpnet": {"prefix", "unipelt", "mam"}, "albert": {"unfreezing"}}
+ON_MAMBA = ("none", "full", "probe", "frozen", "unfreezing", "bitfit", "layernorm", "prompt", "p_tuning")
+NOT_ON = {
+    "mpnet": {"prefix", "unipelt", "mam"},
+    "albert": {"unfreezing"},
+    "mamba": {m for m in METHODS if m not in ON_MAMBA},
+}
 """ALBERT's layers share one set of weights, which does not make three stages."""
-MORE = ("albert", "deberta-v2", "electra", "mpnet", "xlm-roberta")
+MORE = ("albert", "deberta-v2", "electra", "mamba", "mpnet", "xlm-roberta")
 
-HEAD_SIZES = {"linear": WIDTH * 3 + 3, "mlp": 2 * WIDTH + WIDTH * 16 + 16 + 2 * 16 + 16 * 3 + 3}
+LSTM = 4 * (2 * WIDTH * WIDTH + 2 * WIDTH)
+HEAD_SIZES = {
+    "lstm": LSTM + WIDTH * 3 + 3,
+    "linear": WIDTH * 3 + 3,
+    "mlp": 2 * WIDTH + WIDTH * 16 + 16 + 2 * 16 + 16 * 3 + 3,
+}
 
 
 def _build(resolved, method, **changes):
@@ -183,6 +193,18 @@ def test_declarations_are_complete():
             {"frozen_layers": 1.5},
             "frozen_layers must be a whole number, or a share from 0 to 1, but got 1.5",
         ),
+        ("lora", "mamba", {}, "mamba has no attention; choose targets: all"),
+        ("ia3", "mamba", {}, "mamba has no attention"),
+        ("seq_bn", "mamba", {}, "AdapterHub has no seq_bn for mamba"),
+        ("unfreezing", "mamba", {"order": "query_key_value"}, "mamba has no attention; choose another order"),
+        (
+            "prompt",
+            "albert",
+            {"head": "native"},
+            "albert's own head would read a virtual token; choose head: linear or mlp",
+        ),
+        ("bitfit", "modernbert", {}, "modernbert has no biases"),
+        ("compacter", "bert", {"reduction_factor": 16}, "its width 32 and the bottleneck's 2 must be multiples of 4"),
         ("seq_bn", "bert", {"reduction_factor": 64}, "reduction_factor is 64, but its width is 32"),
     ],
 )
@@ -249,3 +271,22 @@ def test_adapters_leave_out_the_lower_layers(tiny, method):
     # The prefixes of all layers are one module, which stands in each.
     names = [name for name in trained if "encoder.layer." in name and ".pool." not in name]
     assert {name.split("encoder.layer.")[1][0] for name in names} == {"1"}
+
+
+@pytest.mark.parametrize("method", ["lora", "adalora", "vera", "loha", "lokr"])
+def test_mambas_linear_modules_can_be_tuned_and_saved(tiny, tmp_path, method):
+    resolved, settings = tiny("mamba"), settings_of(method, targets="all", pooling="last")
+    classifier = _build(resolved, method, targets="all", pooling="last")
+    losses = take_steps(classifier, _batch(resolved), steps=10)
+    assert losses[-1] < losses[0]
+    METHODS[method].save(classifier.encoder, tmp_path)
+    loaded = build_classifier(resolved, METHODS[method], settings, 3, adapter=tmp_path)
+    loaded.head.load_state_dict(classifier.head.state_dict())
+    with torch.no_grad():
+        expected = classifier.eval()(**_batch(resolved)).logits
+        assert torch.allclose(loaded.eval()(**_batch(resolved)).logits, expected, atol=1e-5)
+
+
+def test_mamba_has_no_head_of_its_own(tiny):
+    with pytest.raises(UserError, match=r"\(mamba\) has no head of its own; choose head: linear, mlp or lstm$"):
+        check_supported(tiny("mamba"), METHODS["full"], settings_of("full", head="native"))

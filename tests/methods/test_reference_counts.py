@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification, BertConfig, ModernBertConfig
+from transformers import AutoModel, AutoModelForSequenceClassification, BertConfig, MambaConfig, ModernBertConfig
 
 from peftsearch.backbones.heads import NativeHead, PooledHead
 from peftsearch.methods.table import METHODS
@@ -105,3 +105,8 @@ def test_a_stage_may_last_several_epochs():
     counts = _by_epoch(RUMODERNBERT, 17, 7, order="from_end", stages=3, every=2)
     first, second, last = 55_178_513, 110_343_185, 149_027_345
     assert counts == [first, first, second, second, last, last, last]
+
+
+def test_mamba_130m_with_two_classes():
+    config = MambaConfig(num_hidden_layers=24, vocab_size=50_280)
+    assert _count(config, 2, "full", head="linear", pooling="last") == 129_136_898

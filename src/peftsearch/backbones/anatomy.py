@@ -43,6 +43,7 @@ class Anatomy:
         tail: what comes after the last layer (a final norm, a pooler); a name may be absent.
         positions: tokens that fit, None without a limit.
         embedding_size: width of the word embeddings, which some architectures project to `hidden_size`.
+        has_native_head: whether transformers has a sequence classifier of the architecture.
         has_biases: whether any module has one.
         takes_token_types: whether more than one segment id has an embedding.
     """
@@ -56,6 +57,7 @@ class Anatomy:
     positions: int | None
     takes_token_types: bool
     has_biases: bool
+    has_native_head: bool
 
     @property
     def query_value(self) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ def describe(config: Mapping[str, Any]) -> Anatomy:
         tail=family.tail,
         positions=_positions(model_type, config),
         takes_token_types=family.token_types and int(config.get("type_vocab_size", 2)) > 1,
+        has_native_head=family.native_head,
         has_biases=any(config.get(key, True) for key in family.biases),
     )
 

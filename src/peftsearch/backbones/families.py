@@ -29,6 +29,8 @@ class Family:
     token_types: bool = False
     count: tuple[str, ...] = ("num_hidden_layers", "n_layers")
     """The key of config.json that says how many layers have weights of their own; the first one present."""
+    native_head: bool = True
+    """Whether transformers has a sequence classifier of the architecture."""
     biases: tuple[str, ...] = ("",)
     """The keys of config.json that give modules biases; one that is absent counts as true."""
 
@@ -92,6 +94,14 @@ FAMILIES: dict[str, Family] = {
         embeddings=("embeddings", "encoder.embedding_hidden_mapping_in"),
         token_types=True,
         count=("num_hidden_groups",),
+    ),
+    "mamba": Family(
+        layers="layers.{i}",
+        # Its output projection is no target: PEFT refuses it, and the fast kernels read its weights past any module.
+        feed_forward=("mixer.in_proj", "mixer.x_proj"),
+        norms=("norm",),
+        tail=("norm_f",),
+        native_head=False,
     ),
     "mpnet": Family(
         layers="encoder.layer.{i}",

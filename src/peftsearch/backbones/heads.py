@@ -81,6 +81,24 @@ class PooledHead(nn.Module):
         return logits
 
 
+class LstmHead(nn.Module):
+    """One LSTM layer over the last hidden states; its state at the last real token is classified."""
+
+    def __init__(self, width: int, num_labels: int, dropout: float) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.classify = linear(width, num_labels, dropout)
+
+    def forward(self, outputs: Any, mask: Tensor) -> Tensor:
+        states = outputs.last_hidden_state
+        # Real tokens first, in their order: with padding on the left the LSTM would read that before the text.
+        order = (mask == 0).int().argsort(dim=1, stable=True)
+        read, _ = self.lstm(states.gather(1, order.unsqueeze(-1).expand_as(states)))
+        last = (mask.long().sum(dim=1) - 1).clamp(min=0)
+        logits: Tensor = self.classify(read[torch.arange(len(read), device=read.device), last])
+        return logits
+
+
 class NativeHead(nn.Module):
     """All of a transformers sequence classifier but its encoder, which it pools as its architecture does.
 

@@ -66,7 +66,7 @@ def wrong_layer_count(name: str, asked: Scalar, layers: int) -> str | None:
 
 SHARED: dict[str, Hyperparameter] = {
     "head": Hyperparameter(
-        Fixed("linear"), Choice(("native", "linear", "mlp")), "native keeps the architecture's own head"),
+        Fixed("linear"), Choice(("native", "linear", "mlp", "lstm")), "native is the architecture's own"),
     "pooling": Hyperparameter(
         Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads have one"),
     "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before the head's last layer"),

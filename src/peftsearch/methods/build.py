@@ -32,6 +32,10 @@ def check_supported(resolved: ResolvedModel, method: Method, settings: Settings,
     reason = method.unsupported(parts, settings)
     if reason:
         raise UserError(f"method {method.name} cannot tune {resolved.name!r}: {reason}")
+    if settings["head"] == "native" and not parts.has_native_head:
+        raise UserError(
+            f"{resolved.name!r} ({parts.model_type}) has no head of its own; choose head: linear, mlp or lstm"
+        )
     taken = method.positions_taken(parts, settings)
     if parts.positions is not None and max_length > parts.positions - taken:
         own = f", of which {method.name} takes {taken}" if taken else ""
@@ -87,7 +91,7 @@ def _parts(
     resolved: ResolvedModel, settings: Settings, num_labels: int, trust_remote_code: bool
 ) -> tuple[nn.Module, nn.Module]:
     """The bare encoder and the head."""
-    from peftsearch.backbones.heads import NativeHead, PooledHead
+    from peftsearch.backbones.heads import LstmHead, NativeHead, PooledHead
     from peftsearch.backbones.loading import load_encoder, load_native
 
     dropout = float(settings["head_dropout"])
@@ -97,5 +101,7 @@ def _parts(
         return encoder, NativeHead(model, dropout)
     encoder = load_encoder(resolved, trust_remote_code)
     width = anatomy(encoder).hidden_size
+    if settings["head"] == "lstm":
+        return encoder, LstmHead(width, num_labels, dropout)
     head = PooledHead(str(settings["head"]), str(settings["pooling"]), width, num_labels, dropout)
     return encoder, head

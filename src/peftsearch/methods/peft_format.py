@@ -43,6 +43,7 @@ def wrap(encoder: Any, config: Any) -> nn.Module:
     """`encoder` frozen, with the trainable tensors of a PEFT `config` added (random: torch's generator)."""
     from peft import get_peft_model
 
+    _pass_over_unknown(encoder)
     wrapped: nn.Module = get_peft_model(encoder, config)
     return wrapped
 
@@ -64,9 +65,22 @@ def load(encoder: Any, folder: Path) -> nn.Module:
     # Without this file PEFT would look for a pickle, and then on the hub.
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
+    _pass_over_unknown(encoder)
     # PEFT 0.21.2 leaves a loaded prefix trainable even so.
     loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), is_trainable=False).requires_grad_(False)
     return loaded
+
+
+def _pass_over_unknown(encoder: Any) -> None:
+    """PEFT 0.21.2 passes `output_attentions` to every encoder, and Mamba has no attention."""
+    if encoder.config.model_type != "mamba":
+        return
+    own = encoder.forward
+
+    def forward(*args: Any, output_attentions: None = None, **kwargs: Any) -> Any:
+        return own(*args, **kwargs)
+
+    encoder.forward = forward
 
 
 def ignore_token_type_warning() -> None:
