@@ -37,3 +37,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module("peftsearch.api"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

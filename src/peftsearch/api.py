@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,13 @@ from peftsearch.search.setup import check_space, prepare
 from peftsearch.search.storage import Record
 from peftsearch.study.feasible import check_feasible
 from peftsearch.study.overrides import Overrides
+from peftsearch.study.space import FIXED, baselines, config_of
 from peftsearch.study.spec import StudySpec, list_studies, load_study
 
 if TYPE_CHECKING:
+    from peftsearch.core.config import TrialConfig
     from peftsearch.data.base import TextData
+    from peftsearch.training.outline import Fitness
 
 __all__ = [
     "LoadedClassifier",
@@ -33,12 +36,14 @@ __all__ = [
     "Row",
     "StoredStudy",
     "StudySpec",
+    "baseline_parameters",
     "begin_study",
     "check_study",
     "export",
     "list_studies",
     "load_classifier",
     "load_study",
+    "methods_on",
     "open_results",
     "run_study",
     "search",
@@ -63,7 +68,7 @@ def run_study(
         timeout: seconds, after which running trials are put back.
         storage: a database URL; default `PEFTSEARCH_STORAGE`, else SQLite in `./runs`.
         fork: another name to keep the trials under.
-        on_tick: called about twice a second with every trial.
+        on_tick: called about once a second with every trial.
 
     Raises:
         UserError: the study cannot run; nothing has been trained.
@@ -151,6 +156,41 @@ def search(
         seed=spec.search.seed if seed is None else seed,
     )
     return run_workers(stored.study, job, workers=workers, on_tick=on_tick, timeout=timeout)
+
+
+def methods_on(backbone: str, revision: str | None = None) -> Iterator[Fitness]:
+    """How each method fares on a backbone, tried for a few steps on a toy batch.
+
+    Raises:
+        UserError: the backbone is not found.
+    """
+    from peftsearch.backbones.names import resolve
+    from peftsearch.training.outline import try_methods
+
+    return try_methods(resolve(backbone, revision))
+
+
+def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tuple[TrialConfig, list[int]]]:
+    """Each baseline with its trainable parameters in each epoch; of the backbones a `config.json` is enough.
+
+    Args:
+        classes: how many labels; by default the study's data is read to count them.
+
+    Raises:
+        UserError: a baseline does not fit its backbone, or the data cannot be read.
+    """
+    from peftsearch.backbones.names import resolve_outline
+    from peftsearch.methods.base import TextMethod
+    from peftsearch.methods.table import METHODS
+    from peftsearch.training.outline import trainable_by_epoch
+
+    if classes is None:
+        from peftsearch.data.load import load_data
+
+        classes = len(load_data(spec.data, spec.folder, RUNS / spec.name / "data").labels)
+    configs = [config_of(spec, enqueued.user_attrs[FIXED]) for enqueued in baselines(spec)]
+    known = [config for config in configs if not isinstance(METHODS[config.method], TextMethod)]
+    return [(c, trainable_by_epoch(c, resolve_outline(c.backbone, c.revision), classes)) for c in known]
 
 
 def open_results(

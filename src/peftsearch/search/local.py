@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 1.0
 RECLAIM_SECONDS = 10.0
 GRACE_SECONDS = 30.0
 """How long workers have to put their trials back after an interruption, before they are killed."""
@@ -87,7 +87,7 @@ def run_workers(
     Args:
         study: as `setup.prepare` leaves it; the same that `job` names.
         workers: default one for each GPU, else one.
-        on_tick: called about twice a second with every trial as it stands.
+        on_tick: called about once a second with every trial as it stands.
         timeout: seconds after which to act as at the first Ctrl-C.
 
     Raises:
@@ -198,7 +198,7 @@ class _Search:
     def _hire(self) -> None:
         """As many workers as there are trials to claim, and no more than asked for."""
         free = [index for index in range(self.workers) if index not in self.children]
-        for index in free[: self._vacancies()]:
+        for index in free[: self._vacancies()] if free else ():  # looking for vacancies reads every trial
             self.children[index] = spawn(self.job, index, self.workers)
 
     def _vacancies(self) -> int:
