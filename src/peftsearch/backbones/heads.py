@@ -164,6 +164,8 @@ class Classifier(nn.Module):
         # Tuples, so that torch does not register the modules a second time.
         self.embeddings, self.layers, self.tail = tuple(embeddings), tuple(layers), tuple(tail)
         self.prefix: Prefix | None = None
+        self._tensors = list(self.parameters())
+        self._mode: tuple[bool, ...] = ()
 
     def forward(
         self,
@@ -204,9 +206,12 @@ class Classifier(nn.Module):
 
         Noise there could train nothing, and without it those modules compute the same thing in every epoch.
         """
-        super().train(mode)
-        for module in self.frozen_prefix():
-            module.eval()
+        now = (mode, *(parameter.requires_grad for parameter in self._tensors))
+        if now != self._mode:  # the Trainer calls this before every step, and walking all modules takes a while
+            super().train(mode)
+            for module in self.frozen_prefix():
+                module.eval()
+            self._mode = now
         return self
 
     def frozen_prefix(self) -> list[nn.Module]:
