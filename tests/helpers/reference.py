@@ -16,7 +16,7 @@ from tests.helpers.tiny import WORDS, tiny_model
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
     "agnews": ("bert", "distilbert"),
     "emotion": ("bert",),
-    "kinopoisk": ("bert",),
+    "kinopoisk": ("bert", "mamba"),
     "lenta": ("modernbert", "modernbert"),
     "mrpc": ("bert",),
 }
