@@ -310,3 +310,11 @@ def test_the_same_study_on_other_files_and_another_backbone(work: Path, tmp_path
 )
 def test_every_command_on_a_study_takes_other_data_and_backbones(name: str) -> None:
     assert {"data", "backbone"} <= {parameter.name for parameter in COMMANDS[name].params}
+
+
+def test_params_of_every_baseline(work: Path) -> None:
+    found = json.loads(run("params", "--study", "quickstart", "--classes", "10", "--json").stdout)
+    counts = {row["config"]["method"]: row["trainable_parameters"] for row in found}
+    assert set(counts["lora"]) == {77_578}
+    assert set(counts["probe"]) == {3_850}
+    assert "22,569,226" in run("params", "--study", "quickstart").stdout

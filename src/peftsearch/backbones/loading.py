@@ -56,28 +56,37 @@ def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> 
     return tokenizer
 
 
-def load_encoder(resolved: ResolvedModel, trust_remote_code: bool = False) -> nn.Module:
+def load_encoder(resolved: ResolvedModel, trust_remote_code: bool = False, without_weights: bool = False) -> nn.Module:
     """The pretrained encoder without a pooler or head; every tensor trainable, its memory not shared with other calls.
 
     Raises:
         UserError: the files lack weights of the encoder.
     """
-    return _load(resolved, "AutoModel", trust_remote_code, {})
+    return _load(resolved, "AutoModel", trust_remote_code, {}, without_weights)
 
 
-def load_native(resolved: ResolvedModel, num_labels: int, trust_remote_code: bool = False) -> nn.Module:
+def load_native(
+    resolved: ResolvedModel, num_labels: int, trust_remote_code: bool = False, without_weights: bool = False
+) -> nn.Module:
     """The architecture's own sequence classifier; head weights that the files lack are random (torch's generator).
 
     Raises:
         UserError: the architecture has none, or the files lack weights of its encoder (a pooler is part of that).
     """
-    return _load(resolved, "AutoModelForSequenceClassification", trust_remote_code, {"num_labels": num_labels})
+    changes = {"num_labels": num_labels}
+    return _load(resolved, "AutoModelForSequenceClassification", trust_remote_code, changes, without_weights)
 
 
-def _load(resolved: ResolvedModel, auto: str, trust_remote_code: bool, changes: dict[str, Any]) -> nn.Module:
+def _load(
+    resolved: ResolvedModel, auto: str, trust_remote_code: bool, changes: dict[str, Any], without_weights: bool
+) -> nn.Module:
     config = _config(resolved, trust_remote_code, changes)
     model_class = _model_class(resolved, config, auto)
     options = {"add_pooling_layer": False} if auto == "AutoModel" and _has_optional_pooler(model_class) else {}
+    if without_weights:
+        with quiet():
+            made: nn.Module = model_class(config, **options)
+        return made
     with quiet():
         model, report = model_class.from_pretrained(
             None,

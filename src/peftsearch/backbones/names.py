@@ -62,6 +62,14 @@ def resolve(name: str, revision: str | None = None) -> ResolvedModel:
     return _from_hub(name, revision)
 
 
+def resolve_outline(name: str, revision: str | None = None) -> ResolvedModel:
+    """As `resolve`, but a folder that has only a `config.json` is enough."""
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return ResolvedModel(name, str(folder), "folder")
+    return resolve(name, revision)
+
+
 def _looks_like_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "dashboard": take.dashboard,
     "studies": show.studies,
     "methods": show.methods,
+    "params": show.params,
     "check": show.check,
 }
 

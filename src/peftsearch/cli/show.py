@@ -114,10 +114,16 @@ def studies(as_json: bool) -> None:
     show_parts(table)
 
 
-@click.command(epilog=example("peftsearch methods"))
+@click.command(
+    epilog=example("peftsearch methods", "peftsearch methods --backbone sentence-transformers/all-MiniLM-L6-v2")
+)
+@click.option("--backbone", metavar="NAME", help="Try each method on this model for a few steps, and say how it fares.")
 @json_option
-def methods(as_json: bool) -> None:
+def methods(backbone: str | None, as_json: bool) -> None:
     """The tuning methods: what each is, what it can search, its paper."""
+    if backbone is not None:
+        _methods_on(backbone, as_json)
+        return
     from rich.text import Text
 
     from peftsearch.methods.base import SHARED, TRAINING
@@ -131,6 +137,60 @@ def methods(as_json: bool) -> None:
         show_parts(_dimensions(method.own))
     show_parts("Every method also has, unless it says otherwise above:", _dimensions(SHARED))
     show_parts(f"and may search of the training section: {', '.join(TRAINING)}")
+
+
+def _methods_on(backbone: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from peftsearch import api
+
+    found = list(api.methods_on(backbone))
+    if as_json:
+        print_json([{**asdict(fitness), "works": fitness.why is None} for fitness in found])
+        return
+    table = Table("method", "works", "trains", "merges", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("parameters", justify="right")
+    table.add_column("why not")
+    for fitness in found:
+        works = fitness.why is None
+        marks = (_yes(fitness.trains), _yes(fitness.merges)) if works else ("", "")
+        table.add_row(
+            fitness.method, _yes(works), *marks, f"{fitness.parameters:,}" if works else "", fitness.why or ""
+        )
+    show_parts(table)
+
+
+def _yes(mark: bool) -> str:
+    return "yes" if mark else "no"
+
+
+@click.command(epilog=example("peftsearch params --study quickstart", "peftsearch params --study agnews --classes 4"))
+@study_option
+@click.option("--classes", type=click.IntRange(2), help="How many labels.  [default: counted in the study's data]")
+@json_option
+def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
+    """Trainable parameters of a study's baselines, epoch by epoch where they change.
+
+    Trains nothing; of a backbone the config.json is enough.
+    """
+    from rich.table import Table
+
+    from peftsearch import api
+    from peftsearch.results.tables import backbone_in_words, config_in_words
+
+    found = api.baseline_parameters(study.load(), classes)
+    if as_json:
+        print_json([{"config": config.to_dict(), "trainable_parameters": counts} for config, counts in found])
+        return
+    table = Table("method", "backbone", "settings", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("trainable parameters", justify="right")
+    for config, counts in found:
+        changes = [count for i, count in enumerate(counts) if i == 0 or count != counts[i - 1]]
+        words = " → ".join(f"{count:,}" for count in changes)
+        table.add_row(config.method, backbone_in_words(config.backbone), config_in_words(config), words)
+    show_parts(table)
 
 
 def _dimensions(hyperparameters: Mapping[str, Hyperparameter]) -> Table:

@@ -54,6 +54,7 @@ def build_classifier(
     max_length: int = 0,
     trust_remote_code: bool = False,
     adapter: Path | None = None,
+    without_weights: bool = False,
 ) -> Classifier:
     """The pretrained backbone made ready for `method`, with a new head; on the CPU, in training mode.
 
@@ -62,6 +63,7 @@ def build_classifier(
     Args:
         settings: a value for every name in `method.hyperparameters`.
         max_length: tokens of the longest text, if known: checked against the backbone's positions.
+        without_weights: make the backbone from its `config.json`, with random tensors.
         adapter: a folder that `method.save` has written: its tensors instead of new ones, all frozen.
 
     Raises:
@@ -70,7 +72,7 @@ def build_classifier(
     from peftsearch.backbones.heads import Classifier
 
     check_supported(resolved, method, settings, max_length)
-    encoder, head = _parts(resolved, settings, num_labels, trust_remote_code)
+    encoder, head = _parts(resolved, settings, num_labels, trust_remote_code, without_weights)
     parts = anatomy(encoder)
     # Before the method wraps the encoder and its names change.
     embeddings, tail = modules(encoder, parts.embeddings), modules(encoder, parts.tail)
@@ -87,8 +89,22 @@ def build_classifier(
     return classifier.train()
 
 
+def outline(resolved: ResolvedModel, method: Method, settings: Settings, num_labels: int) -> Classifier:
+    """The classifier's parameters without memory or values (on torch's meta device), from `config.json` alone.
+
+    Raises:
+        UserError: `method` or the head does not fit the backbone.
+    """
+    import torch
+
+    # PiSSA starts from values, and adds as many parameters as any other start.
+    counted = {**settings, "initialization": "zero"} if "initialization" in settings else settings
+    with torch.device("meta"):
+        return build_classifier(resolved, method, counted, num_labels, without_weights=True)
+
+
 def _parts(
-    resolved: ResolvedModel, settings: Settings, num_labels: int, trust_remote_code: bool
+    resolved: ResolvedModel, settings: Settings, num_labels: int, trust_remote_code: bool, without_weights: bool
 ) -> tuple[nn.Module, nn.Module]:
     """The bare encoder and the head."""
     from peftsearch.backbones.heads import LstmHead, NativeHead, PooledHead
@@ -96,10 +112,10 @@ def _parts(
 
     dropout = float(settings["head_dropout"])
     if settings["head"] == "native":
-        model: Any = load_native(resolved, num_labels, trust_remote_code)
+        model: Any = load_native(resolved, num_labels, trust_remote_code, without_weights)
         encoder: nn.Module = getattr(model, model.base_model_prefix)
         return encoder, NativeHead(model, dropout)
-    encoder = load_encoder(resolved, trust_remote_code)
+    encoder = load_encoder(resolved, trust_remote_code, without_weights)
     width = anatomy(encoder).hidden_size
     if settings["head"] == "lstm":
         return encoder, LstmHead(width, num_labels, dropout)

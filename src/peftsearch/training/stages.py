@@ -19,6 +19,7 @@ class Stages:
         self._all = {name: p for name, p in model.named_parameters() if p.requires_grad}
         own = METHODS[config.method].stages(model.encoder, config.settings, config.training.epochs)
         head = {name for name in self._all if name.startswith("head.")}
+        self._length = config.training.epochs
         self._epochs = [head.union(f"encoder.{name}" for name in names) for names in own]
 
     def enter(self, epoch: int) -> None:
@@ -39,6 +40,11 @@ class Stages:
                 self.enter(epoch)
                 yield epoch
         self.leave()
+
+    def counts(self) -> list[int]:
+        """Trainable parameters in each epoch."""
+        names = self._epochs or [set(self._all)] * self._length
+        return [sum(self._all[name].numel() for name in trained) for trained in names]
 
     def first_epoch(self, name: str) -> int:
         """The first epoch that trains the parameter `name`; 0 if none does."""
