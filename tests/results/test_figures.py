@@ -75,3 +75,11 @@ def test_a_curve_has_losses_and_quality_by_epoch() -> None:
     assert set(traces) == {"train loss", "validation loss", "macro F1"}
     assert traces["macro F1"] == pytest.approx([0.88 / 3, 0.88 * 2 / 3, 0.88])
     assert len(figure.to_json()) < 5_000
+
+
+def test_what_costs_nothing_is_drawn_on_a_logarithmic_axis_too() -> None:
+    records = [complete(0, "full", 0.9, 100, 40.0), complete(1, "none", 0.1, 0, 0.0)]
+    traces = front_figure(rows(records, OBJECTIVES), OBJECTIVES, "a title").data
+    places = {(trace.name, trace.xaxis): trace.x for trace in traces}
+    assert places["none", "x"] == (50.0,)
+    assert places["none", "x2"] == (20.0,)

@@ -62,7 +62,7 @@ def front_figure(rows: Sequence[Row], objectives: Sequence[str], title: str) -> 
     for column, cost in enumerate(axes, start=1):
         for name, chosen in _groups(rows):
             trace = Scatter(
-                x=[_read(row, cost) for row in chosen],
+                x=_places(chosen, cost, rows),
                 y=[_read(row, quality) for row in chosen],
                 mode="markers",
                 name=name,
@@ -107,6 +107,12 @@ def curve_figure(record: Record, quality: str) -> Figure:
     return figure
 
 
+def _places(chosen: Sequence[Row], cost: str, rows: Sequence[Row]) -> list[float]:
+    """Where a logarithmic axis shows the `chosen` rows: what costs nothing lies to the left of all that costs least."""
+    least = min((value for row in rows if (value := _read(row, cost)) > 0), default=1.0)
+    return [_read(row, cost) or least / 2 for row in chosen]
+
+
 def _write_html(rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path) -> None:
     front_figure(rows, objectives, title).write_html(file, include_plotlyjs=True)
 
@@ -134,7 +140,7 @@ def _draw(plot: Any, rows: Sequence[Row], cost: str, quality: str, colours: dict
 
     for name, chosen in _groups(rows):
         shown = name in colours
-        x, y = [_read(row, cost) for row in chosen], [_read(row, quality) for row in chosen]
+        x, y = _places(chosen, cost, rows), [_read(row, quality) for row in chosen]
         plot.scatter(x, y, s=60 if shown else 24, color=colours.get(name, GREY), label=name, zorder=3 if shown else 2)
         for row, at, height in zip(chosen, x, y, strict=True):
             if shown:
