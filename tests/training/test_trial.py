@@ -18,6 +18,7 @@ from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.methods.table import METHODS
 from peftsearch.study.spaces import default_settings
+from peftsearch.training import attempt as attempt_module
 from peftsearch.training import trial as trial_module
 from peftsearch.training.batches import PadToLongest, TokenRows
 from peftsearch.training.trial import halvings, run_trial
@@ -171,7 +172,7 @@ def test_what_report_raises_passes_through(backbone: str, tmp_path: Path) -> Non
 def test_short_of_memory_the_micro_batch_is_halved(
     backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = trial_module.train
+    train = attempt_module.train
 
     def fits_four_rows(*args: Any, micro_batch: int, **kwargs: Any) -> Any:
         if micro_batch > 4:
@@ -179,7 +180,7 @@ def test_short_of_memory_the_micro_batch_is_halved(
         return train(*args, micro_batch=micro_batch, **kwargs)
 
     whole = run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu").measurement
-    monkeypatch.setattr(trial_module, "train", fits_four_rows)
+    monkeypatch.setattr(attempt_module, "train", fits_four_rows)
     halved = run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu").measurement
     assert halved.micro_batch_size == 4
     assert halved.metrics["validation_loss"] == pytest.approx(whole.metrics["validation_loss"], rel=0.25)
@@ -189,7 +190,7 @@ def test_out_of_memory_at_one_row_fails(backbone: str, tmp_path: Path, monkeypat
     def never_fits(*_: Any, **__: Any) -> Any:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr(trial_module, "train", never_fits)
+    monkeypatch.setattr(attempt_module, "train", never_fits)
     with pytest.raises(TrialFailure, match="one row of 24 tokens does not fit on ") as failure:
         run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu")
     assert failure.value.kind == "out_of_memory"

@@ -5,33 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
-from transformers import set_seed
 
-from peftsearch.backbones.loading import ResolvedModel, load_tokenizer, resolve
+from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.data.base import TextData
 from peftsearch.data.tokens import tokenize
 from peftsearch.methods.base import TextMethod
-from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
-from peftsearch.training.batches import PadToLongest, TokenRows, length_grouped_order, padding_share
-from peftsearch.training.callbacks import Epochs, Report, trainable
+from peftsearch.training.attempt import Setup
+from peftsearch.training.batches import PadToLongest, TokenRows
+from peftsearch.training.callbacks import Report, trainable
 from peftsearch.training.feature_store import FeatureStore
-from peftsearch.training.features import Pass, Reuse, reusing_prefix
-from peftsearch.training.guards import prove_gradients
-from peftsearch.training.loop import EVALUATION_BATCH, Rows, train
-from peftsearch.training.loss import TrainingLoss
-from peftsearch.training.meter import PeakMemory, device_name
+from peftsearch.training.loop import Rows
+from peftsearch.training.meter import device_name
 from peftsearch.training.precision import choose_precision
-from peftsearch.training.stages import Stages
 from peftsearch.training.text_trial import TextTrialResult, run_text_trial
 
 if TYPE_CHECKING:
@@ -39,8 +33,6 @@ if TYPE_CHECKING:
 
     from peftsearch.backbones.heads import Classifier
 
-PACKAGES = ("torch", "transformers", "peft", "adapters", "accelerate", "datasets", "scikit-learn")
-GUARD_ROWS = 4
 PREFIXES = "prefixes"
 """Folder of the states of frozen prefixes."""
 
@@ -117,12 +109,12 @@ def run_trial(
     # A backbone's own code may compute anything; and without training nothing is computed twice.
     reuse = method.trains and not exact and not config.trust_remote_code
     store = FeatureStore(cache / PREFIXES, cache_size) if reuse else None
+    setup = Setup(config, rows, data.fingerprint, resolved, on, precision, store, report, should_stop)
     for micro_batch in halvings(config.training.batch_size):
-        result = _attempt(
-            config, data, rows, resolved, tokenizer, report, on, precision, micro_batch, should_stop, store
-        )
-        if result is not None:
-            return result
+        trained = setup.attempt(micro_batch)
+        if trained is not None:
+            classifier, measurement = trained
+            return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
     raise TrialFailure("out_of_memory", f"one row of {config.max_length} tokens does not fit on {device_name(on)}")
 
 
@@ -143,55 +135,6 @@ def halvings(batch_size: int) -> Iterator[int]:
         yield micro
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` is a device or host allocation that failed; the CPU allocator has no class of its own."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return "can't allocate memory" in text or "out of memory" in text.lower()
-
-
-def _attempt(
-    config: TrialConfig,
-    data: TextData,
-    rows: Rows,
-    resolved: ResolvedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    report: Report,
-    device: torch.device,
-    precision: str,
-    micro_batch: int,
-    should_stop: Callable[[], bool],
-    store: FeatureStore | None,
-) -> TrialResult | None:
-    """The trial with `micro_batch` rows a forward pass; None if memory is short.
-
-    A function of its own, so that a failed attempt's tensors are gone before the next one builds its own.
-    """
-    memory = PeakMemory(device)
-    try:
-        classifier = _build(config, resolved, len(data.labels), device, rows)
-        how = Pass(device, precision, micro_batch * EVALUATION_BATCH, memory, should_stop)
-        with reusing_prefix(classifier, rows, resolved, store, how) as reuse:
-            epochs = train(
-                classifier,
-                reuse.rows,
-                config,
-                report,
-                device=device,
-                precision=precision,
-                micro_batch=micro_batch,
-                should_stop=should_stop,
-                spent=reuse.spent,
-            )
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            return None
-        raise
-    measurement = _measure(config, data, classifier, epochs, rows, reuse, memory.read(), device, precision, micro_batch)
-    return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
-
-
 def _device(asked: str) -> str:
     if asked != "auto":
         return asked
@@ -209,68 +152,3 @@ def _rows(data: TextData, split: str, tokenizer: PreTrainedTokenizerBase, max_le
             del _ROWS[next(iter(_ROWS))]
         _ROWS[key] = TokenRows(tokenize(data, split, tokenizer, max_length, cache), sort=split == "validation")
     return _ROWS[key]
-
-
-def _build(
-    config: TrialConfig, resolved: ResolvedModel, num_labels: int, device: torch.device, rows: Rows
-) -> Classifier:
-    """The classifier on its device, proven to train what its method says."""
-    set_seed(config.training.seed)
-    classifier = build_classifier(
-        resolved,
-        METHODS[config.method],
-        config.settings,
-        num_labels,
-        max_length=config.max_length,
-        trust_remote_code=config.trust_remote_code,
-    ).to(device)
-    classifier.train()
-    picked = [rows.train[i] for i in range(min(GUARD_ROWS, len(rows.train)))]
-    batch = {name: tensor.to(device) for name, tensor in PadToLongest(rows.collate.pad_token)(picked).items()}
-    for _ in Stages(classifier, config).each():
-        prove_gradients(classifier.train(), batch, TrainingLoss())
-    return classifier
-
-
-def _measure(
-    config: TrialConfig,
-    data: TextData,
-    classifier: Classifier,
-    epochs: Epochs,
-    rows: Rows,
-    reuse: Reuse,
-    peak_memory_mb: float,
-    device: torch.device,
-    precision: str,
-    micro_batch: int,
-) -> Measurement:
-    best, trains = epochs.best, METHODS[config.method].trains
-    assert best is not None, "a trial has at least one epoch"
-    train_seconds = sum(report.train_seconds for report in epochs.reports)
-    evaluation_seconds = sum(report.evaluation_seconds for report in epochs.reports)
-    # Of a text that nothing is known about yet: the prefix, and what comes after it.
-    once = reuse.validation.cost.seconds
-    per_evaluation = once + (evaluation_seconds - once) / len(epochs.reports)
-    lengths = rows.train.lengths
-    order = length_grouped_order(lengths, config.training.batch_size, config.training.seed)
-    return Measurement(
-        metrics={**best.metrics, "validation_loss": best.validation_loss},
-        best_epoch=best.epoch if trains else 0,
-        epochs=len(epochs.reports) if trains else 0,
-        trainable_parameters=max(report.trainable_parameters for report in epochs.reports) if trains else 0,
-        total_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
-        train_seconds=train_seconds,
-        evaluation_seconds=evaluation_seconds,
-        evaluation_samples_per_second=len(rows.validation) / per_evaluation,
-        peak_memory_mb=max(peak_memory_mb, reuse.peak_memory_mb),
-        device=device_name(device),
-        precision=precision,
-        seed=config.training.seed,
-        data_fingerprint=data.fingerprint,
-        micro_batch_size=micro_batch,
-        padding_share=padding_share(lengths, order, micro_batch),
-        prefix_seconds=reuse.train.cost.seconds,
-        actual_train_seconds=train_seconds - reuse.spared_seconds,
-        versions={name: version(name) for name in PACKAGES},
-        classes=epochs.best_classes,
-    )
