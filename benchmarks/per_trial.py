@@ -1,0 +1,266 @@
+"""One configuration at a time: peftsearch against a plain Trainer script, and against one that pads to `max_length`.
+
+    python benchmarks/per_trial.py --data ../shared/data/trec-qc-6.jsonl.gz
+
+The three ways share rows, model, head, seed, learning rate, batch size and number of steps, and run in turn (A B C A B
+C), each in a process of its own. The plain script is what a Trainer does by default: random batches, padded to the
+longest of the batch, fp32. Runs already in the results are not repeated: delete the file to start again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+WAYS = ("peftsearch", "plain", "padded")
+METHODS: dict[str, tuple[int, dict[str, Any], tuple[float, float]]] = {
+    "probe": (10, {"learning_rate": 1e-2, "head": "linear", "pooling": "mean"}, (0.06, 0.25)),
+    "frozen": (5, {"learning_rate": 2e-4, "frozen_layers": 4}, (0.40, 0.25)),
+    "lora": (3, {"learning_rate": 2e-3, "rank": 8, "alpha_ratio": 2, "targets": "query_value"}, (0.60, 0.25)),
+    "seq_bn": (3, {"learning_rate": 2e-3, "reduction_factor": 16}, (0.60, 0.25)),
+    "prefix": (3, {"learning_rate": 1e-2, "virtual_tokens": 10, "projection": False}, (0.60, 0.25)),
+    "full": (3, {"learning_rate": 2e-4}, (0.65, 0.25)),
+}
+"""A method's epochs, its settings, and the most that its time of training may be of the plain and the padded way's."""
+
+HEADER = (
+    "| method | epochs | peftsearch s | plain s | share (at most) | padded s | share (at most) "
+    "| process s: peftsearch, plain | peak MiB: peftsearch, plain | macro F1: peftsearch, plain |"
+)
+
+
+def main() -> None:
+    options = _options()
+    if options.one:
+        print(json.dumps(run_one(*options.one.split(":"), options)))
+        return
+    results = json.loads(options.results.read_text()) if options.results.exists() else []
+    for seed in range(options.seeds):
+        for method in options.methods.split(","):
+            for way in WAYS if seed < options.padded_seeds else WAYS[:2]:
+                if not any((r["way"], r["method"], r["seed"]) == (way, method, seed) for r in results):
+                    results.append(measure(way, method, seed, options))
+                    options.results.parent.mkdir(parents=True, exist_ok=True)
+                    options.results.write_text(json.dumps(results, indent=1))
+    print(table(results))
+
+
+def measure(way: str, method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One run in a process of its own: its seconds, its processor's, its memory, and what it prints."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--one", f"{way}:{method}:{seed}"]
+    # Threads that spin while they wait make two busy cores look five times slower than they are.
+    quiet = {"OMP_NUM_THREADS": str(options.threads), "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **quiet}
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{way} {method} failed; run it by itself: {' '.join(command)}")
+    own = json.loads(output.splitlines()[-1])
+    outside = {
+        "process_seconds": time.perf_counter() - started,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_memory_mb": usage.ru_maxrss / 1024,
+    }
+    found = {
+        "way": way,
+        "method": method,
+        "seed": seed,
+        **own,
+        **outside,
+        "rows": options.train,
+        "clock": options.clock,
+    }
+    print({k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}, file=sys.stderr, flush=True)
+    return found
+
+
+def run_one(way: str, method: str, seed: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Train once in this process: seconds of training and macro F1 of the last epoch, and the epochs run."""
+    from peftsearch.core.config import TrainingConfig, TrialConfig
+    from peftsearch.data.load import load_data
+    from peftsearch.data.section import DataSection
+    from peftsearch.methods.table import METHODS as TABLE
+    from peftsearch.study.spaces import default_settings
+
+    limit = {"train": options.train, "validation": options.validation}
+    section = DataSection(
+        source=str(options.data.resolve()), text=options.text, label=options.label, limit=limit, max_length=128
+    )
+    # Prepared once: what is compared is training. Tokens and states are made anew in every process.
+    data = load_data(section, HERE, HERE.parent / "runs" / "benchmarks" / "data")
+    epochs, settings, _ = METHODS[method]
+    own = TABLE[method].hyperparameters
+    config = TrialConfig(
+        backbone=options.backbone,
+        method=method,
+        settings={**default_settings(TABLE[method], {name: h.default for name, h in own.items()}), **settings},
+        training=TrainingConfig(epochs=epochs, batch_size=32, seed=int(seed)),
+        max_length=128,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_peftsearch if way == "peftsearch" else run_plain
+        return run(config, data, Path(folder), way, CLOCKS[options.clock])
+
+
+def run_peftsearch(config: Any, data: Any, folder: Path, way: str, now: Callable[[], float]) -> dict[str, Any]:
+    """As a worker does: batches of similar length, bf16 where it is fast, the prefix computed once."""
+    from peftsearch.training import callbacks, features
+    from peftsearch.training.trial import run_trial
+
+    callbacks.clock = features.clock = lambda device: now()
+    reports: list[Any] = []
+    measured = run_trial(config, data, reports.append, cache=folder, device="cpu").measurement
+    return {
+        "train_seconds": measured.train_seconds,
+        "macro_f1": reports[-1].metrics["macro_f1"],
+        "epochs": measured.epochs,
+        "precision": measured.precision,
+        "device": measured.device,
+    }
+
+
+def run_plain(config: Any, data: Any, folder: Path, way: str, now: Callable[[], float]) -> dict[str, Any]:
+    """What a person writes: the same model in a Trainer with its defaults. `padded` trains one epoch, for its time."""
+    import numpy as np
+    import torch
+    from sklearn.metrics import f1_score
+    from torch.nn.functional import cross_entropy
+    from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments, set_seed
+
+    from peftsearch.backbones.loading import load_tokenizer, resolve
+    from peftsearch.methods.build import build_classifier
+    from peftsearch.methods.table import METHODS as TABLE
+
+    class Clock(TrainerCallback):
+        seconds = started = 0.0
+
+        def on_epoch_begin(self, *_: Any, **__: Any) -> None:
+            self.started = now()
+
+        def on_epoch_end(self, *_: Any, **__: Any) -> None:
+            self.seconds += now() - self.started
+
+    epochs = 1 if way == "padded" else config.training.epochs
+    resolved, clock = resolve(config.backbone), Clock()
+    tokenizer = load_tokenizer(resolved)
+    padding = "max_length" if way == "padded" else False
+
+    def encode(batch: dict[str, Any]) -> Any:
+        return tokenizer(batch["text"], truncation=True, max_length=config.max_length, padding=padding)
+
+    rows = {
+        split: data.splits[split].map(encode, batched=True, remove_columns=["text"])
+        for split in ("train", "validation")
+    }
+    set_seed(config.training.seed)
+    trainer = Trainer(
+        model=build_classifier(resolved, TABLE[config.method], config.settings, len(data.labels)),
+        args=TrainingArguments(
+            output_dir=str(folder),
+            num_train_epochs=epochs,
+            per_device_train_batch_size=config.training.batch_size,
+            learning_rate=config.settings["learning_rate"],
+            weight_decay=config.training.weight_decay,
+            warmup_ratio=config.training.warmup,
+            eval_strategy="epoch",
+            save_strategy="no",
+            report_to=[],
+            seed=config.training.seed,
+            label_names=["labels"],
+            use_cpu=True,
+        ),
+        train_dataset=rows["train"],
+        eval_dataset=rows["validation"],
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_loss_func=lambda outputs, labels, **_: cross_entropy(outputs.logits, labels),
+        compute_metrics=lambda p: {
+            "macro_f1": f1_score(p.label_ids, np.asarray(p.predictions).argmax(-1), average="macro")
+        },
+        callbacks=[clock],
+    )
+    trainer.train()
+    scores = [entry["eval_macro_f1"] for entry in trainer.state.log_history if "eval_macro_f1" in entry]
+    threads = torch.get_num_threads()
+    return {"train_seconds": clock.seconds, "macro_f1": scores[-1], "epochs": epochs, "threads": threads}
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Medians over the seeds; a padded run's one epoch is multiplied by the epochs of the others."""
+    lines = [HEADER, "|" + "---|" * HEADER.count(" |")]
+    for method, (epochs, _, (of_plain, of_padded)) in METHODS.items():
+        runs = {way: [r for r in results if (r["way"], r["method"]) == (way, method)] for way in WAYS}
+        if not all(runs.values()):
+            continue
+        ours, plain = (_spread(runs[way], "train_seconds") for way in WAYS[:2])
+        padded = statistics.median(r["train_seconds"] * epochs / r["epochs"] for r in runs["padded"])
+        shares = [  # of the run beside it, so that a busy minute counts on both sides
+            a["train_seconds"] / b["train_seconds"]
+            for a in runs["peftsearch"]
+            for b in runs["plain"]
+            if a["seed"] == b["seed"]
+        ]
+        cells = (
+            method,
+            epochs,
+            ours,
+            plain,
+            f"{statistics.median(shares):.2f} ({of_plain:.2f})",
+            f"{padded:.1f}",
+            f"{_median(runs['peftsearch'], 'train_seconds') / padded:.2f} ({of_padded:.2f})",
+            ", ".join(f"{_median(runs[way], 'process_seconds'):.1f}" for way in WAYS[:2]),
+            ", ".join(f"{_median(runs[way], 'peak_memory_mb'):.0f}" for way in WAYS[:2]),
+            ", ".join(_spread(runs[way], "macro_f1", 3) for way in WAYS[:2]),
+        )
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def _median(runs: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(run[name] for run in runs)
+
+
+def _spread(runs: list[dict[str, Any]], name: str, digits: int = 1) -> str:
+    values = [run[name] for run in runs]
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a file of labelled texts")
+    parser.add_argument("--text", default="text", help="its column of texts")
+    parser.add_argument("--label", default="label", help="its column of classes")
+    parser.add_argument("--backbone", default="sentence-transformers/all-MiniLM-L6-v2")
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--train", type=int, default=1000, help="training rows")
+    parser.add_argument("--validation", type=int, default=500, help="validation rows")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--padded-seeds", type=int, default=1, help="seeds of which the padded way is run too")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--clock",
+        choices=CLOCKS,
+        default="wall",
+        help="of the seconds of training; processor, with one thread, where other programs share the machine",
+    )
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "per_trial.json")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
