@@ -127,6 +127,7 @@ def run_peftsearch(config: Any, data: Any, folder: Path, way: str, now: Callable
     measured = run_trial(config, data, reports.append, cache=folder, device="cpu").measurement
     return {
         "train_seconds": measured.train_seconds,
+        "prefix_seconds": measured.prefix_seconds,
         "macro_f1": reports[-1].metrics["macro_f1"],
         "epochs": measured.epochs,
         "precision": measured.precision,
