@@ -149,7 +149,7 @@ def search(
         budget=trials,
         folder=str(stored.folder.resolve()),
         overrides=spec.overrides,
-        startup_trials=spec.search.startup_trials,
+        startup_trials=len(baselines(spec)) + spec.search.startup_trials,  # random ones beside those tried first
         since=time.time(),
         sampler=sampler or spec.search.sampler,
         pruner=pruner or spec.search.pruner,
@@ -226,5 +226,5 @@ def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str],
         return
     try:
         stored.study.set_user_attr("reference", measure_reference(data).to_dict())
-    except ValueError as error:
-        say(f"no reference line: TF-IDF cannot read these texts ({error})")
+    except UserError as error:
+        say(f"no reference line: {error}")

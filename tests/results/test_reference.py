@@ -7,6 +7,7 @@ from types import MappingProxyType
 import datasets
 import pytest
 
+from peftsearch.core.errors import UserError
 from peftsearch.data.base import TextData
 from peftsearch.results.reference import Reference, measure_reference
 from tests.helpers.toy import toy_data
@@ -46,5 +47,5 @@ def test_it_speaks_of_the_study_s_quality() -> None:
 
 def test_texts_without_words_have_no_reference() -> None:
     rows = datasets.Dataset.from_dict({"text": ["🙂", "🙁"], "label": [0, 1]})
-    with pytest.raises(ValueError, match="empty vocabulary"):
+    with pytest.raises(UserError, match="empty vocabulary"):
         measure_reference(TextData(("a", "b"), {"train": rows, "validation": rows}, "x"))

@@ -35,6 +35,13 @@ class TextData:
         return "pair" in self.splits["train"].column_names
 
 
+def documents(rows: Dataset) -> list[str]:
+    """Each row of a split as one text: of a pair, the words of both."""
+    if "pair" not in rows.column_names:
+        return list(rows["text"])
+    return [f"{a} {b}" for a, b in zip(rows["text"], rows["pair"], strict=True)]
+
+
 @dataclass(frozen=True)
 class Table:
     """One split as its source holds it.

@@ -8,20 +8,16 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
-from peftsearch.data.base import TextData
+from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod, TextModel
 from peftsearch.training.meter import PeakMemory, device_name
 from peftsearch.training.metrics import class_report, classification_metrics, cross_entropy
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 CPU = torch.device("cpu")
 
@@ -50,9 +46,9 @@ def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod) -> T
     """Fit `method` to the training split, and measure it on the validation split. There are no epochs to report."""
     train, validation = data.splits["train"], data.splits["validation"]
     memory, started = PeakMemory(CPU), time.perf_counter()
-    model = method.fit(_texts(train), np.asarray(train["label"]), len(data.labels), config.settings)
+    model = method.fit(documents(train), np.asarray(train["label"]), len(data.labels), config.settings)
     fitted = time.perf_counter()
-    scores = model.scores(_texts(validation))
+    scores = model.scores(documents(validation))
     seconds = time.perf_counter() - fitted
     labels = np.asarray(validation["label"])
     metrics = classification_metrics(scores, labels, config.evaluate)
@@ -77,10 +73,3 @@ def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod) -> T
         classes=class_report(scores, labels, data.labels),
     )
     return TextTrialResult(measurement, model, config, data.labels)
-
-
-def _texts(rows: Dataset) -> list[str]:
-    """A pair is one document: its words, wherever they stand."""
-    if "pair" not in rows.column_names:
-        return list(rows["text"])
-    return [f"{a} {b}" for a, b in zip(rows["text"], rows["pair"], strict=True)]
