@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,16 @@ def test_the_matrix_of_an_architecture(tmp_path, architecture):
     assert works["lora"].merges
     assert not works["prompt"].merges
     assert json.dumps([fitness.why for fitness in found.values()])
+    assert _documented(architecture) == {name: not fitness.why for name, fitness in found.items()}, (
+        "run: python -m scripts.make_method_matrix"
+    )
+
+
+def _documented(architecture):
+    """What the table of docs/methods.md says of an architecture."""
+    lines = (Path(__file__).parents[2] / "docs" / "methods.md").read_text().splitlines()
+    names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|"))
+    return {row[0]: row[names.index(architecture)] == "yes" for row in rows}
 
 
 def _shapes(classifier):
