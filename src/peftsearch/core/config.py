@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,15 @@ class EarlyStopping:
 
     patience: int
     threshold: float = 0.0
+
+
+def idle_epochs(scores: Sequence[float], threshold: float) -> int:
+    """How many epochs in a row, up to the last, were not better than the best before by more than `threshold`."""
+    idle, best = 0, -math.inf
+    for score in scores:
+        idle = 0 if score > best + threshold else idle + 1
+        best = score if idle == 0 else best
+    return idle
 
 
 @dataclass(frozen=True)

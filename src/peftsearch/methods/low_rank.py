@@ -17,6 +17,15 @@ RANK = Hyperparameter(Choice((4, 8, 16, 32)), Range(1, 4096, integer=True), "of 
 ALPHA = Hyperparameter(Choice((1, 2, 4)), Range(0.01, 1024), "alpha over rank: the product's weight")
 MODULE_DROPOUT = Hyperparameter(Fixed(0.0), Range(0.0, 0.9), "share of the products left out of a step")
 
+PRODUCT: Mapping[str, Hyperparameter] = {
+    "learning_rate": learning_rate(1e-4, 1e-2),
+    "rank": RANK,
+    "alpha_ratio": ALPHA,
+    **ON_LINEAR,
+    "module_dropout": MODULE_DROPOUT,
+}
+"""Of the methods that train a product beside each layer, as `_product` reads them."""
+
 
 class Vera(LinearMethod):
     """Two random frozen matrices shared by all layers of a shape, and two trained vectors a layer that scale them."""
@@ -48,13 +57,7 @@ class LoHa(LinearMethod):
     name = "loha"
     summary = "LoHa: an elementwise product of two low-rank products is trained beside frozen linear layers"
     paper = "Hyeon-Woo et al. 2021, https://arxiv.org/abs/2108.06098"
-    own: ClassVar[Mapping[str, Hyperparameter]] = {
-        "learning_rate": learning_rate(1e-4, 1e-2),
-        "rank": RANK,
-        "alpha_ratio": ALPHA,
-        **ON_LINEAR,
-        "module_dropout": MODULE_DROPOUT,
-    }
+    own: ClassVar[Mapping[str, Hyperparameter]] = PRODUCT
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
         from peft import LoHaConfig
@@ -68,13 +71,7 @@ class LoKr(LinearMethod):
     name = "lokr"
     summary = "LoKr: a Kronecker product is trained beside frozen linear layers"
     paper = "Yeh et al. 2023, https://arxiv.org/abs/2309.14859"
-    own: ClassVar[Mapping[str, Hyperparameter]] = {
-        "learning_rate": learning_rate(1e-4, 1e-2),
-        "rank": RANK,
-        "alpha_ratio": ALPHA,
-        **ON_LINEAR,
-        "module_dropout": MODULE_DROPOUT,
-    }
+    own: ClassVar[Mapping[str, Hyperparameter]] = PRODUCT
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
         from peft import LoKrConfig

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peftsearch.core.config import TrialConfig
+from peftsearch.core.config import TrialConfig, idle_epochs
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.core.pareto import Array, as_losses, dominates
@@ -120,15 +120,6 @@ def _ends_now(config: TrialConfig, curve: Sequence[EpochReport]) -> bool:
     if len(curve) >= config.training.epochs or stopping is None:
         return len(curve) >= config.training.epochs
     return idle_epochs([report.metrics[config.selection] for report in curve], stopping.threshold) >= stopping.patience
-
-
-def idle_epochs(values: Sequence[float], threshold: float) -> int:
-    """How many epochs in a row have not beaten the best before them, as `training.callbacks.stops_early` counts."""
-    idle, top = 0, -np.inf
-    for value in values:
-        idle = 0 if value > top + threshold else idle + 1
-        top = value if idle == 0 else top
-    return idle
 
 
 def _at_best(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from peftsearch.core.config import EarlyStopping
+from peftsearch.core.config import EarlyStopping, idle_epochs
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import ClassReport, EpochReport
 from peftsearch.training.loss import TrainingLoss
@@ -117,13 +117,7 @@ def stops_early(scores: list[float], stopping: EarlyStopping | None) -> bool:
     >>> stops_early([0.5, 0.6, 0.6, 0.61], EarlyStopping(patience=2))
     False
     """
-    if stopping is None:
-        return False
-    best, waited = -math.inf, 0
-    for score in scores:
-        waited = 0 if score > best + stopping.threshold else waited + 1
-        best = score if waited == 0 else best
-    return waited >= stopping.patience
+    return stopping is not None and idle_epochs(scores, stopping.threshold) >= stopping.patience
 
 
 class Guards(TrainerCallback):
