@@ -289,6 +289,26 @@ def test_data_that_cannot_be_meant(work: Path, given: str, message: str) -> None
     assert shown.output.splitlines()[-1] == f"Error: Invalid value for '--data': {message}"
 
 
+WRONG_LIMITS = [
+    ("1000", "'1000' is not KEY=ROWS with one of the keys train, validation, test"),
+    ("train=0", "train= takes a number of rows from 1, but got '0'"),
+    ("train=5,train=6", "train= stands twice; one number a split"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG_LIMITS, ids=[given for given, _ in WRONG_LIMITS])
+def test_limits_that_cannot_be_meant(work: Path, given: str, message: str) -> None:
+    shown = run("check", "--study", "toy.yaml", "--limit", given)
+    assert shown.exit_code == 2
+    assert shown.output.splitlines()[-1] == f"Error: Invalid value for '--limit': {message}"
+
+
+def test_a_part_of_the_rows_is_enough_to_try(work: Path) -> None:
+    shown = run("check", "--study", "toy.yaml", "--json", "--limit", "train=9,validation=6", "--limit", "test=3")
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.stdout)["data"]["rows"] == {"train": 9, "validation": 6, "test": 3}
+
+
 def test_the_same_study_on_other_files_and_another_backbone(work: Path, tmp_path: Path) -> None:
     other = tiny_model(tmp_path / "other", "roberta")
     names = ["a,b.jsonl", "c.jsonl"]
@@ -309,7 +329,7 @@ def test_the_same_study_on_other_files_and_another_backbone(work: Path, tmp_path
     "name", [name for name, command in COMMANDS.items() if any(p.name == "study" for p in command.params)]
 )
 def test_every_command_on_a_study_takes_other_data_and_backbones(name: str) -> None:
-    assert {"data", "backbone"} <= {parameter.name for parameter in COMMANDS[name].params}
+    assert {"data", "limit", "backbone"} <= {parameter.name for parameter in COMMANDS[name].params}
 
 
 def test_params_of_every_baseline(work: Path) -> None:

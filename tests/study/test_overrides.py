@@ -54,6 +54,12 @@ def test_columns_named_beside_the_files_go_before_the_study_s():
     assert Overrides(FILES.source, {"label": "y"}).apply(document())["data"]["text"] == "{title} {body}"
 
 
+def test_a_limit_replaces_the_study_s_for_its_splits_alone():
+    data = Overrides(limit={"validation": 50}).apply(document())["data"]
+    assert data == {**document()["data"], "label": "label", "limit": {"train": 100, "validation": 50}}
+    assert Overrides.from_dict(json.loads(json.dumps(Overrides(limit={"train": 9}).to_dict()))).limit == {"train": 9}
+
+
 @pytest.mark.parametrize(
     ("given", "names", "of_baseline"),
     [(("x",), ["x"], "x"), (("x", "y"), ["x", "y"], "y"), (("x", "y", "z"), ["x", "y"], "y")],

@@ -29,12 +29,13 @@ TERMINAL_WIDTH = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
-DATA_KEYS = ("train", "validation", "test", "text", "pair", "label")
+SPLITS = ("train", "validation", "test")
+DATA_KEYS = (*SPLITS, "text", "pair", "label")
 
 
 @dataclass(frozen=True)
 class ChosenStudy:
-    """What `--study` names, and what `--data` and `--backbone` put in place of its own."""
+    """What `--study` names, and what `--data`, `--limit` and `--backbone` put in place of its own."""
 
     name: str
     overrides: Overrides
@@ -47,11 +48,18 @@ class ChosenStudy:
 
 
 def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--study`, `--data` and `--backbone`; the command gets all three as `study: ChosenStudy`."""
+    """`--study` and what overrides parts of it; the command gets all of them as `study: ChosenStudy`."""
 
     @functools.wraps(command)
-    def with_study(*args: Any, study: str, data: dict[str, str], backbone: tuple[str, ...], **kwargs: Any) -> Any:
-        return command(*args, study=ChosenStudy(study, _overrides(data, backbone)), **kwargs)
+    def with_study(
+        *args: Any,
+        study: str,
+        data: dict[str, str],
+        limit: dict[str, int],
+        backbone: tuple[str, ...],
+        **kwargs: Any,
+    ) -> Any:
+        return command(*args, study=ChosenStudy(study, _overrides(data, limit, backbone)), **kwargs)
 
     backbones = click.option(
         "--backbone",
@@ -67,6 +75,13 @@ def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Files in place of the study's data: train=, validation=, test=. Their columns are the study's"
         " (data.files, if it says so), or text=, pair=, label=.",
     )
+    limit = click.option(
+        "--limit",
+        multiple=True,
+        callback=_parse_limit,
+        metavar="train=ROWS,…",
+        help="At most so many rows: train=, validation=, test=; each class keeps its share.",
+    )
     named = click.option(
         "--study",
         "study",
@@ -74,7 +89,7 @@ def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME|PATH",
         help="A study: a name found in ./studies or among the package's own, or the path of a YAML file.",
     )
-    return named(data(backbones(with_study)))
+    return named(data(limit(backbones(with_study))))
 
 
 def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,25 +162,40 @@ def stored(study: ChosenStudy, fork: str | None, storage: str | None) -> StoredS
 
 def _parse_data(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """`train=a.csv,label=topic` → its parts; a comma within a file's name stays where no key follows it."""
-    found: dict[str, str] = {}
-    for part in (part for value in values for part in re.split(rf",(?=(?:{'|'.join(DATA_KEYS)})=)", value)):
-        key, equals, name = part.partition("=")
-        if not equals or key not in DATA_KEYS or not name:
-            raise click.BadParameter(f"{part!r} is not KEY=NAME with one of the keys {', '.join(DATA_KEYS)}")
-        if key in found:
-            raise click.BadParameter(f"{key}= stands twice; one file a split, one name a column")
-        found[key] = name
+    found = _parts(values, DATA_KEYS, "NAME", "one file a split, one name a column")
     if found and "train" not in found:
         raise click.BadParameter("names no file for train; write train=FILE")
     return found
 
 
-def _overrides(data: dict[str, str], backbones: tuple[str, ...]) -> Overrides:
+def _parse_limit(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    """`train=1000,validation=500` → rows by split."""
+    found = _parts(values, SPLITS, "ROWS", "one number a split")
+    for split, rows in found.items():
+        if not rows.isdecimal() or int(rows) < 1:
+            raise click.BadParameter(f"{split}= takes a number of rows from 1, but got {rows!r}")
+    return {split: int(rows) for split, rows in found.items()}
+
+
+def _parts(values: tuple[str, ...], keys: tuple[str, ...], value: str, once: str) -> dict[str, str]:
+    """The parts `KEY=VALUE` of all `values`, each key once."""
+    found: dict[str, str] = {}
+    for part in (part for written in values for part in re.split(rf",(?=(?:{'|'.join(keys)})=)", written)):
+        key, equals, name = part.partition("=")
+        if not equals or key not in keys or not name:
+            raise click.BadParameter(f"{part!r} is not KEY={value} with one of the keys {', '.join(keys)}")
+        if key in found:
+            raise click.BadParameter(f"{key}= stands twice; {once}")
+        found[key] = name
+    return found
+
+
+def _overrides(data: dict[str, str], limit: dict[str, int], backbones: tuple[str, ...]) -> Overrides:
     from peftsearch.study.overrides import Overrides, from_here
 
     columns = {key: name for key, name in data.items() if key in ("text", "pair", "label")}
     source = {key: from_here(name) for key, name in data.items() if key not in columns}
-    return Overrides(source, columns, backbones)
+    return Overrides(source, columns, backbones, limit)
 
 
 def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

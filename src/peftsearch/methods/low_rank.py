@@ -18,7 +18,7 @@ ALPHA = Hyperparameter(Choice((1, 2, 4)), Range(0.01, 1024), "alpha over rank: t
 MODULE_DROPOUT = Hyperparameter(Fixed(0.0), Range(0.0, 0.9), "share of the products left out of a step")
 
 PRODUCT: Mapping[str, Hyperparameter] = {
-    "learning_rate": learning_rate(1e-4, 1e-2),
+    "learning_rate": learning_rate(1e-3, 3e-2),
     "rank": RANK,
     "alpha_ratio": ALPHA,
     **ON_LINEAR,

