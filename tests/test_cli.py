@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from peftsearch import api
 from peftsearch.cli import COMMANDS, main
+from peftsearch.cli.options import parse_size
 from peftsearch.cli.run import PRUNERS, SAMPLERS
+from peftsearch.search.local import Outcome
 from peftsearch.search.storage import Record
 from peftsearch.study import sections
 from tests.helpers.records import complete, config, report, store
@@ -287,6 +290,36 @@ def test_data_that_cannot_be_meant(work: Path, given: str, message: str) -> None
     shown = run("check", "--study", "toy.yaml", "--data", given)
     assert shown.exit_code == 2
     assert shown.output.splitlines()[-1] == f"Error: Invalid value for '--data': {message}"
+
+
+@pytest.mark.parametrize(
+    ("written", "size"), [("1000", 1000), ("4K", 4096), ("1.5m", 1_572_864), ("2G", 2 * 1024**3), (None, None)]
+)
+def test_sizes(written: str | None, size: int | None) -> None:
+    assert parse_size(None, None, written) == size  # type: ignore[arg-type]
+
+
+def test_exact_and_the_size_of_the_cache_reach_the_workers(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, object]] = []
+
+    def search(*_: object, **options: object) -> Outcome:
+        given.append(options)
+        return Outcome("done")
+
+    monkeypatch.setattr(api, "search", search)
+    assert (
+        run(
+            "optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x", "--exact", "--cache-size", "2G"
+        ).exit_code
+        == 0
+    )
+    assert (given[0]["exact"], given[0]["cache_size"]) == (True, 2 * 1024**3)
+    shown = run("optimize", "--study", "toy.yaml", "--trials", "1", "--cache-size", "much")
+    assert shown.exit_code == 2
+    assert shown.output.splitlines()[-1] == (
+        "Error: Invalid value for '--cache-size': 'much' is not a size; "
+        "write bytes, or a number with K, M, G or T, as in 2G"
+    )
 
 
 WRONG_LIMITS = [

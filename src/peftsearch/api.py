@@ -140,8 +140,15 @@ def search(
     sampler: str | None = None,
     pruner: str | None = None,
     seed: int | None = None,
+    exact: bool = False,
+    cache_size: int | None = None,
 ) -> Outcome:
-    """Train what `begin_study` has prepared; `sampler`, `pruner` and `seed` go before the study's own."""
+    """Train what `begin_study` has prepared; `sampler`, `pruner` and `seed` go before the study's own.
+
+    Args:
+        exact: without what changes results, however little, for the sake of speed.
+        cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
+    """
     job = Job(
         study=str(spec.path.resolve()),
         name=stored.name,
@@ -154,6 +161,8 @@ def search(
         sampler=sampler or spec.search.sampler,
         pruner=pruner or spec.search.pruner,
         seed=spec.search.seed if seed is None else seed,
+        exact=exact,
+        cache_size=cache_size,
     )
     return run_workers(stored.study, job, workers=workers, on_tick=on_tick, timeout=timeout)
 

@@ -24,6 +24,7 @@ from tests.helpers.toy import toy_data
 from tests.helpers.tuning import settings_of
 
 DATA = toy_data(train=90)
+NO_STORE = {"cache_size": 0}
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +82,15 @@ def test_the_same_curve_as_without(
     backbones: dict[str, str], tmp_path: Path, architecture: str, method: str, settings: dict[str, Any]
 ) -> None:
     trial = config(backbones[architecture], method, **settings)
-    expected, exact = run(trial, tmp_path, exact=True)
-    assert not (tmp_path / PREFIXES).exists()
+    expected, without = run(trial, tmp_path, **NO_STORE)
+    assert made(tmp_path) == 0
     found, reusing = run(trial, tmp_path)
     assert made(tmp_path) == 2
     for report, other in zip(found, expected, strict=True):
         assert report.train_loss == pytest.approx(other.train_loss, abs=1e-5)
         assert report.validation_loss == pytest.approx(other.validation_loss, abs=1e-5)
         assert report.metrics == pytest.approx(other.metrics)
-    assert list(reusing.classifier.state_dict()) == list(exact.classifier.state_dict())
+    assert list(reusing.classifier.state_dict()) == list(without.classifier.state_dict())
     assert reusing.classifier.prefix is None
 
 
@@ -185,7 +186,7 @@ def test_a_damaged_entry_does_not_reach_a_trial(backbones: dict[str, str], tmp_p
 
 
 def test_without_room_the_prefix_is_computed_in_every_epoch(backbones: dict[str, str], tmp_path: Path) -> None:
-    expected, _ = run(config(backbones["bert"], "frozen"), tmp_path, exact=True)
+    expected, _ = run(config(backbones["bert"], "frozen"), tmp_path, **NO_STORE)
     found, result = run(config(backbones["bert"], "frozen"), tmp_path, cache_size=1000)
     assert made(tmp_path) == 0
     assert [report.validation_loss for report in found] == [report.validation_loss for report in expected]
@@ -194,7 +195,7 @@ def test_without_room_the_prefix_is_computed_in_every_epoch(backbones: dict[str,
 
 
 def test_room_for_one_split_only(backbones: dict[str, str], tmp_path: Path) -> None:
-    expected, _ = run(config(backbones["bert"]), tmp_path, exact=True)
+    expected, _ = run(config(backbones["bert"]), tmp_path, **NO_STORE)
     found, _ = run(config(backbones["bert"]), tmp_path, cache_size=4 * 32 * 48)
     assert made(tmp_path) == 1
     for report, other in zip(found, expected, strict=True):
@@ -220,7 +221,7 @@ def test_states_are_kept_without_padding_and_in_half_as_many_bytes_in_bf16(
 
 @pytest.mark.parametrize("method", ["probe", "frozen"])
 def test_in_bf16_it_learns_as_well(backbones: dict[str, str], tmp_path: Path, method: str) -> None:
-    expected, _ = run(config(backbones["bert"], method, precision="bf16"), tmp_path, exact=True)
+    expected, _ = run(config(backbones["bert"], method, precision="bf16"), tmp_path, **NO_STORE)
     found, _ = run(config(backbones["bert"], method, precision="bf16"), tmp_path)
     for report, other in zip(found, expected, strict=True):
         assert report.validation_loss == pytest.approx(other.validation_loss, abs=0.02)

@@ -29,6 +29,7 @@ TERMINAL_WIDTH = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
+UNITS = "KMGT"
 SPLITS = ("train", "validation", "test")
 DATA_KEYS = (*SPLITS, "text", "pair", "label")
 
@@ -158,6 +159,14 @@ def stored(study: ChosenStudy, fork: str | None, storage: str | None) -> StoredS
     from peftsearch.api import open_results
 
     return open_results(study.name, storage=storage, fork=fork, overrides=study.overrides)
+
+
+def parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """`500M`, `2G`: bytes, in binary units."""
+    written = re.fullmatch(rf"(\d+(?:\.\d+)?)([{UNITS}]?)", (value or "").strip().upper())
+    if value is not None and not written:
+        raise click.BadParameter(f"{value!r} is not a size; write bytes, or a number with K, M, G or T, as in 2G")
+    return int(float(written[1]) * 1024 ** (UNITS.index(written[2]) + 1 if written[2] else 0)) if written else None
 
 
 def _parse_data(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

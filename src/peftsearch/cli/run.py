@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from peftsearch.cli.live import shown_progress
-from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, show, storage_options
+from peftsearch.cli.options import ChosenStudy, example, json_option, parse_size, print_json, show, storage_options
 
 if TYPE_CHECKING:
     from peftsearch.results.stored import StoredStudy
@@ -34,6 +34,15 @@ INTERRUPTED = 130
 @click.option("--pruner", type=click.Choice(PRUNERS), help="When to stop a trial early.  [default: the study's]")
 @click.option("--sampler", type=click.Choice(SAMPLERS), help="What proposes settings.  [default: the study's]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the sampler.  [default: the study's]")
+@click.option(
+    "--exact", is_flag=True, help="No bf16, no kept prefixes, batches of any length: slower, to compare results with."
+)
+@click.option(
+    "--cache-size",
+    callback=parse_size,
+    metavar="SIZE",
+    help="Of frozen prefixes' states, as in 2G.  [default: 1/4 of free disk]",
+)
 @json_option
 def optimize(
     study: ChosenStudy,
@@ -45,6 +54,8 @@ def optimize(
     pruner: str | None,
     sampler: str | None,
     seed: int | None,
+    exact: bool,
+    cache_size: int | None,
     as_json: bool,
 ) -> None:
     """Search a study: train trials, then print the Pareto front.
@@ -64,7 +75,7 @@ def optimize(
     with shown_progress(stored.objectives, trials, stored.records(), err=as_json) as progress:
         outcome = api.search(
             stored, spec, trials=trials, workers=workers, timeout=timeout, on_tick=progress,
-            pruner=pruner, sampler=sampler, seed=seed,
+            pruner=pruner, sampler=sampler, seed=seed, exact=exact, cache_size=cache_size,
         )  # fmt: skip
     _print_front(stored, as_json)
     _end(outcome, stored.status().done, trials)

@@ -32,6 +32,8 @@ class Job:
         seed: of the sampler.
         since: unix time at which this search began; errors of earlier ones do not stop it.
         index: 0 for the first worker.
+        exact: train without what changes results for the sake of speed; see `training.trial.run_trial`.
+        cache_size: bytes that frozen prefixes' states may take; None for a quarter of the free disk space.
         threads: for this worker's computations on the CPU.
         trainer: `module:function` that makes the function which trains a trial; only tests name another.
     """
@@ -47,6 +49,8 @@ class Job:
     seed: int = 0
     startup_trials: int = 6
     since: float = 0.0
+    exact: bool = False
+    cache_size: int | None = None
     index: int = 0
     threads: int = 1
     device: str = "auto"

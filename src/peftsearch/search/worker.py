@@ -95,7 +95,10 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
         config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
     ) -> TrialResult | TextTrialResult:
         tokens = job.folder_path / "tokens"
-        return run_trial(config, data, report, cache=tokens, device=job.device, should_stop=should_stop)
+        return run_trial(
+            config, data, report, cache=tokens, device=job.device, should_stop=should_stop,
+            cache_size=job.cache_size, exact=job.exact,
+        )  # fmt: skip
 
     return train
 

@@ -108,7 +108,7 @@ class Setup:
         once = reuse.validation.cost.seconds
         per_evaluation = once + (evaluation_seconds - once) / len(epochs.reports)
         lengths = self.rows.train.lengths
-        order = length_grouped_order(lengths, config.training.batch_size, config.training.seed)
+        order = length_grouped_order(lengths, config.training.batch_size, config.training.seed, self.rows.pool_batches)
         return Measurement(
             metrics={**best.metrics, "validation_loss": best.validation_loss},
             best_epoch=best.epoch if trains else 0,

@@ -23,15 +23,18 @@ POOL_BATCHES = 50
 """Batches whose rows are sorted by length together. More saves little padding and makes the order less random."""
 
 
-def length_grouped_order(lengths: NDArray[np.int64], batch_size: int, seed: int) -> NDArray[np.int64]:
+def length_grouped_order(
+    lengths: NDArray[np.int64], batch_size: int, seed: int, pool_batches: int = POOL_BATCHES
+) -> NDArray[np.int64]:
     """A permutation of the rows whose consecutive runs of `batch_size` are batches of similar length.
 
-    Rows are shuffled, sorted by length within pools of `POOL_BATCHES` batches, cut into batches, and the batches
-    shuffled. A short last batch stays last, so that the runs of every other batch are not moved.
+    Rows are shuffled, sorted by length within pools of `pool_batches` batches, cut into batches, and the batches
+    shuffled: with pools of one batch, batches are random. A short last batch stays last, so that the runs of every
+    other batch are not moved.
     """
     random = np.random.default_rng(seed)
     shuffled = random.permutation(len(lengths))
-    pool = batch_size * POOL_BATCHES
+    pool = batch_size * pool_batches
     pools = (shuffled[start : start + pool] for start in range(0, len(shuffled), pool))
     rows = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools])
     # The rows of the short batch are drawn at random: always cutting off the longest ones would set them apart.
@@ -51,10 +54,13 @@ def padding_share(lengths: NDArray[np.int64], order: NDArray[np.int64], batch_si
 class LengthGroupedSampler(Sampler[int]):
     """Every row once an epoch; another order each epoch, the same one for the same seed."""
 
-    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
+    def __init__(
+        self, lengths: NDArray[np.int64], batch_size: int, seed: int, pool_batches: int = POOL_BATCHES
+    ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
+        self.pool_batches = pool_batches
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -65,7 +71,8 @@ class LengthGroupedSampler(Sampler[int]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        return iter(length_grouped_order(self.lengths, self.batch_size, self.seed + self.epoch).tolist())
+        order = length_grouped_order(self.lengths, self.batch_size, self.seed + self.epoch, self.pool_batches)
+        return iter(order.tolist())
 
 
 class Split(Protocol):

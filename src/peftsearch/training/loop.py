@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.methods.table import METHODS
-from peftsearch.training.batches import LengthGroupedSampler, PadToLongest, Split
+from peftsearch.training.batches import POOL_BATCHES, LengthGroupedSampler, PadToLongest, Split
 from peftsearch.training.callbacks import Epochs, Guards, Report
 from peftsearch.training.hooks import MethodHooks
 from peftsearch.training.loss import training_loss
@@ -33,21 +33,28 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 
 @dataclass(frozen=True)
 class Rows:
-    """The two splits a trial may see, how their rows become batches, and the names of their classes."""
+    """The two splits a trial may see, how their rows become batches, and the names of their classes.
+
+    Attributes:
+        pool_batches: batches of training rows that are sorted by length together; with 1 they are random.
+    """
 
     train: Split
     validation: Split
     collate: PadToLongest
     labels: tuple[str, ...]
+    pool_batches: int = POOL_BATCHES
 
 
 class LengthGroupedTrainer(Trainer):
     """Trainer whose batches hold rows of similar length, in training and in evaluation."""
 
+    pool_batches = POOL_BATCHES
+
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows: Split = train_dataset or self.train_dataset
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return LengthGroupedSampler(rows.lengths, batch, self.args.data_seed)
+        return LengthGroupedSampler(rows.lengths, batch, self.args.data_seed, self.pool_batches)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         return SequentialSampler(eval_dataset)  # its rows are sorted by length already
@@ -97,6 +104,7 @@ def train(
             optimizers=(adamw(model, config, device), None),
             callbacks=[*callbacks, MethodHooks(model, config), epochs, Guards(loss, should_stop)],
         )
+        trainer.pool_batches = rows.pool_batches
         trainer.remove_callback(PrinterCallback)
         if METHODS[config.method].trains:
             trainer.train()

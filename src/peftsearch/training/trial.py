@@ -20,7 +20,7 @@ from peftsearch.data.tokens import tokenize
 from peftsearch.methods.base import TextMethod
 from peftsearch.methods.table import METHODS
 from peftsearch.training.attempt import Setup
-from peftsearch.training.batches import PadToLongest, TokenRows
+from peftsearch.training.batches import POOL_BATCHES, PadToLongest, TokenRows
 from peftsearch.training.callbacks import Report, trainable
 from peftsearch.training.feature_store import FeatureStore
 from peftsearch.training.loop import Rows
@@ -84,7 +84,8 @@ def run_trial(
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
         should_stop: asked after every step.
         cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
-        exact: compute frozen prefixes in every epoch. Else they are computed once, which in bf16 rounds their states.
+        exact: nothing that changes a result, however little, for the sake of speed: frozen prefixes are computed in
+            every epoch, in fp32 unless the study names a precision, and batches are random rows of any length.
 
     Raises:
         TrialFailure: out of memory even at one row a step, or a loss that is not finite.
@@ -97,7 +98,8 @@ def run_trial(
     # What is not trained has no epochs to report.
     report = report if method.trains else _say_nothing
     on = torch.device(_device(device))
-    precision = choose_precision(config.training.precision, on)
+    asked = config.training.precision
+    precision = choose_precision("fp32" if exact and asked == "auto" else asked, on)
     resolved = resolve(config.backbone, config.revision)
     tokenizer = load_tokenizer(resolved, config.trust_remote_code)
     rows = Rows(
@@ -105,6 +107,7 @@ def run_trial(
         _rows(data, "validation", tokenizer, config.max_length, cache),
         PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if on.type == "cuda" else 1),
         data.labels,
+        pool_batches=1 if exact else POOL_BATCHES,
     )
     # A backbone's own code may compute anything; and without training nothing is computed twice.
     reuse = method.trains and not exact and not config.trust_remote_code

@@ -1,0 +1,144 @@
+"""Learning curves of many configurations, each trained to its last epoch: what `benchmarks/replay.py` replays.
+
+    python benchmarks/curves.py --data ../shared/data/trec-qc-6.jsonl.gz --configurations 264
+
+Methods take turns: first the default point of each, then configurations drawn at random from its own space, so that
+any beginning of the table is spread over all methods. Seconds are the processor's, with one thread, which other
+programs hardly change. Started again, the command goes on where it was; several of them, each with another `--part
+I/N`, share the work. What all have recorded is packed into `benchmarks/curves/NAME.jsonl.gz`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RUNS = HERE.parent / "runs" / "benchmarks"
+EPOCH_FIELDS = (
+    "macro_f1", "accuracy", "train_loss", "validation_loss", "train_seconds", "evaluation_seconds",
+    "trainable_parameters",
+)  # fmt: skip
+
+
+def main() -> None:
+    options = _options()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    part, parts = map(int, options.part.split("/"))
+    record(options, range(part, options.configurations, parts))
+    print(f"{pack(options.study.stem)} configurations in {packed(options.study.stem)}")
+
+
+def record(options: argparse.Namespace, wanted: range) -> None:
+    """Train what `wanted` lacks, one line of JSON a configuration."""
+    import gc
+
+    import torch
+
+    from peftsearch.data.load import load_data
+    from peftsearch.study.overrides import Overrides, from_here
+    from peftsearch.study.spec import load_study
+    from peftsearch.training import callbacks, features
+
+    torch.set_num_threads(1)
+    callbacks.clock = features.clock = lambda device: time.process_time()
+    spec = load_study(str(options.study), Overrides({"train": from_here(options.data)}))
+    data = load_data(spec.data, spec.folder, RUNS / spec.name / "data")
+    gc.freeze()
+    done = {row["index"] for row in rows(spec.name)}
+    target = RUNS / spec.name / f"{options.part.replace('/', '-of-')}.jsonl"
+    for index in (index for index in wanted if index not in done):
+        row = train(spec, data, index)
+        with target.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        best = max((epoch["macro_f1"] for epoch in row["curve"]), default=float("nan"))
+        print(
+            f"{index} {row['config']['method']}: {row['failure'] or f'macro F1 {best:.3f}'}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def configuration(spec: Any, index: int) -> tuple[Any, dict[str, Any]]:
+    """The configuration of this index, and Optuna's parameters for it; the same for the same study."""
+    import optuna
+    from optuna.samplers import PartialFixedSampler, RandomSampler
+
+    from peftsearch.study.space import FIXED, baselines, config_of, suggest
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    method = list(spec.methods)[index % len(spec.methods)]
+    if index < len(spec.methods):
+        default = next(b for b in baselines(spec) if b.user_attrs[FIXED]["method"] == method)
+        return config_of(spec, default.user_attrs[FIXED]), default.params
+    study = optuna.create_study(
+        directions=spec.directions, sampler=PartialFixedSampler({"method": method}, RandomSampler(seed=index))
+    )
+    trial = study.ask()
+    return suggest(spec, trial), trial.params
+
+
+def train(spec: Any, data: Any, index: int) -> dict[str, Any]:
+    """One row of the table. A configuration's own failure is a part of it."""
+    from peftsearch.core.errors import TrialFailure
+    from peftsearch.training.trial import run_trial
+
+    config, params = configuration(spec, index)
+    curve: list[Any] = []
+    failure = None
+    try:
+        run_trial(config, data, curve.append, cache=RUNS / spec.name / "tokens", device="cpu")
+    except TrialFailure as error:
+        failure = error.kind
+    flat = [report.to_dict() for report in curve]
+    return {
+        "index": index,
+        "params": params,
+        "config": config.to_dict(),
+        "curve": [{name: float(f"{epoch[name]:.6g}") for name in EPOCH_FIELDS} for epoch in flat],
+        "failure": failure,
+    }
+
+
+def packed(name: str) -> Path:
+    return HERE / "curves" / f"{name}.jsonl.gz"
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """All that is recorded, packed or not, in the order of their index."""
+    lines = [line for file in (RUNS / name).glob("*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()]
+    if packed(name).is_file():
+        lines += gzip.decompress(packed(name).read_bytes()).decode().splitlines()
+    found = {row["index"]: row for row in map(json.loads, lines)}
+    return [found[index] for index in sorted(found)]
+
+
+def pack(name: str) -> int:
+    """Write what is recorded into one small file; how many configurations it holds."""
+    found = rows(name)
+    packed(name).parent.mkdir(exist_ok=True)
+    with packed(name).open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as target:
+        target.writelines((json.dumps(row) + "\n").encode() for row in found)
+    return len(found)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a file of labelled texts")
+    parser.add_argument(
+        "--study", type=Path, default=HERE / "curves.yaml", help="the space; its file's name is the table's"
+    )
+    parser.add_argument("--configurations", type=int, default=264)
+    parser.add_argument("--part", default="0/1", metavar="I/N", help="train every N-th, from the I-th on")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Ways to stop and to propose trials, replayed on recorded learning curves: seconds instead of days.
+
+    python -m benchmarks.replay                      # what stops trials
+    python -m benchmarks.replay --samplers           # what proposes them
+
+A replay is a study in which nothing is trained: each trial is a row of `benchmarks/curves/NAME.jsonl.gz`
+(`benchmarks/curves.py`), whose epochs are shown to the real rule one after the other. Stopping: rows in random order,
+40 of them, and then as many more as the epochs saved allow. Proposing: a real sampler asks, and the answer is the
+recorded row of the same method whose settings are nearest.
+
+Hypervolume is of 1 - macro F1, and of parameters and seconds on logarithmic scales over the table's range.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.curves import rows
+from benchmarks.rules import RULES
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import EpochReport
+from peftsearch.core.pareto import Array, as_losses, hypervolume, non_dominated
+from peftsearch.search.pruning import Rule
+from peftsearch.search.storage import Record
+
+HERE = Path(__file__).parent
+OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
+DIRECTIONS = ("maximize", "minimize", "minimize")
+TRIALS = 40
+
+
+@dataclass(frozen=True)
+class Run:
+    """One replay.
+
+    Attributes:
+        saved: share of the first trials' epochs that was not run.
+        lost: hypervolume that the first trials lack by the rule, as a share of what they would have come to.
+        wrong: trials among the first that were stopped, and would have ended on their front.
+        volume: hypervolume when as many epochs are spent as the first trials would take to the end.
+        trials: how many that were.
+    """
+
+    saved: float
+    lost: float
+    wrong: int
+    volume: float
+    trials: int
+
+
+class Table:
+    """The recorded rows as finished trials.
+
+    Attributes:
+        records: in the order of the table.
+        losses: shape (records, 3), each scaled to 0..1 over the table.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.raw = [row for row in rows(name) if not row["failure"]]
+        self.records = [_record(row) for row in self.raw]
+        self.epochs = max(len(record.curve) for record in self.records)
+        scaled = [[r.values["macro_f1"], *(math.log10(r.values[o]) for o in OBJECTIVES[1:])] for r in self.records]
+        losses = as_losses(scaled, DIRECTIONS)
+        losses[:, 0] += 1
+        losses[:, 1:] = (losses[:, 1:] - losses[:, 1:].min(axis=0)) / np.ptp(losses[:, 1:], axis=0)
+        self.losses: Array = losses
+
+    def volume(self, places: Sequence[int]) -> float:
+        return hypervolume(self.losses[list(places)], np.ones(3)) if places else 0.0
+
+    def front(self, places: Sequence[int]) -> set[int]:
+        return set(np.asarray(places)[non_dominated(self.losses[list(places)])])
+
+
+def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
+    """Trials in `order`, one after the other, stopped by `rule`."""
+    budget = TRIALS * table.epochs
+    known: list[Record] = []
+    complete: list[int] = []
+    spent, early = 0, 0
+    found: dict[str, Any] = {}
+    for count, place in enumerate(order):
+        shown = _show(table.records[place], rule, known, count)
+        if spent + len(shown.curve) > budget:
+            break
+        spent += len(shown.curve)
+        known.append(shown)
+        if shown.state == "complete":
+            complete.append(place)
+        if count + 1 == TRIALS:
+            early, found["first"] = spent, list(complete)
+    first = list(order[:TRIALS])
+    stopped = set(first) - set(found["first"])
+    return Run(
+        saved=1 - early / budget,
+        lost=1 - table.volume(found["first"]) / table.volume(first),
+        wrong=len(stopped & table.front(first)),
+        volume=table.volume(complete),
+        trials=len(known),
+    )
+
+
+def _show(whole: Record, rule: Rule, known: Sequence[Record], number: int) -> Record:
+    """`whole` as trial `number`, up to the epoch at which `rule` stops it."""
+    for epochs in range(1, len(whole.curve)):
+        running = Record(number, "running", whole.config, curve=whole.curve[:epochs])
+        if rule(running, known, OBJECTIVES) is not None:
+            return Record(number, "pruned", whole.config, curve=whole.curve[:epochs])
+    return Record(number, "complete", whole.config, whole.values, curve=whole.curve)
+
+
+def _record(row: dict[str, Any]) -> Record:
+    curve = tuple(
+        EpochReport(
+            epoch=place + 1,
+            train_loss=epoch["train_loss"],
+            validation_loss=epoch["validation_loss"],
+            metrics={"macro_f1": epoch["macro_f1"], "accuracy": epoch["accuracy"]},
+            train_seconds=epoch["train_seconds"],
+            evaluation_seconds=epoch["evaluation_seconds"],
+            trainable_parameters=int(epoch["trainable_parameters"]),
+        )
+        for place, epoch in enumerate(row["curve"])
+    )
+    values = {
+        "macro_f1": max(report.metrics["macro_f1"] for report in curve),
+        "trainable_parameters": float(max(report.trainable_parameters for report in curve)),
+        "train_seconds": sum(report.train_seconds for report in curve),
+    }
+    return Record(row["index"], "complete", TrialConfig.from_dict(row["config"]), values, curve=curve)
+
+
+def orders(table: Table, seeds: int) -> Iterator[list[int]]:
+    for seed in range(seeds):
+        yield np.random.default_rng(seed).permutation(len(table.records)).tolist()
+
+
+def compare_rules(table: Table, seeds: int, names: Sequence[str]) -> dict[str, list[Run]]:
+    return {name: [replay(table, RULES[name], order) for order in orders(table, seeds)] for name in names}
+
+
+def shown(found: dict[str, list[Run]]) -> str:
+    """A Markdown table: means and their standard errors."""
+    header = (
+        "rule",
+        "epochs saved",
+        "hypervolume lost",
+        "front points wrongly stopped",
+        "hypervolume at equal epochs",
+        "trials",
+    )
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    for name, runs in found.items():
+        cells = (
+            _mean([100 * run.saved for run in runs], 1) + " %",
+            _mean([100 * run.lost for run in runs], 2) + " %",
+            _mean([float(run.wrong) for run in runs], 2),
+            _mean([run.volume for run in runs], 4),
+            _mean([float(run.trials) for run in runs], 1),
+        )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _mean(values: Sequence[float], digits: int) -> str:
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return f"{np.mean(values):.{digits}f} ± {error:.{digits}f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", default="curves", help="name of the recorded table")
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--rules", default=",".join(RULES).replace(", ", ";"), help="those to compare")
+    options = parser.parse_args()
+    names = [name.replace(";", ", ") for name in options.rules.split(",")]
+    found = compare_rules(Table(options.table), options.seeds, names)
+    (HERE / "results" / f"replay-{options.table}.json").write_text(
+        json.dumps({name: [vars(run) for run in runs] for name, runs in found.items()})
+    )
+    print(shown(found))
+
+
+if __name__ == "__main__":
+    main()

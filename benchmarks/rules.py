@@ -1,0 +1,114 @@
+"""Rules for stopping trials that `benchmarks/replay.py` compares; those of `search.pruning.PRUNERS` are among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from peftsearch.core.pareto import Array, as_losses, non_dominated
+from peftsearch.search import extrapolation, pruning
+from peftsearch.search.pruning import Decision, Rule
+from peftsearch.search.storage import Record
+
+Extrapolation = Callable[[Sequence[float], Sequence[Sequence[float]], int], float]
+
+RUNGS, REDUCTION = (1, 2, 4), 2
+"""Epochs at which successive halving decides, and one over the share that goes on."""
+
+
+def median_of_all(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """Optuna's median rule: worse by this epoch than the median of all trials."""
+    everything = [replace(other, config=trial.config) for other in others]
+    return pruning.median(trial, everything, objectives)
+
+
+def dominated_now(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """What the trial has come to so far is dominated by a finished one."""
+    with extrapolating(lambda curve, others, epochs: max(curve)):
+        return pruning.dominated(trial, others, objectives)
+
+
+def halving(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """MO-ASHA's stopping form: at a rung only the best fronts' share of all that have come so far goes on.
+
+    Source: Schmucker et al., "Multi-objective Asynchronous Successive Halving" (2021), non-dominated sorting.
+    """
+    epoch = len(trial.curve)
+    if epoch not in RUNGS:
+        return None
+    rivals = [other for other in others if len(other.curve) >= epoch]
+    losses = as_losses([_so_far(record, epoch) for record in (*rivals, trial)], ("maximize", "minimize", "minimize"))
+    rank = ranks(losses)
+    ahead = int((rank[:-1] < rank[-1]).sum())
+    return (
+        Decision(f"{ahead} of {len(rivals)} were better at epoch {epoch}") if ahead > len(rivals) / REDUCTION else None
+    )
+
+
+def ranks(losses: Array) -> Array:
+    """Of each row the number of the front that it is on, after those before it are taken away. Shape (points,)."""
+    found = np.zeros(len(losses))
+    left = np.arange(len(losses))
+    for front in range(len(losses)):
+        first = non_dominated(losses[left])
+        found[left[first]] = front
+        left = left[~first]
+        if not len(left):
+            break
+    return found
+
+
+def dominated_by(extrapolation: Extrapolation) -> Rule:
+    """The rule `dominated` with another way to tell how good a curve can become."""
+
+    def rule(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+        with extrapolating(extrapolation):
+            return pruning.dominated(trial, others, objectives)
+
+    return rule
+
+
+@contextmanager
+def extrapolating(how: Extrapolation) -> Iterator[None]:
+    before = pruning.optimistic_best
+    pruning.optimistic_best = how
+    try:
+        yield
+    finally:
+        pruning.optimistic_best = before
+
+
+def power_law(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
+    now = max(curve)
+    end = None if epochs <= len(curve) else extrapolation.by_power_law(curve, epochs)
+    return now if epochs <= len(curve) else max(now, 1.0 if end is None else end)
+
+
+def ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
+    now = max(curve)
+    end = None if epochs <= len(curve) else extrapolation.by_ratio(curve, others, epochs)
+    return now if epochs <= len(curve) else max(now, 1.0 if end is None else end)
+
+
+def _so_far(record: Record, epoch: int) -> tuple[float, float, float]:
+    curve = record.curve[:epoch]
+    return (
+        max(report.metrics["macro_f1"] for report in curve),
+        float(max(report.trainable_parameters for report in curve)),
+        sum(report.train_seconds for report in curve),
+    )
+
+
+RULES: dict[str, Rule] = {
+    "none": pruning.never,
+    "median of all on F1": median_of_all,
+    "median within the method": pruning.median,
+    "MO-ASHA": halving,
+    "dominated now": dominated_now,
+    "dominated, power law": dominated_by(power_law),
+    "dominated, ratios": dominated_by(ratio),
+    "dominated": pruning.dominated,
+}
