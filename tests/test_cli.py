@@ -104,6 +104,13 @@ def test_front_prints_a_table(stored: None) -> None:
     assert not any(line != line.rstrip() for line in lines)
 
 
+def test_front_of_each_method(stored: None) -> None:
+    shown = run("front", "--study", "toy.yaml", "--each-method")
+    assert shown.stdout.splitlines()[0] == "toy: the best of each method by macro_f1, 3 finished trials"
+    found = json.loads(run("front", "--study", "toy.yaml", "--each-method", "--json").stdout)
+    assert [(trial["trial"], trial["method"]) for trial in found] == [(0, "full"), (1, "lora")]
+
+
 def test_front_as_json_has_the_promised_keys(stored: None) -> None:
     found = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)
     assert [row["trial"] for row in found] == [0, 1]

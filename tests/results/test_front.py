@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from peftsearch.results.front import front, full_trial_json, rows, trial_json
+from peftsearch.results.front import best_of_methods, front, full_trial_json, rows, trial_json
 from peftsearch.search.storage import Record
 from tests.helpers.records import OBJECTIVES, complete, config, measurement
 
@@ -22,6 +22,12 @@ def test_the_front_holds_what_nothing_dominates_best_quality_first() -> None:
 
 def test_rows_keep_the_dominated_trials_and_say_so() -> None:
     assert [(row.record.number, row.on_front) for row in rows([LORA, WASTE], OBJECTIVES)] == [(1, True), (3, False)]
+
+
+def test_the_best_of_each_method_on_the_front_or_not() -> None:
+    worse = complete(5, "full", 0.50, 90_000, 1_000.0)
+    best = best_of_methods(rows([worse, PROBE, WASTE, FULL, LORA], OBJECTIVES))
+    assert [(row.record.number, row.on_front) for row in best] == [(0, True), (1, True), (2, True), (3, False)]
 
 
 def test_only_complete_trials_count() -> None:

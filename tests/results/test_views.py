@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from peftsearch.results.front import front
+from peftsearch.results.front import front, rows
 from peftsearch.results.stored import open_stored
 from peftsearch.results.tables import front_table, percent, trials_table, why
 from peftsearch.results.views import ended, front_view, progress_view, trial_line
@@ -45,6 +45,14 @@ def test_the_backbone_is_told_where_there_are_several() -> None:
     other = complete(1, "lora", 0.5, 10, 1.0, backbone="org/tiny-roberta")
     assert "tiny-roberta" in printed(front_table(front([LORA, FULL, other], OBJECTIVES), OBJECTIVES))
     assert "bert" not in printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES))
+
+
+def test_which_rows_are_on_the_front_is_told_where_some_are_not() -> None:
+    wasteful = replace(complete(5, "frozen", 0.6, 30_000_000, 2_000.0))
+    lines = printed(front_table(rows([LORA, wasteful], OBJECTIVES), OBJECTIVES)).splitlines()
+    marked = {word: "*" in line for line in lines for word in ("lora", "frozen") if word in line}
+    assert marked == {"lora": True, "frozen": False}
+    assert "*" not in printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES))
 
 
 def test_shares() -> None:

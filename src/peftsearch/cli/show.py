@@ -73,25 +73,33 @@ def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None
 
 
 @click.command(
-    epilog=example("peftsearch front --study quickstart", "peftsearch front --study quickstart --plot front.png")
+    epilog=example(
+        "peftsearch front --study quickstart",
+        "peftsearch front --study quickstart --plot front.png",
+        "peftsearch front --study quickstart --each-method",
+    )
 )
 @storage_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
-def front(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None) -> None:
+@click.option("--each-method", is_flag=True, help="The best trial of each method instead, on the front or not.")
+def front(
+    study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None, each_method: bool
+) -> None:
     """The Pareto front: what no other trial dominates, best quality first."""
     from peftsearch.results.figures import save_front
-    from peftsearch.results.front import trial_json
-    from peftsearch.results.views import front_view
+    from peftsearch.results.front import best_of_methods, trial_json
+    from peftsearch.results.views import front_view, methods_view
 
     results = stored(study, fork, storage)
     rows = results.rows()
     if plot:
         save_front(rows, results.objectives, f"{results.name}: Pareto front of {len(rows)} finished trials", plot)
     if as_json:
-        print_json([trial_json(row.record, results.objectives) for row in rows if row.on_front])
+        chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
+        print_json([trial_json(row.record, results.objectives) for row in chosen])
     else:
-        show_parts(*front_view(results))
+        show_parts(*(methods_view if each_method else front_view)(results))
     if plot:
         click.echo(f"drawn to {plot}", err=True)
 

@@ -22,7 +22,7 @@ class LoReft(AdapterHubMethod):
     summary = "LoReFT: the states of the first tokens are edited within a small trained subspace"
     paper = "Wu et al. 2024, https://arxiv.org/abs/2404.03592"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
-        "learning_rate": learning_rate(1e-4, 1e-2),
+        "learning_rate": learning_rate(1e-3, 1e-1),
         "rank": Hyperparameter(Choice((1, 4, 8)), Range(1, 4096, integer=True), "dimensions of the subspace"),
         "positions": Hyperparameter(Range(1, 8, integer=True), Range(1, 512, integer=True), "of the edited tokens"),
         "dropout": Hyperparameter(Fixed(0.05), Range(0.0, 0.9), "of the edit"),

@@ -56,6 +56,14 @@ def front(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
     return [row for row in rows(records, objectives) if row.on_front]
 
 
+def best_of_methods(found: Sequence[Row]) -> list[Row]:
+    """The first row of each method: its best one, where `found` is sorted by quality."""
+    best: dict[str, Row] = {}
+    for row in found:
+        best.setdefault(row.config.method, row)
+    return list(best.values())
+
+
 def quality_objective(objectives: Sequence[str]) -> str:
     """The first maximised objective, by which people rank; the first of all if none is maximised."""
     return next((name for name in objectives if find_objective(name).direction == "maximize"), objectives[0])

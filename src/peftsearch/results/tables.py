@@ -28,13 +28,20 @@ STATE_STYLE = {"complete": "green", "running": "cyan", "pruned": "yellow", "fail
 
 
 def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str | None = None) -> Table:
-    """The Pareto front, best quality first; `vs full` is beside full fine-tuning. Fits 80 columns with one backbone."""
+    """Rows, best quality first; `vs full` is beside full fine-tuning. Fits 80 columns with one backbone.
+
+    Args:
+        front: all of the Pareto front, or also others: a column then says which is which.
+    """
     table = _table(title)
     several = len({row.config.backbone for row in front}) > 1
+    others = not all(row.on_front for row in front)
     table.add_column("trial", justify="right")
     table.add_column("method", no_wrap=True)
     if several:
         table.add_column("backbone", overflow="fold", min_width=8)
+    if others:
+        table.add_column("front", justify="center")
     table.add_column("settings", ratio=1, min_width=11)
     for name in objectives:
         table.add_column(objective_heading(find_objective(name)), justify="right", no_wrap=True)
@@ -47,6 +54,7 @@ def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str |
             str(row.record.number),
             row.config.method,
             *([backbone_in_words(row.config.backbone)] if several else []),
+            *(["*" if row.on_front else ""] if others else []),
             config_in_words(row.config, varied),
             *(objective_in_words(name, row.objectives[name]) for name in objectives),
             str(row.measurement.epochs),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from peftsearch.results.front import front, quality_objective
+from peftsearch.results.front import best_of_methods, front, quality_objective
 from peftsearch.results.status import counts_as_done, status
 from peftsearch.results.tables import config_in_words, front_table, running_table, time_left, why
 from peftsearch.results.words import objective_with_unit
@@ -29,6 +29,17 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
     if stored.reference:
         parts.append(stored.reference.sentence(stored.quality))
     return parts
+
+
+def methods_view(stored: StoredStudy) -> list[RenderableType]:
+    """The best trial of each method, on the front or not, beside what it stands beside."""
+    found = stored.rows()
+    best = best_of_methods(found)
+    if not best:
+        return [f"{stored.name}: no trial has finished yet"]
+    heading = f"{stored.name}: the best of each method by {stored.quality}, {len(found)} finished trials"
+    reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
+    return [heading, front_table(best, stored.objectives), *reference]
 
 
 def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int) -> list[RenderableType]:
