@@ -1,12 +1,10 @@
-"""Ways to stop and to propose trials, replayed on recorded learning curves: seconds instead of days.
+"""Ways to stop trials, replayed on recorded learning curves: seconds instead of days.
 
-    python -m benchmarks.replay                      # what stops trials
-    python -m benchmarks.replay --samplers           # what proposes them
+    python -m benchmarks.replay
 
 A replay is a study in which nothing is trained: each trial is a row of `benchmarks/curves/NAME.jsonl.gz`
-(`benchmarks/curves.py`), whose epochs are shown to the real rule one after the other. Stopping: rows in random order,
-40 of them, and then as many more as the epochs saved allow. Proposing: a real sampler asks, and the answer is the
-recorded row of the same method whose settings are nearest.
+(`benchmarks/curves.py`), whose epochs are shown to the real rule one after the other. Rows come in random order, 40 of
+them, and then as many more as the epochs saved allow. `benchmarks/proposals.py` replays what proposes trials.
 
 Hypervolume is of 1 - macro F1, and of parameters and seconds on logarithmic scales over the table's range.
 """
@@ -89,7 +87,7 @@ def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
     spent, early = 0, 0
     found: dict[str, Any] = {}
     for count, place in enumerate(order):
-        shown = _show(table.records[place], rule, known, count)
+        shown = show(table.records[place], rule, known, count)
         if spent + len(shown.curve) > budget:
             break
         spent += len(shown.curve)
@@ -109,7 +107,7 @@ def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
     )
 
 
-def _show(whole: Record, rule: Rule, known: Sequence[Record], number: int) -> Record:
+def show(whole: Record, rule: Rule, known: Sequence[Record], number: int) -> Record:
     """`whole` as trial `number`, up to the epoch at which `rule` stops it."""
     for epochs in range(1, len(whole.curve)):
         running = Record(number, "running", whole.config, curve=whole.curve[:epochs])
@@ -161,17 +159,17 @@ def shown(found: dict[str, list[Run]]) -> str:
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for name, runs in found.items():
         cells = (
-            _mean([100 * run.saved for run in runs], 1) + " %",
-            _mean([100 * run.lost for run in runs], 2) + " %",
-            _mean([float(run.wrong) for run in runs], 2),
-            _mean([run.volume for run in runs], 4),
-            _mean([float(run.trials) for run in runs], 1),
+            mean([100 * run.saved for run in runs], 1) + " %",
+            mean([100 * run.lost for run in runs], 2) + " %",
+            mean([float(run.wrong) for run in runs], 2),
+            mean([run.volume for run in runs], 4),
+            mean([float(run.trials) for run in runs], 1),
         )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _mean(values: Sequence[float], digits: int) -> str:
+def mean(values: Sequence[float], digits: int) -> str:
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return f"{np.mean(values):.{digits}f} ± {error:.{digits}f}"
 
@@ -180,10 +178,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", default="curves", help="name of the recorded table")
     parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--rules", default=",".join(RULES).replace(", ", ";"), help="those to compare")
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="RULE")
     options = parser.parse_args()
-    names = [name.replace(";", ", ") for name in options.rules.split(",")]
-    found = compare_rules(Table(options.table), options.seeds, names)
+    found = compare_rules(Table(options.table), options.seeds, options.rules)
     (HERE / "results" / f"replay-{options.table}.json").write_text(
         json.dumps({name: [vars(run) for run in runs] for name, runs in found.items()})
     )

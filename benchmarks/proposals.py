@@ -1,0 +1,181 @@
+"""Samplers replayed on recorded learning curves; see `benchmarks/replay.py`.
+
+    python -m benchmarks.proposals
+
+A replay is a search of 40 trials over eight of the table's methods, another eight with each seed: the default point of
+each first, then what the sampler asks for. Its answer is the recorded row of the same method whose settings are
+nearest, shown to the rule `dominated` epoch by epoch as in a real search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import optuna
+from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean, show
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
+from peftsearch.core.pareto import Array
+from peftsearch.search.pruning import PRUNERS
+from peftsearch.search.samplers import SAMPLERS
+from peftsearch.study.space import baselines, suggest
+from peftsearch.study.spec import StudySpec, load_study
+
+METHODS = 8
+MARKS = (20, TRIALS)
+"""Trials after which the hypervolume is read."""
+
+Make = Callable[[int, int], Any]
+"""Seed and start-up trials → sampler."""
+
+
+def random_quota(seed: int, startup_trials: int) -> Any:
+    """Methods in turn, everything else at random."""
+    return Quota(optuna.samplers.RandomSampler(seed=seed))
+
+
+def tpe_quota(seed: int, startup_trials: int) -> Any:
+    """Methods in turn, each one's settings by TPE."""
+    return Quota(SAMPLERS["tpe"](seed, startup_trials))
+
+
+def tpe_from(random_trials: int) -> Make:
+    """TPE after so many random trials beside the default points."""
+    return lambda seed, startup_trials: SAMPLERS["tpe"](seed, METHODS + random_trials)
+
+
+def tpe_grouped(seed: int, startup_trials: int) -> Any:
+    return optuna.samplers.TPESampler(n_startup_trials=startup_trials, multivariate=True, group=True, seed=seed)
+
+
+def gaussian_process(seed: int, startup_trials: int) -> Any:
+    """Of conditional dimensions it knows only those that all trials share; the others are random."""
+    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup_trials)
+
+
+class Quota(optuna.samplers.BaseSampler):
+    """Gives each method its turn and leaves the rest to another sampler."""
+
+    def __init__(self, base: Any) -> None:
+        self.base = base
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        return dict(self.base.infer_relative_search_space(study, trial))
+
+    def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
+        return dict(self.base.sample_relative(study, trial, search_space))
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        if param_name == "method":
+            return param_distribution.choices[trial.number % len(param_distribution.choices)]
+        return self.base.sample_independent(study, trial, param_name, param_distribution)
+
+
+COMPARED: dict[str, Make] = {
+    **SAMPLERS,
+    "tpe, no random trials": tpe_from(0),
+    "tpe, 12 random trials": tpe_from(12),
+    "tpe, grouped": tpe_grouped,
+    "tpe, methods in turn": tpe_quota,
+    "random, methods in turn": random_quota,
+    "gaussian process": gaussian_process,
+}
+
+
+class Nearest:
+    """The row of the table whose settings are nearest, each dimension scaled to 0..1."""
+
+    def __init__(self, table: Table, spec: StudySpec) -> None:
+        self._spec = spec
+        self._places: dict[str, list[int]] = {}
+        for place, record in enumerate(table.records):
+            assert record.config is not None
+            self._places.setdefault(record.config.method, []).append(place)
+        configs = [record.config for record in table.records if record.config]
+        self._points = {m: np.stack([self._point(configs[p]) for p in places]) for m, places in self._places.items()}
+
+    def __call__(self, config: TrialConfig) -> int:
+        away = np.linalg.norm(self._points[config.method] - self._point(config), axis=1)
+        return self._places[config.method][int(away.argmin())]
+
+    def _point(self, config: TrialConfig) -> Array:
+        space = self._spec.methods[config.method]
+        return np.concatenate([_coordinates(d, config.settings[name]) for name, d in space.items()])
+
+
+def _coordinates(dimension: Dimension, value: Scalar) -> Array:
+    if isinstance(dimension, Range):
+        scale = math.log if dimension.log else float
+        low, high = scale(dimension.low), scale(dimension.high)
+        return np.array([(scale(float(value)) - low) / (high - low)])
+    if isinstance(dimension, Choice):
+        return np.array([float(option == value) for option in dimension.options]) / math.sqrt(2)
+    return np.zeros(0)
+
+
+def search(table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int) -> list[float]:
+    """Hypervolume at each of `MARKS`."""
+    drawn = np.random.default_rng(seed).choice(sorted(spec.methods), METHODS, replace=False)
+    spec = replace(
+        spec,
+        methods={name: space for name, space in spec.methods.items() if name in drawn},
+        baselines=tuple(b for b in spec.baselines if b.method in drawn),
+    )
+    study = optuna.create_study(
+        directions=spec.directions, sampler=make(seed, len(spec.baselines) + spec.search.startup_trials)
+    )
+    for baseline in baselines(spec):
+        study.enqueue_trial(dict(baseline.params), user_attrs=baseline.user_attrs)
+    known, complete, volumes = [], [], []
+    for number in range(TRIALS):
+        trial = study.ask()
+        place = nearest(suggest(spec, trial))
+        record = show(table.records[place], PRUNERS["dominated"], known, number)
+        known.append(record)
+        if record.state == "complete":
+            complete.append(place)
+            study.tell(trial, [record.values[name] for name in OBJECTIVES])
+        else:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        if number + 1 in MARKS:
+            volumes.append(table.volume(complete))
+    return volumes
+
+
+def shown(found: dict[str, list[list[float]]]) -> str:
+    header = ("sampler", *(f"hypervolume after {mark} trials" for mark in MARKS))
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    for name, volumes in found.items():
+        lines.append(f"| {name} | {' | '.join(mean(column, 4) for column in zip(*volumes, strict=True))} |")
+    return "\n".join(lines)
+
+
+def compare(table: Table, spec: StudySpec, seeds: int, names: Sequence[str]) -> dict[str, list[list[float]]]:
+    nearest = Nearest(table, spec)
+    return {n: [search(table, spec, nearest, COMPARED[n], seed) for seed in range(seeds)] for n in names}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", default="curves", help="name of the recorded table and of its study file")
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--samplers", nargs="+", choices=COMPARED, default=list(COMPARED), metavar="NAME")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    spec = load_study(str(HERE / f"{options.table}.yaml"))
+    found = compare(Table(options.table), spec, options.seeds, options.samplers)
+    (HERE / "results" / f"proposals-{options.table}.json").write_text(json.dumps(found))
+    print(shown(found))
+
+
+if __name__ == "__main__":
+    main()
