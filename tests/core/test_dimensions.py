@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from peftsearch.core.dimensions import Choice, Fixed, Range, contains, describe, extremes, number, parse_dimension
+from peftsearch.core.dimensions import Choice, Fixed, Range, Text, contains, describe, extremes, number, parse_dimension
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,16 @@ def test_numbers_spelled_as_text():
     assert [number(text) for text in ("inf", "nan", "query")] == ["inf", "nan", "query"]
 
 
+@pytest.mark.parametrize(
+    ("value", "inside"), [("8-11; all", True), ("", True), (8.0, True), ("A", False), (True, False)]
+)
+def test_text_of_its_own(value, inside):
+    assert contains(Text("[0-9a-z; -]*", "8; all"), value) is inside
+
+
 def test_description():
     found = [
         describe(d) for d in (Fixed("cls"), Choice((4, 8)), Range(1e-5, 1e-3, log=True), Range(1, 5, integer=True))
     ]
     assert found == ["cls", "4 | 8", "1e-05 … 0.001 (log)", "1 … 5"]
+    assert [describe(d) for d in (Fixed(""), Text(".*", "8; all"))] == ["nothing", "text like '8; all'"]

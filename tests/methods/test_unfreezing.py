@@ -109,3 +109,66 @@ def test_a_plain_encoder_has_transformers_own_names_and_the_trained_rows(tiny, t
 def test_more_stages_than_layers_are_refused(tiny):
     with pytest.raises(UserError, match=r"4 stages need 3 layers, but it has 2$"):
         _built(tiny("bert"), stages=4)
+
+
+PLANS = {
+    "bert": "query value; 1, embeddings; head; all",
+    "distilbert": "query value; 1, embeddings; head; all",
+    "modernbert": "query value; 1, embeddings, rest; head; all",
+    "mamba": "1; 0-1, rest; head; embeddings",
+}
+
+
+def _is_planned(name: str, part: str, layers: str) -> bool:
+    """Whether a parameter is of a plan's part, told by what each architecture calls it, not by its anatomy."""
+    queries = ("query", "q_lin", "Wqkv.parametrizations.weight.original0")
+    values = ("value", "v_lin", "Wqkv.parametrizations.weight.original2")
+    return {
+        "query": any(f".{word}" in name for word in queries),
+        "value": any(f".{word}" in name for word in values),
+        "embeddings": "embeddings" in name,
+        "rest": name.startswith(("final_norm", "norm_f")),
+        "head": False,
+        "all": True,
+        "1": name.startswith(f"{layers}.1."),
+        "0-1": name.startswith((f"{layers}.0.", f"{layers}.1.")),
+    }[part]
+
+
+LAYERS = {"bert": "encoder.layer", "distilbert": "transformer.layer", "modernbert": "layers", "mamba": "layers"}
+
+
+@pytest.mark.parametrize("architecture", PLANS)
+def test_a_plan_trains_in_each_stage_what_it_names_and_nothing_else(tiny, architecture):
+    resolved, plan = tiny(architecture), PLANS[architecture]
+    classifier, settings = _built(resolved, order="planned", plan=plan, head_dropout=0.0, every=2)
+    encoder, written = classifier.encoder, [stage.replace(",", " ").split() for stage in plan.split(";")]
+    stages = UNFREEZING.stages(encoder, settings, 9)
+    assert stages[:8:2] == stages[1:8:2]
+    assert stages[8] == stages[7]
+    names = [name for name, _ in encoder.named_parameters()]
+    assert {name for name, p in encoder.named_parameters() if p.requires_grad} == set().union(*stages)
+    for parts, trained in zip(written, stages[::2], strict=False):
+        assert trained == {n for n in names if any(_is_planned(n, part, LAYERS[architecture]) for part in parts)}
+        before = {name: p.detach().clone() for name, p in classifier.named_parameters()}
+        for name, parameter in encoder.named_parameters():
+            parameter.requires_grad_(name in trained)
+        take_steps(classifier, _batch(resolved))
+        moved = {name for name, p in classifier.named_parameters() if not torch.equal(p, before[name])}
+        assert {name for name in moved if name.startswith("encoder.")} == {f"encoder.{name}" for name in trained}
+        assert {name for name in moved if name.startswith("head.")}
+
+
+def test_a_plan_leaves_alone_what_no_stage_names(tiny):
+    classifier, _ = _built(tiny("bert"), order="planned", plan="1; query")
+    trained = {name for name, p in classifier.encoder.named_parameters() if p.requires_grad}
+    assert {name for name in trained if "layer.0." in name} == {
+        f"encoder.layer.0.attention.self.query.{kind}" for kind in ("weight", "bias")
+    }
+    assert not any("embeddings" in name for name in trained)
+
+
+@pytest.mark.parametrize(("plan", "split"), [("1; all", False), ("1; key; all", True)])
+def test_only_a_plan_that_names_projections_splits_fused_ones(tiny, plan, split):
+    classifier, _ = _built(tiny("modernbert"), order="planned", plan=plan)
+    assert any("parametrizations" in name for name, _ in classifier.encoder.named_parameters()) is split

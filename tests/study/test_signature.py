@@ -59,6 +59,16 @@ def test_a_storage_from_before_a_training_field_came_to_be_was_searched_with_its
     assert differences(balanced, json.dumps(stored)) == ["training.class_weights: balanced here, nothing in storage"]
 
 
+def test_a_storage_from_before_a_hyperparameter_came_to_be_was_searched_with_its_default():
+    stored = json.loads(signature(study()))
+    del stored["methods.lora.dropout"]
+    assert differences(study(), json.dumps(stored)) == []
+    other = study(STUDY.replace("lora: {", "lora: {dropout: 0.2, "))
+    assert differences(other, json.dumps(stored)) == ["methods.lora.dropout: 0.2 here, nothing in storage"]
+    alone = {place: text for place, text in stored.items() if not place.startswith("methods.lora")}
+    assert "methods.lora.head: linear here, nothing in storage" in differences(study(), json.dumps(alone))
+
+
 def test_whole_and_real_ranges_differ():
     def tokens(dimension: str) -> str:
         text = "name: x\ndata: {source: a.csv}\nbackbones: [tiny]\nmethods: {prefix: {virtual_tokens: %s}}"

@@ -11,6 +11,8 @@ from peftsearch.backbones.loading import resolve
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
+from peftsearch.results.classifier import load_classifier
+from peftsearch.results.export import write
 from peftsearch.results.kept import KeptTrial
 from peftsearch.training.loop import LengthGroupedTrainer
 from peftsearch.training.optimizer import parameter_groups, warm_up_late_groups
@@ -48,6 +50,60 @@ def test_the_curve_says_what_was_trainable_and_the_best_epoch_is_kept_whole(mode
     ids = torch.arange(5, 15)[None]
     with torch.no_grad():
         assert torch.equal(kept(input_ids=ids).logits, result.classifier(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "plan"),
+    [
+        ("modernbert", "1; query, rest; all"),
+        ("bert", "key; 0-1; head"),
+        ("distilbert", "all; 1; head"),
+        ("mamba", "head; embeddings; 1, rest"),
+    ],
+)
+def test_a_plan_s_counts_are_in_the_curve_and_the_trained_model_is_kept_and_exported(tmp_path, architecture, plan):
+    backbone = str(tiny_model(tmp_path / "model", architecture))
+    config, data, reports = _config(backbone, order="planned", plan=plan), toy_data(96, 24), []
+    result = run_trial(config, data, reports.append, cache=tmp_path / "cache", device="cpu")
+    counts = [report.trainable_parameters for report in reports]
+    assert counts == _counted(backbone, config)
+    assert len(set(counts)) == 3
+
+    result.save(tmp_path / "7")
+    trial = KeptTrial(7, tmp_path / "7", config, result.measurement, data.labels)
+    ids = torch.arange(5, 15)[None]
+    with torch.no_grad():
+        expected = result.classifier(input_ids=ids).logits
+        assert torch.equal(trial.classifier()(input_ids=ids).logits, expected)
+        (tmp_path / "out").mkdir()
+        write(trial, tmp_path / "out", {"study": "toy"})
+        loaded = load_classifier(tmp_path / "out").classifier
+        assert torch.allclose(loaded(input_ids=ids).logits, expected, atol=1e-6)
+
+
+def _counted(backbone, config):
+    """Parameters of the head and of what each stage names, by the method's own table of names."""
+    model = build_classifier(resolve(backbone), METHODS["unfreezing"], config.settings, 3)
+    head = sum(p.numel() for p in model.head.parameters())
+    sizes = {name: p.numel() for name, p in model.encoder.named_parameters()}
+    stages = METHODS["unfreezing"].stages(model.encoder, config.settings, config.training.epochs)
+    return [head + sum(sizes[name] for name in names) for names in stages]
+
+
+def test_what_a_plan_thaws_later_rises_over_a_warmup_of_its_own(modernbert):
+    config = _config(modernbert, order="planned", plan="1; query; all")
+    model = build_classifier(resolve(modernbert), METHODS["unfreezing"], config.settings, 3)
+    groups = parameter_groups(model, config)
+    thawed = {id(p): group["first_epoch"] for group in groups for p in group["params"]}
+    first = {name: thawed[id(p)] for name, p in model.encoder.named_parameters()}
+    assert first["layers.1.attn.Wqkv.parametrizations.weight.original1"] == 0
+    assert first["layers.0.attn.Wqkv.parametrizations.weight.original0"] == 1
+    assert first["layers.0.attn.Wqkv.parametrizations.weight.original1"] == 2
+    optimizer = torch.optim.AdamW(groups)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    warm_up_late_groups(schedule, steps=30, warmup=4, epochs=3)
+    at_12 = {g["first_epoch"]: factor(12) for g, factor in zip(groups, schedule.lr_lambdas, strict=True)}
+    assert at_12 == {0: 1.0, 1: 0.5, 2: 0.0}
 
 
 def test_after_a_trial_the_weights_are_those_of_the_best_epoch(modernbert, tmp_path, monkeypatch):

@@ -1,8 +1,9 @@
-"""Dimensions of a search space: a fixed value, a choice, or a range of numbers."""
+"""Dimensions of a search space: a fixed value, a choice, or a range of numbers; and what is valid for one."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,16 @@ class Range:
     integer: bool = False
 
 
+@dataclass(frozen=True)
+class Text:
+    """What is valid where a study writes text of its own: any that `pattern` matches, such as `example`."""
+
+    pattern: str
+    example: str
+
+
 Dimension = Fixed | Choice | Range
+Valid = Dimension | Text
 
 RANGES = {"range": (False, False), "log": (True, False), "int": (False, True), "int_log": (True, True)}
 """A range's key in a study file → (log, integer)."""
@@ -69,8 +79,10 @@ def parse_dimension(raw: Any) -> Dimension:
     return Fixed(_scalar(raw))
 
 
-def contains(dimension: Dimension, value: Scalar) -> bool:
+def contains(dimension: Valid, value: Scalar) -> bool:
     """Whether `value` could be drawn from `dimension`. `True` is no number and `8.0` is no whole number's text."""
+    if isinstance(dimension, Text):
+        return not isinstance(value, bool) and re.fullmatch(dimension.pattern, as_text(value)) is not None
     if isinstance(dimension, Fixed):
         return _same(dimension.value, value)
     if isinstance(dimension, Choice):
@@ -79,6 +91,11 @@ def contains(dimension: Dimension, value: Scalar) -> bool:
         return False
     whole = not dimension.integer or float(value).is_integer()
     return whole and dimension.low <= value <= dimension.high
+
+
+def as_text(value: Scalar) -> str:
+    """Text as a study file wrote it: YAML reads `8` as a number."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def extremes(dimension: Dimension) -> tuple[Scalar, ...]:
@@ -91,10 +108,12 @@ def extremes(dimension: Dimension) -> tuple[Scalar, ...]:
     return (kind(dimension.low), kind(dimension.high))
 
 
-def describe(dimension: Dimension) -> str:
+def describe(dimension: Valid) -> str:
     """A dimension in a few characters, for tables: `4 | 8`, `1e-05 … 0.001 (log)`."""
+    if isinstance(dimension, Text):
+        return f"text like {dimension.example!r}"
     if isinstance(dimension, Fixed):
-        return str(dimension.value)
+        return "nothing" if dimension.value == "" else str(dimension.value)
     if isinstance(dimension, Choice):
         return " | ".join(str(option) for option in dimension.options)
     low, high = (f"{end:g}" for end in (dimension.low, dimension.high))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from peftsearch.core.config import SEARCHABLE_TRAINING
-from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar, Valid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class Hyperparameter:
     """
 
     default: Dimension
-    valid: Dimension
+    valid: Valid
     summary: str
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+from peftsearch.methods.parts import Names, blocks, by_name, fuse, projections, split_fused
+from peftsearch.methods.plan import PLAN, PROJECTIONS, complaint_about_plan, read_plan
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
-    from peftsearch.backbones.anatomy import Anatomy, Layer, Projection
+    from peftsearch.backbones.anatomy import Anatomy
 
 ORDERS = ("from_end", "from_start", "query_key_value", "refreeze")
+PLANNED = "planned"
 
 
 class Unfreezing(Method):
@@ -23,7 +26,7 @@ class Unfreezing(Method):
     `from_end` starts with the last layers and ends with everything, embeddings, final norm and pooler being the last
     to thaw; `from_start` goes the other way, embeddings first; `query_key_value` trains the queries of all layers,
     then also the keys, then also the values, and nothing else; `refreeze` starts with everything and freezes the
-    embeddings first, then layers from the start.
+    embeddings first, then layers from the start; `planned` follows the study's own `plan`, stage by stage.
     """
 
     name = "unfreezing"
@@ -31,50 +34,56 @@ class Unfreezing(Method):
     paper = "Howard and Ruder 2018, https://arxiv.org/abs/1801.06146"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-5, 5e-4),
-        "order": Hyperparameter(Choice(ORDERS), Choice(ORDERS), "what thaws first"),
+        "order": Hyperparameter(Choice(ORDERS), Choice((*ORDERS, PLANNED)), "what thaws first; planned: as plan says"),
         "stages": Hyperparameter(
             Fixed(3), Range(2, 1000, integer=True), "the last one has everything; query_key_value always has 3"),
-        "every": Hyperparameter(Fixed(1), Range(1, 1000, integer=True), "epochs of a stage"),
+        "plan": Hyperparameter(
+            Fixed(""), PLAN,
+            "stages, like '10-11; 8-11; all': layers from 0, embeddings, rest, query, key, value, all, head"),
+        "every": Hyperparameter(Fixed(1), Range(1, 1000, integer=True), "epochs of a stage; the last one stays"),
     }  # fmt: skip
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        if settings["order"] == PLANNED:
+            return complaint_about_plan(str(settings["plan"]), anatomy)
         if settings["order"] == "query_key_value":
             return None if anatomy.attention else f"{anatomy.model_type} has no attention; choose another order"
         groups, layers = int(settings["stages"]) - 1, len(anatomy.layers)
         return f"{groups + 1} stages need {groups} layers, but it has {layers}" if groups > layers else None
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        from peftsearch.backbones.anatomy import anatomy
-
-        if settings["order"] != "query_key_value":
-            return encoder.requires_grad_(True)
-        encoder.requires_grad_(False)
-        for layer in anatomy(encoder).layers:
-            _split_fused(encoder, layer)
-        trained = frozenset().union(*_projections(encoder))
+        if _tells_projections_apart(settings):
+            split_fused(encoder)
+        trained = frozenset().union(*_stages(encoder, settings))
         for name, parameter in encoder.named_parameters():
             parameter.requires_grad_(name in trained)
         return encoder
 
-    def stages(self, encoder: nn.Module, settings: Settings, epochs: int) -> Sequence[frozenset[str]]:
-        found = _stages(encoder, str(settings["order"]), int(settings["stages"]))
+    def stages(self, encoder: nn.Module, settings: Settings, epochs: int) -> Sequence[Names]:
+        found = _stages(encoder, settings)
         return [found[min(epoch // int(settings["every"]), len(found) - 1)] for epoch in range(epochs)]
 
     def plain(self, encoder: nn.Module) -> nn.Module:
-        from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
-
-        for module in list(encoder.modules()):
-            for name in list(module.parametrizations) if is_parametrized(module) else ():  # type: ignore[arg-type]
-                remove_parametrizations(module, name)
+        fuse(encoder)
         return encoder
 
 
-def _stages(encoder: nn.Module, order: str, count: int) -> list[frozenset[str]]:
+def _tells_projections_apart(settings: Settings) -> bool:
+    if settings["order"] == PLANNED:
+        return any(part in PROJECTIONS for stage in read_plan(str(settings["plan"])) for part in stage)
+    return settings["order"] == "query_key_value"
+
+
+def _stages(encoder: nn.Module, settings: Settings) -> list[Names]:
     """The names of the parameters that each stage trains."""
+    order = settings["order"]
+    if order == PLANNED:
+        named = by_name(encoder)
+        return [frozenset().union(*(named[part] for part in stage)) for stage in read_plan(str(settings["plan"]))]
     if order == "query_key_value":
-        return _growing(_projections(encoder))
-    embeddings, *layers, tail = _blocks(encoder)
-    groups = _groups(layers, count - 1)
+        return _growing(projections(encoder))
+    embeddings, *layers, tail = blocks(encoder)
+    groups = _groups(layers, int(settings["stages"]) - 1)
     if order == "from_end":
         return _growing([*reversed(groups), embeddings | tail])
     if order == "from_start":
@@ -84,73 +93,11 @@ def _stages(encoder: nn.Module, order: str, count: int) -> list[frozenset[str]]:
     return [frozenset().union(embeddings, *layers, tail) - names for names in frozen]
 
 
-def _blocks(encoder: nn.Module) -> list[frozenset[str]]:
-    """The parameters of the embeddings, of each layer, and all others."""
-    from peftsearch.backbones.anatomy import anatomy
-
-    parts = anatomy(encoder)
-    blocks = [_within(encoder, parts.embeddings), *(_within(encoder, (layer.name,)) for layer in parts.layers)]
-    return [*blocks, frozenset(name for name, _ in encoder.named_parameters()).difference(*blocks)]
-
-
-def _projections(encoder: nn.Module) -> list[frozenset[str]]:
-    """The parameters of all queries, of all keys, of all values."""
-    from peftsearch.backbones.anatomy import anatomy
-
-    layers = anatomy(encoder).layers
-    each = ([getattr(layer, part) for layer in layers] for part in ("query", "key", "value"))
-    return [frozenset().union(*(_of_projection(encoder, found) for found in projections)) for projections in each]
-
-
-def _of_projection(encoder: nn.Module, projection: Projection) -> frozenset[str]:
-    names = _within(encoder, (projection.module,))
-    if projection.rows is None:
-        return names
-    first, last = projection.rows
-    place = first // (last - first)  # of the block of rows that `_split_fused` has made a tensor of its own
-    return frozenset(name for name in names if name.endswith(f".original{place}"))
-
-
-def _split_fused(encoder: nn.Module, layer: Layer) -> None:
-    """Make each projection's rows of a fused module a parameter of their own, as if they were not fused.
-
-    Then the optimizer knows them apart: their decay, their moments and their learning rate.
-    """
-    from torch.nn.utils.parametrize import register_parametrization
-
-    projections = [p for p in (layer.query, layer.key, layer.value) if p is not None and p.rows is not None]
-    if projections:
-        module: Any = encoder.get_submodule(projections[0].module)
-        for name, _ in list(module.named_parameters()):
-            register_parametrization(module, name, _blocks_of_rows(len(projections)))
-
-
-def _blocks_of_rows(count: int) -> nn.Module:
-    import torch
-    from torch import nn
-
-    class BlocksOfRows(nn.Module):
-        """A tensor stored as `count` blocks of rows."""
-
-        def forward(self, *blocks: Tensor) -> Tensor:
-            return torch.cat(blocks)
-
-        def right_inverse(self, whole: Tensor) -> tuple[Tensor, ...]:
-            return tuple(block.clone() for block in whole.chunk(count))
-
-    return BlocksOfRows()
-
-
-def _within(encoder: nn.Module, modules: Iterable[str]) -> frozenset[str]:
-    prefixes = tuple(f"{module}." for module in modules)
-    return frozenset(name for name, _ in encoder.named_parameters() if name.startswith(prefixes))
-
-
-def _groups(layers: Sequence[frozenset[str]], count: int) -> list[frozenset[str]]:
+def _groups(layers: Sequence[Names], count: int) -> list[Names]:
     """`count` runs of layers of nearly the same length."""
     ends = [round(len(layers) * i / count) for i in range(count + 1)]
     return [frozenset().union(*layers[a:b]) for a, b in pairwise(ends)]
 
 
-def _growing(parts: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+def _growing(parts: Sequence[Names]) -> list[Names]:
     return [frozenset().union(*parts[: i + 1]) for i in range(len(parts))]

@@ -8,6 +8,7 @@ from peftsearch.backbones.names import resolve
 from peftsearch.core.dimensions import Scalar, extremes
 from peftsearch.methods.build import check_supported
 from peftsearch.methods.table import METHODS
+from peftsearch.study.idle import awake
 from peftsearch.study.spaces import Space
 from peftsearch.study.spec import StudySpec
 
@@ -30,10 +31,10 @@ def check_feasible(spec: StudySpec) -> None:
 
 
 def corners(space: Space) -> Iterator[dict[str, Scalar]]:
-    """Settings that show each dimension's ends and options once, the others at their first."""
+    """Settings that show each dimension's ends and options once where they count, the others at their first."""
     ends = {name: extremes(dimension) for name, dimension in space.items()}
     first = {name: values[0] for name, values in ends.items()}
     yield first
     for name, values in ends.items():
         for value in values[1:]:
-            yield {**first, name: value}
+            yield {**first, **awake(name, space), name: value}

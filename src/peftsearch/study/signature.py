@@ -13,6 +13,7 @@ from typing import Any
 
 from peftsearch.core.config import TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed
+from peftsearch.methods.table import METHODS
 from peftsearch.study.space import in_order
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.values import in_words
@@ -29,11 +30,11 @@ def differences(spec: StudySpec, stored: str) -> list[str]:
     A line reads `methods.lora.rank: 4 | 8 here, 4 | 16 in storage`.
     """
     here, there = _described(spec), json.loads(stored)
-    defaults = dict(_flat({"training": asdict(TrainingConfig())}))
+    # A storage from before a field or a hyperparameter came to be was searched with its default.
+    defaults = {**dict(_flat({"training": asdict(TrainingConfig())})), **_default_settings(there)}
     return [
         f"{place}: {here.get(place, 'nothing')} here, {there.get(place, 'nothing')} in storage"
         for place in sorted({*here, *there})
-        # A storage from before a field of the training section came to be was searched with its default.
         if here.get(place) != there.get(place, defaults.get(place))
     ]
 
@@ -49,6 +50,17 @@ def _described(spec: StudySpec) -> dict[str, str]:
     backbones |= {f"backbones.{b.name}.methods": ", ".join(sorted(b.methods)) for b in spec.backbones if b.methods}
     sections = {"data": spec.data.model_dump(mode="json"), "training": asdict(spec.training)}
     return {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
+
+
+def _default_settings(stored: Mapping[str, str]) -> dict[str, str]:
+    """Of the methods that were searched, what a hyperparameter is that a study leaves out, if that is one value."""
+    searched = {place.split(".")[1] for place in stored if place.startswith("methods.")}
+    return {
+        f"methods.{method}.{name}": in_words(_canonical(parameter.default))
+        for method in searched & METHODS.keys()
+        for name, parameter in METHODS[method].hyperparameters.items()
+        if isinstance(parameter.default, Fixed)
+    }
 
 
 def _canonical(dimension: Dimension) -> Dimension:

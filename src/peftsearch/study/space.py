@@ -14,17 +14,12 @@ from typing import Any, Protocol
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
 from peftsearch.core.objectives import evaluate_metrics
+from peftsearch.study.idle import is_idle
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.values import middle
 
 FIXED = "fixed"
 """User attribute of an enqueued trial: its configuration exactly, even where that lies outside the space."""
-
-IDLE: dict[str, tuple[str, frozenset[Scalar]]] = {
-    "pooling": ("head", frozenset({"native", "lstm"})),
-    "stages": ("order", frozenset({"query_key_value"})),
-}
-"""Dimension → the other one's values under which it changes nothing: it is not searched there."""
 
 
 class Suggester(Protocol):
@@ -94,7 +89,7 @@ def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
     space = spec.methods[method]
     settings: dict[str, Scalar] = {}
     for name, dimension in space.items():
-        idle = _is_idle(name, settings)
+        idle = is_idle(name, settings)
         settings[name] = middle(dimension) if idle else _suggest(trial, f"{method}.{name}", dimension)
     return _config(spec, method, backbone, settings)
 
@@ -119,17 +114,12 @@ def _within(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Di
     """Name, dimension and value of everything in `fixed` that the sampler could have drawn."""
     method = fixed["method"]
     space = spec.methods.get(method, {})
-    values = {name: value for name, value in fixed["settings"].items() if not _is_idle(name, fixed["settings"])}
+    values = {name: value for name, value in fixed["settings"].items() if not is_idle(name, fixed["settings"])}
     own = [(f"{method}.{name}", space[name], value) for name, value in values.items() if name in space]
     shared = [("method", _methods(spec), method), (*_backbones(spec, method), fixed["backbone"])]
     for name, dimension, value in shared + own:
         if not isinstance(dimension, Fixed) and contains(dimension, value):
             yield name, dimension, value
-
-
-def _is_idle(name: str, settings: Mapping[str, Scalar]) -> bool:
-    other, values = IDLE.get(name, (None, frozenset()))
-    return other is not None and settings.get(other) in values
 
 
 def _methods(spec: StudySpec) -> Dimension:

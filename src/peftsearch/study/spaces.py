@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, Valid, contains
 from peftsearch.core.errors import nearest
 from peftsearch.methods.base import SHARED, TRAINING, Method
+from peftsearch.study.idle import IDLE, complaint_if_idle, is_idle
 from peftsearch.study.problems import Problems, Where, shown
 from peftsearch.study.sections import Backbone, mapping, sequence
 from peftsearch.study.values import in_type_of, in_words, middle, read_dimension, read_scalars
@@ -32,9 +33,10 @@ class Baseline:
     written: int | None = None
 
 
-def valid_values(method: Method) -> dict[str, Dimension]:
+def valid_values(method: Method) -> dict[str, Valid]:
     """Every dimension that a study may name under `method`, with all values that make sense."""
-    return {**{name: parameter.valid for name, parameter in method.hyperparameters.items()}, **TRAINING}
+    own: dict[str, Valid] = {name: parameter.valid for name, parameter in method.hyperparameters.items()}
+    return {**own, **TRAINING}
 
 
 def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> dict[str, Space]:
@@ -55,11 +57,13 @@ def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> d
 def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> Space:
     valid = valid_values(method)
     _unknown_dimensions(raw, method, problems, where)
-    space = {name: parameter.default for name, parameter in method.hyperparameters.items()}
-    for name in valid:
-        if name in raw:
-            dimension = read_dimension(raw[name], valid[name], problems, (*where, name))
-            space[name] = dimension or Fixed(middle(valid[name]))  # a stand-in: the file is refused anyway
+    written = {name: read_dimension(raw[name], valid[name], problems, (*where, name)) for name in valid if name in raw}
+    default = {name: parameter.default for name, parameter in method.hyperparameters.items()}
+    space = {**default, **{name: dimension for name, dimension in written.items() if dimension}}
+    idle = {name: complaint_if_idle(name, space, valid) for name in written} if None not in written.values() else {}
+    for name, text in idle.items():
+        if text:
+            problems.add((*where, name), text)
     return space
 
 
@@ -148,7 +152,12 @@ def _written_settings(
         if key in space and not contains(space[key], value):
             problems.warn((*where, key), f"{value} is outside the study's {in_words(space[key])}; tried as written")
     as_drawn = {key: in_type_of(space[key], value) for key, value in values.items() if _among(space.get(key), value)}
-    return {**default_settings(method, space), **values, **as_drawn}
+    settings = {**default_settings(method, space), **values, **as_drawn}
+    for key in values:
+        if is_idle(key, settings):
+            governor = IDLE[key][0]
+            problems.warn((*where, key), f"changes nothing where {governor} is {settings[governor]}; leave it out")
+    return settings
 
 
 def _among(dimension: Dimension | None, value: Scalar) -> bool:

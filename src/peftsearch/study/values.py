@@ -12,6 +12,9 @@ from peftsearch.core.dimensions import (
     Fixed,
     Range,
     Scalar,
+    Text,
+    Valid,
+    as_text,
     contains,
     describe,
     extremes,
@@ -23,7 +26,7 @@ from peftsearch.study.problems import Problems, Where, shown
 
 
 def read_scalars(
-    raw: Mapping[str, Any], valid: Mapping[str, Dimension], problems: Problems, where: Where
+    raw: Mapping[str, Any], valid: Mapping[str, Valid], problems: Problems, where: Where
 ) -> dict[str, Scalar]:
     """The values of `raw` that are valid, in the types that `valid` has; the others become problems."""
     values: dict[str, Scalar] = {}
@@ -39,7 +42,7 @@ def read_scalars(
     return values
 
 
-def read_dimension(raw: Any, valid: Dimension, problems: Problems, where: Where) -> Dimension | None:
+def read_dimension(raw: Any, valid: Valid, problems: Problems, where: Where) -> Dimension | None:
     """The dimension written as `raw` if all of it lies within `valid`; else None, and a problem for each bad value."""
     try:
         dimension = parse_dimension(raw)
@@ -54,10 +57,12 @@ def read_dimension(raw: Any, valid: Dimension, problems: Problems, where: Where)
     return None if found else _normal(dimension, valid)
 
 
-def complaint(value: Any, valid: Dimension) -> str | None:
+def complaint(value: Any, valid: Valid) -> str | None:
     """Why `value` makes no sense; None if it does."""
     if isinstance(value, bool | int | float | str) and contains(valid, value):
         return None
+    if isinstance(valid, Text):
+        return f"must be {describe(valid)}, but got {shown(value)}"
     if isinstance(valid, Range):
         whole = "a whole number " if valid.integer else ""
         low, high = (f"{end}" if valid.integer else f"{end:g}" for end in extremes(valid))
@@ -65,12 +70,14 @@ def complaint(value: Any, valid: Dimension) -> str | None:
     return f"got {shown(value)}; {nearest(str(value), (str(option) for option in extremes(valid)))}"
 
 
-def in_type_of(valid: Dimension, value: Scalar) -> Scalar:
+def in_type_of(valid: Valid, value: Scalar) -> Scalar:
     """A valid `value` in the type that `valid` has: 8, not 8.0, among whole numbers; elsewhere as it is written.
 
     Equal settings are then equal as JSON. A real number stays as written because 1 and 1.0 may mean two things (one
     frozen layer, or all of them).
     """
+    if isinstance(valid, Text):
+        return as_text(value)
     if isinstance(valid, Range):
         return int(value) if valid.integer else value
     return next(option for option in extremes(valid) if contains(Fixed(option), value))
@@ -93,17 +100,18 @@ def in_words(dimension: Dimension) -> str:
     return describe(dimension) + (" (int)" if whole else "")
 
 
-def _wrong_range(dimension: Range, valid: Dimension) -> list[str]:
+def _wrong_range(dimension: Range, valid: Valid) -> list[str]:
     low, high = f"{dimension.low:g}", f"{dimension.high:g}"
     if not isinstance(valid, Range):
-        return [f"must be chosen from {describe(valid)}, but got the range {low} … {high}; write a list"]
+        wanted = describe(valid) if isinstance(valid, Text) else f"chosen from {describe(valid)}"
+        return [f"must be {wanted}, but got the range {low} … {high}; write a list"]
     if valid.integer and not dimension.integer:
         key = "int_log" if dimension.log else "int"
         return [f"takes whole numbers; write {{{key}: [{low}, {high}]}}"]
     return []
 
 
-def _normal(dimension: Dimension, valid: Dimension) -> Dimension:
+def _normal(dimension: Dimension, valid: Valid) -> Dimension:
     if isinstance(dimension, Range):
         return dimension
     options = tuple(in_type_of(valid, value) for value in extremes(dimension))
