@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from peftsearch.backbones import names
-from peftsearch.backbones.names import resolve
+from peftsearch.backbones.names import resolve, resolve_tokenizer
 from peftsearch.core.errors import UserError
 
 ALIAS = "sentence-transformers/all-MiniLM-L6-v2"
@@ -154,6 +154,53 @@ def test_a_cached_model_in_shards_needs_all_of_them(no_network):
     (snapshot / "two.safetensors").write_text("")
     (snapshot / "tokenizer.json").write_text("{}")
     assert resolve("some/model").kind == "cache"
+
+
+def test_a_tokenizer_s_files_are_enough_for_a_tokenizer(no_network, tmp_path):
+    snapshot = _cached(no_network, "some/words", {"tokenizer.json": "{}"})
+    found = resolve_tokenizer("some/words")
+    assert (found.kind, found.path) == ("cache", str(snapshot))
+    assert resolve_tokenizer(str(snapshot)).kind == "folder"
+    assert resolve_tokenizer(ALIAS).kind == "package"
+
+
+def test_of_a_tokenizer_on_the_hub_no_weights_are_downloaded(tmp_path, monkeypatch):
+    asked = []
+
+    def download(name, revision, local_files_only, allow_patterns, ignore_patterns):
+        asked.append((name, revision, local_files_only, "*.safetensors" in allow_patterns))
+        (tmp_path / "tokenizer.json").write_text("" if local_files_only else "{}")
+        return str(tmp_path / "nothing" if local_files_only else tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert resolve_tokenizer("some/words", "c" * 40).kind == "hub"
+    assert asked == [("some/words", "c" * 40, True, False), ("some/words", "c" * 40, False, False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./words", "no tokenizer folder './words'; write a folder with tokenizer.json, or a hub name"),
+        ("some/words", "model 'some/words' is not cached and the hub cannot be reached; "
+                       "write a local folder with its files as the tokenizer instead"),
+        ("{folder}", "tokenizer '{folder}': {folder} holds no tokenizer.json; "
+                     "save the tokenizer there with save_pretrained"),
+    ],
+)  # fmt: skip
+def test_tokenizers_that_are_not_there(no_network, folder, name, message):
+    with pytest.raises(UserError) as error:
+        resolve_tokenizer(name.format(folder=folder))
+    assert str(error.value) == message.format(folder=folder)
+
+
+def test_a_cached_model_without_a_tokenizer_s_files_has_none(no_network):
+    _cached(no_network, "some/model", {"config.json": "{}", "model.safetensors": ""})
+    with pytest.raises(UserError) as error:
+        resolve_tokenizer("some/model")
+    assert str(error.value) == (
+        "tokenizer 'some/model': neither the hub nor the cache gave its tokenizer.json; "
+        "write a local folder with its files as the tokenizer instead"
+    )
 
 
 def test_resolving_imports_no_torch(folder):

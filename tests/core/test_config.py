@@ -38,6 +38,8 @@ def test_key_is_the_same_in_every_process_and_order():
         {"method": "full"},
         {"max_length": 64},
         {"revision": "0" * 40},
+        {"tokenizer": "other"},
+        {"tokenizer": "other", "tokenizer_revision": "0" * 40},
         {"selection": "accuracy"},
         {"evaluate": ("evaluate:accuracy",)},
         {"training": replace(CONFIG.training, seed=1)},
@@ -52,6 +54,11 @@ def test_a_config_from_before_a_field_came_to_be_has_its_default():
     old = TrialConfig("tiny", "full").to_dict()
     del old["evaluate"], old["training"]["class_weights"], old["training"]["focal_gamma"]
     assert TrialConfig.from_dict(old) == TrialConfig("tiny", "full")
+
+
+def test_a_config_without_a_tokenizer_of_its_own_has_the_key_it_always_had():
+    assert TrialConfig("tiny", "full").key() == "dc58c528ad58a8a6"
+    assert not any(name.startswith("tokenizer") for name in TrialConfig("tiny", "full").to_dict())
 
 
 def test_searchable_fields_exist():

@@ -39,6 +39,8 @@ def test_what_may_change_between_two_runs(text):
         ("[tiny]", "[{name: tiny, max_length: 64, methods: [lora, full]}]",
          ["backbones.tiny.max_length: 64 here, nothing in storage",
           "backbones.tiny.methods: full, lora here, nothing in storage"]),
+        ("[tiny]", "[{name: tiny, tokenizer: bert}]",
+         ["backbones.tiny.tokenizer: bert (any revision) here, nothing in storage"]),
         ("name: toy", "name: toy\ntraining: {epochs: 4}", ["training.epochs: 4 here, 3 in storage"]),
         (
             "name: toy",

@@ -66,6 +66,12 @@ def test_a_backbone_is_suggested_where_there_are_several():
     assert all(trial.params["backbone"] == config.backbone for trial, config in drawn(spec, 3))
 
 
+def test_a_backbone_s_tokenizer_reaches_its_trials():
+    spec = study(STUDY.replace("[tiny]", "[tiny, {name: other, tokenizer: bert, tokenizer_revision: v1}]"))
+    found = {(c.backbone, c.tokenizer, c.tokenizer_revision) for _, c in drawn(spec, 12)}
+    assert found == {("tiny", None, None), ("other", "bert", "v1")}
+
+
 def test_whole_numbers_stay_whole():
     spec = study(
         "name: x\ndata: {source: a.csv}\nbackbones: [tiny]\nmethods: {prefix: {virtual_tokens: {int_log: [4, 40]}}}"

@@ -278,6 +278,12 @@ def test_remote_code_with_a_pinned_commit():
             "",
             "backbones[0].max_length: must be a whole number within 4 … 1000000, but got 3",
         ),
+        ("[{name: a, tokenizer: 3}, b]", "", "backbones[0].tokenizer: must be text (quote it), but got 3"),
+        (
+            "[{name: a, tokenizer_revision: v1}, b]",
+            "",
+            "backbones[0].tokenizer_revision: pins nothing without 'tokenizer'; revision: pins the backbone's own",
+        ),
         (
             "[{name: a, methods: full}, b]",
             "",

@@ -17,12 +17,15 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.methods.table import METHODS
+from peftsearch.results.classifier import load_classifier
+from peftsearch.results.export import write
+from peftsearch.results.kept import kept_trial
 from peftsearch.study.spaces import default_settings
 from peftsearch.training import attempt as attempt_module
 from peftsearch.training import trial as trial_module
 from peftsearch.training.batches import PadToLongest, TokenRows
 from peftsearch.training.trial import halvings, run_trial
-from tests.helpers.tiny import tiny_model
+from tests.helpers.tiny import WORDS, tiny_model, tiny_tokenizer
 from tests.helpers.toy import toy_data
 
 DATA = toy_data(train=240)
@@ -199,3 +202,24 @@ def test_out_of_memory_at_one_row_fails(backbone: str, tmp_path: Path, monkeypat
 def test_halvings_divide_the_batch() -> None:
     assert list(halvings(32)) == [32, 16, 8, 4, 2, 1]
     assert list(halvings(15)) == [15, 5, 1]
+
+
+def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(backbone: str, tmp_path: Path) -> None:
+    words = str(tmp_path / "words")
+    tiny_tokenizer(vocabulary=WORDS[::-1]).save_pretrained(words)
+    named = replace(config(backbone, "probe", {"epochs": 1}), tokenizer=words)
+    cache = tmp_path / "cache"
+    results = [
+        run_trial(c, DATA, lambda _: None, cache=cache, device="cpu") for c in (replace(named, tokenizer=None), named)
+    ]
+    own, other = (result.tokenizer.get_vocab() for result in results)
+    assert own != other
+    assert len(list(cache.glob("train-*"))) == 2
+    assert results[0].measurement.metrics["validation_loss"] != results[1].measurement.metrics["validation_loss"]
+
+    results[1].save(tmp_path / "weights" / "0")
+    (tmp_path / "out").mkdir()
+    write(kept_trial(tmp_path / "weights", 0), tmp_path / "out", {"study": "toy"})
+    loaded = load_classifier(tmp_path / "out")
+    assert loaded.config.tokenizer == words
+    assert loaded.tokenizer.get_vocab() == other

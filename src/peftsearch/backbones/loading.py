@@ -9,14 +9,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve
+from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
+from peftsearch.backbones.vocabulary import check_vocabulary
+from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["ResolvedModel", "load_encoder", "load_native", "load_tokenizer", "quiet", "resolve"]
+__all__ = ["ResolvedModel", "load_encoder", "load_native", "load_tokenizer", "quiet", "resolve", "tokenizer_of"]
 
 
 @contextmanager
@@ -53,6 +55,19 @@ def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> 
         raise UserError(f"model {resolved.name!r} has no tokenizer that can be read: {reason}") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def tokenizer_of(config: TrialConfig, backbone: ResolvedModel) -> Any:
+    """The tokenizer of a trial: the one that its study names, else the backbone's own.
+
+    Raises:
+        UserError: its files are missing or broken, or it has more entries than the backbone has embeddings.
+    """
+    if config.tokenizer is None:
+        return load_tokenizer(backbone, config.trust_remote_code)
+    tokenizer = load_tokenizer(resolve_tokenizer(config.tokenizer, config.tokenizer_revision))
+    check_vocabulary(backbone, config.tokenizer, max(tokenizer.get_vocab().values()) + 1)
     return tokenizer
 
 

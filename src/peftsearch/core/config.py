@@ -73,6 +73,8 @@ class TrialConfig:
         selection: the validation metric by which the best epoch is chosen (larger is better).
         revision: the backbone's commit on the hub, if the study pins one.
         trust_remote_code: whether the backbone may bring its own code; needs `revision`.
+        tokenizer: whose tokenizer reads the texts, if not the backbone's own.
+        tokenizer_revision: its commit on the hub, if the study pins one.
         evaluate: objectives that 🤗 Evaluate computes, `evaluate:NAME` each; all others are always measured.
     """
 
@@ -85,9 +87,13 @@ class TrialConfig:
     revision: str | None = None
     trust_remote_code: bool = False
     evaluate: tuple[str, ...] = ()
+    tokenizer: str | None = None
+    tokenizer_revision: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(replace(self, settings=dict(self.settings)))
+        """JSON data; of the tokenizer only what differs from the backbone's own, as before a study could name one."""
+        data = asdict(replace(self, settings=dict(self.settings)))
+        return {name: value for name, value in data.items() if value is not None or not name.startswith("tokenizer")}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrialConfig:

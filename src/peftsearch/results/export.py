@@ -86,14 +86,14 @@ def _write_classifier(kept: KeptTrial, method: Method, folder: Path) -> str:
     """Head, encoder and tokenizer; returns the backbone's name."""
     from safetensors.torch import save_file
 
-    from peftsearch.backbones.loading import load_tokenizer, resolve
+    from peftsearch.backbones.loading import resolve, tokenizer_of
 
     config, classifier = kept.config, kept.classifier()
     resolved = resolve(config.backbone, config.revision)
     head = {name: tensor.detach().contiguous() for name, tensor in classifier.head.named_parameters()}
     save_file(head, folder / HEAD)
     EXPORTERS[method.library](classifier, method, folder)
-    load_tokenizer(resolved, config.trust_remote_code).save_pretrained(folder / TOKENIZER)
+    tokenizer_of(config, resolved).save_pretrained(folder / TOKENIZER)
     return _where(resolved)
 
 

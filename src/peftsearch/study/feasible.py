@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from peftsearch.backbones.names import resolve
+from peftsearch.backbones.names import resolve, resolve_tokenizer
+from peftsearch.backbones.vocabulary import check_vocabulary, vocabulary_size
 from peftsearch.core.dimensions import Scalar, extremes
 from peftsearch.methods.build import check_supported
 from peftsearch.methods.table import METHODS
@@ -17,9 +18,14 @@ def check_feasible(spec: StudySpec) -> None:
     """Resolve every backbone, and try every method's ends and every baseline on its configuration. Needs no torch.
 
     Raises:
-        UserError: a backbone is not found, or a method cannot tune it with some of its settings.
+        UserError: a backbone or its tokenizer is not found, the two do not fit, or a method cannot tune the backbone
+            with some of its settings.
     """
     resolved = {backbone.name: resolve(backbone.name, backbone.revision) for backbone in spec.backbones}
+    for backbone in spec.backbones:
+        if backbone.tokenizer:
+            found = resolve_tokenizer(backbone.tokenizer, backbone.tokenizer_revision)
+            check_vocabulary(resolved[backbone.name], found.name, vocabulary_size(found.path))
     lengths = {backbone.name: backbone.max_length or spec.data.max_length for backbone in spec.backbones}
     for backbone in spec.backbones:
         for method, space in spec.methods.items():

@@ -65,7 +65,7 @@ class Overrides:
         """The backbones under their new names, each new one once, and the baselines that name one of them."""
         entries = [dict(item) if isinstance(item, Mapping) else {"name": item} for item in document["backbones"]]
         names = {str(entry.get("name")).strip(): self._name(place) for place, entry in enumerate(entries)}
-        pinned = ("revision", "trust_remote_code", "tokenizer")  # of the model that is not used
+        pinned = ("revision", "trust_remote_code", "tokenizer", "tokenizer_revision")  # of the model that is not used
         renamed: dict[str, dict[str, Any]] = {}
         for place, entry in enumerate(entries):
             kept = {key: value for key, value in entry.items() if key not in pinned}

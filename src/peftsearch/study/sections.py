@@ -45,6 +45,7 @@ class Backbone:
     """A pretrained encoder, by the name that `backbones.loading.resolve` takes.
 
     Attributes:
+        tokenizer: whose tokenizer reads the texts, if not the backbone's own; `tokenizer_revision` pins it.
         max_length: tokens per text, if not those of `data.max_length`.
         methods: that tune it, if not all of the study's.
     """
@@ -54,6 +55,8 @@ class Backbone:
     trust_remote_code: bool = False
     max_length: int | None = None
     methods: tuple[str, ...] | None = None
+    tokenizer: str | None = None
+    tokenizer_revision: str | None = None
 
     def takes(self, method: str) -> bool:
         """Whether the study tunes this backbone by `method`."""
@@ -170,8 +173,13 @@ def _backbone(raw: Any, problems: Problems, where: Where) -> Backbone:
     name, revision, trust = raw.get("name"), raw.get("revision"), raw.get("trust_remote_code", False)
     if not isinstance(name, str) or not name.strip():
         problems.add((*where, "name"), f"must be a model's name, but got {name!r}")
-    if revision is not None and not isinstance(revision, str):
-        problems.add((*where, "revision"), f"must be text (quote it), but got {revision!r}")
+    for key in ("revision", "tokenizer", "tokenizer_revision"):
+        if raw.get(key) is not None and not isinstance(raw[key], str):
+            problems.add((*where, key), f"must be text (quote it), but got {raw[key]!r}")
+    if raw.get("tokenizer_revision") is not None and raw.get("tokenizer") is None:
+        problems.add(
+            (*where, "tokenizer_revision"), "pins nothing without 'tokenizer'; revision: pins the backbone's own"
+        )
     if not isinstance(trust, bool):
         problems.add((*where, "trust_remote_code"), f"must be true or false, but got {trust!r}")
     elif trust and not COMMIT.fullmatch(str(revision)):
@@ -181,4 +189,5 @@ def _backbone(raw: Any, problems: Problems, where: Where) -> Backbone:
     values: dict[str, Any] = read_scalars(raw, BACKBONE, problems, where)
     if "methods" in raw:
         values["methods"] = tuple(map(str, sequence(raw["methods"], "[full, probe]", problems, (*where, "methods"))))
+    values |= {key: raw.get(key) for key in ("tokenizer", "tokenizer_revision")}
     return Backbone(str(name).strip(), revision, trust is True, **values)

@@ -15,7 +15,7 @@ from peftsearch.core.config import TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed
 from peftsearch.methods.table import METHODS
 from peftsearch.study.space import in_order
-from peftsearch.study.spec import StudySpec
+from peftsearch.study.spec import Backbone, StudySpec
 from peftsearch.study.values import in_words
 
 
@@ -48,6 +48,7 @@ def _described(spec: StudySpec) -> dict[str, str]:
     backbones = {f"backbones.{b.name}": b.revision or "any revision" for b in spec.backbones}
     backbones |= {f"backbones.{b.name}.max_length": str(b.max_length) for b in spec.backbones if b.max_length}
     backbones |= {f"backbones.{b.name}.methods": ", ".join(sorted(b.methods)) for b in spec.backbones if b.methods}
+    backbones |= {f"backbones.{b.name}.tokenizer": _tokenizer(b) for b in spec.backbones if b.tokenizer}
     sections = {"data": spec.data.model_dump(mode="json"), "training": asdict(spec.training)}
     return {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
 
@@ -61,6 +62,10 @@ def _default_settings(stored: Mapping[str, str]) -> dict[str, str]:
         for name, parameter in METHODS[method].hyperparameters.items()
         if isinstance(parameter.default, Fixed)
     }
+
+
+def _tokenizer(backbone: Backbone) -> str:
+    return f"{backbone.tokenizer} ({backbone.tokenizer_revision or 'any revision'})"
 
 
 def _canonical(dimension: Dimension) -> Dimension:

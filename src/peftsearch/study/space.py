@@ -106,6 +106,8 @@ def _config(spec: StudySpec, method: str, backbone: str, values: Mapping[str, Sc
         selection=spec.selection,
         revision=model.revision,
         trust_remote_code=model.trust_remote_code,
+        tokenizer=model.tokenizer,
+        tokenizer_revision=model.tokenizer_revision,
         evaluate=evaluate_metrics(spec.objectives),
     )
 

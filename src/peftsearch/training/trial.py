@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
-from peftsearch.backbones.loading import load_tokenizer, resolve
+from peftsearch.backbones.loading import resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport, Measurement
@@ -101,7 +101,7 @@ def run_trial(
     asked = config.training.precision
     precision = choose_precision("fp32" if exact and asked == "auto" else asked, on)
     resolved = resolve(config.backbone, config.revision)
-    tokenizer = load_tokenizer(resolved, config.trust_remote_code)
+    tokenizer = tokenizer_of(config, resolved)
     rows = Rows(
         _rows(data, "train", tokenizer, config.max_length, cache),
         _rows(data, "validation", tokenizer, config.max_length, cache),

@@ -1,0 +1,42 @@
+"""Whether a tokenizer that a study names fits a backbone. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from peftsearch.backbones.names import ResolvedModel
+from peftsearch.core.errors import UserError
+
+
+def vocabulary_size(folder: str) -> int | None:
+    """One more than the highest id of the tokenizer in `folder`; None if that shows only when it is loaded."""
+    path = Path(folder)
+    if (path / "tokenizer.json").is_file():
+        from tokenizers import Tokenizer
+
+        try:
+            vocabulary = Tokenizer.from_file(str(path / "tokenizer.json")).get_vocab(with_added_tokens=True)
+        except Exception as error:  # tokenizers 0.22 raises nothing narrower
+            raise UserError(f"cannot read {path / 'tokenizer.json'}: {str(error).partition(chr(10))[0]}") from error
+        return int(max(vocabulary.values())) + 1
+    if (path / "vocab.txt").is_file():
+        with (path / "vocab.txt").open(encoding="utf-8") as lines:
+            return sum(1 for _ in lines)
+    if (path / "vocab.json").is_file():
+        return int(max(json.loads((path / "vocab.json").read_text(encoding="utf-8")).values())) + 1
+    return None
+
+
+def check_vocabulary(backbone: ResolvedModel, tokenizer: str, size: int | None) -> None:
+    """Refuse a tokenizer of `size` ids, some of which `backbone` has no embedding for.
+
+    Raises:
+        UserError: it has more ids than the backbone has embeddings.
+    """
+    embeddings = backbone.config().get("vocab_size")
+    if size is not None and embeddings is not None and size > int(embeddings):
+        raise UserError(
+            f"tokenizer {tokenizer!r} has {size:,} entries, but {backbone.name!r} has embeddings for {embeddings:,}; "
+            "choose the tokenizer that it was trained with"
+        )
