@@ -101,6 +101,22 @@ def test_rumodernbert_thaws_with_seventeen_classes(order, expected):
     assert _by_epoch(RUMODERNBERT, 17, 3, order=order, stages=3) == expected
 
 
+def test_a_plan_gives_the_notebook_s_stages_in_its_own_words():
+    counts = _by_epoch(RUMODERNBERT, 17, 3, order="planned", plan="11-21; 0-21; all")
+    assert counts == [55_178_513, 110_343_185, 149_027_345]
+    counts = _by_epoch(RUMODERNBERT, 17, 3, order="planned", plan="query; query key; query, key, value")
+    assert counts == [12_989_201, 25_965_329, 38_941_457]
+
+
+def test_freezing_leaves_the_embeddings_of_a_large_vocabulary_out():
+    """92 million of RuBERT's 178 are words of other languages: no measure of what was tuned."""
+    with torch.device("meta"):
+        encoder = AutoModel.from_config(RUSSIAN, add_pooling_layer=False)
+        frozen = METHODS["frozen"].apply(encoder, settings_of("frozen", frozen_layers=0))
+    assert not any(p.requires_grad for p in frozen.embeddings.parameters())
+    assert sum(p.numel() for p in frozen.embeddings.parameters()) == 92_208_384
+
+
 def test_a_stage_may_last_several_epochs():
     counts = _by_epoch(RUMODERNBERT, 17, 7, order="from_end", stages=3, every=2)
     first, second, last = 55_178_513, 110_343_185, 149_027_345

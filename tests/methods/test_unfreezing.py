@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from peftsearch.backbones.loading import load_tokenizer
+from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.errors import UserError
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
-from tests.helpers.tiny import WIDTH
+from tests.helpers.tiny import WIDTH, tiny_model
 from tests.helpers.tuning import TEXTS, settings_of, take_steps
 
 UNFREEZING = METHODS["unfreezing"]
@@ -172,3 +172,10 @@ def test_a_plan_leaves_alone_what_no_stage_names(tiny):
 def test_only_a_plan_that_names_projections_splits_fused_ones(tiny, plan, split):
     classifier, _ = _built(tiny("modernbert"), order="planned", plan=plan)
     assert any("parametrizations" in name for name, _ in classifier.encoder.named_parameters()) is split
+
+
+def test_a_layer_is_known_by_its_place_not_by_the_digits_of_a_name(tmp_path):
+    resolved = resolve(str(tiny_model(tmp_path, "bert", layers=12)))
+    first, both = _stages(resolved, epochs=2, order="planned", plan="1; 1, 11")
+    assert {name.split(".")[2] for name in first} == {"1"}
+    assert {name.split(".")[2] for name in both} == {"1", "11"}

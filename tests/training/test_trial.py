@@ -223,3 +223,22 @@ def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(backb
     loaded = load_classifier(tmp_path / "out")
     assert loaded.config.tokenizer == words
     assert loaded.tokenizer.get_vocab() == other
+
+
+@pytest.mark.parametrize("method", ["full", "tfidf", "none"])
+def test_a_trial_never_opens_the_test_split(
+    backbone: str, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_module, "_ROWS", {})
+    opened: list[str] = []
+
+    class Watched(dict[str, Any]):
+        def __getitem__(self, split: str) -> Any:
+            opened.append(split)
+            return super().__getitem__(split)
+
+    watched = replace(DATA, splits=Watched(DATA.splits))
+    settings = own_settings(method)
+    trial = TrialConfig(backbone, method, settings, TrainingConfig(epochs=1, precision="fp32"), max_length=24)
+    run_trial(trial, watched, lambda _: None, cache=tmp_path, device="cpu")
+    assert set(opened) == {"train", "validation"}
