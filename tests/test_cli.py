@@ -238,6 +238,24 @@ def test_check_says_what_would_be_searched(work: Path) -> None:
     found = json.loads(run("check", "--study", "toy.yaml", "--json").stdout)
     assert found["methods"]["lora"]["learning_rate"] == "0.001 … 0.1 (log)"
     assert found["data"]["rows"] == {"train": 96, "validation": 48, "test": 48}
+    assert found["data"]["tokens"]["model"]["max_length"] == 24
+
+
+def test_check_says_what_the_data_is_like(work: Path) -> None:
+    shown = run("check", "--study", "toy.yaml").stdout.splitlines()
+    for line in (
+        "rows: train 96, validation 48, test 48",
+        "classes in validation: cat: 16 (33 %), dog: 16 (33 %), red: 16 (33 %)",
+        "note: no text stands in two splits, not even with other case, punctuation or spaces",
+    ):
+        assert line in shown
+    for start, end in (
+        ("characters in train: 5th percentile ", r"longest \d+"),
+        ("tokens in train, model: 5th percentile ", "; none longer than max_length 24"),
+        ("a row of cat: ", ".+"),
+        ("a row of red: ", ".+"),
+    ):
+        assert [line for line in shown if line.startswith(start) and re.search(end + "$", line)], start
 
 
 def test_methods_and_studies(work: Path) -> None:

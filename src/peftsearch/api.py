@@ -26,6 +26,7 @@ from peftsearch.study.spec import StudySpec, list_studies, load_study
 if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
     from peftsearch.data.base import TextData
+    from peftsearch.data.describe import TokenLengths
     from peftsearch.training.outline import Fitness
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "open_results",
     "run_study",
     "search",
+    "token_lengths",
 ]
 
 
@@ -127,6 +129,22 @@ def check_study(spec: StudySpec, folder: Path) -> TextData:
     check_classes(spec.objectives, data.labels)
     check_computable(spec.objectives, len(data.labels))
     return data
+
+
+def token_lengths(spec: StudySpec, data: TextData) -> dict[str, TokenLengths]:
+    """How long the training texts are for each backbone's tokenizer, by the backbone's name.
+
+    Raises:
+        UserError: a tokenizer cannot be read.
+    """
+    from peftsearch.backbones.loading import resolve, tokenizer_of
+    from peftsearch.data.describe import token_lengths
+
+    found = {}
+    for backbone in spec.backbones:
+        tokenizer = tokenizer_of(backbone, resolve(backbone.name, backbone.revision))
+        found[backbone.name] = token_lengths(data, tokenizer, backbone.max_length or spec.data.max_length)
+    return found
 
 
 def search(

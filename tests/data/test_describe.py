@@ -29,6 +29,7 @@ def test_token_lengths_are_those_before_truncation_and_quiet(tmp_path: Path, cap
     json_lines(tmp_path / "a.jsonl", long)
     with caplog.at_level(logging.WARNING):
         found = token_lengths(prepare(tmp_path, "a.jsonl"), tiny_tokenizer("bert", ("cat",)), max_length=64)
+    assert (found.max_length, found.rows) == (64, 140)
     assert found.percentiles[50] == 6
     assert found.percentiles[100] == 203
     assert found.truncated == pytest.approx(0.1, abs=0.04)

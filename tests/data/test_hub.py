@@ -1,6 +1,11 @@
+import http.server
+import os
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import pytest
@@ -89,3 +94,59 @@ def test_configurations_of_a_local_folder_are_read_from_its_card(tmp_path: Path)
 
 def test_a_local_folder_that_is_not_there(tmp_path: Path) -> None:
     assert error(tmp_path, "hub:./nothing") == f"data.source: no folder './nothing' in {tmp_path}"
+
+
+ASK = """
+from pathlib import Path
+from peftsearch.backbones.names import resolve
+from peftsearch.core.errors import UserError
+from peftsearch.data.load import load_data
+from peftsearch.data.section import DataSection
+for ask in (lambda: load_data(DataSection(source="hub:me/private", revision="abc"), Path(), Path("cache")),
+            lambda: resolve("me/model", "def")):
+    try:
+        ask()
+    except UserError as error:
+        print(error)
+"""
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """Has nothing, and remembers what it was asked for, and with which token."""
+
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers.get("Authorization")))
+        self.send_response(404 if self.command == "GET" else 200)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+def test_the_hub_is_asked_for_the_pinned_revision_with_the_token_of_the_environment(tmp_path: Path) -> None:
+    hub = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    own = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_TOKEN": "hf_mine", "HF_HOME": str(tmp_path / "hf")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")} | own
+    said = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    hub.shutdown()
+    assert said.stdout.splitlines() == [
+        "data.source: no data set hub:me/private, or it is private and HF_TOKEN is not set; "
+        "name local files: source: {train: FILE, test: FILE}",
+        "no model 'me/model' on the hub (or it is private); check the name, "
+        "or write a local folder with its files as the backbone instead",
+    ], said.stderr
+    data, model = ({path: token for path, token in Hub.asked if name in path} for name in ("me/private", "me/model"))
+    assert data
+    assert model
+    assert all("/abc" in path for path in data)
+    assert all("/def" in path for path in model)
+    assert {*data.values(), *model.values()} == {"Bearer hf_mine"}

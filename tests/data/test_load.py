@@ -36,6 +36,9 @@ def balance(data: TextData, split: str) -> Mapping[str, int]:
     return Counter(data.labels[i] for i in data.splits[split]["label"][:])
 
 
+APART = "no text stands in two splits, not even with other case, punctuation or spaces"
+
+
 def test_one_file_becomes_three_disjoint_stratified_splits(tmp_path: Path) -> None:
     json_lines(tmp_path / "a.jsonl", rows(300))
     data = prepare(tmp_path, "a.jsonl")
@@ -50,6 +53,7 @@ def test_one_file_becomes_three_disjoint_stratified_splits(tmp_path: Path) -> No
     assert not data.pair
     assert data.notes == (
         "made validation and test from train: train 210, validation 30, test 60 (stratified, seed 42)",
+        APART,
     )
 
 
@@ -98,7 +102,7 @@ def test_limits_keep_each_class_its_share_and_larger_ones_do_nothing(tmp_path: P
     data = prepare(tmp_path, "a.jsonl", limit={"train": 60, "validation": 10_000, "test": 6})
     assert sizes(data) == {"train": 60, "validation": 30, "test": 6}
     assert balance(data, "train") == {"cat": 20, "dog": 20, "sun": 20}
-    assert data.notes[1:] == ("train: limited to 60 of 210 rows", "test: limited to 6 of 60 rows")
+    assert data.notes[2:] == ("train: limited to 60 of 210 rows", "test: limited to 6 of 60 rows")
     assert error(tmp_path / "x", str(tmp_path / "a.jsonl"), limit={"train": 2}) == (
         "data.limit.train: 2 rows are too few for 3 classes"
     )
@@ -120,11 +124,12 @@ def test_shaping_in_its_order_each_step_counted(tmp_path: Path) -> None:
     assert not any(text.startswith("\n") for text in texts(data, "train"))
     assert data.notes == (
         "dropped 100 rows of Neutral (drop_labels)",
-        "dropped 1 rows of Odd (min_rows: 2)",
+        "dropped 1 row of Odd (min_rows: 2)",
         "renamed the label of 200 rows (map_labels)",
         "stripped white space off 200 texts",
         "train: sampled 100 of 200 rows",
         "made validation and test from train: train 70, validation 10, test 20 (stratified, seed 42)",
+        APART,
     )
 
 

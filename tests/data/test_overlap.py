@@ -41,6 +41,14 @@ def test_a_little_overlap_is_dropped_from_the_earlier_split_and_said() -> None:
     assert "Same!" not in kept["train"].text
 
 
+def test_splits_without_a_common_text_are_said_to_have_none() -> None:
+    parts = {"train": many("a", 30), "validation": many("b", 20), "test": many("c", 20)}
+    assert without_overlap(parts, allowed=False) == (
+        parts,
+        ["no text stands in two splits, not even with other case, punctuation or spaces"],
+    )
+
+
 def test_validation_gives_way_to_test() -> None:
     parts = {"train": many("a", 300), "validation": many("b", 199, "same"), "test": many("c", 200, "same")}
     kept, notes = without_overlap(parts, allowed=False)

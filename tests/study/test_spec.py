@@ -10,6 +10,7 @@ from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
 from peftsearch.study.sections import TRAINING_SECTION, Backbone, SearchConfig
 from peftsearch.study.space import config_of
+from peftsearch.study.spec import load_study
 from tests.helpers.studies import STUDY, TABLE, study
 
 
@@ -188,6 +189,10 @@ search: {sampler: tpr, pruner: medan, seed: -1, startup: 3}
         "search.pruner: got 'medan'; did you mean 'median'?",
         "search.seed: must be a whole number within 0 … 4294967295, but got -1",
     ]
+
+
+def test_a_study_of_the_package_is_called_by_its_name():
+    assert load_study("emotion").warnings[0].startswith("emotion.yaml: baselines[1].learning_rate: 2e-05 is outside")
 
 
 def test_a_single_problem_is_one_line():

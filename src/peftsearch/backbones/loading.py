@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary
-from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,8 +57,19 @@ def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> 
     return tokenizer
 
 
-def tokenizer_of(config: TrialConfig, backbone: ResolvedModel) -> Any:
-    """The tokenizer of a trial: the one that its study names, else the backbone's own.
+class NamesTokenizer(Protocol):
+    """A trial's configuration, or a study's backbone."""
+
+    @property
+    def tokenizer(self) -> str | None: ...
+    @property
+    def tokenizer_revision(self) -> str | None: ...
+    @property
+    def trust_remote_code(self) -> bool: ...
+
+
+def tokenizer_of(config: NamesTokenizer, backbone: ResolvedModel) -> Any:
+    """The tokenizer that the study names for `backbone`, else the backbone's own.
 
     Raises:
         UserError: its files are missing or broken, or it has more entries than the backbone has embeddings.

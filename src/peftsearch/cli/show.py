@@ -237,8 +237,9 @@ def check(study: ChosenStudy, as_json: bool) -> None:
     from peftsearch.results.stored import RUNS
 
     spec = study.load()
-    described = describe(api.check_study(spec, RUNS / spec.name))
+    data = api.check_study(spec, RUNS / spec.name)
+    described, lengths = describe(data), api.token_lengths(spec, data)
     if as_json:
-        print_json(preview_json(spec, described))
+        print_json(preview_json(spec, described, lengths))
     else:
-        show_parts(*preview(spec, described))
+        show_parts(*preview(spec, described, lengths))

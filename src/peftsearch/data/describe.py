@@ -62,11 +62,14 @@ class TokenLengths:
 
     Attributes:
         percentiles: percentile → tokens, special ones included.
-        truncated: share of the rows that are longer than the study's `max_length`, 0..1.
+        truncated: share of the rows that are longer than `max_length`, 0..1.
+        rows: how many were looked at.
     """
 
     percentiles: Mapping[int, int]
     truncated: float
+    max_length: int
+    rows: int
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data."""
@@ -74,7 +77,7 @@ class TokenLengths:
 
 
 def token_lengths(
-    data: TextData, tokenizer: PreTrainedTokenizerBase, max_length: int, sample: int = 2000
+    data: TextData, tokenizer: PreTrainedTokenizerBase, max_length: int, sample: int = 20_000
 ) -> TokenLengths:
     """How long the training texts are for `tokenizer`, from `sample` rows at even distances."""
     texts = _texts(data)
@@ -85,6 +88,8 @@ def token_lengths(
     return TokenLengths(
         {percentile: round(value) for percentile, value in percentiles},
         sum(length > max_length for length in lengths) / len(lengths),
+        max_length,
+        len(lengths),
     )
 
 

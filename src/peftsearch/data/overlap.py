@@ -26,7 +26,7 @@ def without_overlap(parts: dict[str, Rows], allowed: bool) -> tuple[dict[str, Ro
     """Take out of the earlier split what stands in a later one too, if it is little.
 
     Returns:
-        The splits, unchanged if `allowed`, and a note for each pair of splits that overlap.
+        The splits, unchanged if `allowed`, and a note for each pair of splits that overlap, or that none does.
 
     Raises:
         UserError: more than 1 % of a split's rows stand in an earlier split, and that is not `allowed`.
@@ -49,6 +49,7 @@ def without_overlap(parts: dict[str, Rows], allowed: bool) -> tuple[dict[str, Ro
             raise UserError(f"data.source: {found}; remove them, or set data.allow_overlap: true")
         drop[earlier] |= common
         notes.append(f"{found}; dropped from {earlier}")
+    notes = notes or ["no text stands in two splits, not even with other case, punctuation or spaces"]
     return {
         name: rows.take([i for i, key in enumerate(normalised[name]) if key not in drop[name]]) if drop[name] else rows
         for name, rows in parts.items()

@@ -100,7 +100,7 @@ def _drop_labels(parts: Parts, section: DataSection, notes: Notes) -> Parts:
     for labels, why in ((set(section.drop_labels), "drop_labels"), (rare, f"min_rows: {section.min_rows}")):
         if labels:
             dropped = sum(counts[label] for label in labels)
-            notes.append(f"dropped {dropped:,} rows of {', '.join(sorted(labels))} ({why})")
+            notes.append(f"dropped {dropped:,} {_rows(dropped)} of {', '.join(sorted(labels))} ({why})")
     gone = {*section.drop_labels, *rare}
     return {
         name: rows.take([i for i, label in enumerate(rows.label) if label not in gone]) if gone else rows

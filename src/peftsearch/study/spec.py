@@ -16,7 +16,7 @@ from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
-from peftsearch.study.catalogue import find_study, list_studies
+from peftsearch.study.catalogue import find_study, folders, list_studies
 from peftsearch.study.document import read_document
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.problems import Problems, shown
@@ -161,5 +161,8 @@ def _data(raw: Any, problems: Problems) -> DataSection | None:
 
 
 def _shown(path: Path) -> str:
-    """The path as a person would write it: relative where that is shorter."""
+    """The path as a person would write it: relative where that is shorter, and the name alone of a study that came with
+    the package."""
+    if path.parent == folders()[-1]:
+        return path.name
     return min(str(path), os.path.relpath(path), key=len)
