@@ -324,7 +324,7 @@ def test_sizes(written: str | None, size: int | None) -> None:
     assert parse_size(None, None, written) == size  # type: ignore[arg-type]
 
 
-def test_exact_and_the_size_of_the_cache_reach_the_workers(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, object]] = []
 
     def search(*_: object, **options: object) -> Outcome:
@@ -332,13 +332,9 @@ def test_exact_and_the_size_of_the_cache_reach_the_workers(work: Path, monkeypat
         return Outcome("done")
 
     monkeypatch.setattr(api, "search", search)
-    assert (
-        run(
-            "optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x", "--exact", "--cache-size", "2G"
-        ).exit_code
-        == 0
-    )
-    assert (given[0]["exact"], given[0]["cache_size"]) == (True, 2 * 1024**3)
+    optimize = ("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x")
+    assert run(*optimize, "--exact", "--cache-size", "2G", "--workers-per-device", "3").exit_code == 0
+    assert [given[0][name] for name in ("exact", "cache_size", "workers_per_device")] == [True, 2 * 1024**3, 3]
     shown = run("optimize", "--study", "toy.yaml", "--trials", "1", "--cache-size", "much")
     assert shown.exit_code == 2
     assert shown.output.splitlines()[-1] == (

@@ -153,6 +153,7 @@ def search(
     *,
     trials: int,
     workers: int | None = None,
+    workers_per_device: int = 1,
     timeout: float | None = None,
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     sampler: str | None = None,
@@ -164,6 +165,7 @@ def search(
     """Train what `begin_study` has prepared; `sampler`, `pruner` and `seed` go before the study's own.
 
     Args:
+        workers_per_device: where `workers` does not say how many there are: for each GPU, or for the CPU.
         exact: without what changes results, however little, for the sake of speed.
         cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
     """
@@ -182,7 +184,9 @@ def search(
         exact=exact,
         cache_size=cache_size,
     )
-    return run_workers(stored.study, job, workers=workers, on_tick=on_tick, timeout=timeout)
+    return run_workers(
+        stored.study, job, workers=workers, per_device=workers_per_device, on_tick=on_tick, timeout=timeout
+    )
 
 
 def methods_on(backbone: str, revision: str | None = None) -> Iterator[Fitness]:

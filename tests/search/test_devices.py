@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from peftsearch.search import devices
 from peftsearch.search.devices import cores, gpus, share
 
 
@@ -40,3 +41,9 @@ def test_more_workers_than_cores_share_them() -> None:
 
 def test_this_process_has_a_core() -> None:
     assert cores()
+
+
+@pytest.mark.parametrize(("gpus", "per_device", "workers"), [([], 1, 1), ([], 3, 3), (["0", "1"], 1, 2), (["4"], 2, 2)])
+def test_workers_by_default(monkeypatch: pytest.MonkeyPatch, gpus: list[str], per_device: int, workers: int) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: gpus)
+    assert devices.default_workers(per_device) == workers

@@ -30,6 +30,10 @@ INTERRUPTED = 130
 @storage_options
 @click.option("--trials", type=click.IntRange(min=1), required=True, help="Total; running again continues up to it.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one for each GPU, else one]")
+@click.option(
+    "--workers-per-device", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Where --workers is left out: more than one keeps a GPU busy that small models leave idle.",
+)  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after this time.")
 @click.option("--pruner", type=click.Choice(PRUNERS), help="When to stop a trial early.  [default: the study's]")
 @click.option("--sampler", type=click.Choice(SAMPLERS), help="What proposes settings.  [default: the study's]")
@@ -50,6 +54,7 @@ def optimize(
     storage: str | None,
     trials: int,
     workers: int | None,
+    workers_per_device: int,
     timeout: float | None,
     pruner: str | None,
     sampler: str | None,
@@ -74,7 +79,8 @@ def optimize(
         return
     with shown_progress(stored.objectives, trials, stored.records(), err=as_json) as progress:
         outcome = api.search(
-            stored, spec, trials=trials, workers=workers, timeout=timeout, on_tick=progress,
+            stored, spec, trials=trials, workers=workers, workers_per_device=workers_per_device, timeout=timeout,
+            on_tick=progress,
             pruner=pruner, sampler=sampler, seed=seed, exact=exact, cache_size=cache_size,
         )  # fmt: skip
     _print_front(stored, as_json)

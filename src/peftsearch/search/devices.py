@@ -17,6 +17,11 @@ def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     return [str(index) for index in range(_count())]
 
 
+def default_workers(per_device: int) -> int:
+    """So many for each GPU, or for the CPU where there is none."""
+    return max(1, len(gpus())) * per_device
+
+
 def cores() -> list[int]:
     """The CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

@@ -77,6 +77,7 @@ def run_workers(
     job: Job,
     *,
     workers: int | None = None,
+    per_device: int = 1,
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     timeout: float | None = None,
 ) -> Outcome:
@@ -86,14 +87,14 @@ def run_workers(
 
     Args:
         study: as `setup.prepare` leaves it; the same that `job` names.
-        workers: default one for each GPU, else one.
+        workers: default `per_device` for each GPU, or for the CPU where there is none.
         on_tick: called about once a second with every trial as it stands.
         timeout: seconds after which to act as at the first Ctrl-C.
 
     Raises:
         UserError: the workers cannot do the job at all, say because the data is not there.
     """
-    count = workers or max(1, len(devices.gpus()))
+    count = workers or devices.default_workers(per_device)
     search = _Search(study, job, count, time.monotonic() + timeout if timeout is not None else None)
     with _signals(search.on_signal):
         try:

@@ -25,9 +25,14 @@ def device_name(device: torch.device) -> str:
     """`NVIDIA H100 80GB HBM3`, or a CPU's model and the threads used."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    return f"{processor()} ({torch.get_num_threads()} threads)"
+
+
+def processor() -> str:
+    """The CPU's model, where the system tells it."""
     info = Path("/proc/cpuinfo")
     models = [line.split(":")[1].strip() for line in _lines(info) if line.startswith("model name")]
-    return f"{models[0] if models else 'CPU'} ({torch.get_num_threads()} threads)"
+    return models[0] if models else "CPU"
 
 
 class PeakMemory:
