@@ -23,6 +23,12 @@ def choose_precision(asked: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """As the Trainer's, for a forward pass outside it."""
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
+
+
 @cache
 def _cpu_has_bf16() -> bool:
     info = Path("/proc/cpuinfo")
