@@ -55,6 +55,7 @@ def confirm(
     check_split(data, TEST)
     missing = _missing(chosen, seeds, confirmed(stored.study))
     if not missing:
+        say("all of these runs are already done")
         return
     numbers = sorted({record.number for record, _ in missing})
     for note in opened_before(stored, numbers):

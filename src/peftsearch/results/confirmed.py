@@ -178,12 +178,12 @@ def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str)
     differences = [(row.record.number, row.behind(best)) for row in others]
     equal = [(n, d) for n, d in differences if d and d.told_apart is False]
     unknown = [n for n, d in differences if d is None or d.told_apart is None]
-    how = "95 % interval of the difference over the same seeds, Student's t"
+    how = "over the same seeds, by Student's t"
     if equal:
         told = "; ".join(f"trial {n} ({_interval(metric, d)})" for n, d in equal)
-        yield f"cannot be told apart from trial {best.record.number}, the best on test: {told} ({how})"
+        yield f"cannot be told apart from trial {best.record.number}, the best on test, {how}: {told}"
     elif others and not unknown:
-        yield f"trial {best.record.number} is better on test than every other one here ({how})"
+        yield f"trial {best.record.number} is better on test than every other one here {how} (95 %)"
     if unknown:
         named = ", ".join(map(str, unknown))
         yield f"one seed tells nothing: fewer than 2 seeds to compare trial {best.record.number} with {named}"
@@ -258,7 +258,7 @@ def _spread_in_words(metric: str, found: Spread | None) -> str:
 
 def _interval(metric: str, found: Difference) -> str:
     digits = find_objective(metric).digits
-    return f"{found.mean:+.{digits}f}, {found.low:+.{digits}f} to {found.high:+.{digits}f}"
+    return f"{found.mean:+.{digits}f}, 95 % interval {found.low:+.{digits}f} to {found.high:+.{digits}f}"
 
 
 def _failure(run: SeedRun) -> str:
