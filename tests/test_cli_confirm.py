@@ -62,7 +62,10 @@ def trial(number: int, method: str, macro_f1: float, parameters: int, fingerprin
 def test_the_front_is_confirmed_and_running_again_trains_nothing(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = run("--seeds", "2")
     assert shown.exit_code == 0, shown.output
-    assert [line.split(":")[0] for line in shown.stderr.splitlines()] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert [line.split(":")[0] for line in shown.stderr.splitlines()] == [
+        "3 runs to do, about 3 s of training",
+        *("1 of 3", "2 of 3", "3 of 3"),
+    ]
     assert shown.stdout.startswith("toy: 2 trials trained again with other seeds, and measured on the test split (48 ")
     assert "not random" in shown.stdout
     assert "macro F1 is 0." in shown.stdout

@@ -112,11 +112,11 @@ def test_an_interruption_loses_the_run_in_hand(stored: StoredStudy, monkeypatch:
 
 def test_that_the_test_split_was_opened_is_written_down(stored: StoredStudy, ran: list[tuple[int, int]]) -> None:
     assert openings(stored.study) == []
-    assert go(stored, (0, 1), seeds=1) == []
-    assert go(stored, (0,), seeds=2) == []
+    assert go(stored, (0, 1), seeds=1) == ["2 runs to do, about 20 s of training"]
+    assert go(stored, (0,), seeds=2) == ["1 run to do, about 10 s of training"]
     [first, second] = openings(stored.study)
     assert (first.trials, second.trials) == ((0, 1), (0,))
-    [warning] = go(stored, (3,), seeds=1)
+    warning, _ = go(stored, (3,), seeds=1)
     assert warning == (
         f"note: the test split was opened before ({second.when}, trials 0, 1); "
         f"to go on choosing by what it shows is selection, and its scores are then as optimistic as any others"

@@ -12,6 +12,7 @@ from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.results.confirm import Progress
 from peftsearch.results.confirmed import (
     Confirmation,
+    Confirmed,
     confirmation,
     confirmation_json,
     confirmation_view,
@@ -135,3 +136,19 @@ def test_a_progress_line() -> None:
     assert progress_line(replace(progress, run=failed), "macro_f1") == (
         "2 of 7: trial 1 (lora), seed 43 failed: not_finite: loss is nan"
     )
+
+
+def test_of_an_error_less_is_better(tmp_path: Path) -> None:
+    """An objective of which 🤗 Evaluate computes an error: sorted and judged the other way round."""
+    mae = "evaluate:mae"
+    rows = tuple(
+        Confirmed(record, config("lora"), measurement(metrics={mae: 0.2}), (_of(mae, number, score),), mae)
+        for number, (record, score) in enumerate(zip(RECORDS[:2], (0.3, 0.4), strict=True))
+    )
+    found = Confirmation("toy", mae, rows, ())
+    assert found.optimism == {0: pytest.approx(0.1), 1: pytest.approx(0.2)}
+    assert "is 0.1500 worse (from 0.1000 to 0.2000) than" in list(sentences(found))[-1]
+
+
+def _of(metric: str, trial: int, score: float) -> SeedRun:
+    return replace(run(trial, 43, 0.5), test=SplitScores({metric: score}, ROWS))

@@ -12,6 +12,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.methods.table import METHODS
 from peftsearch.results.trial import find_trial
+from peftsearch.results.words import duration
 from peftsearch.search.storage import Record, SeedRun, confirmed, keep_opening, keep_run, now, openings
 
 if TYPE_CHECKING:
@@ -48,18 +49,19 @@ def confirm(
     Raises:
         UserError: a trial is not there or not finished, the data has changed, or it has no test split.
     """
-    from peftsearch.training.held_out import check_split
-
     chosen = chosen_trials(stored, trials)
     _check_data(stored, chosen, data)
-    check_split(data, TEST)
     missing = _missing(chosen, seeds, confirmed(stored.study))
     if not missing:
         say("all of these runs are already done")
         return
     numbers = sorted({record.number for record, _ in missing})
-    for note in opened_before(stored, numbers):
+    for note in (*opened_before(stored, numbers), _announcement([record for record, _ in missing])):
         say(note)
+
+    from peftsearch.training.held_out import check_split
+
+    check_split(data, TEST)
     keep_opening(stored.study, numbers)  # before the first look at it: an opening that fails is one too
     for place, (record, config) in enumerate(missing, start=1):
         run = run_once(record.number, config, data, stored.folder / "tokens")
@@ -143,6 +145,12 @@ def _missing(records: Sequence[Record], seeds: int, known: Sequence[SeedRun]) ->
         if (record.number, config.training.seed) not in done
     ]
     return [(record, config) for _, record, config in sorted(planned, key=lambda plan: plan[0])]
+
+
+def _announcement(records: Sequence[Record]) -> str:
+    """What is to come, and how long it took in the search."""
+    seconds = sum(record.measurement.train_seconds for record in records if record.measurement)
+    return f"{len(records)} run{'s' if len(records) > 1 else ''} to do, about {duration(seconds)} of training"
 
 
 def _is_over(failure: Mapping[str, str] | None) -> bool:

@@ -88,7 +88,7 @@ class Confirmation:
     @property
     def sign(self) -> int:
         """1 if more of the metric is better, else -1."""
-        return 1 if find_objective(self.metric).direction == "maximize" else -1
+        return _sign(self.metric)
 
     @property
     def measured(self) -> tuple[Confirmed, ...]:
@@ -118,8 +118,9 @@ def confirmation(stored: StoredStudy) -> Confirmation:
         for row in stored.rows()
         if row.record.number in runs
     ]
-    sign = 1 if find_objective(metric).direction == "maximize" else -1
-    rows.sort(key=lambda row: (row.test_spread is None, -sign * row.test_spread.mean if row.test_spread else 0.0))
+    rows.sort(
+        key=lambda row: (row.test_spread is None, -_sign(metric) * row.test_spread.mean if row.test_spread else 0.0)
+    )
     return Confirmation(stored.name, metric, tuple(rows), tuple(openings(stored.study)))
 
 
@@ -174,6 +175,10 @@ def sentences(found: Confirmation) -> Iterator[str]:
                 yield f"trial {row.record.number}, seed {run.seed} failed: {_failure(run)}"
 
 
+def _sign(metric: str) -> int:
+    return 1 if find_objective(metric).direction == "maximize" else -1
+
+
 def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str) -> Iterator[str]:
     differences = [(row.record.number, row.behind(best)) for row in others]
     equal = [(n, d) for n, d in differences if d and d.told_apart is False]
@@ -193,17 +198,14 @@ def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str)
 
 def _optimism(found: Confirmation) -> str:
     """Sampling error and other seeds are in it too: of one trial it may have either sign."""
-    gaps, digits = found.optimism.values(), find_objective(found.metric).digits
-    mean = sum(gaps) / len(gaps)
-    span = f" (from {min(gaps):.{digits}f} to {max(gaps):.{digits}f})" if len(gaps) > 1 else ""
-    if mean > 0:
-        return (
-            f"on test, {objective_label(found.metric)} is {mean:.{digits}f} worse{span} than the validation scores "
-            f"by which the trials were chosen: the optimism of selection"
-        )
+    gaps, digits = list(found.optimism.values()), find_objective(found.metric).digits
+    lower = sum(gaps) > 0
+    amounts = gaps if lower else [-gap for gap in gaps]
+    span = f" (from {min(amounts):.{digits}f} to {max(amounts):.{digits}f})" if len(gaps) > 1 else ""
     return (
-        f"on test, {objective_label(found.metric)} is {-mean:.{digits}f} better{span.replace('from', 'worse by')} than "
-        f"the validation scores by which the trials were chosen: no optimism of selection shows"
+        f"on test, {objective_label(found.metric)} is {sum(amounts) / len(gaps):.{digits}f} "
+        f"{'worse' if lower else 'better'}{span} than the validation scores by which the trials were chosen: "
+        f"{'the' if lower else 'no'} optimism of selection{'' if lower else ' shows'}"
     )
 
 
