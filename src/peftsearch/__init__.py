@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from peftsearch.api import (
+        Confirmation,
         LoadedClassifier,
         StoredStudy,
         StudySpec,
+        confirm_study,
         export,
         list_studies,
         load_classifier,
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Confirmation",
     "LoadedClassifier",
     "StoredStudy",
     "StudySpec",
+    "confirm_study",
     "export",
     "list_studies",
     "load_classifier",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import check_classes
 from peftsearch.results.classifier import LoadedClassifier, load_classifier
+from peftsearch.results.confirm import Progress, confirm, searched_data
+from peftsearch.results.confirmed import Confirmation, confirmation
 from peftsearch.results.export import export
 from peftsearch.results.front import Row
 from peftsearch.results.reference import measure_reference
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from peftsearch.training.outline import Fitness
 
 __all__ = [
+    "Confirmation",
     "LoadedClassifier",
     "Outcome",
     "Overrides",
@@ -40,6 +43,7 @@ __all__ = [
     "baseline_parameters",
     "begin_study",
     "check_study",
+    "confirm_study",
     "export",
     "list_studies",
     "load_classifier",
@@ -187,6 +191,41 @@ def search(
     return run_workers(
         stored.study, job, workers=workers, per_device=workers_per_device, on_tick=on_tick, timeout=timeout
     )
+
+
+def confirm_study(
+    study: str,
+    *,
+    trials: Sequence[int | str] = (),
+    seeds: int = 3,
+    storage: str | None = None,
+    fork: str | None = None,
+    overrides: Overrides | None = None,
+    on_run: Callable[[Progress], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Confirmation:
+    """Train trials again with other seeds, and measure them on the test split, which nothing else reads.
+
+    What was run before is not run again, so an interrupted call loses one run, and calls with more trials or seeds
+    add to it. That the test split was opened is written into the study.
+
+    Args:
+        study: a study's name, or its file's path. Its data is read as the search did, `--data` and `--limit` included.
+        trials: numbers, or `best`; none for the whole front.
+        seeds: for each trial: its own plus 1, 2, …; a method in which nothing is random is run once.
+        on_run: called after each run.
+        say: given what is worth knowing, a line each.
+
+    Returns:
+        Every trial of the study that has been confirmed so far, the best on test first.
+
+    Raises:
+        UserError: a trial is not there or not finished, the data has changed, or it has no usable test split.
+    """
+    stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
+    data = searched_data(stored, load_study(study, overrides))
+    confirm(stored, data, trials, seeds, on_run, say)
+    return confirmation(stored)
 
 
 def methods_on(backbone: str, revision: str | None = None) -> Iterator[Fitness]:

@@ -204,7 +204,10 @@ def test_halvings_divide_the_batch() -> None:
     assert list(halvings(15)) == [15, 5, 1]
 
 
-def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(backbone: str, tmp_path: Path) -> None:
+def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(
+    backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_module, "_ROWS", {})  # what an earlier test has read would not be tokenised again
     words = str(tmp_path / "words")
     tiny_tokenizer(vocabulary=WORDS[::-1]).save_pretrained(words)
     named = replace(config(backbone, "probe", {"epochs": 1}), tokenizer=words)

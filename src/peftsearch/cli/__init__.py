@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli import run, show, take
+from peftsearch.cli import confirm, run, show, take
 from peftsearch.core.errors import UserError
 
 
@@ -36,6 +36,7 @@ COMMANDS = {
     "trials": show.trials,
     "trial": show.trial,
     "front": show.front,
+    "confirm": confirm.confirm,
     "export": take.export,
     "predict": take.predict,
     "dashboard": take.dashboard,

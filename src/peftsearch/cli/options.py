@@ -29,6 +29,7 @@ TERMINAL_WIDTH = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
+BEST = "best"
 UNITS = "KMGT"
 SPLITS = ("train", "validation", "test")
 DATA_KEYS = (*SPLITS, "text", "pair", "label")
@@ -167,6 +168,18 @@ def parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int 
     if value is not None and not written:
         raise click.BadParameter(f"{value!r} is not a size; write bytes, or a number with K, M, G or T, as in 2G")
     return int(float(written[1]) * 1024 ** (UNITS.index(written[2]) + 1 if written[2] else 0)) if written else None
+
+
+def parse_trial(_: click.Context, __: click.Parameter, value: str) -> int | str:
+    """A trial's number, or `best`."""
+    if value != BEST and not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is neither a trial's number nor {BEST!r}")
+    return value if value == BEST else int(value)
+
+
+def parse_trials(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[int | str, ...]:
+    """The same of a repeated option."""
+    return tuple(parse_trial(context, option, value) for value in values)
 
 
 def _parse_data(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

@@ -6,22 +6,23 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, show, storage_options, stored
+from peftsearch.cli.options import (
+    BEST,
+    ChosenStudy,
+    example,
+    json_option,
+    parse_trial,
+    print_json,
+    show,
+    storage_options,
+    stored,
+)
 from peftsearch.core.errors import UserError
-
-BEST = "best"
-
-
-def _trial(_: click.Context, __: click.Parameter, value: str) -> int | str:
-    """A trial's number, or `best`."""
-    if value != BEST and not value.isdecimal():
-        raise click.BadParameter(f"{value!r} is neither a trial's number nor {BEST!r}")
-    return value if value == BEST else int(value)
 
 
 @click.command(epilog=example("peftsearch export --study quickstart --trial best --out my-classifier"))
 @storage_options
-@click.option("--trial", callback=_trial, default=BEST, show_default=True, metavar="N|best", help="Which trial.")
+@click.option("--trial", callback=parse_trial, default=BEST, show_default=True, metavar="N|best", help="Which trial.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder to write to.")
 @json_option
 def export(

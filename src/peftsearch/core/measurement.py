@@ -42,7 +42,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class ClassReport:
-    """How each class of the validation split was labelled. Everything else of it follows from the cells.
+    """How each class of a split was labelled. Everything else of it follows from the cells.
 
     Attributes:
         labels: the classes, in the order of the data's labels.
@@ -95,6 +95,25 @@ class ClassScore:
             f1=2 * right / (predicted + support) if predicted + support else 0.0,
             support=support,
         )
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """A finished classifier on one split.
+
+    Attributes:
+        metrics: as a `Measurement`'s, and the mean loss under `SPLIT_loss`.
+    """
+
+    metrics: Mapping[str, float]
+    classes: ClassReport
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SplitScores:
+        return cls(data["metrics"], ClassReport.from_dict(data["classes"]))
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,8 @@ class Method(ABC):
     """The method's own hyperparameters, `learning_rate` among them."""
     trains: ClassVar[bool] = True
     """Whether anything is trained; else the classifier is evaluated as it is built."""
+    random: ClassVar[bool] = True
+    """Whether another seed gives another classifier."""
     changes_input: ClassVar[bool] = False
     """Whether what enters the embeddings is trained, so that nothing of the encoder computes the same every epoch."""
 

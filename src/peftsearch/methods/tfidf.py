@@ -69,6 +69,7 @@ class Tfidf(TextMethod):
     name = "tfidf"
     summary = "TF-IDF and logistic regression on the words themselves, without a backbone"
     paper = "Wang and Manning 2012, https://aclanthology.org/P12-2018"
+    random = False
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "longest_term": Hyperparameter(Choice((1, 2)), Range(1, 5, integer=True), "words in the longest run of words"),
         "minimum_texts": Hyperparameter(Fixed(1), Range(1, 10_000, integer=True), "that a term must occur in"),

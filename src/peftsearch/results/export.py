@@ -46,7 +46,7 @@ def export(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
         UserError: no trial has finished, its weights were not kept, or `out` holds something else.
     """
     check_out(out)
-    kept = kept_trial(stored.folder / "weights", _number(stored, trial))
+    kept = kept_trial(stored.folder / "weights", stored.number(trial))
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that moving it there is one step: an export is whole or it is not there.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
@@ -104,15 +104,6 @@ def check_out(out: Path) -> None:
     found = {path.name for path in out.iterdir()} if out.exists() else set()
     if found and not (found <= NAMES and CONFIG in found and LABELS in found):
         raise UserError(f"--out {out}: holds other files ({sorted(found - NAMES or found)[0]}); choose a new folder")
-
-
-def _number(stored: StoredStudy, trial: int | str) -> int:
-    if trial != "best":
-        return int(trial)
-    front = stored.front()
-    if not front:
-        raise UserError(f"study {stored.name!r} has no finished trial yet; see peftsearch status --study {stored.name}")
-    return front[0].record.number
 
 
 def _where(resolved: ResolvedModel) -> str:

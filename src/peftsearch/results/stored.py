@@ -66,9 +66,24 @@ class StoredStudy:
         """Every finished trial, best quality first."""
         return front.rows(self.records(), self.objectives)
 
+    def found_front(self) -> list[front.Row]:
+        """The front, which is not empty.
+
+        Raises:
+            UserError: no trial has finished.
+        """
+        found = self.front()
+        if not found:
+            raise UserError(f"study {self.name!r} has no finished trial yet; see peftsearch status --study {self.name}")
+        return found
+
     def front(self) -> list[front.Row]:
         """The Pareto front, best quality first."""
         return front.front(self.records(), self.objectives)
+
+    def number(self, trial: int | str) -> int:
+        """The number of a trial: itself, or of `best`, the best quality on the front."""
+        return self.found_front()[0].record.number if trial == "best" else int(trial)
 
     def status(self) -> Status:
         return status(self.records(), self.about.get("budget"))

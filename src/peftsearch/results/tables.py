@@ -33,7 +33,7 @@ def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str |
     Args:
         front: all of the Pareto front, or also others: a column then says which is which.
     """
-    table = _table(title)
+    table = plain_table(title)
     several = len({row.config.backbone for row in front}) > 1
     others = not all(row.on_front for row in front)
     table.add_column("trial", justify="right")
@@ -66,7 +66,7 @@ def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str |
 
 def trials_table(records: Sequence[Record], objectives: Sequence[str], quality: str) -> Table:
     """Every trial with its state, and why it ended early if it did."""
-    table = _table(None)
+    table = plain_table(None)
     table.add_column("trial", justify="right")
     table.add_column("state", no_wrap=True)
     table.add_column("method", no_wrap=True)
@@ -90,7 +90,7 @@ def trials_table(records: Sequence[Record], objectives: Sequence[str], quality: 
 
 def status_table(status: Status) -> Table:
     """Counts by method and state."""
-    table = _table(None)
+    table = plain_table(None)
     table.add_column("method", no_wrap=True)
     for state in STATE_STYLE:
         table.add_column(state, justify="right")
@@ -103,7 +103,7 @@ def status_table(status: Status) -> Table:
 
 def running_table(running: Sequence[Record], quality: str) -> Table:
     """What the workers train now."""
-    table = _table(None)
+    table = plain_table(None)
     for heading in ("trial", "method", "settings", "epoch", objective_label(quality)):
         table.add_column(heading, justify="right" if heading in ("trial", "epoch") else "left")
     for record in running:
@@ -151,7 +151,8 @@ def time_left(status: Status) -> str:
     return f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
 
 
-def _table(title: str | None) -> Table:
+def plain_table(title: str | None) -> Table:
+    """A table without columns yet, as all of them look."""
     from rich import box
     from rich.table import Table
 

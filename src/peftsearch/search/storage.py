@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.measurement import EpochReport, Measurement, SplitScores
 from peftsearch.core.objectives import find_objective
 from peftsearch.search.database import open_storage, sqlite_url
 
@@ -18,12 +18,30 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-__all__ = ["Record", "State", "open_storage", "open_study", "record", "records", "sqlite_url"]
+__all__ = [
+    "Opening",
+    "Record",
+    "SeedRun",
+    "State",
+    "confirmed",
+    "keep_opening",
+    "keep_run",
+    "open_storage",
+    "open_study",
+    "openings",
+    "record",
+    "records",
+    "sqlite_url",
+]
 
 State = Literal["waiting", "running", "complete", "pruned", "failed"]
 
 HIDDEN: frozenset[str] = frozenset({"withdrawn", "duplicate"})
 """Kinds of failure of trials that never were: claims beyond the budget, and configurations met before."""
+
+
+CONFIRMED, OPENED = "confirmed:", "test_opened"
+"""Attributes of the study: a run with another seed, `confirmed:TRIAL:SEED`, and when the test split was opened."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +76,48 @@ class Record:
     started: datetime | None = None
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """A finished trial's configuration, trained once more with another seed.
+
+    Attributes:
+        trial: the number of the trial.
+        measurement: on the validation split; None if it failed.
+        test: the same classifier on the test split; None if it failed.
+        seconds: from loading to the last metric.
+        ended: ISO 8601, in UTC.
+        failure: `kind` and `message`, if it failed.
+    """
+
+    trial: int
+    seed: int
+    seconds: float
+    ended: str
+    measurement: Measurement | None = None
+    test: SplitScores | None = None
+    failure: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SeedRun:
+        measurement, test = data.get("measurement"), data.get("test")
+        read = {
+            "measurement": Measurement.from_dict(measurement) if measurement else None,
+            "test": SplitScores.from_dict(test) if test else None,
+        }
+        return cls(**{**data, **read})
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One time that the test split was opened: when (ISO 8601, in UTC), and for which trials."""
+
+    when: str
+    trials: tuple[int, ...]
 
 
 def open_study(storage: BaseStorage, name: str, objectives: Sequence[str]) -> Study:
@@ -104,6 +164,33 @@ def record(trial: FrozenTrial, objectives: Sequence[str]) -> Record:
         ended=trial.datetime_complete,
         params=trial.params,
     )
+
+
+def keep_run(study: Study, run: SeedRun) -> None:
+    """An attribute of the study: Optuna takes none of a trial that has ended. One a run, so that none grows large."""
+    study.set_user_attr(f"{CONFIRMED}{run.trial}:{run.seed}", run.to_dict())
+
+
+def confirmed(study: Study) -> list[SeedRun]:
+    """Every run that was kept, by trial and seed."""
+    found = [SeedRun.from_dict(raw) for name, raw in study.user_attrs.items() if name.startswith(CONFIRMED)]
+    return sorted(found, key=lambda run: (run.trial, run.seed))
+
+
+def keep_opening(study: Study, trials: Sequence[int]) -> None:
+    """Write down that the test split is opened now, for these trials."""
+    known = study.user_attrs.get(OPENED, [])
+    study.set_user_attr(OPENED, [*known, {"when": now(), "trials": list(trials)}])
+
+
+def openings(study: Study) -> list[Opening]:
+    """Every time that the test split was opened, the first one first."""
+    return [Opening(raw["when"], tuple(raw["trials"])) for raw in study.user_attrs.get(OPENED, [])]
+
+
+def now() -> str:
+    """ISO 8601 to the second, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def objective_names(study: Study) -> tuple[str, ...]:

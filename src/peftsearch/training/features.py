@@ -27,6 +27,7 @@ from peftsearch.training.batches import BFLOAT16, PadToLongest, Row, Split, Toke
 from peftsearch.training.feature_store import Cost, FeatureStore
 from peftsearch.training.loop import Rows
 from peftsearch.training.meter import PeakMemory, clock, device_name
+from peftsearch.training.precision import autocast
 
 FORMAT = 1
 """Of an entry; raise it when what is written under the same key changes."""
@@ -231,7 +232,7 @@ def _compute(
     file.truncate(layout.size)
     order = np.argsort(tokens.lengths[tokens.order], kind="stable")
     started = clock(how.device)
-    with torch.inference_mode(), _autocast(how):
+    with torch.inference_mode(), autocast(how.device, how.precision):
         for start in range(0, len(order), how.batch):
             if how.should_stop():
                 raise Interrupted("stopped before the first step")
@@ -254,9 +255,3 @@ def _numbers(states: torch.Tensor, layout: Layout) -> NDArray[Any]:
     if layout.dtype == BFLOAT16:
         return states.to(torch.bfloat16).cpu().contiguous().view(torch.uint16).numpy()
     return states.float().cpu().contiguous().numpy()
-
-
-def _autocast(how: Pass) -> torch.autocast:
-    """As the Trainer's."""
-    dtype = torch.float16 if how.precision == "fp16" else torch.bfloat16
-    return torch.autocast(how.device.type, dtype, enabled=how.precision != "fp32")

@@ -72,6 +72,12 @@ def bf16_speedup(seconds: float) -> float:
     return median(times[False]) / median(times[True])
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """As the Trainer's, for a forward pass outside it."""
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
+
+
 @cache
 def _cpu_has_bf16() -> bool:
     info = Path("/proc/cpuinfo")

@@ -97,15 +97,15 @@ def run_trial(
         return run_text_trial(config, data, method)
     # What is not trained has no epochs to report.
     report = report if method.trains else _say_nothing
-    on = torch.device(_device(device))
+    on = chosen_device(device)
     asked = config.training.precision
     precision = choose_precision("fp32" if exact and asked == "auto" else asked, on)
     resolved = resolve(config.backbone, config.revision)
     tokenizer = tokenizer_of(config, resolved)
     rows = Rows(
-        _rows(data, "train", tokenizer, config.max_length, cache),
-        _rows(data, "validation", tokenizer, config.max_length, cache),
-        PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if on.type == "cuda" else 1),
+        token_rows(data, "train", tokenizer, config.max_length, cache),
+        token_rows(data, "validation", tokenizer, config.max_length, cache),
+        padding(tokenizer, on),
         data.labels,
         pool_batches=1 if exact else POOL_BATCHES,
     )
@@ -138,20 +138,33 @@ def halvings(batch_size: int) -> Iterator[int]:
         yield micro
 
 
-def _device(asked: str) -> str:
-    if asked != "auto":
-        return asked
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def chosen_device(asked: str) -> torch.device:
+    """The device of that name; for `auto` the GPU if there is one."""
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(asked)
+
+
+def padding(tokenizer: PreTrainedTokenizerBase, device: torch.device) -> PadToLongest:
+    """How this tokenizer's rows become batches on `device`."""
+    return PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if device.type == "cuda" else 1)
 
 
 _ROWS: dict[tuple[object, ...], TokenRows] = {}
 """The splits this process trained on last: a warm worker reads them from disk once."""
 
 
-def _rows(data: TextData, split: str, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: Path) -> TokenRows:
+def token_rows(
+    data: TextData, split: str, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: Path
+) -> TokenRows:
+    """One split's token ids; those to be evaluated stand sorted by length.
+
+    Args:
+        cache: folder of the tokenised splits.
+    """
     key = (data.fingerprint, split, tokenizer.name_or_path, max_length)
     if key not in _ROWS:
         while len(_ROWS) >= 8:
             del _ROWS[next(iter(_ROWS))]
-        _ROWS[key] = TokenRows(tokenize(data, split, tokenizer, max_length, cache), sort=split == "validation")
+        _ROWS[key] = TokenRows(tokenize(data, split, tokenizer, max_length, cache), sort=split != "train")
     return _ROWS[key]
