@@ -10,7 +10,7 @@ from rich.console import Console
 
 from peftsearch.results.front import front, rows
 from peftsearch.results.stored import open_stored
-from peftsearch.results.tables import front_table, percent, trials_table, why
+from peftsearch.results.tables import config_in_words, front_table, percent, trials_table, why
 from peftsearch.results.views import ended, front_view, progress_view, trial_line
 from peftsearch.search.storage import Record
 from tests.helpers.records import OBJECTIVES, complete, config, report, store
@@ -53,6 +53,15 @@ def test_which_rows_are_on_the_front_is_told_where_some_are_not() -> None:
     marked = {word: "*" in line for line in lines for word in ("lora", "frozen") if word in line}
     assert marked == {"lora": True, "frozen": False}
     assert "*" not in printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES))
+
+
+def test_what_has_no_steps_has_no_batch_size() -> None:
+    words = {name: config_in_words(config(name), {"batch_size"}) for name in ("probe", "tfidf", "none")}
+    assert {name: "batch size" in text for name, text in words.items()} == {
+        "probe": True,
+        "tfidf": False,
+        "none": False,
+    }
 
 
 def test_shares() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.objectives import find_objective
+from peftsearch.methods.base import TextMethod
 from peftsearch.methods.table import METHODS
 from peftsearch.results.front import Row
 from peftsearch.results.status import Status
@@ -130,6 +131,8 @@ def why(record: Record) -> str:
 def config_in_words(config: TrialConfig, training: Collection[str] = ()) -> str:
     """The settings that set a configuration apart, the method's own first; of the training section only `training`."""
     method = METHODS.get(config.method)
+    if method and (not method.trains or isinstance(method, TextMethod)):
+        training = ()  # which has no steps there
     return settings_in_words(config, {**method.own, **method.hyperparameters} if method else {}, training)
 
 
