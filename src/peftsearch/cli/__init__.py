@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -50,7 +49,7 @@ COMMANDS = {
 @click.group(
     cls=Commands, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(version("peftsearch"), prog_name="peftsearch")
+@click.version_option(package_name="peftsearch", prog_name="peftsearch")
 def main() -> None:
     """Compare ways to fine-tune a text classifier, and choose on a front of quality, parameters and time.
 

@@ -87,13 +87,15 @@ def front(
     study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None, each_method: bool
 ) -> None:
     """The Pareto front: what no other trial dominates, best quality first."""
-    from peftsearch.results.figures import save_front
     from peftsearch.results.front import best_of_methods, trial_json
     from peftsearch.results.views import front_view, methods_view
 
     results = stored(study, fork, storage)
-    rows = results.rows()
+    if plot or as_json:
+        rows = results.rows()
     if plot:
+        from peftsearch.results.figures import save_front
+
         save_front(rows, results.objectives, f"{results.name}: Pareto front of {len(rows)} finished trials", plot)
     if as_json:
         chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]

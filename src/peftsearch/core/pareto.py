@@ -29,7 +29,15 @@ def dominates(losses: Array, point: Array) -> NDArray[np.bool_]:
 
 def non_dominated(losses: Array) -> NDArray[np.bool_]:
     """Which rows no other row dominates. Equal rows are all kept. Shape (points,)."""
-    return np.array([not dominates(losses, point).any() for point in losses], dtype=bool)
+    # In lexical order no row is dominated by a later one, so the first of those that remain is always on the front.
+    distinct, place = np.unique(losses, axis=0, return_inverse=True)
+    on_front = np.zeros(len(distinct), dtype=bool)
+    remaining = np.arange(len(distinct))
+    while len(remaining):
+        first = remaining[0]
+        on_front[first] = True
+        remaining = remaining[(distinct[remaining] < distinct[first]).any(axis=1)]
+    return np.asarray(on_front[place.reshape(-1)])
 
 
 def hypervolume(losses: Array, reference: Array) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +42,12 @@ def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
     values = [[find_objective(name).read(record.measurement) for name in objectives] for record in done]  # type: ignore[arg-type]
     directions = [find_objective(name).direction for name in objectives]
     on_front = non_dominated(as_losses(values, directions))
+    quality = quality_objective(objectives)
+    full = {name: _full_fine_tuning(name, done, quality) for name in {r.config.backbone for r in done if r.config}}
     found = [
-        _row(record, dict(zip(objectives, numbers, strict=True)), bool(is_best), done)
+        _row(record, dict(zip(objectives, numbers, strict=True)), bool(is_best), full)
         for record, numbers, is_best in zip(done, values, on_front, strict=True)
     ]
-    quality = quality_objective(objectives)
     sign = -1 if find_objective(quality).direction == "maximize" else 1
     return sorted(found, key=lambda row: (sign * row.objectives[quality], row.record.number))
 
@@ -93,11 +94,13 @@ def full_trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]
     }
 
 
-def _row(record: Record, objectives: dict[str, float], on_front: bool, done: Sequence[Record]) -> Row:
+def _row(
+    record: Record, objectives: dict[str, float], on_front: bool, fine_tuned: Mapping[str, Measurement | None]
+) -> Row:
     config, measurement = record.config, record.measurement
     assert config is not None
     assert measurement is not None
-    full = _full_fine_tuning(config.backbone, done, quality_objective(list(objectives)))
+    full = fine_tuned[config.backbone]
     whole = full.trainable_parameters if full else measurement.total_parameters
     return Row(
         record=record,

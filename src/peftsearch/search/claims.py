@@ -8,7 +8,7 @@ can both believe theirs to be the N-th. `Study.ask` cannot promise that: it make
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
@@ -39,8 +39,9 @@ def claim(study: Study, budget: int, worker: Mapping[str, Any]) -> Trial | None:
     from optuna.trial import Trial
 
     study._thread_local.cached_all_trials = None  # as `Study.ask`: the sampler must see what other workers finished
-    trial_id = _take_waiting(study, budget, worker)
-    if trial_id is None:
+    known = counted(study)
+    trial_id = _take_waiting(study, known[:budget], worker)
+    if trial_id is None and len(known) < budget:
         trial_id = _create(study, budget, worker)
     return None if trial_id is None else Trial(study, trial_id)
 
@@ -106,11 +107,11 @@ def withdraw(study: Study, trial_id: int, kind: str, message: str) -> None:
     study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
-def _take_waiting(study: Study, budget: int, worker: Mapping[str, Any]) -> int | None:
+def _take_waiting(study: Study, known: Sequence[FrozenTrial], worker: Mapping[str, Any]) -> int | None:
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    for trial in counted(study)[:budget]:
+    for trial in known:
         if trial.state is not TrialState.WAITING:
             continue
         try:
@@ -125,8 +126,6 @@ def _take_waiting(study: Study, budget: int, worker: Mapping[str, Any]) -> int |
 def _create(study: Study, budget: int, worker: Mapping[str, Any]) -> int | None:
     from optuna.trial import TrialState, create_trial
 
-    if len(counted(study)) >= budget:
-        return None
     mine = create_trial(state=TrialState.RUNNING, user_attrs={"worker": dict(worker)})
     trial_id = study._storage.create_new_trial(study._study_id, template_trial=mine)
     if trial_id in [trial._trial_id for trial in counted(study)[:budget]]:
@@ -143,12 +142,17 @@ def _twin(study: Study, number: int, config: TrialConfig, enqueued: bool) -> int
     """
     for trial in counted(study):
         other = trial.number < number if enqueued else trial.number != number
-        if other and config_key(trial) == config.key():
+        if other and has_config(trial, config):
             return trial.number
     return None
 
 
-def config_key(trial: FrozenTrial) -> str | None:
-    """The key of the configuration that stands on `trial`, if one does yet."""
+def has_config(trial: FrozenTrial, config: TrialConfig) -> bool:
+    """Whether `config` is the configuration that stands on `trial`.
+
+    Every trial is asked at every claim, so its key is made only where what tells nearly all of them apart is equal.
+    """
     raw = trial.user_attrs.get("config")
-    return TrialConfig.from_dict(raw).key() if raw else None
+    if not raw or raw["method"] != config.method or raw["settings"] != config.settings:
+        return False
+    return TrialConfig.from_dict(raw).key() == config.key()

@@ -29,7 +29,7 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
 
     Args:
         curve: the value after each epoch so far.
-        others: the same for trials that ended.
+        others: for trials that ended, the best value so far after each epoch.
     """
     now = max(curve)
     if epochs <= len(curve):
@@ -45,9 +45,9 @@ def by_ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: 
     """
     now = len(curve)
     ratios = [
-        (1 - max(other[:epochs])) / (1 - max(other[:now]))
+        (1 - other[min(epochs, len(other)) - 1]) / (1 - other[now - 1])
         for other in others
-        if len(other) > now and max(other[:now]) < 1
+        if len(other) > now and other[now - 1] < 1
     ]
     if len(ratios) < RATIO_CURVES:
         return None

@@ -140,9 +140,10 @@ def _best_metric(
     """Early stopping at `epochs` means that the last `patience` of them brought nothing above the threshold."""
     low, high = bounds
 
-    def curve(record: Record) -> list[float]:
+    def curve(record: Record) -> Sequence[float]:
         """Within 0..1, which is what is extrapolated."""
-        return [(report.metrics[objective.name] - low) / (high - low) for report in record.curve]
+        bests = record.bests(objective.name)
+        return bests if bounds == (0.0, 1.0) else [(best - low) / (high - low) for best in bests]
 
     stopping, mine, curves = _config(trial).training.early_stopping, curve(trial), [curve(other) for other in finished]
     if stopping is None or epochs == _config(trial).training.epochs:

@@ -14,9 +14,9 @@ NSGA_POPULATION = 12
 
 def tpe(seed: int, startup_trials: int) -> BaseSampler:
     """Each dimension by itself: 0.159 hypervolume at 40 trials, against 0.154 for random, NSGA-II and grouped TPE."""
-    from optuna.samplers import TPESampler
+    from peftsearch.search.tpe import DividedOnce
 
-    return TPESampler(n_startup_trials=startup_trials, multivariate=False, seed=seed)
+    return DividedOnce(n_startup_trials=startup_trials, multivariate=False, seed=seed)
 
 
 def random(seed: int, startup_trials: int) -> BaseSampler:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.search.claims import config_key, counted
+from peftsearch.search.claims import counted, has_config
 from peftsearch.search.recovery import reclaim
 from peftsearch.search.storage import failure_kind, open_storage, open_study
 from peftsearch.study.signature import differences, signature
@@ -79,16 +80,17 @@ def enqueue_baselines(study: Study, spec: StudySpec) -> int:
     """
     from optuna.trial import FixedTrial
 
-    tried = {config_key(trial) for trial in counted(study)}
-    tried |= {config_key(trial) for trial in study.get_trials(deepcopy=False) if failure_kind(trial) == "killed"}
+    tried = counted(study)
+    tried += [trial for trial in study.get_trials(deepcopy=False) if failure_kind(trial) == "killed"]
+    mine: list[TrialConfig] = []
     enqueued = 0
     for baseline in baselines(spec):
         probe = FixedTrial(dict(baseline.params))
         for key, value in baseline.user_attrs.items():
             probe.set_user_attr(key, value)
         config = suggest(spec, probe)
-        if config.key() not in tried:
+        if config not in mine and not any(has_config(trial, config) for trial in tried):
             study.enqueue_trial(dict(baseline.params), user_attrs={**baseline.user_attrs, "config": config.to_dict()})
-            tried.add(config.key())
+            mine.append(config)
             enqueued += 1
     return enqueued

@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport, Measurement, SplitScores
@@ -43,6 +45,12 @@ HIDDEN: frozenset[str] = frozenset({"withdrawn", "duplicate"})
 CONFIRMED, OPENED = "confirmed:", "test_opened"
 """Attributes of the study: a run with another seed, `confirmed:TRIAL:SEED`, and when the test split was opened."""
 
+Kept = dict[int, tuple["FrozenTrial", "Record | None"]]
+"""Trial id → the finished trial, and its record if it has one."""
+
+_KEPT: WeakKeyDictionary[BaseStorage, dict[tuple[str, ...], Kept]] = WeakKeyDictionary()
+"""By storage and objectives; what is kept goes when the storage does, which holds the trials themselves."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -76,6 +84,13 @@ class Record:
     started: datetime | None = None
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    _bests: dict[str, tuple[float, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def bests(self, metric: str) -> tuple[float, ...]:
+        """The best value of a metric so far, after each epoch. Asked of every trial at every epoch, so it is kept."""
+        if metric not in self._bests:
+            self._bests[metric] = tuple(accumulate((report.metrics[metric] for report in self.curve), max))
+        return self._bests[metric]
 
 
 @dataclass(frozen=True)
@@ -140,7 +155,19 @@ def records(study: Study) -> list[Record]:
     """Every trial by number, but those that only ever were a claim."""
     names = objective_names(study)
     trials = study.get_trials(deepcopy=False)
-    return [record(trial, names) for trial in trials if failure_kind(trial) not in HIDDEN]
+    kept = _KEPT.setdefault(study._storage, {}).setdefault(names, {})
+    return [found for trial in trials if (found := _kept_record(trial, names, kept)) is not None]
+
+
+def _kept_record(trial: FrozenTrial, names: Sequence[str], kept: Kept) -> Record | None:
+    """A finished trial never changes, and Optuna keeps one object for it: its record is made once."""
+    found = kept.get(trial._trial_id)
+    if found is not None and found[0] is trial:
+        return found[1]
+    made = None if failure_kind(trial) in HIDDEN else record(trial, names)
+    if trial.state.is_finished():
+        kept[trial._trial_id] = (trial, made)
+    return made
 
 
 def record(trial: FrozenTrial, objectives: Sequence[str]) -> Record:

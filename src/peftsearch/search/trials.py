@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +16,7 @@ from peftsearch.core.objectives import find_objective
 from peftsearch.search import weights
 from peftsearch.search.pruning import decide
 from peftsearch.search.recovery import retry
-from peftsearch.search.storage import Record, objective_names, record, records
+from peftsearch.search.storage import HIDDEN, Record, failure_kind, objective_names, record, records
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -92,6 +92,7 @@ class Reporter:
         self._study = study
         self._trial = trial
         self._pruner = pruner
+        self._objectives = objective_names(study)
         self._curve: list[EpochReport] = []
 
     def __call__(self, report: EpochReport) -> None:
@@ -100,23 +101,23 @@ class Reporter:
         # A trial that runs out of memory begins again with smaller batches: at epoch 1.
         self._curve = [*self._curve[: report.epoch - 1], report]
         self._trial.set_user_attr("curve", [epoch.to_dict() for epoch in self._curve])
-        objectives = objective_names(self._study)
-        others = records(self._study)
-        decision = decide(self._pruner, self._mine(objectives), others, objectives)
+        decision = decide(self._pruner, self._mine(), records(self._study), self._objectives)
         if decision is not None:
             self._trial.set_user_attr("reason", decision.reason)
             self._trial.set_user_attr("dominated_by", decision.dominated_by)
             raise TrialPruned(decision.reason)
 
-    def _mine(self, objectives: Sequence[str]) -> Record:
-        return record(self._study._storage.get_trial(self._trial._trial_id), objectives)
+    def _mine(self) -> Record:
+        return record(self._study._storage.get_trial(self._trial._trial_id), self._objectives)
 
 
 def repeated_error(study: Study, since: float) -> str | None:
     """The error that the last three trials to end have in common; those that ended before `since` do not count."""
     began = datetime.fromtimestamp(since)
-    ended = [(trial.ended, trial) for trial in records(study) if trial.ended and trial.ended >= began]
-    last = [trial.failure or {} for _, trial in sorted(ended, key=lambda pair: pair[0])[-EQUAL_ERRORS:]]
+    ended = [(trial.datetime_complete, trial) for trial in study.get_trials(deepcopy=False)]
+    recent = [(at, trial) for at, trial in ended if at and at >= began and failure_kind(trial) not in HIDDEN]
+    recent.sort(key=lambda pair: pair[0])
+    last = [trial.user_attrs.get("failure") or {} for _, trial in recent[-EQUAL_ERRORS:]]
     messages = {failure["message"] if failure.get("kind") == "error" else None for failure in last}
     return messages.pop() if len(last) == EQUAL_ERRORS and len(messages) == 1 else None
 

@@ -41,13 +41,16 @@ def sweep(study: Study, folder: Path, objectives: Sequence[str]) -> None:
     """Delete the weights of trials that have ended and are not on the front. A running trial's are left alone."""
     if not folder.is_dir():
         return
-    complete = _complete(study)
+    from optuna.trial import TrialState
+
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
     front = non_dominated(_losses(complete, objectives))
     kept = {trial.number for trial, stays in zip(complete, front, strict=True) if stays}
-    ended = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    swept = {trial.number for trial in ended} - kept
     for child in folder.iterdir():
         number = child.name.lstrip(".").partition("-")[0]
-        if number.isdigit() and int(number) in ended - kept:
+        if number.isdigit() and int(number) in swept:
             shutil.rmtree(child, ignore_errors=True)
 
 

@@ -1,0 +1,279 @@
+"""What a search costs around its trials: between two of them, in studies of many, and to look at them.
+
+    python benchmarks/overhead.py                      # all three parts
+    python benchmarks/overhead.py --parts claims --sizes 1000
+
+`gaps` trains a real probe on few rows in one warm worker; `claims` runs a worker over a trainer that trains nothing, in
+SQLite studies that hold many finished trials already; `commands` starts `peftsearch` on the same studies. Seconds are
+wall time, with the processor's beside them where other programs share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PARTS = ("gaps", "claims", "commands")
+COMMANDS = ("front", "trials", "status")
+GOALS = {"gap": 0.3, "claim and tell": 0.15, "--help": 0.3, "front, 1,000 trials": 1.5}
+QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+
+Seconds = dict[str, list[float]]
+"""`wall` and `processor`, one each of every time that something was done."""
+
+
+def main() -> None:
+    options = _options()
+    if options.one:
+        part, _, argument = options.one.partition(":")
+        print(json.dumps({"gaps": gaps, "claims": claims}[part](argument, options)))
+        return
+    results = json.loads(options.results.read_text()) if options.results.exists() else {}
+    for part in options.parts.split(","):
+        for name, found in _measured(part, options):
+            results.setdefault(options.label, {})[name] = found
+            print(name, {what: _said(seconds) for what, seconds in found.items()}, file=sys.stderr, flush=True)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.write_text(json.dumps(results, indent=1))
+    print(table(results))
+
+
+def _measured(part: str, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Seconds]]]:
+    sizes = [int(size) for size in options.sizes.split(",")]
+    if part == "gaps":
+        yield "gaps", _in_process("gaps:")
+    elif part == "claims":
+        for size in sizes:
+            yield f"claims, {size:,} trials", _in_process(f"claims:{size}")
+    else:
+        yield "commands", {f"{name} --help".strip(): _run([*name.split(), "--help"], HERE) for name in _names()}
+        for size in sizes:
+            with tempfile.TemporaryDirectory() as folder:
+                _fill(Path(folder) / "runs", size)
+                found = {name: _run([name, "--study", "quickstart"], Path(folder)) for name in COMMANDS}
+            yield f"commands, {size:,} trials", found
+
+
+def _in_process(one: str) -> dict[str, Seconds]:
+    """A part in a process of its own, which is what it prints."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--one", one]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **QUIET}, check=True)
+    found: dict[str, Seconds] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _run(arguments: list[str], folder: Path, times: int = 5) -> Seconds:
+    """`peftsearch` with these arguments, after one run that counts for nothing."""
+    found: Seconds = {"wall": [], "processor": []}
+    for _ in range(times + 1):
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "peftsearch", *arguments], cwd=folder, stdout=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"peftsearch {' '.join(arguments)} failed")
+        found["wall"].append(time.perf_counter() - started)
+        found["processor"].append(usage.ru_utime + usage.ru_stime)
+    return {clock: seconds[1:] for clock, seconds in found.items()}
+
+
+def _names() -> list[str]:
+    """The command itself, and every command of it."""
+    from peftsearch.cli import COMMANDS as ALL
+
+    return ["", *ALL]
+
+
+@dataclass
+class Stopwatch:
+    """Takes the times of what is done again and again, by name."""
+
+    found: dict[str, Seconds] = field(default_factory=dict)
+    _since: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        self._since[name] = (time.perf_counter(), time.process_time())
+
+    def stop(self, name: str) -> None:
+        """Nothing if it was not started since."""
+        if name in self._since:
+            wall, processor = self._since.pop(name)
+            seconds = self.found.setdefault(name, {"wall": [], "processor": []})
+            seconds["wall"].append(time.perf_counter() - wall)
+            seconds["processor"].append(time.process_time() - processor)
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        self.start(name)
+        yield
+        self.stop(name)
+
+
+def gaps(_: str, options: argparse.Namespace) -> dict[str, Seconds]:
+    """From each trial's tell to the first step of the next one, of probes that a warm worker really trains."""
+    from optuna.study import Study
+
+    from peftsearch.study.overrides import Overrides
+    from peftsearch.study.spec import load_study
+    from peftsearch.training.callbacks import Guards
+
+    watch = Stopwatch()
+    tell, guard = Study.tell, Guards.on_step_end
+
+    def told(self: Study, *arguments: Any, **named: Any) -> Any:
+        found = tell(self, *arguments, **named)
+        watch.start("gap")
+        return found
+
+    def stepped(self: Guards, *arguments: Any, **named: Any) -> None:
+        watch.stop("gap")
+        guard(self, *arguments, **named)
+
+    Study.tell, Guards.on_step_end = told, stepped  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "probes.yaml"
+        file.write_text(PROBES)
+        _work(
+            load_study(str(file), Overrides(limit={"train": 64, "validation": 64})), Path(folder), options.repeats + 3
+        )
+    return {name: {clock: times[2:] for clock, times in seconds.items()} for name, seconds in watch.found.items()}
+
+
+def claims(size: str, options: argparse.Namespace) -> dict[str, Seconds]:
+    """A worker's claims, reports and tells in a study of `size` finished trials; `first` loads them."""
+    from peftsearch.search import worker
+    from peftsearch.study.spec import load_study
+
+    watch, claim = Stopwatch(), worker.claim_new
+
+    def claimed(*arguments: Any) -> Any:
+        watch.stop("tell")
+        with watch.timing("claim"):
+            return claim(*arguments)
+
+    worker.claim_new = claimed
+    with tempfile.TemporaryDirectory() as folder:
+        _fill(Path(folder) / "runs", int(size))
+        _work(load_study("quickstart"), Path(folder), options.repeats + 1, trainer(watch))
+    first = {f"first {name}": {c: times[:1] for c, times in watch.found[name].items()} for name in ("claim", "tell")}
+    return {**{name: {c: times[1:] for c, times in s.items()} for name, s in watch.found.items()}, **first}
+
+
+def trainer(watch: Stopwatch) -> Callable[..., Any]:
+    """Trains nothing: what it reports follows from the configuration's key."""
+    from filled import outcome
+
+    @dataclass(frozen=True)
+    class Result:
+        measurement: Any
+
+        def save(self, folder: Path) -> None:
+            folder.mkdir(parents=True)
+
+    def train(config: Any, report: Callable[[Any], None], should_stop: Callable[[], bool]) -> Result:
+        curve, measured = outcome(config)
+        try:
+            for epoch in curve:
+                with watch.timing("report"):
+                    report(epoch)
+        finally:
+            watch.start("tell")
+        return Result(measured)
+
+    return train
+
+
+def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None = None) -> None:
+    """Run so many more trials as `peftsearch.search.worker` does, in this process."""
+    from peftsearch.search import worker
+    from peftsearch.search.claims import finished
+    from peftsearch.search.job import Job
+    from peftsearch.search.samplers import make_sampler
+    from peftsearch.search.setup import prepare
+
+    url = f"sqlite:///{folder}/runs/{spec.name}.db"
+    study = prepare(spec, url)
+    budget = finished(study) + trials
+    job = Job(
+        study=str(spec.path), name=spec.name, storage=url, budget=budget, folder=str(folder / "runs" / spec.name),
+        pruner=spec.search.pruner, since=time.time(),
+    )  # fmt: skip
+    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=0, trials=budget)
+    ending = worker.work(study, spec, job, train or worker.real_trainer(spec, job), threading.Event())
+    if ending.ending != "budget":
+        raise SystemExit(f"the worker ended early: {ending}")
+
+
+def _fill(folder: Path, size: int) -> None:
+    from filled import fill
+
+    from peftsearch.study.spec import load_study
+
+    fill(load_study("quickstart"), folder / "quickstart.db", size)
+
+
+def table(results: dict[str, dict[str, dict[str, Seconds]]]) -> str:
+    """A line for each thing measured, a pair of columns for each label: wall seconds, and the processor's."""
+    columns = [f" {label}: wall | processor |" for label in results]
+    lines = ["| what |" + "".join(columns), "|---|" + "---|---|" * len(results)]
+    names = {(part, what): None for found in results.values() for part, whats in found.items() for what in whats}
+    for part, what in names:
+        cells = [_cells(found.get(part, {}).get(what)) for found in results.values()]
+        lines.append(f"| {part}: {what} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cells(seconds: Seconds | None) -> str:
+    return " | ".join(_spread(seconds[clock]) for clock in ("wall", "processor")) if seconds else "– | –"
+
+
+def _said(seconds: Seconds) -> str:
+    return f"{_spread(seconds['wall'])} s, processor {_spread(seconds['processor'])}, {len(seconds['wall'])} times"
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
+
+
+PROBES = """\
+name: probes
+data:
+  source: package:peftsearch/resources/wordnet-nouns
+  text: text
+  label: label
+  splits: {validation: 0.15, test: 0.2, seed: 42}
+  max_length: 32
+backbones: [sentence-transformers/all-MiniLM-L6-v2]
+training: {epochs: 2, batch_size: 32}
+methods:
+  probe: {learning_rate: {log: [1.0e-3, 1.0e-1]}, head: [linear, mlp], pooling: [cls, mean]}
+"""
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--sizes", default="100,1000,10000", help="finished trials of the studies")
+    parser.add_argument("--repeats", type=int, default=20, help="trials that a worker runs")
+    parser.add_argument("--label", default="now", help="of these results among those in the file")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "overhead.json")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
