@@ -30,6 +30,7 @@ PARTS = ("gaps", "claims", "commands")
 COMMANDS = ("front", "trials", "status")
 GOALS = {"gap": 0.3, "claim and tell": 0.15, "--help": 0.3, "front, 1,000 trials": 1.5}
 QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+QUIET |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}  # as the workers of a search have it
 
 Seconds = dict[str, list[float]]
 """`wall` and `processor`, one each of every time that something was done."""
@@ -203,10 +204,10 @@ def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None
     from peftsearch.search.claims import finished
     from peftsearch.search.job import Job
     from peftsearch.search.samplers import make_sampler
-    from peftsearch.search.setup import prepare
+    from peftsearch.search.storage import open_storage, open_study
 
     url = f"sqlite:///{folder}/runs/{spec.name}.db"
-    study = prepare(spec, url)
+    study = open_study(open_storage(url), spec.name, spec.objectives)  # nothing enqueued: every claim asks the sampler
     budget = finished(study) + trials
     job = Job(
         study=str(spec.path), name=spec.name, storage=url, budget=budget, folder=str(folder / "runs" / spec.name),

@@ -22,6 +22,15 @@ def test_equal_points_stay_on_the_front():
     assert non_dominated(losses).tolist() == [True, True, True, False]
 
 
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+def test_the_front_is_what_nothing_dominates(objectives: int):
+    rng = np.random.default_rng(objectives)
+    for size in range(1, 40):
+        losses = rng.integers(0, 6, (size, objectives)).astype(float)  # with many ties and equal rows
+        expected = [not dominates(losses, point).any() for point in losses]
+        assert non_dominated(losses).tolist() == expected
+
+
 def test_front_of_nothing_is_empty():
     assert non_dominated(np.empty((0, 3))).tolist() == []
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial, TrialState, create_trial
 
-from peftsearch.core.config import TrialConfig
+from peftsearch.core.config import EarlyStopping, TrialConfig
 from peftsearch.search import claims
-from peftsearch.search.claims import SpaceExhausted, claim, claim_new, claimable, finished
+from peftsearch.search.claims import SpaceExhausted, claim, claim_new, claimable, finished, has_config
 from peftsearch.search.database import open_storage, sqlite_url
+from peftsearch.search.samplers import make_sampler
 from peftsearch.search.storage import open_study, records
 from tests.helpers.claimers import claim_in_processes
 
@@ -142,3 +145,42 @@ def test_a_claimed_trial_samples_as_one_that_was_asked_for() -> None:
         return found
 
     assert values(claimed=True) == values(claimed=False)
+
+
+def test_a_configuration_is_told_from_those_that_differ_in_anything() -> None:
+    mine = TrialConfig("b", "full", {"rank": 1})
+    unequal = [
+        replace(mine, backbone="c"),
+        replace(mine, method="lora"),
+        replace(mine, settings={"rank": 2}),
+        replace(mine, settings={"rank": True}),
+        replace(mine, max_length=64),
+        replace(mine, training=replace(mine.training, early_stopping=EarlyStopping(2))),
+    ]
+    trials = [create_trial(value=0.0, user_attrs={"config": other.to_dict()}) for other in [*unequal, mine]]
+    assert [has_config(trial, mine) for trial in trials] == [False] * 6 + [True]
+    assert not has_config(create_trial(value=0.0), mine)
+
+
+def test_a_claim_reads_no_more_of_a_long_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a claim asks of the storage, and the configurations whose keys it makes, do not grow with the trials."""
+    storage = open_storage(sqlite_url(tmp_path / "x.db"))
+    study = open_study(storage, "x", ["macro_f1", "train_seconds"])
+    study.sampler = make_sampler("tpe", 0, 4, worker=0, trials=0)
+    calls: Counter[str] = Counter()
+
+    def counting(where: Any, name: str) -> None:
+        plain = getattr(where, name)
+        monkeypatch.setattr(where, name, lambda *args, **named: (calls.update([name]), plain(*args, **named))[1])
+
+    for where, name in [(storage, "get_all_trials"), (storage, "get_trial"), (TrialConfig, "key")]:
+        counting(where, name)
+    seen = []
+    for _ in range(30):
+        calls.clear()
+        claimed = claim_new(study, 99, ME, lambda trial: config(trial, options=10_000))
+        assert claimed is not None
+        seen.append(dict(calls))
+        study.tell(claimed[0], [0.5, 1.0 + claimed[0].number])
+    assert seen[29] == seen[9]
+    assert seen[29]["get_all_trials"] <= 4
