@@ -64,7 +64,8 @@ def _measured(part: str, options: argparse.Namespace) -> Iterator[tuple[str, dic
         for size in sizes:
             with tempfile.TemporaryDirectory() as folder:
                 _fill(Path(folder) / "runs", size)
-                found = {name: _run([name, "--study", "quickstart"], Path(folder)) for name in COMMANDS}
+                times = 5 if size < 10_000 else 2
+                found = {name: _run([name, "--study", "quickstart"], Path(folder), times) for name in COMMANDS}
             yield f"commands, {size:,} trials", found
 
 

@@ -23,7 +23,7 @@ from peftsearch.search.job import Job, WorkerReport
 from peftsearch.search.recovery import Heartbeat, identity, put_back
 from peftsearch.search.samplers import make_sampler
 from peftsearch.search.setup import check_space
-from peftsearch.search.storage import open_storage, open_study
+from peftsearch.search.storage import open_storage, open_study, without_collector
 from peftsearch.search.trials import Train
 from peftsearch.study.space import suggest
 from peftsearch.study.spec import StudySpec, load_study
@@ -112,9 +112,9 @@ def run_job(job: Job, stop: threading.Event) -> WorkerReport:
         train = _trainer(job.trainer)(spec, job)
     except UserError as error:
         return WorkerReport.refused(error)
-    study.sampler = make_sampler(
-        job.sampler, job.seed, job.startup_trials, worker=job.index, trials=len(study.get_trials(deepcopy=False))
-    )
+    with without_collector():
+        known = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
     return work(study, spec, job, train, stop)
 
 
