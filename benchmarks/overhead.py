@@ -214,8 +214,10 @@ def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None
         study=str(spec.path), name=spec.name, storage=url, budget=budget, folder=str(folder / "runs" / spec.name),
         pruner=spec.search.pruner, since=time.time(),
     )  # fmt: skip
-    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=0, trials=budget)
-    ending = worker.work(study, spec, job, train or worker.real_trainer(spec, job), threading.Event())
+    train = train or worker.real_trainer(spec, job)
+    known = worker.read_history(study)
+    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=0, trials=known)
+    ending = worker.work(study, spec, job, train, threading.Event())
     if ending.ending != "budget":
         raise SystemExit(f"the worker ended early: {ending}")
 

@@ -23,7 +23,7 @@ from peftsearch.search.job import Job, WorkerReport
 from peftsearch.search.recovery import Heartbeat, identity, put_back
 from peftsearch.search.samplers import make_sampler
 from peftsearch.search.setup import check_space
-from peftsearch.search.storage import open_storage, open_study, without_collector
+from peftsearch.search.storage import open_storage, open_study, records, without_collector
 from peftsearch.search.trials import Train
 from peftsearch.study.space import suggest
 from peftsearch.study.spec import StudySpec, load_study
@@ -88,8 +88,6 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
     from peftsearch.training.trial import TrialResult, run_trial
 
     torch.set_num_threads(job.threads)
-    # A trial collects garbage before it measures its memory: 0.3 s each time if that looks through all the libraries.
-    gc.freeze()
 
     def train(
         config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
@@ -103,6 +101,19 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
     return train
 
 
+def read_history(study: Study) -> int:
+    """Read all trials there are, and say how many; what is loaded by now is then no garbage collector's business.
+
+    A trial collects garbage before it measures its memory: 0.3 s each time if that looks through all the libraries, and
+    half a second more if through ten thousand trials.
+    """
+    with without_collector():
+        records(study)
+        known = len(study.get_trials(deepcopy=False))
+    gc.freeze()
+    return known
+
+
 def run_job(job: Job, stop: threading.Event) -> WorkerReport:
     """Everything a worker does, from its job to its report."""
     try:
@@ -112,8 +123,7 @@ def run_job(job: Job, stop: threading.Event) -> WorkerReport:
         train = _trainer(job.trainer)(spec, job)
     except UserError as error:
         return WorkerReport.refused(error)
-    with without_collector():
-        known = len(study.get_trials(deepcopy=False))
+    known = read_history(study)
     study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
     return work(study, spec, job, train, stop)
 
