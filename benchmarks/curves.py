@@ -1,6 +1,6 @@
 """Learning curves of many configurations, each trained to its last epoch: what `benchmarks/replay.py` replays.
 
-    python benchmarks/curves.py --data ../shared/data/trec-qc-6.jsonl.gz --configurations 264
+    python -m benchmarks.curves --data ../shared/data/trec-qc-6.jsonl.gz --configurations 264
 
 Methods take turns: first the default point of each, then configurations drawn at random from its own space, so that
 any beginning of the table is spread over all methods. Seconds are the processor's, with one thread, which other
