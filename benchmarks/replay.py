@@ -63,8 +63,7 @@ class Table:
     """
 
     def __init__(self, name: str) -> None:
-        self.raw = [row for row in rows(name) if not row["failure"]]
-        self.records = [_record(row) for row in self.raw]
+        self.records = [_record(row) for row in rows(name) if not row["failure"]]
         self.epochs = max(len(record.curve) for record in self.records)
         scaled = [[r.values["macro_f1"], *(math.log10(r.values[o]) for o in OBJECTIVES[1:])] for r in self.records]
         losses = as_losses(scaled, DIRECTIONS)
@@ -84,8 +83,8 @@ def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
     budget = TRIALS * table.epochs
     known: list[Record] = []
     complete: list[int] = []
+    of_first: list[int] = []
     spent, early = 0, 0
-    found: dict[str, Any] = {}
     for count, place in enumerate(order):
         shown = show(table.records[place], rule, known, count)
         if spent + len(shown.curve) > budget:
@@ -95,12 +94,12 @@ def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
         if shown.state == "complete":
             complete.append(place)
         if count + 1 == TRIALS:
-            early, found["first"] = spent, list(complete)
+            early, of_first = spent, list(complete)
     first = list(order[:TRIALS])
-    stopped = set(first) - set(found["first"])
+    stopped = set(first) - set(of_first)
     return Run(
         saved=1 - early / budget,
-        lost=1 - table.volume(found["first"]) / table.volume(first),
+        lost=1 - table.volume(of_first) / table.volume(first),
         wrong=len(stopped & table.front(first)),
         volume=table.volume(complete),
         trials=len(known),

@@ -25,12 +25,6 @@ def median_of_all(trial: Record, others: Sequence[Record], objectives: Sequence[
     return pruning.median(trial, everything, objectives)
 
 
-def dominated_now(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
-    """What the trial has come to so far is dominated by a finished one."""
-    with extrapolating(lambda curve, others, epochs: max(curve)):
-        return pruning.dominated(trial, others, objectives)
-
-
 def halving(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
     """MO-ASHA's stopping form: at a rung only the best fronts' share of all that have come so far goes on.
 
@@ -82,15 +76,20 @@ def extrapolating(how: Extrapolation) -> Iterator[None]:
 
 
 def power_law(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
-    now = max(curve)
-    end = None if epochs <= len(curve) else extrapolation.by_power_law(curve, epochs)
-    return now if epochs <= len(curve) else max(now, 1.0 if end is None else end)
+    return at_least_now(curve, epochs, extrapolation.by_power_law(curve, epochs))
 
 
 def ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
-    now = max(curve)
-    end = None if epochs <= len(curve) else extrapolation.by_ratio(curve, others, epochs)
-    return now if epochs <= len(curve) else max(now, 1.0 if end is None else end)
+    return at_least_now(curve, epochs, extrapolation.by_ratio(curve, others, epochs))
+
+
+def no_further(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
+    return max(curve)
+
+
+def at_least_now(curve: Sequence[float], epochs: int, end: float | None) -> float:
+    """What the curve has reached, or `end` where more epochs are to come; 1.0, which rules nothing out, without one."""
+    return max(curve) if epochs <= len(curve) else max(*curve, 1.0 if end is None else end)
 
 
 def _so_far(record: Record, epoch: int) -> tuple[float, float, float]:
@@ -107,7 +106,7 @@ RULES: dict[str, Rule] = {
     "median of all on F1": median_of_all,
     "median within the method": pruning.median,
     "MO-ASHA": halving,
-    "dominated now": dominated_now,
+    "dominated now": dominated_by(no_further),
     "dominated, power law": dominated_by(power_law),
     "dominated, ratios": dominated_by(ratio),
     "dominated": pruning.dominated,

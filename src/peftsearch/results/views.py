@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from peftsearch.results.front import best_of_methods, front, quality_objective
+from peftsearch.results.front import Row, best_of_methods, front, quality_objective
 from peftsearch.results.status import counts_as_done, status
 from peftsearch.results.tables import config_in_words, front_table, running_table, time_left, why
 from peftsearch.results.words import objective_with_unit
@@ -24,11 +24,7 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
     if not best:
         return [f"{stored.name}: no trial has finished yet"]
     finished = sum(counts_as_done(record) for record in known)
-    parts: list[RenderableType] = [f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front"]
-    parts.append(front_table(best, stored.objectives))
-    if stored.reference:
-        parts.append(stored.reference.sentence(stored.quality))
-    return parts
+    return _with_reference(stored, f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front", best)
 
 
 def methods_view(stored: StoredStudy) -> list[RenderableType]:
@@ -38,8 +34,7 @@ def methods_view(stored: StoredStudy) -> list[RenderableType]:
     if not best:
         return [f"{stored.name}: no trial has finished yet"]
     heading = f"{stored.name}: the best of each method by {stored.quality}, {len(found)} finished trials"
-    reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
-    return [heading, front_table(best, stored.objectives), *reference]
+    return _with_reference(stored, heading, best)
 
 
 def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int) -> list[RenderableType]:
@@ -68,6 +63,12 @@ def ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:
     """The trials that have ended since `before`, by number."""
     over = {record.number for record in before if _is_over(record)}
     return [record for record in after if _is_over(record) and record.number not in over]
+
+
+def _with_reference(stored: StoredStudy, heading: str, rows: Sequence[Row]) -> list[RenderableType]:
+    """A heading, rows, and the line that they stand beside."""
+    reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
+    return [heading, front_table(rows, stored.objectives), *reference]
 
 
 def _is_over(record: Record) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.search.claims import counted, has_config
 from peftsearch.search.recovery import reclaim
@@ -82,15 +81,15 @@ def enqueue_baselines(study: Study, spec: StudySpec) -> int:
 
     tried = counted(study)
     tried += [trial for trial in study.get_trials(deepcopy=False) if failure_kind(trial) == "killed"]
-    mine: list[TrialConfig] = []
+    mine: set[str] = set()
     enqueued = 0
     for baseline in baselines(spec):
         probe = FixedTrial(dict(baseline.params))
         for key, value in baseline.user_attrs.items():
             probe.set_user_attr(key, value)
         config = suggest(spec, probe)
-        if config not in mine and not any(has_config(trial, config) for trial in tried):
+        if config.key() not in mine and not any(has_config(trial, config) for trial in tried):
             study.enqueue_trial(dict(baseline.params), user_attrs={**baseline.user_attrs, "config": config.to_dict()})
-            mine.append(config)
+            mine.add(config.key())
             enqueued += 1
     return enqueued

@@ -42,12 +42,15 @@ def _bf16_pays() -> bool:
     """Measured once a machine and version of torch, so that its trials all have one precision, and kept."""
     machine = f"{processor()}, torch {torch.__version__}"
     kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "peftsearch" / "bf16.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or not ours: measured anew
-        return float(json.loads(kept.read_text(encoding="utf-8"))[machine]) >= PAYS
+    known: dict[str, float] = {}  # of every machine that shares this home
+    with suppress(OSError, ValueError, TypeError):  # not there, or not ours: measured anew
+        known = {name: float(speedup) for name, speedup in dict(json.loads(kept.read_text(encoding="utf-8"))).items()}
+    if machine in known:
+        return known[machine] >= PAYS
     speedup = bf16_speedup(MEASURE_SECONDS)
     with suppress(OSError):  # a home that cannot be written costs each process the two seconds
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({machine: speedup}), encoding="utf-8")
+        kept.write_text(json.dumps({**known, machine: speedup}), encoding="utf-8")
     return speedup >= PAYS
 
 
