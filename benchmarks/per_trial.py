@@ -1,6 +1,6 @@
 """One configuration at a time: peftsearch against a plain Trainer script, and against one that pads to `max_length`.
 
-    python benchmarks/per_trial.py --data ../shared/data/trec-qc-6.jsonl.gz
+    python -m benchmarks.per_trial --data ../shared/data/trec-qc-6.jsonl.gz
 
 The three ways share rows, model, head, seed, learning rate, batch size and number of steps, and run in turn (A B C A B
 C), each in a process of its own. The plain script is what a Trainer does by default: random batches, padded to the
@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks import plain
 
 HERE = Path(__file__).parent
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
@@ -58,7 +60,7 @@ def main() -> None:
 
 def measure(way: str, method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One run in a process of its own: its seconds, its processor's, its memory, and what it prints."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--one", f"{way}:{method}:{seed}"]
+    command = [sys.executable, "-m", "benchmarks.per_trial", *sys.argv[1:], "--one", f"{way}:{method}:{seed}"]
     # Threads that spin while they wait make two busy cores look five times slower than they are.
     quiet = {"OMP_NUM_THREADS": str(options.threads), "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
     started = time.perf_counter()
@@ -136,68 +138,10 @@ def run_peftsearch(config: Any, data: Any, folder: Path, way: str, now: Callable
 
 
 def run_plain(config: Any, data: Any, folder: Path, way: str, now: Callable[[], float]) -> dict[str, Any]:
-    """What a person writes: the same model in a Trainer with its defaults. `padded` trains one epoch, for its time."""
-    import numpy as np
-    import torch
-    from sklearn.metrics import f1_score
-    from torch.nn.functional import cross_entropy
-    from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments, set_seed
-
-    from peftsearch.backbones.loading import load_tokenizer, resolve
-    from peftsearch.methods.build import build_classifier
-    from peftsearch.methods.table import METHODS as TABLE
-
-    class Clock(TrainerCallback):
-        seconds = started = 0.0
-
-        def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-            self.started = now()
-
-        def on_epoch_end(self, *_: Any, **__: Any) -> None:
-            self.seconds += now() - self.started
-
-    epochs = 1 if way == "padded" else config.training.epochs
-    resolved, clock = resolve(config.backbone), Clock()
-    tokenizer = load_tokenizer(resolved)
-    padding = "max_length" if way == "padded" else False
-
-    def encode(batch: dict[str, Any]) -> Any:
-        return tokenizer(batch["text"], truncation=True, max_length=config.max_length, padding=padding)
-
-    rows = {
-        split: data.splits[split].map(encode, batched=True, remove_columns=["text"])
-        for split in ("train", "validation")
-    }
-    set_seed(config.training.seed)
-    trainer = Trainer(
-        model=build_classifier(resolved, TABLE[config.method], config.settings, len(data.labels)),
-        args=TrainingArguments(
-            output_dir=str(folder),
-            num_train_epochs=epochs,
-            per_device_train_batch_size=config.training.batch_size,
-            learning_rate=config.settings["learning_rate"],
-            weight_decay=config.training.weight_decay,
-            warmup_ratio=config.training.warmup,
-            eval_strategy="epoch",
-            save_strategy="no",
-            report_to=[],
-            seed=config.training.seed,
-            label_names=["labels"],
-            use_cpu=True,
-        ),
-        train_dataset=rows["train"],
-        eval_dataset=rows["validation"],
-        data_collator=DataCollatorWithPadding(tokenizer),
-        compute_loss_func=lambda outputs, labels, **_: cross_entropy(outputs.logits, labels),
-        compute_metrics=lambda p: {
-            "macro_f1": f1_score(p.label_ids, np.asarray(p.predictions).argmax(-1), average="macro")
-        },
-        callbacks=[clock],
-    )
-    trainer.train()
-    scores = [entry["eval_macro_f1"] for entry in trainer.state.log_history if "eval_macro_f1" in entry]
-    threads = torch.get_num_threads()
-    return {"train_seconds": clock.seconds, "macro_f1": scores[-1], "epochs": epochs, "threads": threads}
+    """What a person writes; `padded` trains one epoch, for its time."""
+    padded = way == "padded"
+    found = plain.train(config, data, folder, now, padded=padded, epochs=1 if padded else None)
+    return {**found, "macro_f1": found["macro_f1"][-1]}
 
 
 def table(results: list[dict[str, Any]]) -> str:

@@ -1,0 +1,216 @@
+"""A whole search three ways: peftsearch, Optuna around a plain Trainer, and the same with median pruning on F1.
+
+    python -m benchmarks.search --data ../shared/data/trec-qc-6.jsonl.gz
+
+All have the same space, rows, number of trials and seed, one process with one thread on one core, and a SQLite storage:
+
+* *plain* is Optuna's TPE over the study's three objectives around `benchmarks/plain.py`;
+* *median* searches macro F1 alone with Optuna's MedianPruner, since Optuna prunes nothing where there are several
+  objectives;
+* *peftsearch* is `peftsearch optimize`, as a user starts it.
+
+Hypervolume is of 1 - macro F1 and of the trainable parameters on a logarithmic scale. Time is left out of it: it is
+what the ways differ in. Runs already in the results are not repeated: delete the file to start again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks import plain
+
+from peftsearch.core.pareto import Array, hypervolume, non_dominated
+
+HERE = Path(__file__).parent
+STUDY = HERE / "search.yaml"
+WAYS = ("plain", "median", "peftsearch")
+FEWEST, MOST = 1e3, 1e8
+"""Trainable parameters at which the hypervolume's scale begins and ends."""
+
+
+def main() -> None:
+    options = _options()
+    if options.one:
+        way, seed, storage = options.one.split(":", 2)
+        search_plainly(way, int(seed), storage, options)
+        return
+    results = json.loads(options.results.read_text()) if options.results.exists() else []
+    for seed in options.seeds:
+        for way in options.ways.split(","):
+            if not any((r["way"], r["seed"]) == (way, seed) for r in results):
+                found = measure(way, seed, options)
+                # Read again: another process may have measured another way meanwhile.
+                results = json.loads(options.results.read_text()) if options.results.exists() else []
+                options.results.parent.mkdir(parents=True, exist_ok=True)
+                options.results.write_text(json.dumps([*results, found], indent=1))
+    print(table(json.loads(options.results.read_text())))
+
+
+def measure(way: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One search in a process of its own, and an empty folder: when each trial ended, and what it came to."""
+    folder = Path(tempfile.mkdtemp(prefix="search-"))
+    storage = f"sqlite:///{folder}/trials.db"
+    python = [sys.executable, "-m"]
+    if way == "peftsearch":
+        command = [
+            *python,
+            "peftsearch",
+            "optimize",
+            "--study",
+            str(STUDY),
+            "--data",
+            f"train={options.data.resolve()}",
+        ]
+        command += ["--limit", f"train={options.train},validation={options.validation}", "--storage", storage]
+        command += ["--trials", str(options.trials), "--seed", str(seed)]
+    else:
+        command = [*python, "benchmarks.search", *sys.argv[1:], "--one", f"{way}:{seed}:{storage}"]
+    quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    started = time.time()
+    with (folder / "log").open("w") as log:
+        where = folder if way == "peftsearch" else HERE.parent
+        process = subprocess.run(command, cwd=where, env={**os.environ, **quiet}, stdout=log, stderr=log, check=False)
+    if process.returncode:
+        raise SystemExit(f"{way} failed; its words are in {folder}/log")
+    found = {"way": way, "seed": seed, "rows": options.train, "seconds": time.time() - started}
+    found["trials"] = ended(storage, started)
+    shutil.rmtree(folder)
+    print(f"{way}, seed {seed}: {found['seconds']:.0f} s", file=sys.stderr, flush=True)
+    return found
+
+
+def ended(storage: str, started: float) -> list[dict[str, Any]]:
+    """Trials in the order of their end; those that were stopped are without values."""
+    import optuna
+    from optuna.trial import TrialState
+
+    name = optuna.get_all_study_names(storage)[0]
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    found = []
+    for trial in sorted((t for t in trials if t.datetime_complete), key=lambda t: t.datetime_complete):
+        row = {"after": trial.datetime_complete.timestamp() - started, "method": trial.params.get("method")}
+        row["state"] = trial.state.name.lower()
+        if trial.state is TrialState.COMPLETE:
+            parameters = trial.values[1] if len(trial.values) > 1 else trial.user_attrs["trainable_parameters"]
+            row.update(macro_f1=trial.values[0], trainable_parameters=parameters)
+        found.append(row)
+    return found
+
+
+def search_plainly(way: str, seed: int, storage: str, options: argparse.Namespace) -> None:
+    """What a person writes: an objective that draws, trains and returns, around which Optuna goes."""
+    import optuna
+    from optuna.pruners import MedianPruner, NopPruner
+
+    from peftsearch.data.load import load_data
+    from peftsearch.study.overrides import Overrides, from_here
+    from peftsearch.study.space import suggest
+    from peftsearch.study.spec import load_study
+
+    rows = {"train": options.train, "validation": options.validation}
+    spec = load_study(str(STUDY), Overrides({"train": from_here(str(options.data))}, limit=rows))
+    folder = Path(storage.removeprefix("sqlite:///")).parent
+    data = load_data(spec.data, spec.folder, folder / "data")
+    several = way == "plain"
+
+    def objective(trial: Any) -> Any:
+        config = suggest(spec, trial)
+        stop = None if several else _asking(trial)
+        found = plain.train(config, data, folder / "trainer", time.perf_counter, after_epoch=stop)
+        trial.set_user_attr("trainable_parameters", found["trainable_parameters"])
+        best = max(found["macro_f1"])
+        return (best, found["trainable_parameters"], found["train_seconds"]) if several else best
+
+    study = optuna.create_study(
+        storage=storage,
+        directions=spec.directions if several else ["maximize"],
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=NopPruner() if several else MedianPruner(),
+    )
+    study.optimize(objective, n_trials=options.trials)
+
+
+def _asking(trial: Any) -> plain.AfterEpoch:
+    def ask(epoch: int, macro_f1: float) -> None:
+        import optuna
+
+        trial.report(macro_f1, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    return ask
+
+
+def losses(trials: Sequence[dict[str, Any]]) -> Array:
+    """Shape (trials, 2), each between 0 and 1."""
+    span = math.log10(MOST / FEWEST)
+    return np.array(
+        [(1 - t["macro_f1"], math.log10(t["trainable_parameters"] / FEWEST) / span) for t in trials if "macro_f1" in t]
+    ).reshape(-1, 2)
+
+
+def volume(run: dict[str, Any], seconds: float = math.inf) -> float:
+    """Hypervolume of what had ended after `seconds`."""
+    found = losses([t for t in run["trials"] if t["after"] <= seconds])
+    return hypervolume(found, np.ones(2)) if len(found) else 0.0
+
+
+def reached(run: dict[str, Any], wanted: float) -> float:
+    """Seconds after which the hypervolume was first as large as `wanted`; infinite if it never was."""
+    return next((t["after"] for t in run["trials"] if volume(run, t["after"]) >= wanted), math.inf)
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    header = (
+        "seed",
+        "way",
+        "seconds",
+        "stopped",
+        "on the front",
+        "hypervolume",
+        "plain's final is reached after",
+        "share",
+    )
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    for seed in sorted({r["seed"] for r in results}):
+        runs = {r["way"]: r for r in results if r["seed"] == seed}
+        for way in (way for way in WAYS if way in runs):
+            run, cells = runs[way], []
+            states = [t["state"] for t in run["trials"]]
+            cells = [seed, way, f"{run['seconds']:.0f}", states.count("pruned")]
+            cells += [int(non_dominated(losses(run["trials"])).sum()), f"{volume(run):.4f}"]
+            if "plain" in runs:
+                after = reached(run, volume(runs["plain"]))
+                whole = runs["plain"]["seconds"]
+                cells += [f"{after:.0f} s", f"{after / whole:.2f}"] if math.isfinite(after) else ["never", "–"]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a file of labelled texts")
+    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--train", type=int, default=1000, help="training rows")
+    parser.add_argument("--validation", type=int, default=500, help="validation rows")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "search.json")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
