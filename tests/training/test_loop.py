@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from transformers import TrainingArguments
 
+from peftsearch.backbones.heads import Classifier
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.measurement import EpochReport
+from peftsearch.training import loop
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
@@ -43,3 +48,39 @@ def test_transformers_still_leaves_the_precision_in_the_environment(
     TrainingArguments(output_dir=str(tmp_path), bf16=True, use_cpu=True, report_to=[])
     TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
     assert os.environ["ACCELERATE_MIXED_PRECISION"] == "bf16"
+
+
+def test_a_gpu_that_has_tf32_uses_it_but_for_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for asking in ("transformers.training_args", "peftsearch.training.loop"):
+        monkeypatch.setattr(f"{asking}.is_torch_tf32_available", lambda: True)
+    before = torch.backends.cuda.matmul.allow_tf32
+    config = TrialConfig(backbone="any", method="full", settings={}, training=TrainingConfig(epochs=1, batch_size=16))
+    allowed = {}
+    try:
+        for precision in ("bf16", "fp32"):
+            loop._arguments(config, str(tmp_path), torch.device("cpu"), precision, 16)
+            allowed[precision] = torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = before
+    assert allowed == {"bf16": True, "fp32": False}
+
+
+def test_evaluation_keeps_nothing_for_a_backward_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = set()
+    forward = Classifier.forward
+
+    @wraps(forward)  # the Trainer asks for its signature
+    def watch(self: Any, *arguments: Any, **named: Any) -> Any:
+        modes.add((self.training, torch.is_inference_mode_enabled()))
+        return forward(self, *arguments, **named)
+
+    monkeypatch.setattr(Classifier, "forward", watch)
+    config = TrialConfig(
+        backbone=str(tiny_model(tmp_path / "bert")),
+        method="full",
+        settings=settings_of("full", learning_rate=1e-3),
+        training=TrainingConfig(epochs=2, batch_size=16),
+        max_length=24,
+    )
+    run_trial(config, toy_data(train=32), lambda _: None, cache=tmp_path, device="cpu")
+    assert modes == {(True, False), (False, True)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.utils import is_torch_tf32_available
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.methods.table import METHODS
@@ -58,6 +59,10 @@ class LengthGroupedTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         return SequentialSampler(eval_dataset)  # its rows are sorted by length already
+
+    def prediction_step(self, *arguments: Any, **named: Any) -> Any:
+        with torch.inference_mode():  # 2 to 3 % faster than the no_grad of transformers 4.57
+            return super().prediction_step(*arguments, **named)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         schedule = super().create_scheduler(num_training_steps, optimizer)
@@ -141,6 +146,7 @@ def _arguments(
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=device.type == "cuda",
+        tf32=precision != "fp32" and is_torch_tf32_available(),  # for what autocast leaves in fp32
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=device.type == "cpu",
