@@ -3,9 +3,10 @@
     python -m benchmarks.curves --data ../shared/data/trec-qc-6.jsonl.gz --configurations 264
 
 Methods take turns: first the default point of each, then configurations drawn at random from its own space, so that
-any beginning of the table is spread over all methods. Seconds are the processor's, with one thread, which other
-programs hardly change. Started again, the command goes on where it was; several of them, each with another `--part
-I/N`, share the work. What all have recorded is packed into `benchmarks/curves/NAME.jsonl.gz`.
+any beginning of the table is spread over all methods; `--methods` goes on with some of them. Seconds are the
+processor's, with one thread, which other programs hardly change. Started again, the command goes on where it was;
+several of them, each with another `--part I/N`, share the work. What all have recorded is packed into
+`benchmarks/curves/NAME.jsonl.gz`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,12 @@ def main() -> None:
     options = _options()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
-    part, parts = map(int, options.part.split("/"))
-    record(options, range(part, options.configurations, parts))
+    record(options)
     print(f"{pack(options.study.stem)} configurations in {packed(options.study.stem)}")
 
 
-def record(options: argparse.Namespace, wanted: range) -> None:
-    """Train what `wanted` lacks, one line of JSON a configuration."""
+def record(options: argparse.Namespace) -> None:
+    """Train this part of what is not recorded yet, one line of JSON a configuration."""
     import gc
 
     import torch
@@ -52,6 +52,10 @@ def record(options: argparse.Namespace, wanted: range) -> None:
     spec = load_study(str(options.study), Overrides({"train": from_here(options.data)}))
     data = load_data(spec.data, spec.folder, RUNS / spec.name / "data")
     gc.freeze()
+    methods = list(spec.methods)
+    chosen = options.methods.split(",") if options.methods else methods
+    part, parts = map(int, options.part.split("/"))
+    wanted = [index for index in range(options.configurations) if methods[index % len(methods)] in chosen][part::parts]
     done = {row["index"] for row in rows(spec.name)}
     target = RUNS / spec.name / f"{options.part.replace('/', '-of-')}.jsonl"
     for index in (index for index in wanted if index not in done):
@@ -136,6 +140,7 @@ def _options() -> argparse.Namespace:
         "--study", type=Path, default=HERE / "curves.yaml", help="the space; its file's name is the table's"
     )
     parser.add_argument("--configurations", type=int, default=264)
+    parser.add_argument("--methods", help="only these, separated by commas, of the configurations up to that number")
     parser.add_argument("--part", default="0/1", metavar="I/N", help="train every N-th, from the I-th on")
     return parser.parse_args()
 

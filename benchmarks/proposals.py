@@ -14,7 +14,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean, show
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.pareto import Array
-from peftsearch.search.pruning import PRUNERS
+from peftsearch.search.pruning import PRUNERS, Rule
 from peftsearch.search.samplers import SAMPLERS
+from peftsearch.search.storage import Record
 from peftsearch.study.space import baselines, suggest
 from peftsearch.study.spec import StudySpec, load_study
 
@@ -121,46 +122,70 @@ def _coordinates(dimension: Dimension, value: Scalar) -> Array:
     return np.zeros(0)
 
 
-def search(table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int) -> list[float]:
-    """Hypervolume at each of `MARKS`."""
-    drawn = np.random.default_rng(seed).choice(sorted(spec.methods), METHODS, replace=False)
-    spec = replace(
-        spec,
-        methods={name: space for name, space in spec.methods.items() if name in drawn},
-        baselines=tuple(b for b in spec.baselines if b.method in drawn),
-    )
-    study = optuna.create_study(
-        directions=spec.directions, sampler=make(seed, len(spec.baselines) + spec.search.startup_trials)
-    )
-    for baseline in baselines(spec):
+@dataclass(frozen=True)
+class Visit:
+    """A trial of a replayed search: the table's row, and the epochs that were shown of it."""
+
+    place: int
+    shown: Record
+
+
+def search(
+    table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, defaults: bool = True
+) -> list[Visit]:
+    """40 trials over eight methods, their default points before all others."""
+    spec = drawn(spec, seed)
+    ahead = baselines(spec) if defaults else []
+    study = optuna.create_study(directions=spec.directions, sampler=make(seed, len(ahead) + spec.search.startup_trials))
+    for baseline in ahead:
         study.enqueue_trial(dict(baseline.params), user_attrs=baseline.user_attrs)
-    known, complete, volumes = [], [], []
+    visits: list[Visit] = []
     for number in range(TRIALS):
         trial = study.ask()
         place = nearest(suggest(spec, trial))
-        record = show(table.records[place], PRUNERS["dominated"], known, number)
-        known.append(record)
+        record = show(table.records[place], rule, [visit.shown for visit in visits], number)
+        visits.append(Visit(place, record))
         if record.state == "complete":
-            complete.append(place)
             study.tell(trial, [record.values[name] for name in OBJECTIVES])
         else:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        if number + 1 in MARKS:
-            volumes.append(table.volume(complete))
-    return volumes
+    return visits
+
+
+def drawn(spec: StudySpec, seed: int) -> StudySpec:
+    """The study over eight of its methods."""
+    names = np.random.default_rng(seed).choice(sorted(spec.methods), METHODS, replace=False)
+    return replace(
+        spec,
+        methods={name: space for name, space in spec.methods.items() if name in names},
+        baselines=tuple(b for b in spec.baselines if b.method in names),
+    )
+
+
+def finished(visits: Sequence[Visit]) -> list[int]:
+    return [visit.place for visit in visits if visit.shown.state == "complete"]
 
 
 def shown(found: dict[str, list[list[float]]]) -> str:
-    header = ("sampler", *(f"hypervolume after {mark} trials" for mark in MARKS))
+    """A Markdown table: means and their standard errors, and the difference from `tpe` with the same seeds."""
+    header = ("sampler", *(f"hypervolume after {mark} trials" for mark in MARKS), f"less `tpe`'s after {MARKS[-1]}")
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for name, volumes in found.items():
-        lines.append(f"| {name} | {' | '.join(mean(column, 4) for column in zip(*volumes, strict=True))} |")
+        cells = [mean(column, 4) for column in zip(*volumes, strict=True)]
+        beside = found.get("tpe", volumes)
+        cells.append(mean([mine[-1] - its[-1] for mine, its in zip(volumes, beside, strict=True)], 4))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def compare(table: Table, spec: StudySpec, seeds: int, names: Sequence[str]) -> dict[str, list[list[float]]]:
     nearest = Nearest(table, spec)
-    return {n: [search(table, spec, nearest, COMPARED[n], seed) for seed in range(seeds)] for n in names}
+
+    def volumes(make: Make, seed: int) -> list[float]:
+        visits = search(table, spec, nearest, make, seed, rule=PRUNERS["dominated"])
+        return [table.volume(finished(visits[:mark])) for mark in MARKS]
+
+    return {name: [volumes(COMPARED[name], seed) for seed in range(seeds)] for name in names}
 
 
 def main() -> None:
