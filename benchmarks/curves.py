@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,10 @@ def configuration(spec: Any, index: int) -> tuple[Any, dict[str, Any]]:
     if index < len(spec.methods):
         default = next(b for b in baselines(spec) if b.user_attrs[FIXED]["method"] == method)
         return config_of(spec, default.user_attrs[FIXED]), default.params
-    study = optuna.create_study(
-        directions=spec.directions, sampler=PartialFixedSampler({"method": method}, RandomSampler(seed=index))
-    )
-    trial = study.ask()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = PartialFixedSampler({"method": method}, RandomSampler(seed=index))
+    trial = optuna.create_study(directions=spec.directions, sampler=sampler).ask()
     return suggest(spec, trial), trial.params
 
 

@@ -97,17 +97,20 @@ class Nearest:
     def __init__(self, table: Table, spec: StudySpec) -> None:
         self._spec = spec
         self._places: dict[str, list[int]] = {}
-        for place, record in enumerate(table.records):
-            assert record.config is not None
-            self._places.setdefault(record.config.method, []).append(place)
-        configs = [record.config for record in table.records if record.config]
-        self._points = {m: np.stack([self._point(configs[p]) for p in places]) for m, places in self._places.items()}
+        for place, config in enumerate(record.config for record in table.records):
+            if config is not None and config.method in spec.methods:
+                self._places.setdefault(config.method, []).append(place)
+        self._points = {
+            method: np.stack([self._point(table.records[place].config) for place in places])
+            for method, places in self._places.items()
+        }
 
     def __call__(self, config: TrialConfig) -> int:
         away = np.linalg.norm(self._points[config.method] - self._point(config), axis=1)
         return self._places[config.method][int(away.argmin())]
 
-    def _point(self, config: TrialConfig) -> Array:
+    def _point(self, config: TrialConfig | None) -> Array:
+        assert config is not None  # every row of a table has one
         space = self._spec.methods[config.method]
         return np.concatenate([_coordinates(d, config.settings[name]) for name, d in space.items()])
 
@@ -133,8 +136,7 @@ class Visit:
 def search(
     table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, defaults: bool = True
 ) -> list[Visit]:
-    """40 trials over eight methods, their default points before all others."""
-    spec = drawn(spec, seed)
+    """40 trials, the default point of each method before all others."""
     ahead = baselines(spec) if defaults else []
     study = optuna.create_study(directions=spec.directions, sampler=make(seed, len(ahead) + spec.search.startup_trials))
     for baseline in ahead:
@@ -152,13 +154,16 @@ def search(
     return visits
 
 
-def drawn(spec: StudySpec, seed: int) -> StudySpec:
-    """The study over eight of its methods."""
-    names = np.random.default_rng(seed).choice(sorted(spec.methods), METHODS, replace=False)
+def eight(spec: StudySpec, seed: int) -> list[str]:
+    return list(np.random.default_rng(seed).choice(sorted(spec.methods), METHODS, replace=False))
+
+
+def over(spec: StudySpec, methods: Sequence[str]) -> StudySpec:
+    """The study over some of its methods."""
     return replace(
         spec,
-        methods={name: space for name, space in spec.methods.items() if name in names},
-        baselines=tuple(b for b in spec.baselines if b.method in names),
+        methods={name: space for name, space in spec.methods.items() if name in methods},
+        baselines=tuple(b for b in spec.baselines if b.method in methods),
     )
 
 
@@ -182,7 +187,7 @@ def compare(table: Table, spec: StudySpec, seeds: int, names: Sequence[str]) -> 
     nearest = Nearest(table, spec)
 
     def volumes(make: Make, seed: int) -> list[float]:
-        visits = search(table, spec, nearest, make, seed, rule=PRUNERS["dominated"])
+        visits = search(table, over(spec, eight(spec, seed)), nearest, make, seed, rule=PRUNERS["dominated"])
         return [table.volume(finished(visits[:mark])) for mark in MARKS]
 
     return {name: [volumes(COMPARED[name], seed) for seed in range(seeds)] for name in names}

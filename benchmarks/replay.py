@@ -3,8 +3,9 @@
     python -m benchmarks.replay
 
 A replay is a study in which nothing is trained: each trial is a row of `benchmarks/curves/NAME.jsonl.gz`
-(`benchmarks/curves.py`), whose epochs are shown to the real rule one after the other. Rows come in random order, 40 of
-them, and then as many more as the epochs saved allow. `benchmarks/proposals.py` replays what proposes trials.
+(`benchmarks/curves.py`), whose epochs are shown to the real rule one after the other. It has eight of the table's
+methods, others with each seed: their default points come first, then rows in random order, 40 in all, and then as many
+more as the epochs saved allow. `benchmarks/proposals.py` replays what proposes trials.
 
 Hypervolume is of 1 - macro F1, and of parameters and seconds on logarithmic scales over the table's range.
 """
@@ -136,13 +137,26 @@ def _record(row: dict[str, Any]) -> Record:
     return Record(row["index"], "complete", TrialConfig.from_dict(row["config"]), values, curve=curve)
 
 
-def orders(table: Table, seeds: int) -> Iterator[list[int]]:
+def orders(table: Table, seeds: int, methods: int) -> Iterator[list[int]]:
+    """For each seed a study over so many methods: their default points first, then rows of any of them, at random."""
+    of_method: dict[str, list[int]] = {}
+    for place, record in enumerate(table.records):  # a method's first row is its default point
+        of_method.setdefault(record.config.method if record.config else "", []).append(place)
     for seed in range(seeds):
-        yield np.random.default_rng(seed).permutation(len(table.records)).tolist()
+        random = np.random.default_rng(seed)
+        names = random.choice(sorted(of_method), methods, replace=False)
+        chosen = [of_method[name] for name in names]
+        queues = [random.permutation(places[1:]).tolist() for places in chosen]
+        order = [places[0] for places in chosen]
+        while queues := [queue for queue in queues if queue]:
+            order.append(queues[random.integers(len(queues))].pop())
+        if len(order) < TRIALS:
+            raise SystemExit(f"a replay takes {TRIALS} rows, the table has {len(order)} of {', '.join(names)}")
+        yield order
 
 
-def compare_rules(table: Table, seeds: int, names: Sequence[str]) -> dict[str, list[Run]]:
-    return {name: [replay(table, RULES[name], order) for order in orders(table, seeds)] for name in names}
+def compare_rules(table: Table, seeds: int, methods: int, names: Sequence[str]) -> dict[str, list[Run]]:
+    return {name: [replay(table, RULES[name], order) for order in orders(table, seeds, methods)] for name in names}
 
 
 def shown(found: dict[str, list[Run]]) -> str:
@@ -177,9 +191,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", default="curves", help="name of the recorded table")
     parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--methods", type=int, default=8, help="of a study")
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="RULE")
     options = parser.parse_args()
-    found = compare_rules(Table(options.table), options.seeds, options.rules)
+    found = compare_rules(Table(options.table), options.seeds, options.methods, options.rules)
     (HERE / "results" / f"replay-{options.table}.json").write_text(
         json.dumps({name: [vars(run) for run in runs] for name, runs in found.items()})
     )

@@ -1,0 +1,96 @@
+"""The arithmetic of the benchmarks that decide between rules and samplers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks import curves, replay, search
+from benchmarks.proposals import Nearest
+from benchmarks.search_replayed import share
+
+from peftsearch.search.pruning import PRUNERS, Decision
+from peftsearch.search.storage import Record
+from peftsearch.study.spec import StudySpec, load_study
+
+METHODS = ("probe", "lora", "full")
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
+    path = tmp_path_factory.mktemp("study") / "few.yaml"
+    path.write_text(
+        "name: few\ngoal: g\ndata: {source: wordnet-nouns}\nbackbones: [some/model]\n"
+        "training: {epochs: 3, batch_size: 8}\nobjectives: [macro_f1, trainable_parameters, train_seconds]\n"
+        "methods: {probe: {}, lora: {}, full: {}}\n"
+    )
+    return load_study(str(path))
+
+
+@pytest.fixture
+def table(spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> replay.Table:
+    """Real configurations with made curves: what costs more is better, so that each method has rows on the front."""
+    found = []
+    for index in range(60):
+        config, params = curves.configuration(spec, index)
+        place = METHODS.index(config.method)
+        end = 0.5 + 0.1 * place + 0.003 * (index % 17)
+        epoch = {"train_loss": 1.0, "validation_loss": 1.0, "evaluation_seconds": 0.1, "accuracy": 0.5}
+        epoch |= {"train_seconds": 1.0 + place, "trainable_parameters": 10.0 ** (3 + place)}
+        curve = [{**epoch, "macro_f1": end - gap} for gap in (0.2, 0.1, 0.0)]
+        found.append({"index": index, "params": params, "config": config.to_dict(), "curve": curve, "failure": None})
+    monkeypatch.setattr(replay, "rows", lambda name: json.loads(json.dumps(found)))
+    return replay.Table("made")
+
+
+def stop_at_once(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision:
+    return Decision("because")
+
+
+def test_a_rule_that_never_stops_saves_and_loses_nothing(table: replay.Table) -> None:
+    for order in replay.orders(table, seeds=3, methods=3):
+        run = replay.replay(table, PRUNERS["none"], order)
+        assert (run.saved, run.lost, run.wrong, run.trials) == (0.0, 0.0, 0, 40)
+        assert run.volume == pytest.approx(table.volume(order[:40]))
+
+
+def test_a_rule_that_stops_at_once_stops_the_whole_front(table: replay.Table) -> None:
+    order = next(replay.orders(table, seeds=1, methods=3))
+    run = replay.replay(table, stop_at_once, order)
+    assert run.saved == pytest.approx(2 / 3)
+    assert run.lost == 1.0
+    assert run.wrong == len(table.front(order[:40])) >= 3
+    assert run.trials == 60, "all rows fit into the epochs of 40 trials"
+
+
+def test_default_points_come_first_and_every_row_once(table: replay.Table) -> None:
+    for order in replay.orders(table, seeds=3, methods=3):
+        assert set(order[:3]) == {0, 1, 2}
+        assert sorted(order) == list(range(60))
+
+
+def test_a_table_that_is_too_short_is_refused(table: replay.Table) -> None:
+    with pytest.raises(SystemExit, match="a replay takes 40 rows, the table has 20 of"):
+        next(replay.orders(table, seeds=1, methods=1))
+
+
+def test_a_recorded_configuration_is_nearest_to_itself(table: replay.Table, spec: StudySpec) -> None:
+    nearest = Nearest(table, spec)
+    assert [nearest(record.config) for record in table.records if record.config] == list(range(60))
+
+
+def test_when_a_search_reaches_anothers_hypervolume() -> None:
+    def trial(after: float, macro_f1: float, parameters: float) -> dict[str, Any]:
+        return {"after": after, "state": "complete", "macro_f1": macro_f1, "trainable_parameters": parameters}
+
+    run = {"trials": [trial(10, 0.5, 1e8), trial(20, 0.5, 1e3), {"after": 25, "state": "pruned"}, trial(30, 1.0, 1e3)]}
+    assert [search.volume(run, after) for after in (5, 10, 20, 25)] == [0.0, 0.0, 0.5, 0.5]
+    assert search.volume(run) == 1.0
+    assert search.reached(run, 0.5) == 20
+    assert search.reached(run, 1.1) == np.inf
+    plain = [(50.0, 0.2), (100.0, 0.5)]
+    assert share([(10.0, 0.4), (25.0, 0.5), (70.0, 0.6)], plain) == 0.25
+    assert share([(10.0, 0.4)], plain) == np.inf
