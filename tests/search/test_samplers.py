@@ -41,3 +41,27 @@ def test_workers_and_later_runs_draw_something_else() -> None:
 
 def test_the_table_has_what_a_study_file_may_name() -> None:
     assert set(SAMPLERS) == set(sections.SAMPLERS)
+
+
+def conditional(sampler: optuna.samplers.BaseSampler) -> list[dict[str, Any]]:
+    """Sixty trials of which one method's are better the larger its `x` is."""
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    for _ in range(60):
+        trial = study.ask()
+        method = trial.suggest_categorical("method", ["a", "b", "c"])
+        x = trial.suggest_float(f"{method}.x", 0, 1)
+        study.tell(trial, [x + (method == "a"), 1.0 - x])
+    return [trial.params for trial in study.trials]
+
+
+def test_nsga2_inherits_methods_and_their_settings() -> None:
+    late = [params for seed in range(5) for params in conditional(SAMPLERS["nsga2"](seed, 0))[30:]]
+    chosen = [params["a.x"] for params in late if "a.x" in params]
+    assert len(chosen) > 0.45 * len(late)  # a third at random
+    assert sum(chosen) / len(chosen) > 0.6
+
+
+def test_optunas_own_nsga2_is_still_random_here() -> None:
+    """When this fails, `evolution.ConditionalNSGAII` may not be needed any more."""
+    own = conditional(optuna.samplers.NSGAIISampler(population_size=12, seed=3))
+    assert own == conditional(optuna.samplers.RandomSampler(seed=3))

@@ -15,11 +15,11 @@ from peftsearch.core.config import TrialConfig, idle_epochs
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.core.pareto import Array, as_losses, dominates
-from peftsearch.search.extrapolation import optimistic_best
+from peftsearch.search.extrapolation import OPTIMISTIC_QUANTILE, optimistic_best
 from peftsearch.search.storage import Record
 
-TIME_SLACK = 0.1
-"""Share by which a candidate's time is taken to be shorter than measured: the same work varies from run to run."""
+TIME_NOISE = 0.03
+"""Share by which the epochs to come may be shorter than the cheapest so far has it, on a quiet machine."""
 
 MEDIAN_NEEDS = 5
 """Trials of the same method that a median is taken over, at least."""
@@ -101,9 +101,9 @@ def best(curve: Sequence[EpochReport], metric: str, epochs: int) -> float:
 
 def possible_ends(trial: Record, finished: Sequence[Record], objectives: Sequence[str]) -> Iterator[tuple[int, Array]]:
     """For each epoch at which the trial could end: the epoch, and the losses it would have at its luckiest."""
+    at_best = [_at_best(name, trial, finished) for name in objectives]
     for epochs in stops(_config(trial), trial.curve):
-        values = [_at_best(name, trial, finished, epochs) for name in objectives]
-        yield epochs, _losses([values], objectives)[0]
+        yield epochs, _losses([[value(epochs) for value in at_best]], objectives)[0]
 
 
 def stops(config: TrialConfig, curve: Sequence[EpochReport]) -> range:
@@ -122,21 +122,21 @@ def _ends_now(config: TrialConfig, curve: Sequence[EpochReport]) -> bool:
     return idle_epochs([report.metrics[config.selection] for report in curve], stopping.threshold) >= stopping.patience
 
 
-def _at_best(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
-    """The luckiest value of an objective for a trial that ends after `epochs`."""
+def _at_best(name: str, trial: Record, finished: Sequence[Record]) -> Callable[[int], float]:
+    """The luckiest value of an objective for a trial that ends after so many epochs."""
     curve, objective = trial.curve, find_objective(name)
     if objective.known == "start":
-        return float(max(report.trainable_parameters for report in curve))
+        return lambda epochs: float(max(report.trainable_parameters for report in curve))
     if objective.known == "time":
-        return _least_seconds(name, trial, finished, epochs) * (1 - TIME_SLACK)
+        return _least_seconds(name, trial, finished)
     if objective.known == "curve" and objective.bounds:
-        return _best_metric(objective, objective.bounds, trial, finished, epochs)
-    return np.inf if objective.direction == "maximize" else -np.inf  # cannot be told: it rules nothing out
+        return _best_metric(objective, objective.bounds, trial, finished)
+    return lambda epochs: np.inf if objective.direction == "maximize" else -np.inf  # rules nothing out
 
 
 def _best_metric(
-    objective: Objective, bounds: tuple[float, float], trial: Record, finished: Sequence[Record], epochs: int
-) -> float:
+    objective: Objective, bounds: tuple[float, float], trial: Record, finished: Sequence[Record]
+) -> Callable[[int], float]:
     """Early stopping at `epochs` means that the last `patience` of them brought nothing above the threshold."""
     low, high = bounds
 
@@ -146,30 +146,40 @@ def _best_metric(
         return bests if bounds == (0.0, 1.0) else [(best - low) / (high - low) for best in bests]
 
     stopping, mine, curves = _config(trial).training.early_stopping, curve(trial), [curve(other) for other in finished]
-    if stopping is None or epochs == _config(trial).training.epochs:
-        return low + (high - low) * optimistic_best(mine, curves, epochs)
-    improved = max(len(mine), epochs - stopping.patience)
-    return min(high, low + (high - low) * optimistic_best(mine, curves, improved) + stopping.threshold)
+
+    def value(epochs: int) -> float:
+        if stopping is None or epochs == _config(trial).training.epochs:
+            return low + (high - low) * optimistic_best(mine, curves, epochs)
+        improved = max(len(mine), epochs - stopping.patience)
+        return min(high, low + (high - low) * optimistic_best(mine, curves, improved) + stopping.threshold)
+
+    return value
 
 
-def _least_seconds(name: str, trial: Record, finished: Sequence[Record], epochs: int) -> float:
-    """Seconds so far, and for each epoch to come as little as the cheapest one has taken.
+def _least_seconds(name: str, trial: Record, finished: Sequence[Record]) -> Callable[[int], float]:
+    """Seconds so far, and for each epoch to come the cheapest so far, times how much cheaper later epochs have become.
 
-    The first epoch may hold a cost that never comes again (a frozen prefix is computed once), so a trial that has run
-    no other yet gets the smallest ratio of a later epoch to the first that its method has shown.
+    That is what the luckiest tenth of all trials saw from this epoch on, or the luckiest of the same method if that is
+    less: where a machine is busy now and then, epochs vary. After the first epoch only the same method counts, since
+    it may hold a cost that never comes again (a frozen prefix is computed once). A tenth taken off the whole time
+    instead would cost a quarter of the epochs that can be saved (`benchmarks/replay.py`).
     """
     seconds = [getattr(report, name) for report in trial.curve]
-    if len(seconds) > 1:
-        cheapest = min(seconds)
-    else:
-        ratios = [_later_ratio(name, other.curve) for other in finished if _same_method(trial, other)]
-        cheapest = seconds[0] * min((ratio for ratio in ratios if ratio is not None), default=0.0)
-    return float(sum(seconds) + (epochs - len(seconds)) * cheapest)
+    now = len(seconds)
+    ratios = [(_same_method(trial, other), ratio) for other in finished for ratio in _later(name, other.curve, now)]
+    luckiest = min((ratio for same, ratio in ratios if same), default=0.0)
+    if now > 1 and ratios:
+        luckiest = min(luckiest, float(np.quantile([ratio for _, ratio in ratios], OPTIMISTIC_QUANTILE)))
+    each = min(seconds) * luckiest * (1 - TIME_NOISE)
+    return lambda epochs: float(sum(seconds) + (epochs - now) * each)
 
 
-def _later_ratio(name: str, curve: Sequence[EpochReport]) -> float | None:
+def _later(name: str, curve: Sequence[EpochReport], now: int) -> Iterator[float]:
+    """Mean seconds of the epochs after `now` over the cheapest until then, if there are any."""
     seconds = [getattr(report, name) for report in curve]
-    return min(seconds[1:]) / seconds[0] if len(seconds) > 1 and seconds[0] > 0 else None
+    cheapest = min(seconds[:now], default=0.0)
+    if len(seconds) > now and cheapest > 0:
+        yield sum(seconds[now:]) / (len(seconds) - now) / cheapest
 
 
 def _losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:

@@ -26,9 +26,9 @@ def random(seed: int, startup_trials: int) -> BaseSampler:
 
 
 def nsga2(seed: int, startup_trials: int) -> BaseSampler:
-    from optuna.samplers import NSGAIISampler
+    from peftsearch.search.evolution import ConditionalNSGAII
 
-    return NSGAIISampler(population_size=NSGA_POPULATION, seed=seed)
+    return ConditionalNSGAII(population_size=NSGA_POPULATION, seed=seed)
 
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {"tpe": tpe, "random": random, "nsga2": nsga2}
