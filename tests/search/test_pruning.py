@@ -63,7 +63,7 @@ def test_a_hopeless_trial_is_stopped_with_its_reason() -> None:
         ("it may still become the best", running([0.6, 0.75, 0.84])),
         ("it has the fewest parameters", running([0.3, 0.35, 0.36], parameters=50)),
         ("it is the fastest", running([0.3, 0.35, 0.36], seconds=0.3)),
-        ("its time is within the noise of the other's", running([0.3, 0.35, 0.36], seconds=0.502)),
+        ("its time is within the noise of the other's", running([0.3, 0.35, 0.36], seconds=0.505)),
         ("this was its last epoch", running([0.3, 0.35, 0.36, 0.36])),
         ("it is the first of its method", running([0.3, 0.35, 0.36], config("full"))),
         ("it has reported nothing", running([])),
@@ -74,7 +74,7 @@ def test_a_trial_goes_on_because(why: str, trial: Record) -> None:
 
 
 def test_time_beyond_the_noise_is_no_excuse() -> None:
-    trial = running([0.3, 0.35, 0.36], seconds=0.51)
+    trial = running([0.3, 0.35, 0.36], seconds=0.52)
     assert decide("dominated", trial, [*FIVE, GOOD], OBJECTIVE_NAMES) is not None
 
 
@@ -242,9 +242,9 @@ METHODS = {
 
 
 def test_over_synthetic_studies_it_saves_epochs_and_rarely_stops_a_front_point() -> None:
-    spent = {rule: [_search(rule, seed) for seed in range(4)] for rule in ("dominated", "median")}
+    spent = {rule: [_search(rule, seed) for seed in range(12)] for rule in ("dominated", "median")}
     share, wrong, front = np.mean(spent["dominated"], axis=0)
-    assert share < 0.85
+    assert share < 0.8
     assert wrong / front < 0.06
     assert wrong < np.mean(spent["median"], axis=0)[1]
 

@@ -18,7 +18,7 @@ from peftsearch.core.pareto import Array, as_losses, dominates
 from peftsearch.search.extrapolation import OPTIMISTIC_QUANTILE, optimistic_best
 from peftsearch.search.storage import Record
 
-TIME_NOISE = 0.03
+TIME_NOISE = 0.05
 """Share by which the epochs to come may be shorter than the cheapest so far has it, on a quiet machine."""
 
 MEDIAN_NEEDS = 5
