@@ -10,7 +10,8 @@ All have the same space, rows, number of trials and seed, one process with one t
 * *peftsearch* is `peftsearch optimize`, as a user starts it.
 
 Hypervolume is of 1 - macro F1 and of the trainable parameters on a logarithmic scale. Time is left out of it: it is
-what the ways differ in. Runs already in the results are not repeated: delete the file to start again.
+what the ways differ in. Seconds are the processor's, of the command and all that it starts, with one thread each, which
+other programs hardly change. Runs already in the results are not repeated: delete the file to start again.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ import json
 import math
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from benchmarks import plain
 
 from peftsearch.core.pareto import Array, hypervolume, non_dominated
@@ -78,21 +80,36 @@ def measure(way: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     else:
         command = [*python, "benchmarks.search", *sys.argv[1:], "--one", f"{way}:{seed}:{storage}"]
     quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
-    started = time.time()
     with (folder / "log").open("w") as log:
         where = folder if way == "peftsearch" else HERE.parent
-        process = subprocess.run(command, cwd=where, env={**os.environ, **quiet}, stdout=log, stderr=log, check=False)
+        process = psutil.Popen(command, cwd=where, env={**os.environ, **quiet}, stdout=log, stderr=log)
+        clock = watch(process)
     if process.returncode:
         raise SystemExit(f"{way} failed; its words are in {folder}/log")
-    found = {"way": way, "seed": seed, "rows": options.train, "seconds": time.time() - started}
-    found["trials"] = ended(storage, started)
+    found = {"way": way, "seed": seed, "rows": options.train, "seconds": clock[-1][1]}
+    found |= {"wall_seconds": clock[-1][0] - clock[0][0], "trials": ended(storage, clock)}
     shutil.rmtree(folder)
     print(f"{way}, seed {seed}: {found['seconds']:.0f} s", file=sys.stderr, flush=True)
     return found
 
 
-def ended(storage: str, started: float) -> list[dict[str, Any]]:
-    """Trials in the order of their end; those that were stopped are without values."""
+def watch(process: psutil.Popen) -> list[tuple[float, float]]:
+    """Until the process ends, every second: the time, and the processor's seconds of it and of all that it started."""
+    found, spent = [(time.time(), 0.0)], {}
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            for one in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    times = one.cpu_times()
+                    spent[one.pid] = times.user + times.system
+        found.append((time.time(), sum(spent.values())))
+        with suppress(psutil.TimeoutExpired):
+            process.wait(1)
+    return found
+
+
+def ended(storage: str, clock: list[tuple[float, float]]) -> list[dict[str, Any]]:
+    """Trials in the order of their end, after how many seconds of the processor; the stopped ones without values."""
     import optuna
     from optuna.trial import TrialState
 
@@ -100,7 +117,8 @@ def ended(storage: str, started: float) -> list[dict[str, Any]]:
     trials = optuna.load_study(study_name=name, storage=storage).trials
     found = []
     for trial in sorted((t for t in trials if t.datetime_complete), key=lambda t: t.datetime_complete):
-        row = {"after": trial.datetime_complete.timestamp() - started, "method": trial.params.get("method")}
+        after = float(np.interp(trial.datetime_complete.timestamp(), *zip(*clock, strict=True)))
+        row = {"after": after, "method": trial.params.get("method")}
         row["state"] = trial.state.name.lower()
         if trial.state is TrialState.COMPLETE:
             parameters = trial.values[1] if len(trial.values) > 1 else trial.user_attrs["trainable_parameters"]
