@@ -27,6 +27,7 @@ from peftsearch.core.pareto import Array
 from peftsearch.search.pruning import PRUNERS, Rule
 from peftsearch.search.samplers import SAMPLERS
 from peftsearch.search.storage import Record
+from peftsearch.search.tpe import DividedOnce
 from peftsearch.study.space import baselines, suggest
 from peftsearch.study.spec import StudySpec, load_study
 
@@ -80,8 +81,44 @@ class Quota(optuna.samplers.BaseSampler):
         return self.base.sample_independent(study, trial, param_name, param_distribution)
 
 
+class Begun(DividedOnce):
+    """TPE that draws a dimension by another way until so many trials have had it: at random, or near its first value.
+
+    The first trial of a method is its default point, so the other way is a prior on each method's known-good region.
+    """
+
+    def __init__(self, least: int, near: float | None, **named: Any) -> None:
+        super().__init__(multivariate=False, **named)
+        self.least, self.near = least, near
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        known = study._get_trials(deepcopy=False, use_cache=True)
+        had = [t.params[param_name] for t in known if t.state.is_finished() and param_name in t.params]
+        if len(had) >= self.least:
+            return super().sample_independent(study, trial, param_name, param_distribution)
+        drawn = self._random_sampler.sample_independent(study, trial, param_name, param_distribution)
+        if self.near is None or not had or not isinstance(param_distribution, optuna.distributions.FloatDistribution):
+            return drawn
+        low, high = param_distribution.low, param_distribution.high
+        if param_distribution.log:
+            return float(np.clip(had[0] * (drawn / math.sqrt(low * high)) ** self.near, low, high))
+        return float(np.clip(had[0] + (drawn - (low + high) / 2) * self.near, low, high))
+
+
+def begun(least: int, near: float | None = None) -> Make:
+    return lambda seed, startup_trials: Begun(least, near, seed=seed, n_startup_trials=startup_trials)
+
+
+def tpe_alone(seed: int, startup_trials: int) -> Any:
+    """Optuna's way: each dimension by itself."""
+    return DividedOnce(n_startup_trials=startup_trials, multivariate=False, seed=seed)
+
+
 COMPARED: dict[str, Make] = {
     **SAMPLERS,
+    "tpe, each dimension by itself": tpe_alone,
+    "the same, 3 random trials a method": begun(3),
+    "the same, 3 trials a method near its default": begun(3, near=0.3),
     "tpe, no random trials": tpe_from(0),
     "tpe, 12 random trials": tpe_from(12),
     "tpe, grouped": tpe_grouped,
