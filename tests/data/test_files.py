@@ -66,7 +66,7 @@ def test_a_url_is_opened_by_fsspec() -> None:
     import fsspec
 
     with fsspec.open("memory://folder/train.csv.gz", "wb") as file:
-        file.write(gzip.compress(CONTENTS[".csv"]))
+        file.write(gzip.compress(CONTENTS[".csv"], mtime=0))
     assert locate("memory://folder/train.csv.gz", Path("/nowhere")) == {
         "train": Location("memory://folder/train.csv.gz")
     }
@@ -85,7 +85,7 @@ def test_a_url_that_cannot_be_opened_hides_its_password() -> None:
     ("name", "content", "expected"),
     [
         ("a.csv.gz", b"not gzip", "data.source: a.csv.gz cannot be unpacked: Not a gzipped file (b'no')"),
-        ("a.csv.gz", gzip.compress(b"x" * 99)[:-9], "data.source: a.csv.gz cannot be unpacked: Compressed file ended"),
+        ("a.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:-9], "data.source: a.csv.gz cannot be unpacked: Compressed file ended"),
         ("a.parquet", b"PAR1 no", "data.source: a.parquet is not a Parquet file: "),
         ("a.docx", b"", "data.source: a.docx has no known format; valid: .csv, .tsv, .txt, .jsonl, "),
         ("a.jsonl", b'{"text": 1}\n{"text"', "data.source: a.jsonl, line 2: not JSON ("),
