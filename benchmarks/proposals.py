@@ -171,15 +171,15 @@ class Visit:
 
 
 def search(
-    table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, defaults: bool = True
+    table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, trials: int = TRIALS
 ) -> list[Visit]:
-    """40 trials, the default point of each method before all others."""
-    ahead = baselines(spec) if defaults else []
+    """A replayed search, the default point of each method before all others."""
+    ahead = baselines(spec)
     study = optuna.create_study(directions=spec.directions, sampler=make(seed, len(ahead) + spec.search.startup_trials))
     for baseline in ahead:
         study.enqueue_trial(dict(baseline.params), user_attrs=baseline.user_attrs)
     visits: list[Visit] = []
-    for number in range(TRIALS):
+    for number in range(trials):
         trial = study.ask()
         place = nearest(suggest(spec, trial))
         record = show(table.records[place], rule, [visit.shown for visit in visits], number)
