@@ -123,7 +123,9 @@ def shown(found: dict[str, list[Timeline]]) -> str:
             mean([run[TRIALS - 1][0] / plain[-1][0] for run, plain in pairs], 3),
             mean([run[TRIALS - 1][1] for run in runs], 4),
             f"{sum(run[TRIALS - 1][1] >= plain[-1][1] for run, plain in pairs)} of {len(runs)}",
-            "{:.2f} ({:.2f}–{:.2f})".format(*np.quantile(shares, [0.5, 0.25, 0.75], method="nearest")),
+            "{:.2f} ({:.2f}–{:.2f})".format(*np.quantile(shares, [0.5, 0.25, 0.75], method="nearest")).replace(
+                "inf", "never"
+            ),
             f"{sum(one <= 0.25 for one in shares)} of {len(runs)}",
         )
         lines.append(f"| {way} | {' | '.join(cells)} |")
