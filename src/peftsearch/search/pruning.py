@@ -166,20 +166,12 @@ def _least_seconds(name: str, trial: Record, finished: Sequence[Record]) -> Call
     """
     seconds = [getattr(report, name) for report in trial.curve]
     now = len(seconds)
-    ratios = [(_same_method(trial, other), ratio) for other in finished for ratio in _later(name, other.curve, now)]
+    ratios = [(_same_method(trial, other), other.later(name)[now - 1]) for other in finished if len(other.curve) > now]
     luckiest = min((ratio for same, ratio in ratios if same), default=0.0)
     if now > 1 and ratios:
         luckiest = min(luckiest, float(np.quantile([ratio for _, ratio in ratios], OPTIMISTIC_QUANTILE)))
     each = min(seconds) * luckiest * (1 - TIME_NOISE)
     return lambda epochs: float(sum(seconds) + (epochs - now) * each)
-
-
-def _later(name: str, curve: Sequence[EpochReport], now: int) -> Iterator[float]:
-    """Mean seconds of the epochs after `now` over the cheapest until then, if there are any."""
-    seconds = [getattr(report, name) for report in curve]
-    cheapest = min(seconds[:now], default=0.0)
-    if len(seconds) > now and cheapest > 0:
-        yield sum(seconds[now:]) / (len(seconds) - now) / cheapest
 
 
 def _losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:

@@ -86,13 +86,26 @@ class Record:
     started: datetime | None = None
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    _bests: dict[str, tuple[float, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict[tuple[str, str], tuple[float, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def bests(self, metric: str) -> tuple[float, ...]:
         """The best value of a metric so far, after each epoch. Asked of every trial at every epoch, so it is kept."""
-        if metric not in self._bests:
-            self._bests[metric] = tuple(accumulate((report.metrics[metric] for report in self.curve), max))
-        return self._bests[metric]
+        kept = self._kept.get(("bests", metric))
+        if kept is None:
+            kept = tuple(accumulate((report.metrics[metric] for report in self.curve), max))
+            self._kept["bests", metric] = kept
+        return kept
+
+    def later(self, name: str) -> tuple[float, ...]:
+        """After each epoch but the last: the mean seconds of those after it, over the cheapest until then; kept too."""
+        kept = self._kept.get(("later", name))
+        if kept is None:
+            seconds = [getattr(report, name) for report in self.curve]
+            left = [sum(seconds[now:]) / (len(seconds) - now) for now in range(1, len(seconds))]
+            cheapest = accumulate(seconds, min)
+            kept = tuple(mean / least if least else 0.0 for mean, least in zip(left, cheapest, strict=False))
+            self._kept["later", name] = kept
+        return kept
 
 
 @dataclass(frozen=True)

@@ -82,11 +82,8 @@ class MethodsTPE(DividedOnce):
         of_method = [other.distributions for other in ended if other.params.get("method") == method]
         if len(ended) < self._n_startup_trials or not of_method:
             return {}
-        space = {
-            name: dimension
-            for name, dimension in of_method[-1].items()
-            if name.startswith(f"{method}.") and all(other.get(name) == dimension for other in of_method)
-        }
+        shared = set.intersection(*(set(other) for other in of_method))  # a study's dimensions never change
+        space = {n: dimension for n, dimension in of_method[-1].items() if n in shared and n.startswith(f"{method}.")}
         return self._sample(study, trial, space) if space else {}
 
 
