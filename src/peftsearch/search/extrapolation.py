@@ -23,9 +23,8 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
     """The best value (0..1, more is better) that `curve` could have reached after `epochs`, at its luckiest.
 
     The larger of what its own power law promises and what the luckiest tenth of the other curves did from the same
-    epoch on. 1.0, which rules nothing out, where neither can be told. Over synthetic studies of 40 trials of 15 epochs
-    the larger stops 0.58 of 17.7 front points wrongly and spends 78 % of the epochs; the ratio alone 0.67 and 77 %, the
-    power law alone where there is one 1.5 and 72 %; the median within the method 2.5 and 81 %.
+    epoch on. 1.0, which rules nothing out, where neither can be told. `docs/performance.md` has what each of them, and
+    a fitted model in their place, save and stop wrongly on recorded curves.
 
     Args:
         curve: the value after each epoch so far.
