@@ -213,6 +213,13 @@ def test_epochs_to_come_may_be_as_much_cheaper_as_the_luckiest_tenths_were() -> 
     assert least([*steady, others[0]]) > least([*steady, *others]) > least([*steady, lucky])
 
 
+def test_how_a_trials_epochs_went_on() -> None:
+    trial = done(0, [0.5, 0.6, 0.6, 0.6], seconds=[4.0, 2.0, 1.0, 1.0])
+    assert trial.later("train_seconds") == pytest.approx((4 / 3 / 4, 1 / 2, 1 / 1))
+    assert done(1, [0.5, 0.6], seconds=[0.0, 1.0]).later("train_seconds") == (0.0,)
+    assert done(2, [0.5], seconds=[1.0]).later("train_seconds") == ()
+
+
 def test_the_median_is_taken_within_the_method() -> None:
     others = [done(i, [0.5 + i / 100, 0.6, 0.7, 0.7]) for i in range(5)]
     full = [done(10 + i, [0.9, 0.9, 0.9, 0.9], "full") for i in range(9)]
