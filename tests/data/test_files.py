@@ -81,11 +81,15 @@ def test_a_url_that_cannot_be_opened_hides_its_password() -> None:
     assert str(caught.value).endswith("; fetch it and name the file")
 
 
+CUT_GZIP = gzip.compress(b"x" * 99, mtime=0)[:-9]
+"""Without the time of its making: it is part of a test's name, which every process must find the same."""
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
         ("a.csv.gz", b"not gzip", "data.source: a.csv.gz cannot be unpacked: Not a gzipped file (b'no')"),
-        ("a.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:-9], "data.source: a.csv.gz cannot be unpacked: Compressed file ended"),
+        ("a.csv.gz", CUT_GZIP, "data.source: a.csv.gz cannot be unpacked: Compressed file ended"),
         ("a.parquet", b"PAR1 no", "data.source: a.parquet is not a Parquet file: "),
         ("a.docx", b"", "data.source: a.docx has no known format; valid: .csv, .tsv, .txt, .jsonl, "),
         ("a.jsonl", b'{"text": 1}\n{"text"', "data.source: a.jsonl, line 2: not JSON ("),

@@ -162,7 +162,7 @@ def _least_seconds(name: str, trial: Record, finished: Sequence[Record]) -> Call
     That is what the luckiest tenth of all trials saw from this epoch on, or the luckiest of the same method if that is
     less: where a machine is busy now and then, epochs vary. After the first epoch only the same method counts, since
     it may hold a cost that never comes again (a frozen prefix is computed once). A tenth taken off the whole time
-    instead would cost a quarter of the epochs that can be saved (`benchmarks/replay.py`).
+    instead would cost a fifth of the epochs that are saved (`docs/performance.md`).
     """
     seconds = [getattr(report, name) for report in trial.curve]
     now = len(seconds)
