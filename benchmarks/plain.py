@@ -17,6 +17,7 @@ def train(
     now: Callable[[], float],
     *,
     padded: bool = False,
+    device: str = "cpu",
     epochs: int | None = None,
     after_epoch: AfterEpoch | None = None,
 ) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def train(
             report_to=[],
             seed=config.training.seed,
             label_names=["labels"],
-            use_cpu=True,
+            use_cpu=device == "cpu",
             disable_tqdm=True,
         ),
         train_dataset=rows["train"],
