@@ -108,6 +108,15 @@ def test_the_frozen_prefix_follows_what_is_trained_now():
     assert _training(classifier.train()) == ["embed", "one", "two", "norm"]
 
 
+@pytest.mark.parametrize("to_none", [True, False])
+def test_no_gradient_is_left_of_any_tensor(to_none):
+    classifier = _classifier(("embed", "two"))
+    classifier(torch.ones(2, 4, dtype=torch.long)).logits.sum().backward()
+    assert any(p.grad is not None and p.grad.any() for p in classifier.encoder.parameters())
+    classifier.zero_grad(set_to_none=to_none)
+    assert not any(p.grad is not None and (to_none or p.grad.any()) for p in classifier.parameters())
+
+
 def test_names_of_parameters_tell_head_from_encoder_and_come_once():
     names = [name for name, _ in _classifier().named_parameters()]
     assert {name.split(".")[0] for name in names} == {"encoder", "head"}
