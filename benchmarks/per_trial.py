@@ -137,7 +137,9 @@ def _device(name: str) -> dict[str, Any]:
         return {}
     import torch
 
-    return {"device": torch.cuda.get_device_name(), "peak_memory_mb": torch.cuda.max_memory_allocated() / 2**20}
+    from peftsearch.training.meter import MIB, device_name
+
+    return {"device": device_name(torch.device(name)), "peak_memory_mb": torch.cuda.max_memory_allocated() / MIB}
 
 
 def run_peftsearch(

@@ -28,21 +28,26 @@ def tiny_model(
     vocabulary: Sequence[str] | None = None,
     seed: int = 0,
     positions: int = 130,
+    **changes: Any,
 ) -> Path:
-    """Save a random encoder of `WIDTH` and a word-level tokenizer over `vocabulary` in `folder`; returns `folder`."""
+    """Save a random encoder of `WIDTH` and a word-level tokenizer over `vocabulary` in `folder`; returns `folder`.
+
+    Args:
+        changes: to the model's configuration.
+    """
     import torch
     from transformers import AutoModel
 
     tokenizer = tiny_tokenizer(architecture, vocabulary)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModel.from_config(tiny_config(architecture, layers, tokenizer, positions))
+        model = AutoModel.from_config(tiny_config(architecture, layers, tokenizer, positions, **changes))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def tiny_config(architecture: str, layers: int, tokenizer: Any, positions: int = 130) -> Any:
+def tiny_config(architecture: str, layers: int, tokenizer: Any, positions: int = 130, **changes: Any) -> Any:
     """The configuration of a small model of `architecture`, with the tokenizer's special ids."""
     from transformers import AutoConfig
 
@@ -70,7 +75,7 @@ def tiny_config(architecture: str, layers: int, tokenizer: Any, positions: int =
     }  # fmt: skip
     if architecture == "distilbert":
         sizes = {k: sizes[k] for k in ("vocab_size", "max_position_embeddings", "initializer_range", "pad_token_id")}
-    return AutoConfig.for_model(architecture, **{**sizes, **extras.get(architecture, {})})
+    return AutoConfig.for_model(architecture, **{**sizes, **extras.get(architecture, {}), **changes})
 
 
 def tiny_tokenizer(architecture: str = "bert", vocabulary: Sequence[str] | None = None) -> Any:

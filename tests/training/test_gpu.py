@@ -15,7 +15,7 @@ from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.training.meter import MIB
 from peftsearch.training.trial import PREFIXES, run_trial
-from tests.helpers.tiny import tiny_config, tiny_tokenizer
+from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
 from tests.helpers.tuning import settings_of
 
@@ -37,9 +37,8 @@ LEARNING: dict[str, tuple[float, int, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Without dropout, which draws other numbers on a GPU than on a CPU."""
-    shape = tiny_config("bert", 2, tiny_tokenizer())
-    shape.hidden_dropout_prob = shape.attention_probs_dropout_prob = 0.0
-    return str(saved(tmp_path_factory.mktemp("backbone"), shape))
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return str(tiny_model(tmp_path_factory.mktemp("backbone"), **none))
 
 
 def config(backbone: str, method: str, **training: Any) -> TrialConfig:
@@ -96,7 +95,8 @@ def test_memory_is_the_devices(backbone: str, tmp_path: Path) -> None:
 
 
 def test_short_of_memory_the_batch_is_divided(tmp_path: Path) -> None:
-    wide = str(wide_model(tmp_path / "wide"))
+    # Its activations need more memory than its weights.
+    wide = str(tiny_model(tmp_path / "wide", hidden_size=512, intermediate_size=2048))
     whole, _ = trained(config(wide, "full", epochs=1, batch_size=240), tmp_path)
     with memory_of(0.7 * whole.measurement.peak_memory_mb):
         result, _ = trained(config(wide, "full", epochs=1, batch_size=240), tmp_path)
@@ -115,20 +115,3 @@ def memory_of(mib: float) -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-
-
-def wide_model(folder: Path) -> Path:
-    """An encoder whose activations need more memory than its weights."""
-    shape = tiny_config("bert", 2, tiny_tokenizer())
-    shape.hidden_size, shape.intermediate_size = 512, 2048
-    return saved(folder, shape)
-
-
-def saved(folder: Path, shape: Any) -> Path:
-    """A random encoder of that shape, with its tokenizer."""
-    from transformers import AutoModel
-
-    torch.manual_seed(0)
-    AutoModel.from_config(shape).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
