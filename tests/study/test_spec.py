@@ -161,7 +161,7 @@ search: {sampler: tpr, pruner: medan, seed: -1, startup: 3}
         "training.ephocs: unknown key 'ephocs'; did you mean 'epochs'?",
         "training.batch_size: must be a whole number within 1 … 65536, but got 2.5",
         "training.epochs: must be a whole number within 1 … 10000, but got 0",
-        "training.precision: got 'fp8'; valid: auto, bf16, fp16, fp32",
+        "training.precision: got 'fp8'; valid: auto, bf16, fp16, fp32, tf32",
         "training.early_stopping.treshold: unknown key 'treshold'; did you mean 'threshold'?",
         "training.early_stopping.patience: is missing",
         "objectives[0]: no objective 'macro_f2'; did you mean 'macro_f1'?",

@@ -50,19 +50,21 @@ def test_transformers_still_leaves_the_precision_in_the_environment(
     assert os.environ["ACCELERATE_MIXED_PRECISION"] == "bf16"
 
 
-def test_a_gpu_that_has_tf32_uses_it_but_for_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_has_tf32_uses_it_but_where_products_are_exact_or_fp16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for asking in ("transformers.training_args", "peftsearch.training.loop"):
         monkeypatch.setattr(f"{asking}.is_torch_tf32_available", lambda: True)
     before = torch.backends.cuda.matmul.allow_tf32
     config = TrialConfig(backbone="any", method="full", settings={}, training=TrainingConfig(epochs=1, batch_size=16))
     allowed = {}
     try:
-        for precision in ("bf16", "fp32"):
+        for precision in ("bf16", "tf32", "fp16", "fp32"):
             loop._arguments(config, str(tmp_path), torch.device("cpu"), precision, 16)
             allowed[precision] = torch.backends.cuda.matmul.allow_tf32
     finally:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = before
-    assert allowed == {"bf16": True, "fp32": False}
+    assert allowed == {"bf16": True, "tf32": True, "fp16": False, "fp32": False}
 
 
 def test_evaluation_keeps_nothing_for_a_backward_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ SEED = Range(0, 2**32 - 1, integer=True)
 TRAINING_SECTION: dict[str, Dimension] = {
     **TRAINING,
     "max_grad_norm": Range(0.0, 1e6),
-    "precision": Choice(("auto", "bf16", "fp16", "fp32")),
+    "precision": Choice(("auto", "fp32", "tf32", "bf16", "fp16")),
     "seed": SEED,
 }
 EARLY_STOPPING: dict[str, Dimension] = {"patience": Range(1, 10_000, integer=True), "threshold": Range(0.0, 1.0)}

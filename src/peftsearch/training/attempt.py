@@ -22,7 +22,7 @@ from peftsearch.training.features import Pass, Reuse, reusing_prefix
 from peftsearch.training.guards import prove_gradients
 from peftsearch.training.loop import EVALUATION_BATCH, Rows, train
 from peftsearch.training.loss import TrainingLoss
-from peftsearch.training.meter import PeakMemory, device_name
+from peftsearch.training.meter import PeakMemory, device_name, is_out_of_memory
 from peftsearch.training.stages import Stages
 
 if TYPE_CHECKING:
@@ -130,11 +130,3 @@ class Setup:
             versions={name: version(name) for name in PACKAGES},
             classes=epochs.best_classes,
         )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` is a device or host allocation that failed; the CPU allocator has no class of its own."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return "can't allocate memory" in text or "out of memory" in text.lower()

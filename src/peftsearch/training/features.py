@@ -27,7 +27,7 @@ from peftsearch.training.batches import BFLOAT16, PadToLongest, Row, Split, Toke
 from peftsearch.training.feature_store import Cost, FeatureStore
 from peftsearch.training.loop import Rows
 from peftsearch.training.meter import PeakMemory, clock, device_name
-from peftsearch.training.precision import autocast
+from peftsearch.training.precision import computing
 
 FORMAT = 1
 """Of an entry; raise it when what is written under the same key changes."""
@@ -232,7 +232,7 @@ def _compute(
     file.truncate(layout.size)
     order = np.argsort(tokens.lengths[tokens.order], kind="stable")
     started = clock(how.device)
-    with torch.inference_mode(), autocast(how.device, how.precision):
+    with torch.inference_mode(), computing(how.device, how.precision):
         for start in range(0, len(order), how.batch):
             if how.should_stop():
                 raise Interrupted("stopped before the first step")

@@ -13,7 +13,7 @@ from peftsearch.core.measurement import SplitScores
 from peftsearch.data.base import TextData, documents
 from peftsearch.training.loop import EVALUATION_BATCH
 from peftsearch.training.metrics import class_report, classification_metrics, cross_entropy
-from peftsearch.training.precision import autocast
+from peftsearch.training.precision import computing
 from peftsearch.training.text_trial import TextTrialResult
 from peftsearch.training.trial import TrialResult, chosen_device, padding, token_rows
 
@@ -63,7 +63,7 @@ def _logits(
     rows = token_rows(data, split, result.tokenizer, result.config.max_length, cache)
     collate, size = padding(result.tokenizer, on), result.measurement.micro_batch_size * EVALUATION_BATCH
     classifier, found = result.classifier.to(on).eval(), []
-    with torch.no_grad(), autocast(on, result.measurement.precision):
+    with torch.no_grad(), computing(on, result.measurement.precision):
         for start in range(0, len(rows), size):
             batch = collate([rows[i] for i in range(start, min(start + size, len(rows)))])
             batch.pop("labels")

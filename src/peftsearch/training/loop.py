@@ -21,6 +21,7 @@ from peftsearch.training.hooks import MethodHooks
 from peftsearch.training.loss import training_loss
 from peftsearch.training.metrics import Scores
 from peftsearch.training.optimizer import adamw, warm_up_late_groups
+from peftsearch.training.precision import TF32
 
 if TYPE_CHECKING:
     from peftsearch.backbones.heads import Classifier
@@ -146,7 +147,7 @@ def _arguments(
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=device.type == "cuda",
-        tf32=precision != "fp32" and is_torch_tf32_available(),  # for what autocast leaves in fp32
+        tf32=precision in TF32 and is_torch_tf32_available(),
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=device.type == "cpu",

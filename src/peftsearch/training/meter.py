@@ -58,6 +58,14 @@ class PeakMemory:
         return max(0.0, _resident_peak() - self.start)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is a device or host allocation that failed; the CPU allocator has no class of its own."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "out of memory" in text.lower()
+
+
 def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 

@@ -4,92 +4,95 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import time
-from contextlib import suppress
-from functools import cache
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from statistics import median
 
 import torch
+from filelock import FileLock
 
-from peftsearch.training.meter import processor
+from peftsearch.training.step import Workload, cpu_has_bf16, step_seconds
 
 PAYS = 1.1
-"""How many times faster bf16 must be to be taken."""
+"""How many times faster than a more exact format one must be to be taken."""
 
 MEASURE_SECONDS = 2.0
-ROWS, WIDTH, INNER = 512, 384, 1536
-"""Of the measured product: the tokens of a small batch through a small encoder's feed-forward part."""
 
-PRECISIONS = ("auto", "bf16", "fp16", "fp32")
+TF32 = ("tf32", "bf16")
+"""Formats in which matrix products of fp32 keep 10 bits of the fraction, on GPUs of compute capability 8.0 or above."""
 
 
-def choose_precision(asked: str, device: torch.device) -> str:
-    """`asked`, or for `auto`: bf16 where the device has it natively, fp16 with scaling on older GPUs, else fp32.
+def choose_precision(asked: str, device: torch.device, workload: Workload) -> str:
+    """`asked`, or for `auto`: the most exact of the device's formats that no other beats by a tenth, as measured.
 
-    A CPU without native bf16 emulates it many times slower; one that has it must also show that it is faster so.
+    On a GPU that is so with small encoders and short batches, which wait for Python: each cast of autocast is one more
+    kernel to start. On a CPU with native bf16 it is nearly always bf16; one without it emulates it many times slower.
+
+    Args:
+        workload: a step of this trial; for each there is one measurement a machine, so that its trials all agree.
     """
+    formats = formats_of(device)
+    if asked == "tf32" and asked not in formats:
+        return "fp32"  # which it is, everywhere else
     if asked != "auto":
         return asked
+    if len(formats) == 1:
+        return formats[0]
+    seconds = _measured(device, formats, workload)
+    fastest = min(seconds.values())
+    return next(name for name in formats if seconds[name] <= PAYS * fastest)
+
+
+def formats_of(device: torch.device) -> tuple[str, ...]:
+    """What may be faster than fp32 on this device, the most exact first."""
     if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    return "bf16" if device.type == "cpu" and _cpu_has_bf16() and _bf16_pays() else "fp32"
+        recent = torch.cuda.get_device_capability(device) >= (8, 0)
+        return ("fp32", "tf32", "bf16") if recent else ("fp32", "fp16")
+    return ("fp32", "bf16") if device.type == "cpu" and cpu_has_bf16() else ("fp32",)
 
 
-@cache
-def _bf16_pays() -> bool:
-    """Measured once a machine and version of torch, so that its trials all have one precision, and kept."""
-    machine = f"{processor()}, torch {torch.__version__}"
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "peftsearch" / "bf16.json"
-    known: dict[str, float] = {}  # of every machine that shares this home
-    with suppress(OSError, ValueError, TypeError):  # not there, or not ours: measured anew
-        known = {name: float(speedup) for name, speedup in dict(json.loads(kept.read_text(encoding="utf-8"))).items()}
-    if machine in known:
-        return known[machine] >= PAYS
-    speedup = bf16_speedup(MEASURE_SECONDS)
-    with suppress(OSError):  # a home that cannot be written costs each process the two seconds
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({**known, machine: speedup}), encoding="utf-8")
-    return speedup >= PAYS
-
-
-def bf16_speedup(seconds: float) -> float:
-    """How many times faster a linear layer is trained under bf16 autocast than in fp32, in turns for `seconds`.
-
-    With one thread and in the processor's seconds: two threads on busy cores wait for each other, and showed 0.7 where
-    one showed 1.9.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    layer, states = torch.nn.Linear(WIDTH, INNER), torch.randn(ROWS, WIDTH)
-    times: dict[bool, list[float]] = {False: [], True: []}
-    until = time.process_time() + seconds
-    while time.process_time() < until or not times[True]:
-        for half, taken in times.items():
-            started = time.process_time()
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                layer(states).float().sum().backward()
-            taken.append(time.process_time() - started)
-    torch.set_num_threads(threads)
-    return median(times[False]) / median(times[True])
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """As the Trainer's, for a forward pass outside it."""
+@contextmanager
+def computing(device: torch.device, precision: str) -> Iterator[None]:
+    """As inside the Trainer, for what is computed outside it."""
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
-    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision in TF32
+    try:
+        with torch.autocast(device.type, dtype, enabled=precision in ("bf16", "fp16")):
+            yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
-@cache
-def _cpu_has_bf16() -> bool:
-    info = Path("/proc/cpuinfo")
-    if platform.system() != "Linux" or not info.exists():
-        return False
-    flags = {
-        word
-        for line in info.read_text().splitlines()
-        if line.startswith(("flags", "Features"))
-        for word in line.split()
-    }
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+_KNOWN: dict[str, dict[str, float]] = {}
+"""What this process has measured or read."""
+
+
+def _measured(device: torch.device, formats: tuple[str, ...], workload: Workload) -> dict[str, float]:
+    """Seconds of a step in each format; workers that start together wait for the first one's measurement."""
+    name = workload.name_on(device)
+    if name in _KNOWN:
+        return _KNOWN[name]
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "peftsearch"
+    kept = folder / "precision.json"
+    with ExitStack() as lock:
+        with suppress(OSError):  # a home that cannot be written costs each process the two seconds
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.enter_context(FileLock(folder / ".precision.lock"))
+        known = _read(kept)
+        if set(known.get(name, ())) != set(formats):
+            known[name] = step_seconds(device, formats, workload, MEASURE_SECONDS, computing)
+            with suppress(OSError):
+                kept.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    _KNOWN[name] = known[name]
+    return known[name]
+
+
+def _read(kept: Path) -> dict[str, dict[str, float]]:
+    """Of every machine that shares this home; nothing if it is not there, or not ours."""
+    try:
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        return {name: {key: float(value) for key, value in taken.items()} for name, taken in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}

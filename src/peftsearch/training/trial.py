@@ -26,6 +26,7 @@ from peftsearch.training.feature_store import FeatureStore
 from peftsearch.training.loop import Rows
 from peftsearch.training.meter import device_name
 from peftsearch.training.precision import choose_precision
+from peftsearch.training.step import Workload
 from peftsearch.training.text_trial import TextTrialResult, run_text_trial
 
 if TYPE_CHECKING:
@@ -98,8 +99,6 @@ def run_trial(
     # What is not trained has no epochs to report.
     report = report if method.trains else _say_nothing
     on = chosen_device(device)
-    asked = config.training.precision
-    precision = choose_precision("fp32" if exact and asked == "auto" else asked, on)
     resolved = resolve(config.backbone, config.revision)
     tokenizer = tokenizer_of(config, resolved)
     rows = Rows(
@@ -109,6 +108,10 @@ def run_trial(
         data.labels,
         pool_batches=1 if exact else POOL_BATCHES,
     )
+    asked = "fp32" if exact and config.training.precision == "auto" else config.training.precision
+    tokens = float(rows.train.lengths.mean())
+    workload = Workload(resolved, config.trust_remote_code, config.training.batch_size, tokens)
+    precision = choose_precision(asked, on, workload)
     # A backbone's own code may compute anything; and without training nothing is computed twice.
     reuse = method.trains and not exact and not config.trust_remote_code
     store = FeatureStore(cache / PREFIXES, cache_size) if reuse else None
