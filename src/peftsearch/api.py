@@ -70,7 +70,7 @@ def run_study(
 
     Args:
         trials: the total; running again continues.
-        workers: processes; default one for each GPU, else one.
+        workers: processes; by default one, and on GPUs as many as they have room for.
         timeout: seconds, after which running trials are put back.
         storage: a database URL; default `PEFTSEARCH_STORAGE`, else SQLite in `./runs`.
         fork: another name to keep the trials under.
@@ -157,7 +157,7 @@ def search(
     *,
     trials: int,
     workers: int | None = None,
-    workers_per_device: int = 1,
+    workers_per_device: int | None = None,
     timeout: float | None = None,
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     sampler: str | None = None,
@@ -169,7 +169,8 @@ def search(
     """Train what `begin_study` has prepared; `sampler`, `pruner` and `seed` go before the study's own.
 
     Args:
-        workers_per_device: where `workers` does not say how many there are: for each GPU, or for the CPU.
+        workers_per_device: where `workers` does not say how many there are: for each GPU, or for the CPU. By default 1,
+            and on GPUs one more for as long as they are seen to have room for it.
         exact: without what changes results, however little, for the sake of speed.
         cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
     """

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from peftsearch.search import devices
-from peftsearch.search.devices import cores, gpus, share
+from peftsearch.search.devices import Usage, cores, gpus, share, usage
 
 
 @pytest.mark.parametrize(
@@ -15,17 +16,46 @@ def test_visible_devices_are_taken_as_they_are_named(visible: str, expected: lis
     assert gpus({"CUDA_VISIBLE_DEVICES": visible}) == expected
 
 
-def test_gpus_are_counted_by_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: H100 (UUID: x)'\necho '  MIG 1g'\necho 'GPU 1: H100 (UUID: y)'\n")
-    program.chmod(0o755)
+Says = Callable[[str], None]
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
+    """Puts a program of that name first in the path; it is given what that says, as a shell script."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    def says(script: str) -> None:
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    return says
+
+
+def test_gpus_are_counted_by_nvidia_smi(nvidia_smi: Says) -> None:
+    nvidia_smi("echo 'GPU 0: H100 (UUID: x)'; echo '  MIG 1g'; echo 'GPU 1: H100 (UUID: y)'")
     assert gpus({}) == ["0", "1"]
+
+
+def test_usage_is_told_by_nvidia_smi(nvidia_smi: Says, tmp_path: Path) -> None:
+    nvidia_smi(f"echo \"$@\" > {tmp_path}/asked; echo '32, 1371, 81559'; echo '0, 4, 81559'")
+    assert usage(["0", "GPU-ab"]) == [Usage(0.32, 1371, 81559), Usage(0.0, 4, 81559)]
+    asked = "--query-gpu=utilization.gpu,memory.used,memory.total --format=csv,noheader,nounits -i 0,GPU-ab\n"
+    assert (tmp_path / "asked").read_text() == asked
+
+
+@pytest.mark.parametrize(
+    "script", ["echo '[N/A], [N/A], [N/A]'", "echo 'No devices were found'; exit 6", "exit 9", "echo '3, 4'"]
+)
+def test_a_gpu_that_tells_nothing_has_no_usage(nvidia_smi: Says, script: str) -> None:
+    nvidia_smi(script)
+    assert usage(["0"]) == []
 
 
 def test_without_nvidia_smi_there_are_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpus({}) == []
+    assert usage(["0"]) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])

@@ -16,6 +16,8 @@ import psutil
 import pytest
 
 from peftsearch.core.errors import UserError
+from peftsearch.search import devices, packing
+from peftsearch.search.devices import Usage
 from peftsearch.search.job import WorkerReport
 from peftsearch.search.local import Outcome, _Search, run_workers
 from peftsearch.search.storage import Record
@@ -57,6 +59,39 @@ def test_four_workers_train_exactly_the_budget(search: Search) -> None:
     assert states(search) == {"complete": 20}
     assert {record.worker["pid"] for record in search.records()} != {os.getpid()}
     assert len({record.config.key() for record in search.records() if record.config}) == 20
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Usage:
+    """One GPU that is always a fifth busy, and a search that believes what it sees at once."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("FAKE_SECONDS", "0.3")
+    monkeypatch.setattr(devices, "cores", lambda: list(range(8)))
+    monkeypatch.setattr(packing, "LOOKS", 1)
+    monkeypatch.setattr(packing, "EVERY_SECONDS", 0.0)
+    usage = Usage(busy=0.2, used_mib=1_000, total_mib=80_000)
+    monkeypatch.setattr(devices, "usage", lambda names: [usage])
+    return usage
+
+
+def most_at_once(search: Search, **settings: int) -> int:
+    running = [0]
+
+    def on_tick(records: list[Record]) -> None:
+        running.append(sum(record.state == "running" for record in records))
+
+    job = replace(search.job, budget=14)
+    assert run_workers(search.prepare(), job, on_tick=on_tick, **settings) == Outcome("done")
+    assert states(search) == {"complete": 14}
+    return max(running)
+
+
+def test_a_gpu_with_room_gets_more_workers(search: Search, gpu: Usage) -> None:
+    assert 2 <= most_at_once(search) <= packing.MOST
+
+
+def test_a_number_of_workers_that_is_asked_for_stays(search: Search, gpu: Usage) -> None:
+    assert most_at_once(search, per_device=1) == 1
 
 
 def test_the_budget_is_a_total_over_all_runs(search: Search) -> None:

@@ -29,11 +29,12 @@ INTERRUPTED = 130
 )
 @storage_options
 @click.option("--trials", type=click.IntRange(min=1), required=True, help="Total; running again continues up to it.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one for each GPU, else one]")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: as --workers-per-device]")
 @click.option(
-    "--workers-per-device", type=click.IntRange(min=1), default=1, show_default=True,
-    help="Where --workers is left out: more than one keeps a GPU busy that small models leave idle.",
-)  # fmt: skip
+    "--workers-per-device",
+    type=click.IntRange(min=1),
+    help="For each GPU, else for the CPU.  [default: 1, and more while a GPU has room]",
+)
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after this time.")
 @click.option("--pruner", type=click.Choice(PRUNERS), help="When to stop a trial early.  [default: the study's]")
 @click.option("--sampler", type=click.Choice(SAMPLERS), help="What proposes settings.  [default: the study's]")
@@ -54,7 +55,7 @@ def optimize(
     storage: str | None,
     trials: int,
     workers: int | None,
-    workers_per_device: int,
+    workers_per_device: int | None,
     timeout: float | None,
     pruner: str | None,
     sampler: str | None,

@@ -6,6 +6,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one GPU does, for all processes together.
+
+    Attributes:
+        busy: share of the last second or less in which any kernel ran.
+    """
+
+    busy: float
+    used_mib: float
+    total_mib: float
 
 
 def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -42,12 +56,27 @@ def share(items: list[int], workers: int, index: int) -> list[int]:
     return items[start : start + size + (index < rest)]
 
 
+def usage(names: list[str]) -> list[Usage]:
+    """Of the GPUs of those `names`, in nvidia-smi's order; empty if it does not tell, as for a part of one (MIG)."""
+    query = ["--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"]
+    rows = [line.split(",") for line in _nvidia_smi(*query, "-i", ",".join(names)).splitlines()]
+    try:
+        return [Usage(int(busy) / 100, float(used), float(total)) for busy, used, total in rows]
+    except ValueError:
+        return []
+
+
 def _count() -> int:
+    return sum(line.startswith("GPU ") for line in _nvidia_smi("-L").splitlines())
+
+
+def _nvidia_smi(*arguments: str) -> str:
+    """What it says; nothing where it is missing or hangs."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return 0
+        return ""
     try:
-        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=False)
+        said = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
     except subprocess.TimeoutExpired:
-        return 0
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+        return ""
+    return said.stdout

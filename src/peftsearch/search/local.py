@@ -1,24 +1,22 @@
-"""Workers as child processes of this one, watched: pinned to a device and cores, replaced when they die."""
+"""Workers as child processes of this one, watched: as many as the devices have room for, replaced when they die."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 from peftsearch.core.errors import UserError
 from peftsearch.search import devices
+from peftsearch.search.child import Child, how_it_ended, last_words, spawn
 from peftsearch.search.claims import claimable, finished
-from peftsearch.search.job import Job, WorkerReport
+from peftsearch.search.job import Job
+from peftsearch.search.packing import Packing
 from peftsearch.search.recovery import reclaim, release
 from peftsearch.search.storage import Record, records
 
@@ -34,8 +32,6 @@ GRACE_SECONDS = 30.0
 DEATHS = 3
 """Workers that die in a row, with no trial finished in between, before the search is given up."""
 
-LOG_LINES = 5
-
 How = Literal["done", "interrupted", "timeout", "exhausted", "errors", "deaths"]
 
 
@@ -47,37 +43,12 @@ class Outcome:
     message: str = ""
 
 
-@dataclass
-class Child:
-    """One worker process."""
-
-    index: int
-    process: subprocess.Popen[str]
-    log: Path
-
-    def interrupt(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def report(self) -> WorkerReport | None:
-        """What the ended process said; None if it died before."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        self.process.communicate()  # closes the pipes
-        return WorkerReport.from_line(line)
-
-
 def run_workers(
     study: Study,
     job: Job,
     *,
     workers: int | None = None,
-    per_device: int = 1,
+    per_device: int | None = None,
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     timeout: float | None = None,
 ) -> Outcome:
@@ -88,14 +59,20 @@ def run_workers(
     Args:
         study: as `setup.prepare` leaves it; the same that `job` names.
         workers: default `per_device` for each GPU, or for the CPU where there is none.
+        per_device: default 1 for the CPU; on GPUs as many as they are seen to have room for.
         on_tick: called about once a second with every trial as it stands.
         timeout: seconds after which to act as at the first Ctrl-C.
 
     Raises:
         UserError: the workers cannot do the job at all, say because the data is not there.
     """
-    count = workers or devices.default_workers(per_device)
-    search = _Search(study, job, count, time.monotonic() + timeout if timeout is not None else None)
+    search = _Search(
+        study,
+        job,
+        workers or devices.default_workers(per_device or 1),
+        time.monotonic() + timeout if timeout is not None else None,
+        packing=None if workers or per_device else _packing(),
+    )
     with _signals(search.on_signal):
         try:
             while search.step():
@@ -117,6 +94,7 @@ class _Search:
     job: Job
     workers: int
     deadline: float | None
+    packing: Packing | None = None
     children: dict[int, Child] = field(default_factory=dict)
     outcome: Outcome | None = None
     refusal: str | None = None
@@ -189,7 +167,9 @@ class _Search:
         self.deaths = 1 if done > self.finished else self.deaths + 1
         self.finished = done
         if self.deaths >= DEATHS:
-            self._stop(Outcome("deaths", f"{DEATHS} workers died in a row ({_exit(child)}); {_last_words(child.log)}"))
+            self._stop(
+                Outcome("deaths", f"{DEATHS} workers died in a row ({how_it_ended(child)}); {last_words(child.log)}")
+            )
 
     def _reclaim_now_and_then(self) -> None:
         if time.monotonic() - self.reclaimed > RECLAIM_SECONDS:
@@ -197,16 +177,24 @@ class _Search:
             reclaim(self.study)
 
     def _hire(self) -> None:
-        """As many workers as there are trials to claim, and no more than asked for."""
+        """As many workers as there are trials to claim, and no more than asked for or than the GPUs have room for."""
+        if self.packing is not None:
+            self.packing.look(self._training(), time.monotonic())
+            self.workers = self.packing.workers
         free = [index for index in range(self.workers) if index not in self.children]
         for index in free[: self._vacancies()] if free else ():  # looking for vacancies reads every trial
-            self.children[index] = spawn(self.job, index, self.workers)
+            # With packing nobody knows how many will share the cores, which there only feed the GPU: each may use all.
+            self.children[index] = spawn(self.job, index, sharing=1 if self.packing else self.workers)
 
     def _vacancies(self) -> int:
         """Workers that are still starting have not claimed anything, so each of them fills one."""
-        holding = {(trial.user_attrs.get("worker") or {}).get("pid") for trial in self._running()}
-        starting = sum(child.process.pid not in holding for child in self.children.values())
+        starting = len(self.children) - self._training()
         return max(0, claimable(self.study, self.job.budget) - starting)
+
+    def _training(self) -> int:
+        """Workers that hold a trial."""
+        holding = {(trial.user_attrs.get("worker") or {}).get("pid") for trial in self._running()}
+        return sum(child.process.pid in holding for child in self.children.values())
 
     def _unsettled(self) -> bool:
         """Whether a trial runs without a worker's name: it was claimed by one that died in that moment."""
@@ -218,67 +206,9 @@ class _Search:
         return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def spawn(job: Job, index: int, workers: int) -> Child:
-    """Start a worker process; it gets its job through a pipe that stays open for as long as this process lives."""
-    mine = devices.share(devices.cores(), workers, index)
-    log = job.folder_path / f"worker-{index}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            # -P: the folder this is run from may hold a datasets.py or a random.py
-            [sys.executable, "-P", "-m", "peftsearch.search.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=_environment(len(mine), index),
-            start_new_session=True,  # the terminal's Ctrl-C is for this process to pass on
-        )
-    if workers > 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(process.pid, mine)
-    _tell(process.stdin, job.for_worker(index, len(mine)))
-    return Child(index, process, log)
-
-
-def _tell(stdin: IO[str] | None, job: Job) -> None:
-    assert stdin is not None
-    try:
-        stdin.write(job.to_line())
-        stdin.flush()
-    except BrokenPipeError:
-        return  # it died already, which shows when it is next looked at
-
-
-def _environment(threads: int, index: int) -> dict[str, str]:
-    variables = {
-        # Threads that spin for each other lose whole time slices as soon as anything else wants a core: an epoch of
-        # 37 s took 159 s. Waiting without spinning costs an idle machine next to nothing.
-        "OMP_WAIT_POLICY": "PASSIVE",
-        # glibc maps every block above 32 MiB anew, and a page at a time is cleared when first touched: the gradient of
-        # a table of embeddings in each step. Kept in the heap, full fine-tuning of MiniLM takes 10 to 13 % less time.
-        "MALLOC_MMAP_MAX_": "0",
-        "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
-        **os.environ,
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONUNBUFFERED": "1",
-    }
+def _packing() -> Packing | None:
     gpus = devices.gpus()
-    if gpus:
-        variables["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
-    return variables
-
-
-def _exit(child: Child) -> str:
-    code = child.process.returncode
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    said = " | ".join(lines[-LOG_LINES:]) or "nothing"
-    return f"the last one's log, {log}, ends: {said}"
+    return Packing(gpus, len(devices.cores()), devices.usage) if gpus else None
 
 
 @contextmanager
