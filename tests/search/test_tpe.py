@@ -45,6 +45,35 @@ def test_trials_are_divided_once_for_all_dimensions(monkeypatch: pytest.MonkeyPa
     assert len(calls) <= 20 - 5
 
 
+@pytest.mark.parametrize("objectives", [2, 3])
+@pytest.mark.parametrize("improving", [False, True])
+def test_the_best_are_those_of_all_trials_though_few_are_ranked(
+    monkeypatch: pytest.MonkeyPatch, objectives: int, improving: bool
+) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize", "minimize"][:objectives])
+    rng, space, ranked = np.random.default_rng(objectives), {"x": FloatDistribution(0, 1)}, []
+    rank = tpe._fast_non_domination_rank
+    monkeypatch.setattr(
+        tpe, "_fast_non_domination_rank", lambda of, n_below: ranked.append(len(of)) or rank(of, n_below=n_below)
+    )
+    contenders = tpe.Contenders(study)
+    for number in range(400):
+        # Few levels: many are equal. Those that get better dominate whole fronts at once.
+        values = rng.integers(0, 12, objectives) * np.array([1, -1, -1][:objectives])
+        values = values + (number // 20 * np.array([1, -1, -1][:objectives]) if improving else 0)
+        trial = optuna.trial.create_trial(
+            params={"x": number / 400}, distributions=space, values=values.astype(float).tolist()
+        )
+        study.add_trial(trial)
+        if number % 3:  # another worker's, seen together with the next
+            continue
+        complete = study.get_trials(deepcopy=False)
+        room = min(len(complete), tpe.default_gamma_multiobjective(len(complete)))
+        expected, _ = tpe._split_complete_trials(complete, study, room)
+        assert {t.number for t in contenders.best(complete, room)} == {t.number for t in expected}
+    assert sum(ranked) < 400 * 400 / 3 / 2 * (0.7 if improving else 0.5)
+
+
 def mixed(sampler: type[TPESampler]) -> float:
     """Share of proposals with one low and one high setting, where both low and both high have been good."""
     study = optuna.create_study(

@@ -128,7 +128,9 @@ def _create(study: Study, budget: int, worker: Mapping[str, Any]) -> int | None:
 
     mine = create_trial(state=TrialState.RUNNING, user_attrs={"worker": dict(worker)})
     trial_id = study._storage.create_new_trial(study._study_id, template_trial=mine)
-    if trial_id in [trial._trial_id for trial in counted(study)[:budget]]:
+    counting = counted(study)
+    if trial_id in [trial._trial_id for trial in counting[:budget]]:
+        study._thread_local.cached_all_trials = counting  # the sampler would read them once more; no failed ones either
         return trial_id
     withdraw(study, trial_id, "withdrawn", f"another worker made the last of {budget} trials")
     return None

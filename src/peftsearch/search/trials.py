@@ -55,11 +55,14 @@ def run(
     pruner: str,
     folder: Path,
     should_stop: Callable[[], bool],
-) -> None:
+) -> str | None:
     """Train `config` and tell the study how it ended. A failure of the trial is told, not raised.
 
     Args:
         folder: of the kept weights.
+
+    Returns:
+        The kind of its failure, if it failed.
 
     Raises:
         Interrupted: `should_stop` said so; nothing has been told.
@@ -69,6 +72,7 @@ def run(
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
+    failure = None
     try:
         result = train(config, Reporter(study, trial, pruner), should_stop)
         _complete(study, trial, result, folder)
@@ -77,8 +81,9 @@ def run(
     except (Interrupted, UpdateFinishedTrialError):
         raise
     except Exception as error:  # whatever a library raises belongs to this trial, and the next one may be well
-        _fail(study, trial, error)
+        failure = _fail(study, trial, error)
     weights.sweep(study, folder, objective_names(study))
+    return failure
 
 
 class Reporter:
@@ -134,8 +139,8 @@ def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
     study.tell(trial, values, state=TrialState.COMPLETE)
 
 
-def _fail(study: Study, trial: Trial, error: Exception) -> None:
-    """The configuration's own failure is told as PRUNED, since a sampler learns nothing from FAIL."""
+def _fail(study: Study, trial: Trial, error: Exception) -> str:
+    """The kind of failure. The configuration's own is told as PRUNED, since a sampler learns nothing from FAIL."""
     from optuna.trial import TrialState
 
     kind = failure_of(error)
@@ -146,6 +151,7 @@ def _fail(study: Study, trial: Trial, error: Exception) -> None:
     if kind in NOT_TO_BLAME:
         retry(study, study._storage.get_trial(trial._trial_id))
     study.tell(trial, state=TrialState.PRUNED if kind in OWN_FAILURES else TrialState.FAIL)
+    return kind
 
 
 def failure_of(error: Exception) -> str:

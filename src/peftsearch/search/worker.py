@@ -45,8 +45,8 @@ def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.
             claimed = claim_new(study, job.budget, me, lambda trial: suggest(spec, trial))
             if claimed is None:
                 return WorkerReport("budget")
-            _run_held(study, *claimed, job, train, stop, heartbeat)
-            error = trials.repeated_error(study, job.since)
+            failure = _run_held(study, *claimed, job, train, stop, heartbeat)
+            error = trials.repeated_error(study, job.since) if failure == "error" else None  # it reads every trial
             if error is not None:
                 return WorkerReport("errors", f"{trials.EQUAL_ERRORS} trials in a row failed alike: {error}")
     except SpaceExhausted as exhausted:
@@ -58,8 +58,8 @@ def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.
 
 def _run_held(
     study: Study, trial: Trial, config: TrialConfig, job: Job, train: Train, stop: threading.Event, heartbeat: Heartbeat
-) -> None:
-    """Run one trial while the heartbeat keeps it."""
+) -> str | None:
+    """Run one trial while the heartbeat keeps it; the kind of its failure, if it failed."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     def should_stop() -> bool:
@@ -67,13 +67,14 @@ def _run_held(
 
     heartbeat.hold(trial._trial_id)
     try:
-        trials.run(study, trial, config, train, job.pruner, job.folder_path / "weights", should_stop)
+        return trials.run(study, trial, config, train, job.pruner, job.folder_path / "weights", should_stop)
     except Interrupted:
         put_back(study, trial._trial_id)
     except UpdateFinishedTrialError:
         print(f"trial {trial.number}: another process took this one for dead and failed the trial", file=sys.stderr)
     finally:
         heartbeat.hold(None)
+    return None
 
 
 def real_trainer(spec: StudySpec, job: Job) -> Train:
