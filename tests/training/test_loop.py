@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,40 @@ def test_evaluation_keeps_nothing_for_a_backward_pass(tmp_path: Path, monkeypatc
     )
     run_trial(config, toy_data(train=32), lambda _: None, cache=tmp_path, device="cpu")
     assert modes == {(True, False), (False, True)}
+
+
+def test_gradients_are_clipped_without_walking_all_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clipped: list[tuple[set[str], float]] = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def watch(parameters: Any, max_norm: float, *how: Any, **more: Any) -> Any:
+        given = list(parameters)
+        clipped.append(({type(tensor).__name__ for tensor in given}, max_norm))
+        assert any(tensor.grad is not None for tensor in given)
+        return clip(given, max_norm, *how, **more)
+
+    walks: list[int] = []
+    walk = Classifier.parameters
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", watch)
+    monkeypatch.setattr(Classifier, "parameters", lambda self, recurse=True: _counted(walk(self, recurse), walks))
+    config = TrialConfig(
+        backbone=str(tiny_model(tmp_path / "bert")),
+        method="full",
+        settings=settings_of("full", learning_rate=1e-3),
+        training=TrainingConfig(epochs=1, batch_size=16, max_grad_norm=0.5),
+        max_length=24,
+    )
+    counts = []
+    for rows in (64, 128):
+        clipped.clear()
+        walks.clear()
+        run_trial(config, toy_data(train=rows), lambda report: None, cache=tmp_path / str(rows), device="cpu")
+        assert clipped == [({"Parameter"}, 0.5)] * (rows // 16)
+        counts.append(len(walks))
+    assert counts[0] == counts[1], "walks do not grow with the steps"
+
+
+def _counted(parameters: Iterator[Any], walks: list[int]) -> Iterator[Any]:
+    """Counts only what is really read."""
+    walks.append(1)
+    yield from parameters

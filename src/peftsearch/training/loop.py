@@ -53,6 +53,12 @@ class LengthGroupedTrainer(Trainer):
 
     pool_batches = POOL_BATCHES
 
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        clip, model = self.accelerator.clip_grad_norm_, self.model
+        # transformers 4.57 hands it `model.parameters()`, which walks all modules in every step if it is read.
+        self.accelerator.clip_grad_norm_ = lambda parameters, *how: clip(model.tensors, *how)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows: Split = train_dataset or self.train_dataset
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
