@@ -22,18 +22,17 @@ from tests.helpers.toy import toy_data
 from tests.helpers.tuning import settings_of
 
 
+def full(backbone: str, epochs: int, **training: Any) -> TrialConfig:
+    chosen = TrainingConfig(epochs=epochs, batch_size=16, **training)
+    return TrialConfig(backbone, "full", settings_of("full", learning_rate=1e-3), chosen, max_length=24)
+
+
 def test_a_trial_in_fp32_after_one_in_bf16_computes_in_fp32(tmp_path: Path) -> None:
     backbone = str(tiny_model(tmp_path / "bert"))
     losses = []
     for precision in ("fp32", "bf16", "fp32"):
         reports: list[EpochReport] = []
-        config = TrialConfig(
-            backbone=backbone,
-            method="full",
-            settings=settings_of("full", learning_rate=1e-3),
-            training=TrainingConfig(epochs=1, batch_size=16, precision=precision),
-            max_length=24,
-        )
+        config = full(backbone, epochs=1, precision=precision)
         run_trial(config, toy_data(train=32), reports.append, cache=tmp_path, device="cpu")
         losses.append(reports[0].train_loss)
     assert losses[0] == losses[2]
@@ -78,13 +77,7 @@ def test_evaluation_keeps_nothing_for_a_backward_pass(tmp_path: Path, monkeypatc
         return forward(self, *arguments, **named)
 
     monkeypatch.setattr(Classifier, "forward", watch)
-    config = TrialConfig(
-        backbone=str(tiny_model(tmp_path / "bert")),
-        method="full",
-        settings=settings_of("full", learning_rate=1e-3),
-        training=TrainingConfig(epochs=2, batch_size=16),
-        max_length=24,
-    )
+    config = full(str(tiny_model(tmp_path / "bert")), epochs=2)
     run_trial(config, toy_data(train=32), lambda _: None, cache=tmp_path, device="cpu")
     assert modes == {(True, False), (False, True)}
 
@@ -103,13 +96,7 @@ def test_gradients_are_clipped_without_walking_all_modules(tmp_path: Path, monke
     walk = Classifier.parameters
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", watch)
     monkeypatch.setattr(Classifier, "parameters", lambda self, recurse=True: _counted(walk(self, recurse), walks))
-    config = TrialConfig(
-        backbone=str(tiny_model(tmp_path / "bert")),
-        method="full",
-        settings=settings_of("full", learning_rate=1e-3),
-        training=TrainingConfig(epochs=1, batch_size=16, max_grad_norm=0.5),
-        max_length=24,
-    )
+    config = full(str(tiny_model(tmp_path / "bert")), epochs=1, max_grad_norm=0.5)
     counts = []
     for rows in (64, 128):
         clipped.clear()

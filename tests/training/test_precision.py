@@ -12,8 +12,9 @@ import torch
 
 from peftsearch.backbones.loading import resolve
 from peftsearch.core.config import TrainingConfig, TrialConfig
-from peftsearch.training import precision, step
-from peftsearch.training.precision import choose_precision, computing
+from peftsearch.training import formats, precision, step
+from peftsearch.training.formats import computing
+from peftsearch.training.precision import choose_precision
 from peftsearch.training.step import Workload, step_seconds
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import ARCHITECTURES, tiny_model
@@ -42,7 +43,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Seconds]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
-    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(formats, "cpu_has_bf16", lambda: True)
     monkeypatch.setattr(precision, "step_seconds", lambda *of: left.pop())
     monkeypatch.setattr(precision, "_KNOWN", {})
     return left
@@ -150,13 +151,13 @@ def test_a_home_that_cannot_be_written_costs_a_process_one_measurement(
 def test_a_processor_without_bf16_is_not_measured(
     measured: list[Seconds], workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: False)
+    monkeypatch.setattr(formats, "cpu_has_bf16", lambda: False)
     assert choose_precision("auto", CPU, workload) == "fp32"
 
 
 def test_measuring_leaves_the_threads_as_they_were(workload: Workload) -> None:
     before = torch.get_num_threads()
-    seconds = step_seconds(CPU, ("fp32", "bf16"), workload, 0.0, computing)
+    seconds = step_seconds(CPU, ("fp32", "bf16"), workload, 0.0)
     assert set(seconds) == {"fp32", "bf16"}
     assert min(seconds.values()) > 0
     assert torch.get_num_threads() == before
@@ -197,7 +198,7 @@ def test_a_step_too_large_for_the_gpu_is_measured_with_fewer_rows(
 
     monkeypatch.setattr(step, "encoder_step", lambda workload, rows, tokens, device: rows)
     monkeypatch.setattr(step, "_take_turns", take_turns)
-    assert step_seconds(GPU, ("fp32",), workload, 2.0, computing) == {"fp32": 1.0}
+    assert step_seconds(GPU, ("fp32",), workload, 2.0) == {"fp32": 1.0}
     assert tried == [32, 16, 8]
 
 
@@ -225,32 +226,23 @@ def test_outside_the_trainer_products_are_rounded_as_inside(
         assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == before
 
 
+def precision_of_a_trial(backbone: str, cache: Path, exact: bool = False) -> str:
+    training = TrainingConfig(epochs=1, batch_size=16)
+    config = TrialConfig(backbone, "probe", settings_of("probe"), training, max_length=24)
+    data = toy_data(train=32)
+    trained = run_trial(config, data, lambda report: None, cache=cache, device="cpu", exact=exact)
+    return trained.measurement.precision
+
+
 def test_a_trial_says_what_it_computed_in(measured: list[Seconds], backbone: str, tmp_path: Path) -> None:
     found = []
     for seconds in ({"fp32": 2.0, "bf16": 1.0}, {"fp32": 1.0, "bf16": 1.0}):
         precision._KNOWN.clear()
         (tmp_path / "peftsearch" / "precision.json").unlink(missing_ok=True)
         measured[:] = [seconds]
-        config = TrialConfig(
-            backbone=backbone,
-            method="probe",
-            settings=settings_of("probe"),
-            training=TrainingConfig(epochs=1, batch_size=16),
-            max_length=24,
-        )
-        trained = run_trial(config, toy_data(train=32), lambda report: None, cache=tmp_path / "runs", device="cpu")
-        found.append(trained.measurement.precision)
+        found.append(precision_of_a_trial(backbone, tmp_path / "runs"))
     assert found == ["bf16", "fp32"]
 
 
 def test_exact_is_fp32_without_a_measurement(measured: list[Seconds], backbone: str, tmp_path: Path) -> None:
-    config = TrialConfig(
-        backbone=backbone,
-        method="probe",
-        settings=settings_of("probe"),
-        training=TrainingConfig(epochs=1, batch_size=16),
-        max_length=24,
-    )
-    data = toy_data(train=32)
-    trained = run_trial(config, data, lambda report: None, cache=tmp_path / "runs", device="cpu", exact=True)
-    assert trained.measurement.precision == "fp32"
+    assert precision_of_a_trial(backbone, tmp_path / "runs", exact=True) == "fp32"

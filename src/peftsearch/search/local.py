@@ -66,13 +66,9 @@ def run_workers(
     Raises:
         UserError: the workers cannot do the job at all, say because the data is not there.
     """
-    search = _Search(
-        study,
-        job,
-        workers or devices.default_workers(per_device or 1),
-        time.monotonic() + timeout if timeout is not None else None,
-        packing=None if workers or per_device else _packing(),
-    )
+    packing = None if workers or per_device else _packing()
+    count = packing.workers if packing else workers or devices.default_workers(per_device or 1)
+    search = _Search(study, job, count, time.monotonic() + timeout if timeout is not None else None, packing)
     with _signals(search.on_signal):
         try:
             while search.step():

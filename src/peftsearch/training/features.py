@@ -25,9 +25,9 @@ from peftsearch.core.errors import Interrupted
 from peftsearch.data.cache import digest
 from peftsearch.training.batches import BFLOAT16, PadToLongest, Row, Split, TokenRows
 from peftsearch.training.feature_store import Cost, FeatureStore
+from peftsearch.training.formats import computing
 from peftsearch.training.loop import Rows
 from peftsearch.training.meter import PeakMemory, clock, device_name
-from peftsearch.training.precision import computing
 
 FORMAT = 1
 """Of an entry; raise it when what is written under the same key changes."""

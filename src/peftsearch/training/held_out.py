@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import SplitScores
 from peftsearch.data.base import TextData, documents
+from peftsearch.training.formats import computing
 from peftsearch.training.loop import EVALUATION_BATCH
 from peftsearch.training.metrics import class_report, classification_metrics, cross_entropy
-from peftsearch.training.precision import computing
 from peftsearch.training.text_trial import TextTrialResult
 from peftsearch.training.trial import TrialResult, chosen_device, padding, token_rows
 

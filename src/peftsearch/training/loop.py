@@ -17,11 +17,11 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.methods.table import METHODS
 from peftsearch.training.batches import POOL_BATCHES, LengthGroupedSampler, PadToLongest, Split
 from peftsearch.training.callbacks import Epochs, Guards, Report
+from peftsearch.training.formats import TF32
 from peftsearch.training.hooks import MethodHooks
 from peftsearch.training.loss import training_loss
 from peftsearch.training.metrics import Scores
 from peftsearch.training.optimizer import adamw, warm_up_late_groups
-from peftsearch.training.precision import TF32
 
 if TYPE_CHECKING:
     from peftsearch.backbones.heads import Classifier

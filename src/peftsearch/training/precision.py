@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 
-from peftsearch.training.step import Workload, cpu_has_bf16, step_seconds
+from peftsearch.training.formats import formats_of
+from peftsearch.training.step import Workload, step_seconds
 
 PAYS = 1.1
 """How many times faster than a more exact format one must be to be taken."""
 
 MEASURE_SECONDS = 2.0
-
-TF32 = ("tf32", "bf16")
-"""Formats in which matrix products of fp32 keep 10 bits of the fraction, on GPUs of compute capability 8.0 or above."""
 
 
 def choose_precision(asked: str, device: torch.device, workload: Workload) -> str:
@@ -43,28 +40,6 @@ def choose_precision(asked: str, device: torch.device, workload: Workload) -> st
     return next(name for name in formats if seconds[name] <= PAYS * fastest)
 
 
-def formats_of(device: torch.device) -> tuple[str, ...]:
-    """What may be faster than fp32 on this device, the most exact first."""
-    if device.type == "cuda":
-        recent = torch.cuda.get_device_capability(device) >= (8, 0)
-        return ("fp32", "tf32", "bf16") if recent else ("fp32", "fp16")
-    return ("fp32", "bf16") if device.type == "cpu" and cpu_has_bf16() else ("fp32",)
-
-
-@contextmanager
-def computing(device: torch.device, precision: str) -> Iterator[None]:
-    """As inside the Trainer, for what is computed outside it."""
-    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = precision in TF32
-    try:
-        with torch.autocast(device.type, dtype, enabled=precision in ("bf16", "fp16")):
-            yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
-
-
 _KNOWN: dict[str, dict[str, float]] = {}
 """What this process has measured or read."""
 
@@ -82,7 +57,7 @@ def _measured(device: torch.device, formats: tuple[str, ...], workload: Workload
             lock.enter_context(FileLock(folder / ".precision.lock"))
         known = _read(kept)
         if set(known.get(name, ())) != set(formats):
-            known[name] = step_seconds(device, formats, workload, MEASURE_SECONDS, computing)
+            known[name] = step_seconds(device, formats, workload, MEASURE_SECONDS)
             with suppress(OSError):
                 kept.write_text(json.dumps(known, indent=1), encoding="utf-8")
     _KNOWN[name] = known[name]

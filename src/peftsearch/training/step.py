@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,10 +13,10 @@ import torch
 
 from peftsearch.backbones.anatomy import describe
 from peftsearch.backbones.loading import ResolvedModel, load_encoder
+from peftsearch.training.formats import computing
 from peftsearch.training.meter import clock, device_name, is_out_of_memory, processor
 
 Step = Callable[[], None]
-Computing = Callable[[torch.device, str], AbstractContextManager[None]]
 
 ROWS, WIDTH, INNER = 512, 384, 1536
 """Of the product that is measured on a CPU: a small batch's tokens through a small encoder's feed-forward part."""
@@ -62,24 +59,21 @@ class Workload:
 
 
 def step_seconds(
-    device: torch.device, formats: tuple[str, ...], workload: Workload, seconds: float, computing: Computing
+    device: torch.device, formats: tuple[str, ...], workload: Workload, seconds: float
 ) -> dict[str, float]:
     """Median seconds of a step in each of `formats`, which take turns for `seconds`.
 
     On a CPU the step is one linear layer's, with one thread and in the processor's seconds: two threads on busy cores
     wait for each other, and showed bf16 at 0.7 of fp32's speed where one showed 1.9. On a GPU it is the whole
     encoder's, with random weights: where it waits for Python, every layer and every cast counts.
-
-    Args:
-        computing: a context in which a format is used.
     """
     if device.type == "cpu":
         with _one_thread():
-            return _take_turns(_linear_step(), device, formats, seconds, computing)
+            return _take_turns(_linear_step(), device, formats, seconds)
     rows, tokens = workload.batch
     while True:
         try:
-            return _take_turns(encoder_step(workload, rows, tokens, device), device, formats, seconds, computing)
+            return _take_turns(encoder_step(workload, rows, tokens, device), device, formats, seconds)
         except RuntimeError as error:
             if not is_out_of_memory(error) or rows == 1:
                 raise
@@ -91,6 +85,7 @@ def encoder_step(workload: Workload, rows: int, tokens: int, device: torch.devic
     """Forward and backward through the backbone with random weights, all of it trainable."""
     with device:
         encoder: Any = load_encoder(workload.backbone, workload.trust_remote_code, without_weights=True).train()
+    tensors = list(encoder.parameters())  # as a trial's steps, these walk no modules for them
     known = encoder.get_input_embeddings().num_embeddings
     ids = torch.randint(known, (rows, tokens), device=device)
     mask = torch.ones_like(ids)
@@ -98,15 +93,13 @@ def encoder_step(workload: Workload, rows: int, tokens: int, device: torch.devic
 
     def step() -> None:
         encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float().sum().backward()
-        for parameter in encoder.parameters():
-            parameter.grad = None
+        for tensor in tensors:
+            tensor.grad = None
 
     return step
 
 
-def _take_turns(
-    step: Step, device: torch.device, formats: tuple[str, ...], seconds: float, computing: Computing
-) -> dict[str, float]:
+def _take_turns(step: Step, device: torch.device, formats: tuple[str, ...], seconds: float) -> dict[str, float]:
     now = time.process_time if device.type == "cpu" else lambda: clock(device)
     taken: dict[str, list[float]] = {name: [] for name in formats}
     for name in formats:  # the first of each also chooses and loads kernels
@@ -135,18 +128,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@cache
-def cpu_has_bf16() -> bool:
-    """Whether the processor computes with bf16 and does not emulate it, as far as Linux tells."""
-    info = Path("/proc/cpuinfo")
-    if platform.system() != "Linux" or not info.exists():
-        return False
-    flags = {
-        word
-        for line in info.read_text().splitlines()
-        if line.startswith(("flags", "Features"))
-        for word in line.split()
-    }
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
