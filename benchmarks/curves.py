@@ -46,7 +46,8 @@ def record(options: argparse.Namespace) -> None:
     from peftsearch.data.load import load_data
     from peftsearch.study.overrides import Overrides, from_here
     from peftsearch.study.spec import load_study
-    from peftsearch.training import callbacks, features
+    from peftsearch.training.loop import callbacks
+    from peftsearch.training.prefix_cache import states as features
 
     torch.set_num_threads(1)
     callbacks.clock = features.clock = lambda device: time.process_time()
@@ -76,7 +77,7 @@ def configuration(spec: Any, index: int) -> tuple[Any, dict[str, Any]]:
     import optuna
     from optuna.samplers import PartialFixedSampler, RandomSampler
 
-    from peftsearch.study.space import FIXED, baselines, config_of, suggest
+    from peftsearch.study.suggest import FIXED, baselines, config_of, suggest
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     method = list(spec.methods)[index % len(spec.methods)]

@@ -21,10 +21,10 @@ from optuna.distributions import (
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import ClassReport, EpochReport, Measurement
-from peftsearch.search.database import sqlite_url
-from peftsearch.search.setup import prepare
-from peftsearch.study.space import suggest
+from peftsearch.storage.database import sqlite_url
+from peftsearch.storage.prepare import prepare
 from peftsearch.study.spec import StudySpec
+from peftsearch.study.suggest import suggest
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1", "micro_f1", "balanced_accuracy", "matthews_correlation")
 METRICS += ("macro_precision", "macro_recall", "weighted_precision", "weighted_recall", "micro_precision")

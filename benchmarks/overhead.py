@@ -131,7 +131,7 @@ def gaps(_: str, options: argparse.Namespace) -> dict[str, Seconds]:
 
     from peftsearch.study.overrides import Overrides
     from peftsearch.study.spec import load_study
-    from peftsearch.training.callbacks import Guards
+    from peftsearch.training.loop.callbacks import Guards
 
     watch = Stopwatch()
     tell, guard = Study.tell, Guards.on_step_end
@@ -157,8 +157,8 @@ def gaps(_: str, options: argparse.Namespace) -> dict[str, Seconds]:
 
 def claims(size: str, options: argparse.Namespace) -> dict[str, Seconds]:
     """A worker's claims, reports and tells in a study of `size` finished trials; `first` loads them."""
-    from peftsearch.search import worker
     from peftsearch.study.spec import load_study
+    from peftsearch.workers import worker
 
     watch, claim = Stopwatch(), worker.claim_new
 
@@ -200,12 +200,12 @@ def trainer(watch: Stopwatch) -> Callable[..., Any]:
 
 
 def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None = None) -> None:
-    """Run so many more trials as `peftsearch.search.worker` does, in this process."""
-    from peftsearch.search import worker
-    from peftsearch.search.claims import finished
-    from peftsearch.search.job import Job
+    """Run so many more trials as `peftsearch.workers.worker` does, in this process."""
     from peftsearch.search.samplers import make_sampler
-    from peftsearch.search.storage import open_storage, open_study
+    from peftsearch.storage.claims import finished
+    from peftsearch.storage.records import open_storage, open_study
+    from peftsearch.workers import worker
+    from peftsearch.workers.job import Job
 
     url = f"sqlite:///{folder}/runs/{spec.name}.db"
     study = open_study(open_storage(url), spec.name, spec.objectives)  # nothing enqueued: every claim asks the sampler

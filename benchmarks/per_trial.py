@@ -97,7 +97,7 @@ def run_one(way: str, method: str, seed: str, options: argparse.Namespace) -> di
     from peftsearch.data.load import load_data
     from peftsearch.data.section import DataSection
     from peftsearch.methods.table import METHODS as TABLE
-    from peftsearch.study.spaces import default_settings
+    from peftsearch.study.baselines import default_settings
 
     limit = {"train": options.train, "validation": options.validation}
     section = DataSection(
@@ -146,7 +146,8 @@ def run_peftsearch(
     config: Any, data: Any, folder: Path, way: str, now: Callable[[], float], device: str
 ) -> dict[str, Any]:
     """As a worker does: batches of similar length, bf16 where it is fast, the prefix computed once."""
-    from peftsearch.training import callbacks, features
+    from peftsearch.training.loop import callbacks
+    from peftsearch.training.prefix_cache import states as features
     from peftsearch.training.trial import run_trial
 
     callbacks.clock = features.clock = lambda device: now()

@@ -26,10 +26,10 @@ from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.pareto import Array
 from peftsearch.search.pruning import PRUNERS, Rule
 from peftsearch.search.samplers import SAMPLERS
-from peftsearch.search.storage import Record
 from peftsearch.search.tpe import DividedOnce
-from peftsearch.study.space import baselines, suggest
+from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.study.suggest import baselines, suggest
 
 METHODS = 8
 MARKS = (20, TRIALS)

@@ -28,7 +28,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.pareto import Array, as_losses, hypervolume, non_dominated
 from peftsearch.search.pruning import Rule
-from peftsearch.search.storage import Record
+from peftsearch.storage.records import Record
 
 HERE = Path(__file__).parent
 OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")

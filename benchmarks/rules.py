@@ -11,7 +11,7 @@ import numpy as np
 from peftsearch.core.pareto import Array, as_losses, non_dominated
 from peftsearch.search import extrapolation, pruning
 from peftsearch.search.pruning import Decision, Rule
-from peftsearch.search.storage import Record
+from peftsearch.storage.records import Record
 
 Extrapolation = Callable[[Sequence[float], Sequence[Sequence[float]], int], float]
 

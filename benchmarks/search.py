@@ -134,8 +134,8 @@ def search_plainly(way: str, seed: int, storage: str, options: argparse.Namespac
 
     from peftsearch.data.load import load_data
     from peftsearch.study.overrides import Overrides, from_here
-    from peftsearch.study.space import suggest
     from peftsearch.study.spec import load_study
+    from peftsearch.study.suggest import suggest
 
     rows = {"train": options.train, "validation": options.validation}
     spec = load_study(str(STUDY), Overrides({"train": from_here(str(options.data))}, limit=rows))

@@ -28,9 +28,9 @@ from benchmarks.replay import HERE, TRIALS, Table, mean
 from peftsearch.core.measurement import EpochReport
 from peftsearch.search.pruning import PRUNERS
 from peftsearch.search.samplers import SAMPLERS
-from peftsearch.search.storage import Record
-from peftsearch.study.space import suggest
+from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.study.suggest import suggest
 
 ROWS = 1000
 """Training rows of the table."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.helpers.tiny import tiny_model
 
 from peftsearch.api import methods_on
-from peftsearch.training.outline import Fitness
+from peftsearch.training.dry_run import Fitness
 
 PAGE = Path(__file__).parent.parent / "docs" / "methods.md"
 ARCHITECTURES = (

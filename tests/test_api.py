@@ -9,8 +9,8 @@ import pytest
 
 import peftsearch
 from peftsearch import api
-from peftsearch.search.local import Outcome
-from peftsearch.study.space import baselines
+from peftsearch.study.suggest import baselines
+from peftsearch.workers.supervisor import Outcome
 
 
 def test_random_trials_come_beside_those_tried_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,15 @@ FLOORS = {
     "methods": 3,
     "study": 4,
     "training": 4,
-    "search": 5,
-    "results": 6,
-    "api": 7,
-    "cli": 8,
+    "storage": 5,
+    "search": 6,
+    "workers": 7,
+    "results": 8,
+    "confirm": 9,
+    "export": 10,
+    "report": 11,
+    "api": 12,
+    "cli": 13,
 }
 """A package imports from those below it, never sideways: see CONTRIBUTING."""
 

@@ -13,7 +13,7 @@ from benchmarks.proposals import Nearest
 from benchmarks.search_replayed import share
 
 from peftsearch.search.pruning import PRUNERS, Decision
-from peftsearch.search.storage import Record
+from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
 
 METHODS = ("probe", "lora", "full")

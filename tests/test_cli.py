@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 
 from peftsearch import api
 from peftsearch.cli import COMMANDS, main
+from peftsearch.cli.optimize import PRUNERS, SAMPLERS
 from peftsearch.cli.options import parse_size
-from peftsearch.cli.run import PRUNERS, SAMPLERS
-from peftsearch.search.local import Outcome
-from peftsearch.search.storage import Record
+from peftsearch.storage.records import Record
 from peftsearch.study import sections
+from peftsearch.workers.supervisor import Outcome
 from tests.helpers.records import complete, config, report, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 import peftsearch
 from peftsearch.api import check_study, confirm_study, load_study
 from peftsearch.cli import main
+from peftsearch.confirm import run as confirm_module
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.results import confirm as confirm_module
-from peftsearch.search.storage import Record, SeedRun
+from peftsearch.storage.records import Record, SeedRun
 from tests.helpers.records import complete, measurement, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data

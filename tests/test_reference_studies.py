@@ -64,8 +64,8 @@ def test_whatever_is_drawn_can_be_trained(study, tmp_path):
     from optuna.samplers import PartialFixedSampler, RandomSampler
 
     from peftsearch.data.load import load_data
-    from peftsearch.study.feasible import check_feasible
-    from peftsearch.study.space import suggest
+    from peftsearch.study.compatibility import check_feasible
+    from peftsearch.study.suggest import suggest
     from peftsearch.training.trial import run_trial
 
     gc.freeze()  # as a worker does

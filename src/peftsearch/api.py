@@ -7,29 +7,29 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftsearch.confirm.run import Progress, confirm, searched_data
+from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import check_classes
-from peftsearch.results.classifier import LoadedClassifier, load_classifier
-from peftsearch.results.confirm import Progress, confirm, searched_data
-from peftsearch.results.confirmed import Confirmation, confirmation
-from peftsearch.results.export import export
+from peftsearch.export.load import LoadedClassifier, load_classifier
+from peftsearch.export.write import export_trial
 from peftsearch.results.front import Row
 from peftsearch.results.reference import measure_reference
-from peftsearch.results.stored import RUNS, StoredStudy, open_stored, storage_url
-from peftsearch.search.job import Job
-from peftsearch.search.local import Outcome, run_workers
-from peftsearch.search.setup import check_space, prepare
-from peftsearch.search.storage import Record
-from peftsearch.study.feasible import check_feasible
+from peftsearch.results.stored_study import RUNS, StoredStudy, open_stored, storage_url
+from peftsearch.storage.prepare import check_space, prepare
+from peftsearch.storage.records import Record
+from peftsearch.study.compatibility import check_feasible
 from peftsearch.study.overrides import Overrides
-from peftsearch.study.space import FIXED, baselines, config_of
 from peftsearch.study.spec import StudySpec, list_studies, load_study
+from peftsearch.study.suggest import FIXED, baselines, config_of
+from peftsearch.workers.job import Job
+from peftsearch.workers.supervisor import Outcome, run_workers
 
 if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
     from peftsearch.data.base import TextData
     from peftsearch.data.describe import TokenLengths
-    from peftsearch.training.outline import Fitness
+    from peftsearch.training.dry_run import Fitness
 
 __all__ = [
     "Confirmation",
@@ -44,7 +44,7 @@ __all__ = [
     "begin_study",
     "check_study",
     "confirm_study",
-    "export",
+    "export_trial",
     "list_studies",
     "load_classifier",
     "load_study",
@@ -126,7 +126,7 @@ def check_study(spec: StudySpec, folder: Path) -> TextData:
         UserError: they do not, the data cannot be used, or an objective cannot be measured on it.
     """
     from peftsearch.data.load import load_data
-    from peftsearch.training.evaluate_metrics import check_computable
+    from peftsearch.training.metrics.hf_evaluate import check_computable
 
     check_feasible(spec)
     data = load_data(spec.data, spec.folder, folder / "data")
@@ -236,7 +236,7 @@ def methods_on(backbone: str, revision: str | None = None) -> Iterator[Fitness]:
         UserError: the backbone is not found.
     """
     from peftsearch.backbones.names import resolve
-    from peftsearch.training.outline import try_methods
+    from peftsearch.training.dry_run import try_methods
 
     return try_methods(resolve(backbone, revision))
 
@@ -253,7 +253,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
     from peftsearch.backbones.names import resolve_outline
     from peftsearch.methods.base import TextMethod
     from peftsearch.methods.table import METHODS
-    from peftsearch.training.outline import trainable_by_epoch
+    from peftsearch.training.dry_run import trainable_by_epoch
 
     if classes is None:
         from peftsearch.data.load import load_data

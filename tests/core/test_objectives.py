@@ -17,7 +17,7 @@ from peftsearch.core.objectives import (
     is_metric,
     positive_class,
 )
-from peftsearch.training.metrics import class_report, classification_metrics
+from peftsearch.training.metrics.classification import class_report, classification_metrics
 
 LOGITS = np.eye(2)[[0, 1, 1, 0]]
 LABELS = np.array([0, 1, 0, 0])

@@ -17,9 +17,9 @@ from pathlib import Path
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport, Measurement
-from peftsearch.search.job import Job
-from peftsearch.search.trials import Train
+from peftsearch.search.execute import Train
 from peftsearch.study.spec import StudySpec
+from peftsearch.workers.job import Job
 
 PARAMETERS = {"full": 22_000_000, "lora": 300_000, "probe": 3_000}
 

@@ -7,10 +7,10 @@ import sys
 import time
 from dataclasses import asdict, replace
 
-from peftsearch.search.job import Job
-from peftsearch.search.local import run_workers
-from peftsearch.search.setup import prepare
+from peftsearch.storage.prepare import prepare
 from peftsearch.study.spec import load_study
+from peftsearch.workers.job import Job
+from peftsearch.workers.supervisor import run_workers
 
 if __name__ == "__main__":
     job = replace(Job.from_line(sys.argv[1]), since=time.time())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.methods.base import Hyperparameter, Method, learning_rate
-from peftsearch.study.document import parse_document
 from peftsearch.study.problems import Problems
 from peftsearch.study.spec import StudySpec, parse_study
+from peftsearch.study.yaml_file import parse_document
 
 
 class Declared(Method):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from peftsearch.results.front import best_of_methods, front, full_trial_json, rows, trial_json
-from peftsearch.search.storage import Record
+from peftsearch.storage.records import Record
 from tests.helpers.records import OBJECTIVES, complete, config, measurement
 
 FULL = complete(0, "full", 0.90, 100_000, 40.0)

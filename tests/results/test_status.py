@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from peftsearch.results.status import counts_as_done, status
-from peftsearch.search.storage import Record
+from peftsearch.storage.records import Record
 from tests.helpers.records import complete, config
 
 START = datetime(2026, 1, 1, 12, 0)

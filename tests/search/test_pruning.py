@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
+from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig, idle_epochs
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import OBJECTIVES
 from peftsearch.core.pareto import as_losses, non_dominated
-from peftsearch.search.pruning import PRUNERS, TIME_NOISE, Decision, decide, idle_epochs, possible_ends, stops
-from peftsearch.search.storage import Record
+from peftsearch.search.pruning import PRUNERS, TIME_NOISE, Decision, decide, possible_ends, stops
+from peftsearch.storage.records import Record
 from peftsearch.study import sections
 
 OBJECTIVE_NAMES = ("macro_f1", "trainable_parameters", "train_seconds")
@@ -179,7 +179,7 @@ def test_without_early_stopping_there_is_one_end() -> None:
 
 
 def test_idle_epochs_are_counted_as_training_counts_them() -> None:
-    from peftsearch.training.callbacks import stops_early
+    from peftsearch.training.loop.callbacks import stops_early
 
     rng = np.random.default_rng(0)
     for _ in range(200):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from peftsearch.core.errors import UserError
-from peftsearch.study.document import parse_document
 from peftsearch.study.overrides import Overrides, from_here
 from peftsearch.study.problems import Problems
 from peftsearch.study.signature import differences, signature
 from peftsearch.study.spec import load_study
+from peftsearch.study.yaml_file import parse_document
 
 DOCUMENT = """\
 name: news

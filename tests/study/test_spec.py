@@ -9,8 +9,8 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
 from peftsearch.study.sections import TRAINING_SECTION, Backbone, SearchConfig
-from peftsearch.study.space import config_of
 from peftsearch.study.spec import load_study
+from peftsearch.study.suggest import config_of
 from tests.helpers.studies import STUDY, TABLE, study
 
 

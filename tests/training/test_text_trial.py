@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.export.load import load_classifier
+from peftsearch.export.write import write
 from peftsearch.methods.table import METHODS
-from peftsearch.results.classifier import load_classifier
-from peftsearch.results.export import write
-from peftsearch.results.kept import kept_trial
+from peftsearch.training.checkpoint import kept_trial
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data

@@ -16,14 +16,14 @@ from sklearn.metrics import f1_score
 from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
+from peftsearch.export.load import load_classifier
+from peftsearch.export.write import write
 from peftsearch.methods.table import METHODS
-from peftsearch.results.classifier import load_classifier
-from peftsearch.results.export import write
-from peftsearch.results.kept import kept_trial
-from peftsearch.study.spaces import default_settings
+from peftsearch.study.baselines import default_settings
 from peftsearch.training import attempt as attempt_module
 from peftsearch.training import trial as trial_module
 from peftsearch.training.batches import PadToLongest, TokenRows
+from peftsearch.training.checkpoint import kept_trial
 from peftsearch.training.trial import halvings, run_trial
 from tests.helpers.tiny import WORDS, tiny_model, tiny_tokenizer
 from tests.helpers.toy import toy_data

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.prefix import Prefix
+    from peftsearch.backbones.frozen_prefix import Prefix
 
 Pooling = Callable[[Tensor, Tensor], Tensor]
 """Hidden states (rows, tokens, width) and their mask (rows, tokens) → one state a row (rows, width)."""

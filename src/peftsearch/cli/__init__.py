@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli import confirm, run, show, take
+from peftsearch.cli import confirm, dashboard, export, optimize, results, studies
 from peftsearch.core.errors import UserError
 
 
@@ -30,19 +30,19 @@ class Commands(click.Group):
 
 
 COMMANDS = {
-    "optimize": run.optimize,
-    "status": show.status,
-    "trials": show.trials,
-    "trial": show.trial,
-    "front": show.front,
+    "optimize": optimize.optimize,
+    "status": results.status,
+    "trials": results.trials,
+    "trial": results.trial,
+    "front": results.front,
     "confirm": confirm.confirm,
-    "export": take.export,
-    "predict": take.predict,
-    "dashboard": take.dashboard,
-    "studies": show.studies,
-    "methods": show.methods,
-    "params": show.params,
-    "check": show.check,
+    "export": export.export,
+    "predict": export.predict,
+    "dashboard": dashboard.dashboard,
+    "studies": studies.studies,
+    "methods": studies.methods,
+    "params": studies.params,
+    "check": studies.check,
 }
 
 

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from peftsearch.cli.optimize import INTERRUPTED
 from peftsearch.cli.options import (
     ChosenStudy,
     example,
@@ -16,7 +17,6 @@ from peftsearch.cli.options import (
     storage_options,
     stored,
 )
-from peftsearch.cli.run import INTERRUPTED
 
 
 @click.command(
@@ -47,7 +47,8 @@ def confirm(
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
     from peftsearch import api
-    from peftsearch.results.confirmed import confirmation, confirmation_json, confirmation_view, progress_line
+    from peftsearch.confirm.summary import confirmation
+    from peftsearch.report.confirmation import confirmation_json, confirmation_view, progress_line
 
     results, interrupted = stored(study, fork, storage), False
     metric = confirmation(results).metric

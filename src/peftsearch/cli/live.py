@@ -11,7 +11,7 @@ import click
 from peftsearch.cli.options import console
 
 if TYPE_CHECKING:
-    from peftsearch.search.storage import Record
+    from peftsearch.storage.records import Record
 
 
 class Progress(Protocol):
@@ -37,7 +37,7 @@ def _live(objectives: Sequence[str], budget: int, err: bool) -> Iterator[Progres
     from rich.console import Group
     from rich.live import Live
 
-    from peftsearch.results.views import progress_view
+    from peftsearch.report.views import progress_view
 
     with Live(console=console(err), transient=True, auto_refresh=False, vertical_overflow="ellipsis") as live:
 
@@ -48,7 +48,7 @@ def _live(objectives: Sequence[str], budget: int, err: bool) -> Iterator[Progres
 
 
 def _lines(objectives: Sequence[str], known: Sequence[Record], err: bool) -> Progress:
-    from peftsearch.results.views import ended, trial_line
+    from peftsearch.report.views import ended, trial_line
 
     before = list(known)
 

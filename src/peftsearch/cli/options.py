@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from peftsearch.results.stored import StoredStudy
+    from peftsearch.results.stored_study import StoredStudy
     from peftsearch.study.overrides import Overrides
     from peftsearch.study.spec import StudySpec
 

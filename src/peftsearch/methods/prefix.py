@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Range
-from peftsearch.methods import adapterhub_format, peft_format
+from peftsearch.methods.adapterhub import format as adapterhub_format
 from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+from peftsearch.methods.peft_library import format as peft_format
 
 if TYPE_CHECKING:
     from torch import nn

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from peftsearch.methods.adalora import AdaLora
-from peftsearch.methods.base import Method
-from peftsearch.methods.bottleneck import (
+from peftsearch.methods.adapterhub.bottleneck import (
     Compacter,
     DoubleSequentialBottleneck,
     ParallelBottleneck,
     SequentialBottleneck,
 )
-from peftsearch.methods.frozen import Frozen
-from peftsearch.methods.full import Full
-from peftsearch.methods.lora import Lora
-from peftsearch.methods.low_rank import Ia3, LoHa, LoKr, Vera
-from peftsearch.methods.mixed import MixAndMatch, UniPelt
+from peftsearch.methods.adapterhub.mixed import MixAndMatch, UniPelt
+from peftsearch.methods.adapterhub.reft import LoReft
+from peftsearch.methods.base import Method
+from peftsearch.methods.own_weights.bitfit_layernorm import BitFit, LayerNorm
+from peftsearch.methods.own_weights.frozen import Frozen
+from peftsearch.methods.own_weights.full import Full
+from peftsearch.methods.own_weights.probe import Probe
+from peftsearch.methods.own_weights.unfreezing import Unfreezing
+from peftsearch.methods.own_weights.untuned import Untuned
+from peftsearch.methods.peft_library.adalora import AdaLora
+from peftsearch.methods.peft_library.lora import Lora
+from peftsearch.methods.peft_library.low_rank import Ia3, LoHa, LoKr, Vera
+from peftsearch.methods.peft_library.prompt import Prompt, PTuning
 from peftsearch.methods.prefix import Prefix
-from peftsearch.methods.probe import Probe
-from peftsearch.methods.prompt import Prompt, PTuning
-from peftsearch.methods.reft import LoReft
-from peftsearch.methods.selected import BitFit, LayerNorm
 from peftsearch.methods.tfidf import Tfidf
-from peftsearch.methods.unfreezing import Unfreezing
-from peftsearch.methods.untuned import Untuned
 
 METHODS: dict[str, Method] = {
     "none": Untuned(),

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.pareto import as_losses, non_dominated
-from peftsearch.results.words import params
+from peftsearch.results.formatting import params
 
 if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
-    from peftsearch.search.storage import Record
+    from peftsearch.storage.records import Record
 
 
 @dataclass(frozen=True)

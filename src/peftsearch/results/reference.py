@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.data.base import documents
 from peftsearch.methods.tfidf import Tfidf
-from peftsearch.results.words import objective_label
-from peftsearch.training.metrics import classification_metrics
+from peftsearch.results.formatting import objective_label
+from peftsearch.training.metrics.classification import classification_metrics
 
 if TYPE_CHECKING:
     from peftsearch.data.base import TextData

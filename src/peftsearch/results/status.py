@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from peftsearch.search.storage import Record
+    from peftsearch.storage.records import Record
 
 
 @dataclass(frozen=True)

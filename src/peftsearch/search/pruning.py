@@ -16,7 +16,7 @@ from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.core.pareto import Array, as_losses, dominates
 from peftsearch.search.extrapolation import OPTIMISTIC_QUANTILE, optimistic_best
-from peftsearch.search.storage import Record
+from peftsearch.storage.records import Record
 
 TIME_NOISE = 0.05
 """Share by which the epochs to come may be shorter than the cheapest so far has it, on a quiet machine."""

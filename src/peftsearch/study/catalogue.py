@@ -6,8 +6,8 @@ from pathlib import Path
 
 import peftsearch
 from peftsearch.core.errors import UserError, nearest
-from peftsearch.study.document import read_document
 from peftsearch.study.problems import Problems
+from peftsearch.study.yaml_file import read_document
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -14,8 +14,8 @@ from typing import Any
 from peftsearch.core.config import TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed
 from peftsearch.methods.table import METHODS
-from peftsearch.study.space import in_order
 from peftsearch.study.spec import Backbone, StudySpec
+from peftsearch.study.suggest import in_order
 from peftsearch.study.values import in_words
 
 

@@ -16,8 +16,9 @@ from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
+from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, starting_points
 from peftsearch.study.catalogue import find_study, folders, list_studies
-from peftsearch.study.document import read_document
+from peftsearch.study.methods_section import Space, read_methods
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.problems import Problems, shown
 from peftsearch.study.sections import (
@@ -29,7 +30,7 @@ from peftsearch.study.sections import (
     read_search,
     read_training,
 )
-from peftsearch.study.spaces import Baseline, Space, Vocabulary, read_baselines, read_methods, starting_points
+from peftsearch.study.yaml_file import read_document
 
 __all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", "load_study", "parse_study"]
 

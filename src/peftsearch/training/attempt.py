@@ -16,14 +16,14 @@ from peftsearch.core.measurement import Measurement
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
 from peftsearch.training.batches import PadToLongest, length_grouped_order, padding_share
-from peftsearch.training.callbacks import Epochs, Report
-from peftsearch.training.feature_store import FeatureStore
-from peftsearch.training.features import Pass, Reuse, reusing_prefix
-from peftsearch.training.guards import prove_gradients
-from peftsearch.training.loop import EVALUATION_BATCH, Rows, train
-from peftsearch.training.loss import TrainingLoss
+from peftsearch.training.gradient_check import prove_gradients
+from peftsearch.training.loop.callbacks import Epochs, Report
+from peftsearch.training.loop.loss import TrainingLoss
+from peftsearch.training.loop.stages import Stages
+from peftsearch.training.loop.trainer import EVALUATION_BATCH, Rows, train
 from peftsearch.training.meter import PeakMemory, device_name, is_out_of_memory
-from peftsearch.training.stages import Stages
+from peftsearch.training.prefix_cache.states import Pass, Reuse, reusing_prefix
+from peftsearch.training.prefix_cache.store import FeatureStore
 
 if TYPE_CHECKING:
     from peftsearch.backbones.heads import Classifier

@@ -17,7 +17,7 @@ from peftsearch.core.measurement import Measurement
 from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod, TextModel
 from peftsearch.training.meter import PeakMemory, device_name
-from peftsearch.training.metrics import class_report, classification_metrics, cross_entropy
+from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy
 
 CPU = torch.device("cpu")
 

@@ -21,12 +21,12 @@ from peftsearch.methods.base import TextMethod
 from peftsearch.methods.table import METHODS
 from peftsearch.training.attempt import Setup
 from peftsearch.training.batches import POOL_BATCHES, PadToLongest, TokenRows
-from peftsearch.training.callbacks import Report, trainable
-from peftsearch.training.feature_store import FeatureStore
-from peftsearch.training.loop import Rows
+from peftsearch.training.loop.callbacks import Report, trainable
+from peftsearch.training.loop.trainer import Rows
 from peftsearch.training.meter import device_name
-from peftsearch.training.precision import choose_precision
-from peftsearch.training.step import Workload
+from peftsearch.training.precision.benchmark import Workload
+from peftsearch.training.precision.choice import choose_precision
+from peftsearch.training.prefix_cache.store import FeatureStore
 from peftsearch.training.text_trial import TextTrialResult, run_text_trial
 
 if TYPE_CHECKING:

@@ -1,0 +1,103 @@
+"""Commands that look at results: status, trials, trial, front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, storage_options, stored
+from peftsearch.cli.options import show as show_parts
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@click.command(epilog=example("peftsearch status --study quickstart"))
+@storage_options
+@json_option
+def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """How far it is: counts by state and method, running trials, time left."""
+    from peftsearch.report.tables import running_table, status_table, time_left
+
+    results = stored(study, fork, storage)
+    found = results.status()
+    if as_json:
+        print_json({"study": results.name, **found.to_dict()})
+        return
+    budget = f"{found.done} of {found.budget} trials done" if found.budget else f"{found.done} trials done"
+    parts: list[RenderableType] = [
+        f"{results.name}: {', '.join(part for part in (budget, time_left(found)) if part)}",
+        status_table(found),
+    ]
+    if found.running:
+        parts.append(running_table(found.running, results.quality))
+    show_parts(*parts)
+
+
+@click.command(epilog=example("peftsearch trials --study quickstart", "peftsearch trials --study quickstart --json"))
+@storage_options
+@json_option
+def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """Every trial: settings, state, and why it was pruned or failed."""
+    from peftsearch.report.tables import trials_table
+    from peftsearch.results.front import full_trial_json
+
+    results = stored(study, fork, storage)
+    records = results.records()
+    if as_json:
+        print_json([full_trial_json(record, results.objectives) for record in records])
+    else:
+        show_parts(trials_table(records, results.objectives, results.quality))
+
+
+@click.command(epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial 3 --study quickstart --json"))
+@click.argument("number", metavar="N", type=click.IntRange(min=0))
+@storage_options
+@json_option
+def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """One trial: settings, curve, every class, weights, what went wrong."""
+    from peftsearch.report.trial_view import trial_view
+    from peftsearch.results.trial_report import find_trial, kept_weights, trial_json
+
+    results = stored(study, fork, storage)
+    record, weights = find_trial(results, number), kept_weights(results, number)
+    if as_json:
+        print_json(trial_json(record, results.objectives, weights))
+    else:
+        show_parts(*trial_view(record, results.objectives, weights))
+
+
+@click.command(
+    epilog=example(
+        "peftsearch front --study quickstart",
+        "peftsearch front --study quickstart --plot front.png",
+        "peftsearch front --study quickstart --each-method",
+    )
+)
+@storage_options
+@json_option
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
+@click.option("--each-method", is_flag=True, help="The best trial of each method instead, on the front or not.")
+def front(
+    study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None, each_method: bool
+) -> None:
+    """The Pareto front: what no other trial dominates, best quality first."""
+    from peftsearch.report.views import front_view, methods_view
+    from peftsearch.results.front import best_of_methods, trial_json
+
+    results = stored(study, fork, storage)
+    if plot or as_json:
+        rows = results.rows()
+    if plot:
+        from peftsearch.report.figures import save_front
+
+        save_front(rows, results.objectives, f"{results.name}: Pareto front of {len(rows)} finished trials", plot)
+    if as_json:
+        chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
+        print_json([trial_json(row.record, results.objectives) for row in chosen])
+    else:
+        show_parts(*(methods_view if each_method else front_view)(results))
+    if plot:
+        click.echo(f"drawn to {plot}", err=True)

@@ -1,0 +1,157 @@
+"""Commands about studies and methods, before anything is trained: studies, methods, params, check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, study_option
+from peftsearch.cli.options import show as show_parts
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from peftsearch.methods.base import Hyperparameter, Method
+
+
+@click.command(epilog=example("peftsearch studies"))
+@json_option
+def studies(as_json: bool) -> None:
+    """The studies that --study finds by name, with their goals."""
+    from rich.table import Table
+
+    from peftsearch.api import list_studies
+
+    found = list_studies()
+    if as_json:
+        print_json([{"name": name, "goal": goal, "path": str(path)} for name, goal, path in found])
+        return
+    table = Table("study", "goal", "file", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, goal, path in found:
+        table.add_row(name, goal, str(path))
+    show_parts(table)
+
+
+@click.command(
+    epilog=example("peftsearch methods", "peftsearch methods --backbone sentence-transformers/all-MiniLM-L6-v2")
+)
+@click.option("--backbone", metavar="NAME", help="Try each method on this model for a few steps, and say how it fares.")
+@json_option
+def methods(backbone: str | None, as_json: bool) -> None:
+    """The tuning methods: what each is, what it can search, its paper."""
+    if backbone is not None:
+        _methods_on(backbone, as_json)
+        return
+    from rich.text import Text
+
+    from peftsearch.methods.base import SHARED, TRAINING
+    from peftsearch.methods.table import METHODS
+
+    if as_json:
+        print_json([_method_json(method) for method in METHODS.values()])
+        return
+    for method in METHODS.values():
+        show_parts(Text(method.name, style="bold"), Text(f"  {method.summary}\n  paper: {method.paper}"))
+        show_parts(_dimensions(method.own))
+    show_parts("Every method also has, unless it says otherwise above:", _dimensions(SHARED))
+    show_parts(f"and may search of the training section: {', '.join(TRAINING)}")
+
+
+def _methods_on(backbone: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from peftsearch import api
+
+    found = list(api.methods_on(backbone))
+    if as_json:
+        print_json([{**asdict(fitness), "works": fitness.why is None} for fitness in found])
+        return
+    table = Table("method", "works", "trains", "merges", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("parameters", justify="right")
+    table.add_column("why not")
+    for fitness in found:
+        works = fitness.why is None
+        marks = (_yes(fitness.trains), _yes(fitness.merges)) if works else ("", "")
+        table.add_row(
+            fitness.method, _yes(works), *marks, f"{fitness.parameters:,}" if works else "", fitness.why or ""
+        )
+    show_parts(table)
+
+
+def _yes(mark: bool) -> str:
+    return "yes" if mark else "no"
+
+
+@click.command(epilog=example("peftsearch params --study quickstart", "peftsearch params --study agnews --classes 4"))
+@study_option
+@click.option("--classes", type=click.IntRange(2), help="How many labels.  [default: counted in the study's data]")
+@json_option
+def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
+    """Trainable parameters of a study's baselines, epoch by epoch where they change.
+
+    Trains nothing; of a backbone the config.json is enough.
+    """
+    from rich.table import Table
+
+    from peftsearch import api
+    from peftsearch.results.formatting import backbone_in_words, config_in_words
+
+    found = api.baseline_parameters(study.load(), classes)
+    if as_json:
+        print_json([{"config": config.to_dict(), "trainable_parameters": counts} for config, counts in found])
+        return
+    table = Table("method", "backbone", "settings", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("trainable parameters", justify="right")
+    for config, counts in found:
+        changes = [count for i, count in enumerate(counts) if i == 0 or count != counts[i - 1]]
+        words = " → ".join(f"{count:,}" for count in changes)
+        table.add_row(config.method, backbone_in_words(config.backbone), config_in_words(config), words)
+    show_parts(table)
+
+
+def _dimensions(hyperparameters: Mapping[str, Hyperparameter]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from peftsearch.core.dimensions import describe
+
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
+    for name, hyperparameter in hyperparameters.items():
+        table.add_row(name, Text(describe(hyperparameter.default)), Text(hyperparameter.summary, style="dim"))
+    return table
+
+
+def _method_json(method: Method) -> dict[str, object]:
+    from peftsearch.core.dimensions import describe
+
+    dimensions = {
+        name: {"default": describe(found.default), "valid": describe(found.valid), "summary": found.summary}
+        for name, found in method.hyperparameters.items()
+    }
+    return {"name": method.name, "summary": method.summary, "paper": method.paper, "dimensions": dimensions}
+
+
+@click.command(epilog=example("peftsearch check --study my-study.yaml"))
+@study_option
+@json_option
+def check(study: ChosenStudy, as_json: bool) -> None:
+    """Validate a study and its data, and say what would be searched.
+
+    Trains nothing.
+    """
+    from peftsearch import api
+    from peftsearch.data.describe import describe
+    from peftsearch.report.data_preview import preview, preview_json
+    from peftsearch.results.stored_study import RUNS
+
+    spec = study.load()
+    data = api.check_study(spec, RUNS / spec.name)
+    described, lengths = describe(data), api.token_lengths(spec, data)
+    if as_json:
+        print_json(preview_json(spec, described, lengths))
+    else:
+        show_parts(*preview(spec, described, lengths))

@@ -1,0 +1,168 @@
+"""Trials trained again with other seeds and measured on the test split: the only place that opens it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.methods.table import METHODS
+from peftsearch.results.formatting import duration
+from peftsearch.results.trial_report import find_trial
+from peftsearch.storage.records import Record, SeedRun, confirmed, keep_opening, keep_run, now, openings
+
+if TYPE_CHECKING:
+    from peftsearch.data.base import TextData
+    from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.study.spec import StudySpec
+
+TEST = "test"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run that has ended, the `place`th of `total` that were missing."""
+
+    run: SeedRun
+    config: TrialConfig
+    place: int
+    total: int
+
+
+def confirm(
+    stored: StoredStudy,
+    data: TextData,
+    trials: Sequence[int | str],
+    seeds: int,
+    on_run: Callable[[Progress], None],
+    say: Callable[[str], None],
+) -> None:
+    """Train each trial with `seeds` other seeds, but for what was done before, and keep what it scores on both splits.
+
+    Args:
+        trials: numbers, or `best`; none for the whole front.
+
+    Raises:
+        UserError: a trial is not there or not finished, the data has changed, or it has no test split.
+    """
+    chosen = chosen_trials(stored, trials)
+    _check_data(stored, chosen, data)
+    missing = _missing(chosen, seeds, confirmed(stored.study))
+    if not missing:
+        say("all of these runs are already done")
+        return
+    numbers = sorted({record.number for record, _ in missing})
+    for note in (*opened_before(stored, numbers), _announcement([record for record, _ in missing])):
+        say(note)
+
+    from peftsearch.training.evaluate import check_split
+
+    check_split(data, TEST)
+    keep_opening(stored.study, numbers)  # before the first look at it: an opening that fails is one too
+    for place, (record, config) in enumerate(missing, start=1):
+        run = run_once(record.number, config, data, stored.folder / "tokens")
+        keep_run(stored.study, run)
+        on_run(Progress(run, config, place, len(missing)))
+
+
+def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
+    """The data as the search read it, `--data` and `--limit` included.
+
+    Raises:
+        UserError: it is not there any more, or not usable as it is.
+    """
+    from peftsearch.data.load import load_data
+    from peftsearch.data.section import DataSection
+
+    searched = stored.about.get("data")
+    section = DataSection(**searched) if searched else spec.data
+    return load_data(section, spec.folder, stored.folder / "data")
+
+
+def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Record]:
+    """The finished trials that `trials` names, each once; by default those on the front.
+
+    Raises:
+        UserError: one is not there or not finished, or nothing is.
+    """
+    if not trials:
+        return [row.record for row in stored.found_front()]
+    found = [find_trial(stored, number) for number in dict.fromkeys(map(stored.number, trials))]
+    for record in found:
+        if record.state != "complete" or record.config is None:
+            finished = ", ".join(str(row.record.number) for row in stored.rows()) or "none"
+            raise UserError(
+                f"--trial {record.number}: it is {record.state}, and only complete trials can be confirmed: {finished}"
+            )
+    return found
+
+
+def opened_before(stored: StoredStudy, trials: Sequence[int]) -> list[str]:
+    """A line of warning, if the test split was opened before and some of `trials` were not looked at then."""
+    earlier = openings(stored.study)
+    known = {number for opening in earlier for number in opening.trials}
+    if not earlier or set(trials) <= known:
+        return []
+    return [
+        f"note: the test split was opened before ({earlier[-1].when}, trials {', '.join(map(str, sorted(known)))}); "
+        f"to go on choosing by what it shows is selection, and its scores are then as optimistic as any others"
+    ]
+
+
+def run_once(trial: int, config: TrialConfig, data: TextData, cache: Path) -> SeedRun:
+    """Train `config`, choose the best epoch on the validation split, and only then measure it on the test split."""
+    from peftsearch.training.evaluate import measure_split
+    from peftsearch.training.trial import run_trial
+
+    sealed = replace(data, splits={name: rows for name, rows in data.splits.items() if name != TEST})
+    started, outcome = time.perf_counter(), dict[str, Any]()
+    try:
+        result = run_trial(config, sealed, lambda _: None, cache=cache)
+        outcome = {"measurement": result.measurement, "test": measure_split(result, data, TEST, cache=cache)}
+    except TrialFailure as failure:
+        outcome = {"failure": {"kind": failure.kind, "message": str(failure)}}
+    return SeedRun(trial, config.training.seed, time.perf_counter() - started, now(), **outcome)
+
+
+def reseeded(config: TrialConfig, seeds: int) -> Iterator[TrialConfig]:
+    """The same configuration with the next `seeds` seeds; just one where nothing is random."""
+    for step in range(1, (seeds if METHODS[config.method].random else 1) + 1):
+        yield replace(config, training=replace(config.training, seed=config.training.seed + step))
+
+
+def _missing(records: Sequence[Record], seeds: int, known: Sequence[SeedRun]) -> list[tuple[Record, TrialConfig]]:
+    """What is still to be run: first every trial with one seed, then with the next, so that a stop leaves pairs."""
+    done = {(run.trial, run.seed) for run in known if _is_over(run.failure)}
+    planned = [
+        (place, record, config)
+        for record in records
+        if record.config
+        for place, config in enumerate(reseeded(record.config, seeds))
+        if (record.number, config.training.seed) not in done
+    ]
+    return [(record, config) for _, record, config in sorted(planned, key=lambda plan: plan[0])]
+
+
+def _announcement(records: Sequence[Record]) -> str:
+    """What is to come, and how long it took in the search."""
+    seconds = sum(record.measurement.train_seconds for record in records if record.measurement)
+    return f"{len(records)} run{'s' if len(records) > 1 else ''} to do, about {duration(seconds)} of training"
+
+
+def _is_over(failure: Mapping[str, str] | None) -> bool:
+    """Memory may be there the next time; a loss that is not finite will not be."""
+    return failure is None or failure["kind"] != "out_of_memory"
+
+
+def _check_data(stored: StoredStudy, chosen: Sequence[Record], data: TextData) -> None:
+    for record in chosen:
+        there = record.measurement.data_fingerprint if record.measurement else None
+        if there != data.fingerprint:
+            raise UserError(
+                f"the data of {stored.name!r} is not what trial {record.number} was trained on (fingerprint {there} "
+                f"then, {data.fingerprint} now); put it back, or search it anew with --fork NEW_NAME"
+            )

@@ -1,0 +1,122 @@
+"""What confirming has found: rows with their spread over seeds, the table, and the sentences under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from peftsearch.confirm.statistics import Difference, Spread, paired_difference, spread
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import Measurement
+from peftsearch.core.objectives import find_objective, is_metric
+from peftsearch.methods.table import METHODS
+from peftsearch.storage.records import Opening, Record, SeedRun, confirmed, openings
+
+if TYPE_CHECKING:
+    from peftsearch.results.stored_study import StoredStudy
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """One trial of the search and its runs with other seeds, of `metric`, a validation metric's name."""
+
+    record: Record
+    config: TrialConfig
+    measurement: Measurement
+    runs: tuple[SeedRun, ...]
+    metric: str
+
+    @property
+    def random(self) -> bool:
+        """Whether another seed gives another classifier."""
+        return METHODS[self.config.method].random
+
+    @property
+    def searched(self) -> float:
+        """The validation score of the search, by which the trial was chosen."""
+        return self.measurement.metrics[self.metric]
+
+    @cached_property
+    def test(self) -> Mapping[int, float]:
+        """Seed → score on the test split."""
+        return {run.seed: run.test.metrics[self.metric] for run in self.runs if run.test}
+
+    @property
+    def test_spread(self) -> Spread | None:
+        return spread(list(self.test.values())) if self.test else None
+
+    @property
+    def validation_spread(self) -> Spread | None:
+        """Of the same runs, on the split that chose their best epochs."""
+        found = [run.measurement.metrics[self.metric] for run in self.runs if run.measurement]
+        return spread(found) if found else None
+
+    @property
+    def train_seconds(self) -> float | None:
+        """The runs' mean."""
+        found = [run.measurement.train_seconds for run in self.runs if run.measurement]
+        return sum(found) / len(found) if found else None
+
+    def behind(self, best: Confirmed) -> Difference | None:
+        """This trial's test scores minus those of `best`, seed by seed."""
+        mine, its = (row.test if row.random else next(iter(row.test.values()), None) for row in (self, best))
+        return paired_difference(mine, its) if mine is not None and its is not None else None
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Every trial that was confirmed, the best mean on the test split first.
+
+    Attributes:
+        metric: the study's quality objective, or macro F1 where that is no validation metric.
+        rows: those without any score on the test split last.
+    """
+
+    study: str
+    metric: str
+    rows: tuple[Confirmed, ...]
+    openings: tuple[Opening, ...]
+
+    @property
+    def sign(self) -> int:
+        """1 if more of the metric is better, else -1."""
+        return _sign(self.metric)
+
+    @property
+    def measured(self) -> tuple[Confirmed, ...]:
+        return tuple(row for row in self.rows if row.test)
+
+    @property
+    def test_rows(self) -> int:
+        """Of the test split; 0 if nothing was measured."""
+        found = next((run.test for row in self.rows for run in row.runs if run.test), None)
+        return sum(rows for _, _, rows in found.classes.cells) if found else 0
+
+    @property
+    def optimism(self) -> dict[int, float]:
+        """Trial → by how much its mean on test is worse than its validation score of the search."""
+        spreads = ((row, row.test_spread) for row in self.measured)
+        return {row.record.number: self.sign * (row.searched - found.mean) for row, found in spreads if found}
+
+
+def confirmation(stored: StoredStudy) -> Confirmation:
+    """What stands in the storage."""
+    metric = stored.quality if is_metric(stored.quality) else "macro_f1"
+    runs: dict[int, list[SeedRun]] = {}
+    for run in confirmed(stored.study):
+        runs.setdefault(run.trial, []).append(run)
+    rows = [
+        Confirmed(row.record, row.config, row.measurement, tuple(runs[row.record.number]), metric)
+        for row in stored.rows()
+        if row.record.number in runs
+    ]
+    rows.sort(
+        key=lambda row: (row.test_spread is None, -_sign(metric) * row.test_spread.mean if row.test_spread else 0.0)
+    )
+    return Confirmation(stored.name, metric, tuple(rows), tuple(openings(stored.study)))
+
+
+def _sign(metric: str) -> int:
+    return 1 if find_objective(metric).direction == "maximize" else -1

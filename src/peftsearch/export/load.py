@@ -1,0 +1,178 @@
+"""An exported classifier, loaded to label texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import UserError
+from peftsearch.export.write import ADAPTER, BACKBONE, CONFIG, FORMAT, HEAD, LABELS, MODEL, TOKENIZER
+from peftsearch.methods.base import TextMethod, TextModel
+from peftsearch.methods.table import METHODS
+from peftsearch.training.checkpoint import put_in
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from peftsearch.backbones.heads import Classifier
+
+Text = str | tuple[str, str]
+"""A text, or a pair of texts."""
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """A classifier on the CPU, in evaluation mode.
+
+    Attributes:
+        config: what it was trained with.
+        text_columns: the columns that held its texts in training: one, or two for pairs.
+    """
+
+    classifier: Classifier
+    tokenizer: PreTrainedTokenizerBase
+    labels: tuple[str, ...]
+    config: TrialConfig
+    text_columns: tuple[str, ...]
+
+    @property
+    def pair(self) -> bool:
+        """Whether it labels pairs of texts."""
+        return len(self.text_columns) == 2
+
+    def predict(self, texts: Sequence[Text], batch_size: int = 32) -> list[dict[str, Any]]:
+        """Label each text.
+
+        Args:
+            texts: strings, or pairs of strings for a classifier of pairs.
+            batch_size: texts in one forward pass.
+
+        Returns:
+            For each text `label`, its `probability`, and `probabilities` by label, in 0..1.
+
+        Raises:
+            UserError: pairs were given to a classifier of single texts, or the other way round.
+        """
+        for text in texts:
+            if isinstance(text, str) == self.pair:
+                raise UserError(
+                    f"this classifier labels {'pairs of texts' if self.pair else 'single texts'}; got {text!r}"
+                )
+        # Alike in length, the texts of a batch need little padding; the answers go back to where the texts stood.
+        order = sorted(range(len(texts)), key=lambda i: _characters(texts[i]))
+        found: list[dict[str, Any]] = [{} for _ in texts]
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            for place, row in zip(places, self._probabilities([texts[i] for i in places]), strict=True):
+                found[place] = self._answer(row)
+        return found
+
+    def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
+        import torch
+
+        batch = self.tokenizer(
+            list(texts), truncation=True, max_length=self.config.max_length, padding=True, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            logits = self.classifier(**batch).logits
+        yield from torch.softmax(logits.float(), dim=-1).tolist()
+
+    def _answer(self, row: list[float]) -> dict[str, Any]:
+        probabilities = dict(zip(self.labels, row, strict=True))
+        label = max(probabilities, key=lambda name: probabilities[name])
+        return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
+
+
+@dataclass(frozen=True)
+class LoadedTextModel(LoadedClassifier):
+    """A classifier without a backbone; `classifier` and `tokenizer` are None."""
+
+    model: TextModel
+
+    def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
+        from scipy.special import softmax
+
+        plain = [text if isinstance(text, str) else " ".join(text) for text in texts]
+        yield from softmax(self.model.scores(plain), axis=1).tolist()
+
+
+def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> LoadedClassifier:
+    """The classifier that `peftsearch export` wrote to `folder`.
+
+    Args:
+        trust_remote_code: whether the backbone may bring its own code. What the folder says about that does not count:
+            it may come from anyone.
+
+    Raises:
+        UserError: the folder is no export, or its backbone cannot be found.
+
+    Example:
+        >>> classifier = load_classifier("my-classifier")  # doctest: +SKIP
+        >>> classifier.predict(["a small wild cat"])[0]["label"]  # doctest: +SKIP
+        'animal'
+    """
+    folder = Path(folder)
+    described = _described(folder)
+    config = TrialConfig.from_dict(described["config"])
+    if config.trust_remote_code and not trust_remote_code:
+        raise UserError(
+            f"{folder}: its backbone brings its own code; load it with trust_remote_code=True if you trust it"
+        )
+    labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
+    text = described.get("text") or "text"
+    columns = (text,) if isinstance(text, str) else tuple(text)
+    method = METHODS[config.method]
+    if isinstance(method, TextMethod):
+        none: Any = None
+        return LoadedTextModel(none, none, labels, config, columns, method.read(folder / MODEL))
+    classifier = _classifier(folder, config, len(labels))
+    return LoadedClassifier(classifier, _tokenizer(folder), labels, config, columns)
+
+
+def _described(folder: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        described = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        described = None
+    if not isinstance(described, Mapping) or described.get("format") != FORMAT:
+        raise UserError(
+            f"{folder}: is no exported classifier; make one with: peftsearch export --study NAME --out {folder}"
+        )
+    return described
+
+
+def _classifier(folder: Path, config: TrialConfig, num_labels: int) -> Classifier:
+    from peftsearch.backbones.loading import resolve
+    from peftsearch.methods.build import build_classifier
+
+    own = folder / BACKBONE
+    resolved = resolve(str(own.resolve())) if own.is_dir() else resolve(config.backbone, config.revision)
+    method = METHODS[config.method]
+    classifier = build_classifier(
+        resolved,
+        method,
+        config.settings,
+        num_labels,
+        trust_remote_code=config.trust_remote_code,
+        adapter=folder / ADAPTER if method.library != "torch" else None,
+    )
+    put_in(dict(classifier.head.named_parameters()), folder / HEAD)
+    return classifier.eval()
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    from peftsearch.backbones.loading import ResolvedModel, load_tokenizer
+
+    path = str((folder / TOKENIZER).resolve())
+    tokenizer: PreTrainedTokenizerBase = load_tokenizer(ResolvedModel(path, path, "folder"))
+    return tokenizer
+
+
+def _characters(text: Text) -> int:
+    return len(text) if isinstance(text, str) else sum(map(len, text))

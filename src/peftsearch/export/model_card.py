@@ -1,0 +1,90 @@
+"""The model card of an exported classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from peftsearch.methods.table import METHODS
+from peftsearch.results.formatting import config_in_words, count_in_words
+from peftsearch.training.checkpoint import KeptTrial
+
+CARD = """---
+library_name: peftsearch
+pipeline_tag: text-classification
+base_model: {backbone}
+---
+
+# {title}
+
+Labels {what} as one of {count} classes: {labels}.
+
+{goal}
+- **Backbone**: {backbone}{revision}
+- **Method**: {method} ({summary}): {settings}
+- **Paper**: {paper}
+- **Data**: {source} (fingerprint `{fingerprint}`), at most {max_length} tokens a text
+- **Chosen from**: study `{study}`, trial {trial}, on the validation split; the test split was not used
+
+| measured | value |
+| --- | --- |
+{metrics}
+| trainable parameters | {trainable} of {total} |
+| train seconds | {seconds:.1f} on {device} ({precision}) |
+| epochs | {epochs}, the weights are those of epoch {best_epoch} |
+
+## Use
+
+```python
+import peftsearch
+
+classifier = peftsearch.load_classifier(".")
+classifier.predict([{example}])
+```
+
+`config.yaml` holds the whole configuration, `labels.json` the class names by index.
+
+## Licence
+
+The weights derive from the backbone and the texts named above: their licences apply, and this folder adds none.
+"""
+
+SHOWN = ("accuracy", "macro_f1", "weighted_f1", "macro_precision", "macro_recall")
+
+
+def model_card(kept: KeptTrial, about: Mapping[str, Any]) -> str:
+    """The card as Markdown. `about` is what is known of the study: `study`, `goal`, `data`."""
+    config, measurement, method = kept.config, kept.measurement, METHODS[kept.config.method]
+    data = about.get("data") or {}
+    pair = isinstance(data.get("text"), list)
+    return CARD.format(
+        backbone=config.backbone,
+        revision=f" at {config.revision}" if config.revision else "",
+        title=f"{about.get('study') or 'Text classifier'}: {method.name}",
+        what="a pair of texts" if pair else "a text",
+        count=len(kept.labels),
+        labels=", ".join(kept.labels),
+        goal=f"{about['goal']}\n" if about.get("goal") else "",
+        method=method.name,
+        summary=method.summary,
+        settings=config_in_words(config) or "as is",
+        paper=method.paper,
+        source=data.get("source", "not recorded"),
+        fingerprint=measurement.data_fingerprint,
+        max_length=config.max_length,
+        study=about.get("study"),
+        trial=kept.number,
+        metrics="\n".join(
+            f"| {name.replace('_', ' ')} (validation) | {measurement.metrics[name]:.4f} |"
+            for name in SHOWN
+            if name in measurement.metrics
+        ),
+        trainable=count_in_words(measurement.trainable_parameters),
+        total=count_in_words(measurement.total_parameters),
+        seconds=measurement.train_seconds,
+        device=measurement.device,
+        precision=measurement.precision,
+        epochs=measurement.epochs,
+        best_epoch=measurement.best_epoch,
+        example='("one text", "and another")' if pair else '"a text"',
+    )

@@ -1,0 +1,129 @@
+"""A trained classifier as a folder that needs neither the study nor its storage.
+
+config.yaml        the winning trial: configuration, measurement, study, what the texts were
+labels.json        class names, by index
+tokenizer/         as transformers saves it
+head.safetensors   pooling has no weights: the head's alone
+backbone/          the fine-tuned encoder, if any of its own tensors moved; `AutoModel.from_pretrained` reads it
+adapter/           else, for PEFT and AdapterHub methods: the adapter in that library's format
+model/             of a method without a backbone, instead of all of the above
+README.md          the model card
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.errors import UserError
+from peftsearch.export.model_card import model_card
+from peftsearch.methods.base import Library, Method, TextMethod
+from peftsearch.methods.table import METHODS
+from peftsearch.training.checkpoint import KeptTrial, kept_trial
+
+if TYPE_CHECKING:
+    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.names import ResolvedModel
+    from peftsearch.results.stored_study import StoredStudy
+
+FORMAT = "peftsearch-classifier-1"
+CONFIG, LABELS, TOKENIZER, HEAD = "config.yaml", "labels.json", "tokenizer", "head.safetensors"
+BACKBONE, ADAPTER, MODEL, CARD = "backbone", "adapter", "model", "README.md"
+NAMES = {CONFIG, LABELS, TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL, CARD}
+
+
+def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
+    """Write the classifier of a trial to the folder `out`.
+
+    Args:
+        trial: a number, or `best`: the best quality on the front.
+        out: a new or empty folder, or an earlier export, which is replaced.
+
+    Raises:
+        UserError: no trial has finished, its weights were not kept, or `out` holds something else.
+    """
+    check_out(out)
+    kept = kept_trial(stored.folder / "weights", stored.number(trial))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that moving it there is one step: an export is whole or it is not there.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        folder = Path(scratch) / "export"
+        folder.mkdir()
+        write(kept, folder, {"study": stored.name, **stored.about})
+        if out.exists():
+            out.rename(Path(scratch) / "earlier")
+        folder.rename(out)
+    return kept
+
+
+def write(kept: KeptTrial, folder: Path, about: Mapping[str, Any]) -> None:
+    """Write every file of an export into `folder`. `about` says what the study was: `study`, `goal`, `data`."""
+    import yaml
+
+    config, method = kept.config, METHODS[kept.config.method]
+    if isinstance(method, TextMethod):
+        method.read(kept.folder).save(folder / MODEL)
+        backbone = config.backbone
+    else:
+        backbone = _write_classifier(kept, method, folder)
+    (folder / LABELS).write_text(json.dumps(list(kept.labels), indent=2, ensure_ascii=False), encoding="utf-8")
+    described = {
+        "format": FORMAT,
+        "study": about.get("study"),
+        "trial": kept.number,
+        "text": about.get("data", {}).get("text"),
+        "config": {**config.to_dict(), "backbone": backbone},
+        "measurement": kept.measurement.to_dict(),
+    }
+    (folder / CONFIG).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / CARD).write_text(model_card(kept, about), encoding="utf-8")
+
+
+def _write_classifier(kept: KeptTrial, method: Method, folder: Path) -> str:
+    """Head, encoder and tokenizer; returns the backbone's name."""
+    from safetensors.torch import save_file
+
+    from peftsearch.backbones.loading import resolve, tokenizer_of
+
+    config, classifier = kept.config, kept.classifier()
+    resolved = resolve(config.backbone, config.revision)
+    head = {name: tensor.detach().contiguous() for name, tensor in classifier.head.named_parameters()}
+    save_file(head, folder / HEAD)
+    EXPORTERS[method.library](classifier, method, folder)
+    tokenizer_of(config, resolved).save_pretrained(folder / TOKENIZER)
+    return _where(resolved)
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that holds anything but an earlier export."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UserError(f"--out {out}: is not a folder; choose another")
+    found = {path.name for path in out.iterdir()} if out.exists() else set()
+    if found and not (found <= NAMES and CONFIG in found and LABELS in found):
+        raise UserError(f"--out {out}: holds other files ({sorted(found - NAMES or found)[0]}); choose a new folder")
+
+
+def _where(resolved: ResolvedModel) -> str:
+    """The backbone's name, from wherever the export is loaded: a folder's is relative to where the search ran."""
+    return str(Path(resolved.path).resolve()) if resolved.kind == "folder" else resolved.name
+
+
+def _weights(classifier: Classifier, method: Method, folder: Path) -> None:
+    """All weights; a backbone of which nothing moved is left where it is, and named."""
+    if any(parameter.requires_grad for parameter in classifier.encoder.parameters()):
+        encoder: Any = method.plain(classifier.encoder)
+        encoder.save_pretrained(folder / BACKBONE, safe_serialization=True)
+
+
+def _adapter(classifier: Classifier, method: Method, folder: Path) -> None:
+    method.save(classifier.encoder, folder / ADAPTER)
+
+
+EXPORTERS: dict[Library, Callable[[Classifier, Method, Path], None]] = {
+    "torch": _weights,
+    "peft": _adapter,
+    "adapters": _adapter,
+}

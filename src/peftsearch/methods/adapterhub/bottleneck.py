@@ -1,0 +1,134 @@
+"""Bottleneck adapters, by AdapterHub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from peftsearch.core.dimensions import Choice, Fixed, Range
+from peftsearch.methods.adapterhub.format import TOP_LAYERS, AdapterHubMethod, leave_out
+from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
+
+if TYPE_CHECKING:
+    from peftsearch.backbones.anatomy import Anatomy
+
+NON_LINEARITIES = ("relu", "gelu", "swish", "tanh")
+
+
+def reduction(*options: int) -> Hyperparameter:
+    """How much narrower the bottleneck is."""
+    return Hyperparameter(Choice(options), Range(1, 4096), "the encoder's width over the bottleneck's")
+
+
+def non_linearity(default: str) -> Hyperparameter:
+    """What stands between the two layers."""
+    return Hyperparameter(Fixed(default), Choice(NON_LINEARITIES), "inside the bottleneck")
+
+
+def bottleneck_width(anatomy: Anatomy, settings: Settings) -> int:
+    """As AdapterHub rounds it."""
+    return int(anatomy.hidden_size // float(settings["reduction_factor"]))
+
+
+class Bottleneck(AdapterHubMethod):
+    """Narrow two-layer networks in each frozen layer."""
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        if bottleneck_width(anatomy, settings) < 1:
+            return f"reduction_factor is {settings['reduction_factor']}, but its width is {anatomy.hidden_size}"
+        return super().unsupported(anatomy, settings)
+
+    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
+        return self.kind()(
+            reduction_factor=settings["reduction_factor"],
+            non_linearity=str(settings["non_linearity"]),
+            leave_out=leave_out(anatomy, settings),
+        )
+
+    def kind(self) -> Any:
+        """AdapterHub's configuration class."""
+        raise NotImplementedError
+
+
+class SequentialBottleneck(Bottleneck):
+    """A narrow two-layer network after each frozen layer's feed-forward part."""
+
+    name = "seq_bn"
+    summary = "bottleneck adapters: a narrow network is trained after each frozen layer"
+    paper = "Pfeiffer et al. 2020, https://arxiv.org/abs/2005.00247"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-4, 1e-2),
+        "reduction_factor": reduction(4, 16, 64),
+        "non_linearity": non_linearity("relu"),
+        "top_layers": TOP_LAYERS,
+    }
+
+    def kind(self) -> Any:
+        from adapters import SeqBnConfig
+
+        return SeqBnConfig
+
+
+class DoubleSequentialBottleneck(Bottleneck):
+    """A narrow network after each layer's attention, and another after its feed-forward part."""
+
+    name = "double_seq_bn"
+    summary = "double bottleneck adapters: narrow networks after each frozen layer's attention and feed-forward part"
+    paper = "Houlsby et al. 2019, https://arxiv.org/abs/1902.00751"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-4, 1e-2),
+        "reduction_factor": reduction(4, 16, 64),
+        "non_linearity": non_linearity("swish"),
+        "top_layers": TOP_LAYERS,
+    }
+
+    def kind(self) -> Any:
+        from adapters import DoubleSeqBnConfig
+
+        return DoubleSeqBnConfig
+
+
+class ParallelBottleneck(Bottleneck):
+    """A narrow network beside each layer's feed-forward part."""
+
+    name = "par_bn"
+    summary = "parallel adapters: a narrow network is trained beside each frozen feed-forward part"
+    paper = "He et al. 2021, https://arxiv.org/abs/2110.04366"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-4, 1e-2),
+        "reduction_factor": reduction(2, 8, 32),
+        "non_linearity": non_linearity("relu"),
+        "top_layers": TOP_LAYERS,
+    }
+
+    def kind(self) -> Any:
+        from adapters import ParBnConfig
+
+        return ParBnConfig
+
+
+class Compacter(Bottleneck):
+    """As `double_seq_bn`, but each matrix is a sum of Kronecker products whose small factors all layers share."""
+
+    name = "compacter"
+    summary = "Compacter: double bottleneck adapters made of shared Kronecker factors"
+    paper = "Karimi Mahabadi et al. 2021, https://arxiv.org/abs/2106.04647"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-3, 3e-2),
+        "reduction_factor": reduction(8, 32),
+        "non_linearity": non_linearity("gelu"),
+        "top_layers": TOP_LAYERS,
+    }
+    factors = 4
+    """Of which each matrix is a sum; the paper's."""
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        width = bottleneck_width(anatomy, settings)
+        if width % self.factors or anatomy.hidden_size % self.factors:
+            return f"its width {anatomy.hidden_size} and the bottleneck's {width} must be multiples of {self.factors}"
+        return super().unsupported(anatomy, settings)
+
+    def kind(self) -> Any:
+        from adapters import CompacterConfig
+
+        return CompacterConfig

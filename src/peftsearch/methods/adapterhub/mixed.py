@@ -1,0 +1,84 @@
+"""Several kinds of adapters at once, by AdapterHub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from peftsearch.core.dimensions import Fixed, Range
+from peftsearch.methods.adapterhub.bottleneck import Bottleneck, non_linearity, reduction
+from peftsearch.methods.adapterhub.format import NO_PREFIX, TOP_LAYERS, leave_out
+from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
+
+if TYPE_CHECKING:
+    from peftsearch.backbones.anatomy import Anatomy
+
+
+def tokens(default: int) -> Hyperparameter:
+    """Of the prefix."""
+    return Hyperparameter(Fixed(default), Range(1, 512, integer=True), "trained keys and values in each layer")
+
+
+class UniPelt(Bottleneck):
+    """A prefix, bottleneck adapters and LoRA on queries and values, each behind a trained gate.
+
+    The gates of adapters 1.3.0 average over padding too: what is predicted for a text depends a little on its batch.
+    """
+
+    name = "unipelt"
+    summary = "UniPELT: a prefix, bottleneck adapters and LoRA, each behind a trained gate"
+    paper = "Mao et al. 2021, https://arxiv.org/abs/2110.07577"
+    fails_on = NO_PREFIX
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-4, 1e-2),
+        "virtual_tokens": tokens(10),
+        "reduction_factor": reduction(4, 16, 64),
+        "non_linearity": non_linearity("relu"),
+        "rank": Hyperparameter(Fixed(8), Range(1, 4096, integer=True), "of LoRA's products"),
+        "top_layers": TOP_LAYERS,
+    }
+
+    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
+        from adapters import LoRAConfig, PrefixTuningConfig, SeqBnConfig, UniPELTConfig
+
+        left_out, rank = leave_out(anatomy, settings), int(settings["rank"])
+        return UniPELTConfig(
+            prefix_tuning=PrefixTuningConfig(prefix_length=int(settings["virtual_tokens"]), leave_out=left_out),
+            adapter=SeqBnConfig(
+                reduction_factor=settings["reduction_factor"],
+                non_linearity=str(settings["non_linearity"]),
+                leave_out=left_out,
+            ),
+            lora=LoRAConfig(r=rank, alpha=2 * rank, leave_out=left_out),
+        )
+
+
+class MixAndMatch(Bottleneck):
+    """A prefix, and bottleneck adapters beside the feed-forward parts."""
+
+    name = "mam"
+    summary = "Mix-and-Match: a prefix, and parallel adapters"
+    paper = "He et al. 2021, https://arxiv.org/abs/2110.04366"
+    fails_on = NO_PREFIX
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-4, 1e-2),
+        "virtual_tokens": tokens(30),
+        "reduction_factor": reduction(2, 8, 32),
+        "non_linearity": non_linearity("relu"),
+        "top_layers": TOP_LAYERS,
+    }
+
+    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
+        from adapters import MAMConfig, ParBnConfig, PrefixTuningConfig
+
+        left_out = leave_out(anatomy, settings)
+        return MAMConfig(
+            prefix_tuning=PrefixTuningConfig(
+                prefix_length=int(settings["virtual_tokens"]), bottleneck_size=800, leave_out=left_out
+            ),
+            adapter=ParBnConfig(
+                reduction_factor=settings["reduction_factor"],
+                non_linearity=str(settings["non_linearity"]),
+                leave_out=left_out,
+            ),
+        )

@@ -1,0 +1,103 @@
+"""Gradual unfreezing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
+
+from peftsearch.core.dimensions import Choice, Fixed, Range
+from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+from peftsearch.methods.own_weights.parameter_sets import Names, blocks, by_name, fuse, projections, split_fused
+from peftsearch.methods.own_weights.unfreezing_plan import PLAN, PROJECTIONS, complaint_about_plan, read_plan
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from peftsearch.backbones.anatomy import Anatomy
+
+ORDERS = ("from_end", "from_start", "query_key_value", "refreeze")
+PLANNED = "planned"
+
+
+class Unfreezing(Method):
+    """What is trained changes from one stage to the next; the head is trained in all of them.
+
+    `from_end` starts with the last layers and ends with everything, embeddings, final norm and pooler being the last
+    to thaw; `from_start` goes the other way, embeddings first; `query_key_value` trains the queries of all layers,
+    then also the keys, then also the values, and nothing else; `refreeze` starts with everything and freezes the
+    embeddings first, then layers from the start; `planned` follows the study's own `plan`, stage by stage.
+    """
+
+    name = "unfreezing"
+    summary = "gradual unfreezing: stage by stage more of the encoder is trained (or less)"
+    paper = "Howard and Ruder 2018, https://arxiv.org/abs/1801.06146"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-5, 5e-4),
+        "order": Hyperparameter(Choice(ORDERS), Choice((*ORDERS, PLANNED)), "what thaws first; planned: as plan says"),
+        "stages": Hyperparameter(
+            Fixed(3), Range(2, 1000, integer=True), "the last one has everything; query_key_value always has 3"),
+        "plan": Hyperparameter(
+            Fixed(""), PLAN,
+            "stages, like '10-11; 8-11; all': layers from 0, embeddings, rest, query, key, value, all, head"),
+        "every": Hyperparameter(Fixed(1), Range(1, 1000, integer=True), "epochs of a stage; the last one stays"),
+    }  # fmt: skip
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        if settings["order"] == PLANNED:
+            return complaint_about_plan(str(settings["plan"]), anatomy)
+        if settings["order"] == "query_key_value":
+            return None if anatomy.attention else f"{anatomy.model_type} has no attention; choose another order"
+        groups, layers = int(settings["stages"]) - 1, len(anatomy.layers)
+        return f"{groups + 1} stages need {groups} layers, but it has {layers}" if groups > layers else None
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        if _tells_projections_apart(settings):
+            split_fused(encoder)
+        trained = frozenset().union(*_stages(encoder, settings))
+        for name, parameter in encoder.named_parameters():
+            parameter.requires_grad_(name in trained)
+        return encoder
+
+    def stages(self, encoder: nn.Module, settings: Settings, epochs: int) -> Sequence[Names]:
+        found = _stages(encoder, settings)
+        return [found[min(epoch // int(settings["every"]), len(found) - 1)] for epoch in range(epochs)]
+
+    def plain(self, encoder: nn.Module) -> nn.Module:
+        fuse(encoder)
+        return encoder
+
+
+def _tells_projections_apart(settings: Settings) -> bool:
+    if settings["order"] == PLANNED:
+        return any(part in PROJECTIONS for stage in read_plan(str(settings["plan"])) for part in stage)
+    return settings["order"] == "query_key_value"
+
+
+def _stages(encoder: nn.Module, settings: Settings) -> list[Names]:
+    """The names of the parameters that each stage trains."""
+    order = settings["order"]
+    if order == PLANNED:
+        named = by_name(encoder)
+        return [frozenset().union(*(named[part] for part in stage)) for stage in read_plan(str(settings["plan"]))]
+    if order == "query_key_value":
+        return _growing(projections(encoder))
+    embeddings, *layers, tail = blocks(encoder)
+    groups = _groups(layers, int(settings["stages"]) - 1)
+    if order == "from_end":
+        return _growing([*reversed(groups), embeddings | tail])
+    if order == "from_start":
+        return _growing([embeddings, *groups[:-1], groups[-1] | tail])
+    # Frozen in the order in which `from_start` thaws, but for the last group.
+    frozen = _growing([frozenset(), embeddings, *groups[:-1]])
+    return [frozenset().union(embeddings, *layers, tail) - names for names in frozen]
+
+
+def _groups(layers: Sequence[Names], count: int) -> list[Names]:
+    """`count` runs of layers of nearly the same length."""
+    ends = [round(len(layers) * i / count) for i in range(count + 1)]
+    return [frozenset().union(*layers[a:b]) for a, b in pairwise(ends)]
+
+
+def _growing(parts: Sequence[Names]) -> list[Names]:
+    return [frozenset().union(*parts[: i + 1]) for i in range(len(parts))]

@@ -1,0 +1,124 @@
+"""Trained tokens before the text, by PEFT: prompt tuning and p-tuning."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from peftsearch.core.dimensions import Choice, Range
+from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.peft_library import format as peft_format
+from peftsearch.methods.peft_library.format import PeftMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from peftsearch.backbones.anatomy import Anatomy
+
+TOKENS = Hyperparameter(
+    Range(4, 40, integer=True), Range(1, 512, integer=True), "trained embeddings before those of the text"
+)
+
+
+class SoftPrompt(PeftMethod):
+    """Embeddings of a few tokens are trained, the encoder is frozen."""
+
+    changes_input = True
+
+    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
+        if settings["head"] == "native" and anatomy.model_type == "albert":
+            return "albert's own head would read a virtual token; choose head: linear or mlp"
+        return None
+
+    def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
+        return int(settings["virtual_tokens"])
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        peft_format.ignore_token_type_warning()
+        return _without_virtual_tokens(super().apply(encoder, settings), int(settings["virtual_tokens"]))
+
+    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
+        peft_format.ignore_token_type_warning()
+        return _without_virtual_tokens(super().load(encoder, folder, settings), int(settings["virtual_tokens"]))
+
+    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
+        return self.kind()(
+            task_type="FEATURE_EXTRACTION",
+            num_virtual_tokens=int(settings["virtual_tokens"]),
+            # PEFT 0.21.2 knows neither DistilBERT's names for these, nor that ELECTRA's and ALBERT's are narrower.
+            num_layers=len(anatomy.layers),
+            token_dim=anatomy.embedding_size,
+            num_attention_heads=1,
+            **self.options(anatomy, settings),
+        )
+
+    @abstractmethod
+    def kind(self) -> Any:
+        """PEFT's configuration class."""
+
+    def options(self, anatomy: Anatomy, settings: Settings) -> dict[str, Any]:
+        """What the class takes beside the tokens."""
+        return {}
+
+
+class Prompt(SoftPrompt):
+    """The tokens' embeddings themselves are trained."""
+
+    name = "prompt"
+    summary = "prompt tuning: trained virtual tokens stand before the text"
+    paper = "Lester et al. 2021, https://arxiv.org/abs/2104.08691"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-3, 3e-1),
+        "virtual_tokens": TOKENS,
+    }
+
+    def kind(self) -> Any:
+        from peft import PromptTuningConfig
+
+        return PromptTuningConfig
+
+
+class PTuning(SoftPrompt):
+    """The tokens' embeddings are what a small trained network makes of others."""
+
+    name = "p_tuning"
+    summary = "p-tuning: virtual tokens before the text, trained through a small network"
+    paper = "Liu et al. 2021, https://arxiv.org/abs/2103.10385"
+    own: ClassVar[Mapping[str, Hyperparameter]] = {
+        "learning_rate": learning_rate(1e-4, 1e-1),
+        "virtual_tokens": TOKENS,
+        "network": Hyperparameter(Choice(("mlp", "lstm")), Choice(("mlp", "lstm")), "that makes the embeddings"),
+    }
+
+    def kind(self) -> Any:
+        from peft import PromptEncoderConfig
+
+        return PromptEncoderConfig
+
+    def options(self, anatomy: Anatomy, settings: Settings) -> dict[str, Any]:
+        return {
+            "encoder_reparameterization_type": str(settings["network"]).upper(),
+            "encoder_hidden_size": anatomy.embedding_size,
+        }
+
+
+def _without_virtual_tokens(encoder: nn.Module, tokens: int) -> nn.Module:
+    """`encoder` whose states, and what its pooler reads, are those of the text alone."""
+
+    def of_text(states: Tensor) -> Tensor:
+        return states[:, tokens:]
+
+    def in_outputs(module: nn.Module, inputs: Any, outputs: Any) -> Any:
+        outputs.last_hidden_state = of_text(outputs.last_hidden_state)
+        return outputs
+
+    def in_pooler(module: nn.Module, inputs: Any) -> Any:
+        return (of_text(inputs[0]), *inputs[1:])
+
+    encoder.register_forward_hook(in_outputs)
+    base: Any = encoder.get_base_model()  # type: ignore[operator]
+    if getattr(base, "pooler", None) is not None:
+        base.pooler.register_forward_pre_hook(in_pooler)
+    return encoder

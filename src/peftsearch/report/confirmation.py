@@ -1,0 +1,168 @@
+"""What confirming has found, for people and for programs: the table, and the sentences under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.confirm.statistics import Difference, Spread
+from peftsearch.confirm.summary import Confirmation, Confirmed
+from peftsearch.core.objectives import find_objective
+from peftsearch.report.tables import plain_table
+from peftsearch.results.formatting import (
+    backbone_in_words,
+    config_in_words,
+    count_in_words,
+    objective_in_words,
+    objective_label,
+    params,
+    varied_training,
+)
+from peftsearch.storage.records import SeedRun
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from peftsearch.confirm.run import Progress
+
+
+def confirmation_view(found: Confirmation) -> list[RenderableType]:
+    """The table and what it says, a line each."""
+    if not found.rows:
+        return [f"{found.study}: no trial has been confirmed yet"]
+    count = f"{len(found.rows)} trial{'s' if len(found.rows) > 1 else ''}"
+    heading = f"{found.study}: {count} trained again with other seeds, and measured on the test split"
+    heading += f" ({found.test_rows:,} rows)" if found.test_rows else ""
+    return [heading, confirmation_table(found), *sentences(found)]
+
+
+def confirmation_table(found: Confirmation) -> Table:
+    """Best mean on test first. Fits 100 columns with one backbone."""
+    table, label = plain_table(None), objective_label(found.metric)
+    several = len({row.config.backbone for row in found.rows}) > 1
+    table.add_column("trial", justify="right")
+    table.add_column("method", no_wrap=True)
+    if several:
+        table.add_column("backbone", overflow="fold", min_width=8)
+    table.add_column("settings", ratio=1, min_width=11)
+    table.add_column(f"{label}\nin the search", justify="right", no_wrap=True)
+    table.add_column(f"{label} on test\nmean ± sd", justify="right", no_wrap=True)
+    table.add_column("\nseeds", justify="right", no_wrap=True)
+    table.add_column("trainable\nparameters", justify="right", no_wrap=True)
+    table.add_column("train time\nmean s", justify="right", no_wrap=True)
+    varied = varied_training(row.config for row in found.rows)
+    for row in found.rows:
+        table.add_row(
+            str(row.record.number),
+            row.config.method,
+            *([backbone_in_words(row.config.backbone)] if several else []),
+            config_in_words(row.config, varied),
+            objective_in_words(found.metric, row.searched),
+            _spread_in_words(found.metric, row.test_spread),
+            str(len(row.test)) if row.random else "not random",
+            count_in_words(row.measurement.trainable_parameters),
+            "–" if row.train_seconds is None else objective_in_words("train_seconds", row.train_seconds),
+        )
+    return table
+
+
+def sentences(found: Confirmation) -> Iterator[str]:
+    """What cannot be told apart from the best, how optimistic the search was, and what failed."""
+    if found.measured:
+        yield from _against_the_best(found.measured[0], found.measured[1:], found.metric)
+        yield _optimism(found)
+    for row in found.rows:
+        for run in row.runs:
+            if run.failure:
+                yield f"trial {row.record.number}, seed {run.seed} failed: {_failure(run)}"
+
+
+def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str) -> Iterator[str]:
+    differences = [(row.record.number, row.behind(best)) for row in others]
+    equal = [(n, d) for n, d in differences if d and d.told_apart is False]
+    unknown = [n for n, d in differences if d is None or d.told_apart is None]
+    how = "over the same seeds, by Student's t"
+    if equal:
+        told = "; ".join(f"trial {n} ({_interval(metric, d)})" for n, d in equal)
+        yield f"cannot be told apart from trial {best.record.number}, the best on test, {how}: {told}"
+    elif others and not unknown:
+        yield f"trial {best.record.number} is better on test than every other one here {how} (95 %)"
+    if unknown:
+        named = ", ".join(map(str, unknown))
+        yield f"one seed tells nothing: fewer than 2 seeds to compare trial {best.record.number} with {named}"
+    elif not others and best.random and len(best.test) < 2:
+        yield "one seed tells nothing: how far scores spread takes --seeds 2 or more"
+
+
+def _optimism(found: Confirmation) -> str:
+    """Sampling error and other seeds are in it too: of one trial it may have either sign."""
+    gaps, digits = list(found.optimism.values()), find_objective(found.metric).digits
+    lower = sum(gaps) > 0
+    amounts = gaps if lower else [-gap for gap in gaps]
+    span = f" (from {min(amounts):.{digits}f} to {max(amounts):.{digits}f})" if len(gaps) > 1 else ""
+    return (
+        f"on test, {objective_label(found.metric)} is {sum(amounts) / len(gaps):.{digits}f} "
+        f"{'worse' if lower else 'better'}{span} than the validation scores by which the trials were chosen: "
+        f"{'the' if lower else 'no'} optimism of selection{'' if lower else ' shows'}"
+    )
+
+
+def confirmation_json(found: Confirmation) -> dict[str, Any]:
+    """All there is, for programs."""
+    best = found.measured[0] if found.measured else None
+    return {
+        "study": found.study,
+        "metric": found.metric,
+        "test_rows": found.test_rows,
+        "opened": [asdict(opening) for opening in found.openings],
+        "trials": [_row_json(row, best, found.optimism.get(row.record.number)) for row in found.rows],
+        "notes": list(sentences(found)),
+    }
+
+
+def progress_line(progress: Progress, metric: str) -> str:
+    """One run that has ended."""
+    run, config = progress.run, progress.config
+    heading = f"{progress.place} of {progress.total}: trial {run.trial} ({config.method}), seed {run.seed}"
+    if run.test is None or run.measurement is None:
+        return f"{heading} failed: {_failure(run)}"
+    test, validation = (objective_in_words(metric, m[metric]) for m in (run.test.metrics, run.measurement.metrics))
+    return f"{heading}: {objective_label(metric)} {test} on test, {validation} on validation, {run.seconds:.1f} s"
+
+
+def _row_json(row: Confirmed, best: Confirmed | None, optimism: float | None) -> dict[str, Any]:
+    behind = row.behind(best) if best and row is not best else None
+    return {
+        "trial": row.record.number,
+        "method": row.config.method,
+        "backbone": row.config.backbone,
+        "params": params(row.config),
+        "random": row.random,
+        "searched": row.searched,
+        "test": asdict(row.test_spread) if row.test_spread else None,
+        "validation": asdict(row.validation_spread) if row.validation_spread else None,
+        "optimism": optimism,
+        "behind_best": {**asdict(behind), "told_apart": behind.told_apart} if behind else None,
+        "trainable_parameters": row.measurement.trainable_parameters,
+        "train_seconds": row.train_seconds,
+        "runs": [run.to_dict() for run in row.runs],
+    }
+
+
+def _spread_in_words(metric: str, found: Spread | None) -> str:
+    if found is None:
+        return "–"
+    mean = objective_in_words(metric, found.mean)
+    return mean if found.deviation is None else f"{mean} ± {objective_in_words(metric, found.deviation)}"
+
+
+def _interval(metric: str, found: Difference) -> str:
+    digits = find_objective(metric).digits
+    return f"{found.mean:+.{digits}f}, 95 % interval {found.low:+.{digits}f} to {found.high:+.{digits}f}"
+
+
+def _failure(run: SeedRun) -> str:
+    assert run.failure is not None
+    return f"{run.failure['kind']}: {run.failure['message']}"

@@ -1,0 +1,185 @@
+"""One trial in full, for people: what `trial` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.objectives import is_metric
+from peftsearch.results.formatting import (
+    count_in_words,
+    objective_label,
+    objective_with_unit,
+    params,
+    value_in_words,
+    why,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from peftsearch.core.measurement import ClassReport, Measurement
+    from peftsearch.storage.records import Record
+
+
+NAMED_COLUMNS = 6
+"""Classes up to which a confusion matrix has names over its columns; beyond, it has the classes' numbers."""
+
+
+MATRIX_WIDTH = 96
+"""Columns of a terminal that a confusion matrix may take; of a larger one only the largest errors are listed."""
+
+
+SHORTEST_NAME, LONGEST_NAME = 6, 14
+
+
+LARGEST_ERRORS = 20
+
+
+TITLE = "confusion matrix, a row for each true class and a column for each predicted one:"
+
+
+def trial_view(record: Record, objectives: Sequence[str], weights: Path | None) -> list[RenderableType]:
+    """The same for people."""
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text("\n".join(_summary(record, weights)))]
+    if record.config:
+        parts += ["settings:", _settings_table(record)]
+    if record.curve:
+        parts += ["epochs:", curve_table(record, objectives)]
+    report = record.measurement.classes if record.measurement else None
+    if report:
+        parts += ["classes on the validation split:", class_table(report), *confusion(report)]
+    if record.failure and record.failure.get("traceback"):
+        parts += ["traceback:", Text(record.failure["traceback"].rstrip())]
+    return parts
+
+
+def curve_table(record: Record, objectives: Sequence[str]) -> Table:
+    """One line an epoch; trainable parameters only where they change."""
+    names = [*filter(is_metric, objectives), "macro_f1", "accuracy"]
+    shown = [name for name in dict.fromkeys(names) if all(name in report.metrics for report in record.curve)]
+    varies = len({report.trainable_parameters for report in record.curve}) > 1
+    headings = ["epoch", "train loss", "validation loss", *map(objective_label, shown), "train s", "evaluation s"]
+    table = _table(*headings, *(["trainable parameters"] if varies else []), "")
+    best = record.measurement.best_epoch if record.measurement else None
+    for report in record.curve:
+        table.add_row(
+            str(report.epoch),
+            *(f"{loss:.4f}" for loss in (report.train_loss, report.validation_loss)),
+            *(f"{report.metrics[name]:.4f}" for name in shown),
+            *(f"{seconds:.2f}" for seconds in (report.train_seconds, report.evaluation_seconds)),
+            *([f"{report.trainable_parameters:,}"] if varies else []),
+            "best" if report.epoch == best else "",
+        )
+    return table
+
+
+def class_table(report: ClassReport) -> Table:
+    """Precision, recall, F1 and rows of each class."""
+    from rich.text import Text
+
+    table = _table("class", "precision", "recall", "F1", "rows", left=1)
+    for score in report.scores():
+        numbers = (f"{value:.4f}" for value in (score.precision, score.recall, score.f1))
+        table.add_row(Text(score.label), *numbers, f"{score.support:,}")
+    return table
+
+
+def confusion(report: ClassReport) -> list[RenderableType]:
+    """The confusion matrix, or of many classes its largest errors."""
+    if len(report.labels) <= NAMED_COLUMNS:
+        return [TITLE, _named_matrix(report)]
+    columns = zip(*report.matrix(), strict=True)
+    widths = [max(2, *(len(str(rows)) for rows in column)) + 1 for column in columns]
+    room = MATRIX_WIDTH - sum(widths) - len(str(len(widths)))
+    if room < SHORTEST_NAME:
+        return ["most frequent errors:", _errors_table(report)]
+    return [TITLE, _numbered_matrix(report, min(room, LONGEST_NAME))]
+
+
+def _summary(record: Record, weights: Path | None) -> list[str]:
+    heading = f"trial {record.number}: {record.state}"
+    lines = [f"{heading}, {record.config.method} on {record.config.backbone}" if record.config else heading]
+    lines += [f"  {objective_with_unit(name, value)}" for name, value in record.values.items()]
+    if why(record):
+        lines.append(f"  {why(record)}")
+    if record.measurement:
+        lines += [f"  {line}" for line in _circumstances(record.measurement)]
+    if record.state == "complete":
+        lines.append(f"  weights: {weights or 'not kept, only the front has them'}")
+    return lines
+
+
+def _circumstances(measurement: Measurement) -> list[str]:
+    parameters = [count_in_words(n) for n in (measurement.trainable_parameters, measurement.total_parameters)]
+    return [
+        f"best epoch {measurement.best_epoch} of {measurement.epochs}, seed {measurement.seed}",
+        f"{parameters[0]} of {parameters[1]} parameters trained",
+        f"on {measurement.device} in {measurement.precision}, {measurement.micro_batch_size} rows a forward pass, "
+        f"peak memory {measurement.peak_memory_mb:,.0f} MiB",
+    ]
+
+
+def _settings_table(record: Record) -> Table:
+    from rich.text import Text
+
+    assert record.config is not None
+    table = _table("setting", "value", left=2)
+    for name, value in params(record.config).items():
+        table.add_row(name, Text(value_in_words(value)))
+    return table
+
+
+def _named_matrix(report: ClassReport) -> Table:
+    from rich.text import Text
+
+    names = [Text(_clipped(label, LONGEST_NAME)) for label in report.labels]
+    table = _table("", *names, left=1)
+    for place, (name, row) in enumerate(zip(names, report.matrix(), strict=True)):
+        table.add_row(name, *_cells(row, place))
+    return table
+
+
+def _numbered_matrix(report: ClassReport, name_length: int) -> Table:
+    from rich.text import Text
+
+    table = _table("", "", *map(str, range(1, len(report.labels) + 1)), left=2)
+    for place, (label, row) in enumerate(zip(report.labels, report.matrix(), strict=True)):
+        table.add_row(str(place + 1), Text(_clipped(label, name_length)), *_cells(row, place))
+    return table
+
+
+def _cells(row: Sequence[int], diagonal: int) -> list[Text]:
+    from rich.text import Text
+
+    return [Text(str(rows) if rows else "·", "bold" if at == diagonal else "") for at, rows in enumerate(row)]
+
+
+def _errors_table(report: ClassReport) -> Table:
+    from rich.text import Text
+
+    errors = sorted((-rows, true, predicted) for true, predicted, rows in report.cells if true != predicted)
+    table = _table("class", "taken for", "rows", left=2)
+    for rows, true, predicted in errors[:LARGEST_ERRORS]:
+        table.add_row(Text(report.labels[true]), Text(report.labels[predicted]), f"{-rows:,}")
+    return table
+
+
+def _clipped(name: str, length: int) -> str:
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def _table(*headings: Any, left: int = 0) -> Table:
+    """A table whose columns stand to the right, but for the first `left`. No number is ever cut short."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place < left else "right", overflow="fold")
+    return table

@@ -1,0 +1,75 @@
+"""What is printed of a study: its front with the lines around it, its progress, a line for each trial that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from peftsearch.report.tables import front_table, running_table, time_left
+from peftsearch.results.formatting import config_in_words, objective_with_unit, why
+from peftsearch.results.front import Row, best_of_methods, front, quality_objective
+from peftsearch.results.status import counts_as_done, status
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.storage.records import Record
+
+
+def front_view(stored: StoredStudy) -> list[RenderableType]:
+    """The front, what it stands beside, and how many trials it was chosen from."""
+    known = stored.records()
+    best = front(known, stored.objectives)
+    if not best:
+        return [f"{stored.name}: no trial has finished yet"]
+    finished = sum(counts_as_done(record) for record in known)
+    return _with_reference(stored, f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front", best)
+
+
+def methods_view(stored: StoredStudy) -> list[RenderableType]:
+    """The best trial of each method, on the front or not, beside what it stands beside."""
+    found = stored.rows()
+    best = best_of_methods(found)
+    if not best:
+        return [f"{stored.name}: no trial has finished yet"]
+    heading = f"{stored.name}: the best of each method by {stored.quality}, {len(found)} finished trials"
+    return _with_reference(stored, heading, best)
+
+
+def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int) -> list[RenderableType]:
+    """What runs and the front so far, for a terminal."""
+    now = status(records, budget)
+    heading = ", ".join(part for part in (f"{now.done} of {budget} trials done", time_left(now)) if part)
+    parts: list[RenderableType] = [heading]
+    if now.running:
+        parts.append(running_table(now.running, quality_objective(objectives)))
+    best = front(records, objectives)
+    return [*parts, front_table(best, objectives, title="Pareto front so far")] if best else parts
+
+
+def trial_line(record: Record, objectives: Sequence[str]) -> str:
+    """One ended trial in one line, for a pipe."""
+    heading = f"trial {record.number} {record.state}"
+    if record.config:
+        heading += f": {record.config.method} ({config_in_words(record.config)})"
+    if record.state == "complete":
+        return heading + "".join(f", {objective_with_unit(name, record.values[name])}" for name in objectives)
+    epochs = f" after epoch {len(record.curve)}" if record.curve else ""
+    return f"{heading}{epochs}: {why(record)}" if why(record) else heading + epochs
+
+
+def ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:
+    """The trials that have ended since `before`, by number."""
+    over = {record.number for record in before if _is_over(record)}
+    return [record for record in after if _is_over(record) and record.number not in over]
+
+
+def _with_reference(stored: StoredStudy, heading: str, rows: Sequence[Row]) -> list[RenderableType]:
+    """A heading, rows, and the line that they stand beside."""
+    reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
+    return [heading, front_table(rows, stored.objectives), *reference]
+
+
+def _is_over(record: Record) -> bool:
+    return record.state in ("complete", "pruned", "failed")

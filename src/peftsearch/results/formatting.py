@@ -1,0 +1,166 @@
+"""Numbers and settings as people read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from peftsearch.storage.records import Record
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
+from peftsearch.core.dimensions import Fixed, Scalar
+from peftsearch.core.objectives import Objective, find_objective, is_metric
+from peftsearch.methods.base import Hyperparameter, TextMethod
+from peftsearch.methods.table import METHODS
+
+SHORT = {
+    "learning_rate": "lr",
+    "alpha_ratio": "alpha/rank",
+    "frozen_layers": "frozen",
+    "virtual_tokens": "tokens",
+    "reduction_factor": "reduction",
+    "head_learning_rate_ratio": "head lr ×",
+}
+"""Hyperparameters with a shorter name in tables; the others only lose their underscores."""
+
+
+def count_in_words(count: float) -> str:
+    """A whole number, short from a million on.
+
+    >>> count_in_words(22_713_216), count_in_words(299526)
+    ('22.7 M', '299,526')
+    """
+    for size, sign in ((1e9, "B"), (1e6, "M")):
+        if count >= size:
+            return f"{count / size:.3g} {sign}"
+    return f"{count:,.0f}"
+
+
+def value_in_words(value: Scalar) -> str:
+    """A setting's value; small numbers with two digits.
+
+    >>> [value_in_words(v) for v in (0.000312, 0.1, 8, True, "all")]
+    ['3.1e-4', '0.1', '8', 'yes', 'all']
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    if value == 0 or abs(value) >= 0.01:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def objective_in_words(name: str, value: float) -> str:
+    """`value` with the digits that the objective deserves, without its unit."""
+    objective = find_objective(name)
+    return count_in_words(value) if objective.unit == "parameters" else f"{value:,.{objective.digits}f}"
+
+
+def objective_with_unit(name: str, value: float) -> str:
+    """For a line of text: `macro F1 0.8123`, `299,526 trainable parameters`, `train time 8.13 s`."""
+    words, unit = objective_in_words(name, value), find_objective(name).unit
+    if is_metric(name):
+        return f"{objective_label(name)} {words}"
+    return f"{words} trainable {unit}" if unit == "parameters" else f"{objective_label(name)} {words} {unit}"
+
+
+def objective_label(name: str) -> str:
+    """What the objective is called where its unit stands beside it.
+
+    >>> [objective_label(name) for name in ("macro_f1", "train_seconds", "peak_memory_mb")]
+    ['macro F1', 'train time', 'peak memory']
+    """
+    bare = name.replace("_seconds", "_time").removesuffix("_mb").removesuffix("_parameters")
+    return bare.replace("_", " ").replace("f1", "F1")
+
+
+def objective_heading(objective: Objective) -> str:
+    """Two lines over a column: what it is, and its unit."""
+    return f"{objective_label(objective.name)}\n{objective.unit}"
+
+
+def settings_in_words(
+    config: TrialConfig, hyperparameters: Mapping[str, Hyperparameter], training: Collection[str]
+) -> str:
+    """What sets this configuration apart: everything searched, and everything that is not the default.
+
+    Args:
+        config: the trial's configuration.
+        hyperparameters: the method's, with their defaults, in the order in which to tell them.
+        training: the fields of the training section to tell.
+    """
+    names = sorted(config.settings, key=lambda name: [*hyperparameters, name].index(name))
+    told = {
+        name: config.settings[name] for name in names if _worth_telling(name, config.settings[name], hyperparameters)
+    }
+    told |= {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING if name in training}
+    return ", ".join(_setting(name, value) for name, value in told.items())
+
+
+def varied_training(configs: Iterable[TrialConfig]) -> set[str]:
+    """The searchable fields of the training section in which these configurations differ."""
+    trainings = [config.training for config in configs]
+    return {name for name in SEARCHABLE_TRAINING if len({getattr(training, name) for training in trainings}) > 1}
+
+
+def params(config: TrialConfig) -> dict[str, Any]:
+    """Every hyperparameter of the trial that a study can search, by name."""
+    return {**config.settings, **{name: getattr(config.training, name) for name in SEARCHABLE_TRAINING}}
+
+
+def duration(seconds: float) -> str:
+    """How long, to the precision that matters.
+
+    >>> [duration(s) for s in (8.25, 75, 3700)]
+    ['8 s', '1 min 15 s', '1 h 1 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _worth_telling(name: str, value: Scalar, hyperparameters: Mapping[str, Hyperparameter]) -> bool:
+    known = hyperparameters.get(name)
+    return known is None or not isinstance(known.default, Fixed) or known.default.value != value
+
+
+def _setting(name: str, value: Scalar) -> str:
+    words = SHORT.get(name, name.replace("_", " "))
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return f"{words} {value_in_words(value)}"
+
+
+def why(record: Record) -> str:
+    """Why a trial was pruned or failed, in one line; else nothing."""
+    if record.failure:
+        kind, message = record.failure["kind"], record.failure.get("message", "")
+        return f"{kind}: {message.splitlines()[0]}" if message.strip() else kind
+    return record.reason or ""
+
+
+def config_in_words(config: TrialConfig, training: Collection[str] = ()) -> str:
+    """The settings that set a configuration apart, the method's own first; of the training section only `training`."""
+    method = METHODS.get(config.method)
+    if method and (not method.trains or isinstance(method, TextMethod)):
+        training = ()  # which has no steps there
+    return settings_in_words(config, {**method.own, **method.hyperparameters} if method else {}, training)
+
+
+def backbone_in_words(name: str) -> str:
+    """The last part of a model's name, which is enough to tell backbones of one study apart."""
+    return name.rstrip("/").rsplit("/", 1)[-1]
+
+
+def percent(share: float | None) -> str:
+    """`0.0132` as `1.3 %`; a dash for what is not known."""
+    if share is None:
+        return "–"
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %" if value >= 0.1 else f"{value:.2g} %"

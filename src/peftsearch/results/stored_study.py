@@ -1,0 +1,122 @@
+"""A study's results as they stand in a storage: what every command that only reads begins with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.errors import UserError
+from peftsearch.results import front
+from peftsearch.results.reference import Reference
+from peftsearch.results.status import Status, status
+from peftsearch.storage.records import Record, objective_names, open_storage, records
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+
+RUNS = Path("runs")
+"""Storage, caches and kept weights of every study, under the working directory."""
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    """A study that a search has begun.
+
+    Attributes:
+        url: of its storage; may hold a password.
+        objectives: by name, in the order of the study's directions.
+        folder: where its caches and kept weights lie.
+    """
+
+    name: str
+    study: Study
+    objectives: tuple[str, ...]
+    folder: Path
+    url: str = field(repr=False)
+
+    @property
+    def storage(self) -> BaseStorage:
+        return self.study._storage
+
+    @property
+    def quality(self) -> str:
+        """The objective by which trials are ranked."""
+        return front.quality_objective(self.objectives)
+
+    @property
+    def reference(self) -> Reference | None:
+        """TF-IDF and logistic regression on the same splits, if the search has measured it."""
+        raw = self.study.user_attrs.get("reference")
+        return Reference.from_dict(raw) if raw else None
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What `optimize` wrote of the study file: `goal`, `data`, and the `budget` of trials last asked for."""
+        found: Mapping[str, Any] = self.study.user_attrs.get("about", {})
+        return found
+
+    def records(self) -> list[Record]:
+        return records(self.study)
+
+    def rows(self) -> list[front.Row]:
+        """Every finished trial, best quality first."""
+        return front.rows(self.records(), self.objectives)
+
+    def found_front(self) -> list[front.Row]:
+        """The front, which is not empty.
+
+        Raises:
+            UserError: no trial has finished.
+        """
+        found = self.front()
+        if not found:
+            raise UserError(f"study {self.name!r} has no finished trial yet; see peftsearch status --study {self.name}")
+        return found
+
+    def front(self) -> list[front.Row]:
+        """The Pareto front, best quality first."""
+        return front.front(self.records(), self.objectives)
+
+    def number(self, trial: int | str) -> int:
+        """The number of a trial: itself, or of `best`, the best quality on the front."""
+        return self.found_front()[0].record.number if trial == "best" else int(trial)
+
+    def status(self) -> Status:
+        return status(self.records(), self.about.get("budget"))
+
+
+def storage_url(name: str, storage: str | None = None) -> str:
+    """`storage`, else what `PEFTSEARCH_STORAGE` says, else the study's own SQLite file under `runs/`."""
+    return storage or os.environ.get("PEFTSEARCH_STORAGE") or f"sqlite:///{RUNS}/{name}.db"
+
+
+def open_stored(name: str, storage: str | None = None) -> StoredStudy:
+    """The results of the study `name`; nothing is made if there are none.
+
+    Raises:
+        UserError: no search of this study has begun, or its storage cannot be opened.
+    """
+    import optuna
+
+    url = storage_url(name, storage)
+    missing = UserError(
+        f"study {name!r} has no trials yet; start it with: peftsearch optimize --study {name} --trials 20"
+    )
+    if _is_missing_file(url):
+        raise missing
+    opened = open_storage(url)
+    try:
+        study = optuna.load_study(study_name=name, storage=opened)
+    except KeyError:
+        raise missing from None
+    return StoredStudy(name, study, objective_names(study), RUNS / name, url)
+
+
+def _is_missing_file(url: str) -> bool:
+    """Opening a SQLite file that is not there would make it."""
+    file = url.removeprefix("sqlite:///")
+    return file != url and file != ":memory:" and not Path(file.partition("?")[0]).is_file()

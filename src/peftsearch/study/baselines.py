@@ -1,0 +1,133 @@
+"""The `baselines:` section: configurations that are tried first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
+from peftsearch.core.errors import nearest
+from peftsearch.methods.base import SHARED, Method
+from peftsearch.study.conditions import IDLE, is_idle
+from peftsearch.study.methods_section import Space, _unknown_dimensions, valid_values
+from peftsearch.study.problems import Problems, Where, shown
+from peftsearch.study.sections import Backbone, sequence
+from peftsearch.study.values import in_type_of, in_words, middle, read_scalars
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One configuration to try first, exactly as written.
+
+    Attributes:
+        settings: a value for every dimension of the method's space.
+        written: its place in the file; None for a default point that the file does not mention.
+    """
+
+    method: str
+    backbone: str
+    settings: Mapping[str, Scalar]
+    written: int | None = None
+
+
+def default_settings(method: Method, space: Space) -> dict[str, Scalar]:
+    """The method's default, or that of all methods, where it is one value that `space` has; else the middle."""
+
+    def start(name: str, dimension: Dimension) -> Scalar:
+        defaults = [table[name].default for table in (method.hyperparameters, SHARED) if name in table]
+        values = [default.value for default in defaults if isinstance(default, Fixed)]
+        return next((value for value in values if contains(dimension, value)), middle(dimension))
+
+    return {name: start(name, dimension) for name, dimension in space.items()}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a baseline may name."""
+
+    table: Mapping[str, Method]
+    spaces: Mapping[str, Space]
+    backbones: tuple[Backbone, ...]
+
+    def names(self, method: str | None = None) -> tuple[str, ...]:
+        """The backbones by name: all, or those that `method` tunes."""
+        return tuple(b.name for b in self.backbones if method is None or b.takes(method))
+
+
+def read_baselines(raw: Any, known: Vocabulary, problems: Problems) -> tuple[Baseline, ...]:
+    """The written baselines, each with a value for every dimension; one outside its space is a warning."""
+    items = [] if raw is None else sequence(raw, "[{method: full, learning_rate: 2.0e-5}]", problems, ("baselines",))
+    found: list[Baseline] = []
+    for i, item in enumerate(items):
+        baseline = _baseline(item, i, known, problems)
+        twin = next((b for b in found if baseline and _same(b, baseline)), None)
+        if twin:
+            problems.warn(("baselines", i), f"is the same as baselines[{twin.written}]; tried once")
+        elif baseline:
+            found.append(baseline)
+    return tuple(found)
+
+
+def starting_points(known: Vocabulary, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+    """The default point of each method that no baseline tries, so that a short search has tried them all."""
+    tried = {baseline.method for baseline in baselines}
+    return tuple(
+        Baseline(name, known.names(name)[0], default_settings(known.table[name], space))
+        for name, space in known.spaces.items()
+        if name not in tried
+    )
+
+
+def _baseline(raw: Any, place: int, known: Vocabulary, problems: Problems) -> Baseline | None:
+    where: Where = ("baselines", place)
+    if not isinstance(raw, Mapping):
+        problems.add(where, f"must be a mapping like {{method: full, learning_rate: 2.0e-5}}, but got {shown(raw)}")
+        return None
+    name = raw.get("method")
+    if not isinstance(name, str) or name not in known.spaces:
+        problems.add((*where, "method"), _no_such_method(name, known))
+        name = None
+    backbone = raw.get("backbone", next(iter(known.names(name)), ""))
+    if known.backbones and backbone not in known.names():
+        problems.add((*where, "backbone"), f"no backbone {backbone!r}; {nearest(str(backbone), set(known.names()))}")
+    elif known.backbones and backbone not in known.names(name):
+        problems.add((*where, "backbone"), f"{backbone!r} is not tuned by {name!r}; add it to that backbone's methods")
+    if name is None:
+        return None
+    written = {key: value for key, value in raw.items() if key not in ("method", "backbone")}
+    settings = _written_settings(written, known.table[name], known.spaces[name], problems, where)
+    return Baseline(name, str(backbone), settings, place)
+
+
+def _written_settings(
+    written: Mapping[str, Any], method: Method, space: Space, problems: Problems, where: Where
+) -> dict[str, Scalar]:
+    _unknown_dimensions(written, method, problems, where)
+    values = read_scalars(written, valid_values(method), problems, where)
+    for key, value in values.items():
+        if key in space and not contains(space[key], value):
+            problems.warn((*where, key), f"{value} is outside the study's {in_words(space[key])}; tried as written")
+    as_drawn = {key: in_type_of(space[key], value) for key, value in values.items() if _among(space.get(key), value)}
+    settings = {**default_settings(method, space), **values, **as_drawn}
+    for key in values:
+        if is_idle(key, settings):
+            governor = IDLE[key][0]
+            problems.warn((*where, key), f"changes nothing where {governor} is {settings[governor]}; leave it out")
+    return settings
+
+
+def _among(dimension: Dimension | None, value: Scalar) -> bool:
+    return isinstance(dimension, Fixed | Choice) and contains(dimension, value)
+
+
+def _no_such_method(name: Any, known: Vocabulary) -> str:
+    if name is None:
+        return "is missing"
+    if name in known.table:
+        return f"{name!r} is not among this study's methods; add it under 'methods:'"
+    return f"no method {name!r}; {nearest(str(name), known.spaces)}"
+
+
+def _same(a: Baseline, b: Baseline) -> bool:
+    return (a.method, a.backbone, a.settings) == (b.method, b.backbone, b.settings)

@@ -1,0 +1,46 @@
+"""Whether a study can run here at all, told before anything is trained: its backbones are found and fit its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from peftsearch.backbones.names import resolve, resolve_tokenizer
+from peftsearch.backbones.vocabulary import check_vocabulary, vocabulary_size
+from peftsearch.core.dimensions import Scalar, extremes
+from peftsearch.methods.build import check_supported
+from peftsearch.methods.table import METHODS
+from peftsearch.study.conditions import awake
+from peftsearch.study.methods_section import Space
+from peftsearch.study.spec import StudySpec
+
+
+def check_feasible(spec: StudySpec) -> None:
+    """Resolve every backbone, and try every method's ends and every baseline on its configuration. Needs no torch.
+
+    Raises:
+        UserError: a backbone or its tokenizer is not found, the two do not fit, or a method cannot tune the backbone
+            with some of its settings.
+    """
+    resolved = {backbone.name: resolve(backbone.name, backbone.revision) for backbone in spec.backbones}
+    for backbone in spec.backbones:
+        if backbone.tokenizer:
+            found = resolve_tokenizer(backbone.tokenizer, backbone.tokenizer_revision)
+            check_vocabulary(resolved[backbone.name], found.name, vocabulary_size(found.path))
+    lengths = {backbone.name: backbone.max_length or spec.data.max_length for backbone in spec.backbones}
+    for backbone in spec.backbones:
+        for method, space in spec.methods.items():
+            for settings in corners(space) if backbone.takes(method) else ():
+                check_supported(resolved[backbone.name], METHODS[method], settings, lengths[backbone.name])
+    for baseline in spec.baselines:
+        found = resolved[baseline.backbone]
+        check_supported(found, METHODS[baseline.method], baseline.settings, lengths[baseline.backbone])
+
+
+def corners(space: Space) -> Iterator[dict[str, Scalar]]:
+    """Settings that show each dimension's ends and options once where they count, the others at their first."""
+    ends = {name: extremes(dimension) for name, dimension in space.items()}
+    first = {name: values[0] for name, values in ends.items()}
+    yield first
+    for name, values in ends.items():
+        for value in values[1:]:
+            yield {**first, **awake(name, space), name: value}

@@ -1,0 +1,58 @@
+"""The `methods:` section, which is the search space, and the `baselines:` that are tried first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from peftsearch.core.dimensions import Dimension, Valid
+from peftsearch.core.errors import nearest
+from peftsearch.methods.base import TRAINING, Method
+from peftsearch.study.conditions import complaint_if_idle
+from peftsearch.study.problems import Problems, Where
+from peftsearch.study.sections import mapping
+from peftsearch.study.values import read_dimension
+
+Space = Mapping[str, Dimension]
+"""One method's dimensions: each of its hyperparameters, and what it searches of the `training:` section."""
+
+
+def valid_values(method: Method) -> dict[str, Valid]:
+    """Every dimension that a study may name under `method`, with all values that make sense."""
+    own: dict[str, Valid] = {name: parameter.valid for name, parameter in method.hyperparameters.items()}
+    return {**own, **TRAINING}
+
+
+def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> dict[str, Space]:
+    """Each named method's space; a hyperparameter that the study leaves out has the method's default."""
+    section = mapping(raw, problems, ("methods",))
+    if isinstance(raw, Mapping) and not raw:
+        problems.add(("methods",), f"is empty; name at least one of {', '.join(sorted(table))}")
+    spaces: dict[str, Space] = {}
+    for name, dimensions in section.items():
+        where: Where = ("methods", str(name))
+        if name not in table:
+            problems.add(where, f"no method {name!r}; {nearest(str(name), table)}")
+            continue
+        spaces[name] = _space(mapping(dimensions, problems, where), table[name], problems, where)
+    return spaces
+
+
+def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> Space:
+    valid = valid_values(method)
+    _unknown_dimensions(raw, method, problems, where)
+    written = {name: read_dimension(raw[name], valid[name], problems, (*where, name)) for name in valid if name in raw}
+    default = {name: parameter.default for name, parameter in method.hyperparameters.items()}
+    space = {**default, **{name: dimension for name, dimension in written.items() if dimension}}
+    idle = {name: complaint_if_idle(name, space, valid) for name in written} if None not in written.values() else {}
+    for name, text in idle.items():
+        if text:
+            problems.add((*where, name), text)
+    return space
+
+
+def _unknown_dimensions(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> None:
+    valid = valid_values(method)
+    for key in raw:
+        if key not in valid:
+            problems.add((*where, str(key)), f"{method.name} has no dimension {key!r}; {nearest(str(key), valid)}")

@@ -1,0 +1,152 @@
+"""`StudySpec` × Optuna trial → `TrialConfig`: the conditional search space, and what is enqueued before it.
+
+Names of Optuna's parameters are `method`, `backbone` (only where a study has several; `METHOD.backbone` where a method
+tunes but some of them) and `METHOD.DIMENSION`: an independent sampler then learns each method's settings by themselves.
+What is fixed is not suggested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
+from peftsearch.core.objectives import evaluate_metrics
+from peftsearch.study.conditions import is_idle
+from peftsearch.study.spec import StudySpec
+from peftsearch.study.values import middle
+
+FIXED = "fixed"
+"""User attribute of an enqueued trial: its configuration exactly, even where that lies outside the space."""
+
+
+class Suggester(Protocol):
+    """The part of `optuna.trial.Trial` that is used here."""
+
+    @property
+    def user_attrs(self) -> dict[str, Any]: ...
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float: ...
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = ...) -> int: ...
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """The arguments of `optuna.Study.enqueue_trial`."""
+
+    params: dict[str, Scalar]
+    user_attrs: dict[str, Any]
+
+
+def suggest(spec: StudySpec, trial: Suggester) -> TrialConfig:
+    """The configuration of `trial`, drawn from the study's space.
+
+    A trial with the user attribute `fixed` gets exactly that configuration; its values that lie within the space are
+    suggested all the same (it is enqueued with them), so that the sampler learns from it.
+    """
+    fixed = trial.user_attrs.get(FIXED)
+    if fixed is None:
+        return _draw(spec, trial)
+    for name, dimension, _ in _within(spec, fixed):
+        _suggest(trial, name, dimension)
+    return config_of(spec, fixed)
+
+
+def config_of(spec: StudySpec, fixed: Mapping[str, Any]) -> TrialConfig:
+    """The configuration that `suggest` gives a trial with this user attribute `fixed`."""
+    return _config(spec, fixed["method"], fixed["backbone"], fixed["settings"])
+
+
+def baselines(spec: StudySpec) -> list[Enqueued]:
+    """What to enqueue before the search: `baseline` holds a written one's place, `default` marks the others."""
+    found = []
+    for baseline in spec.baselines:
+        fixed = {"method": baseline.method, "backbone": baseline.backbone, "settings": dict(baseline.settings)}
+        mark = {"default": True} if baseline.written is None else {"baseline": baseline.written}
+        found.append(Enqueued(fixed_params(spec, fixed), {FIXED: fixed, **mark}))
+    return found
+
+
+def fixed_from(config: TrialConfig) -> dict[str, Any]:
+    """The user attribute `fixed` that makes `suggest` give `config` again."""
+    training = {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING}
+    return {"method": config.method, "backbone": config.backbone, "settings": {**training, **config.settings}}
+
+
+def fixed_params(spec: StudySpec, fixed: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Optuna's parameters for `fixed`, without the values outside the space.
+
+    Optuna 5.0 takes a number outside its range, with a warning, and fails on an option that is not among the choices.
+    """
+    return {name: value for name, _, value in _within(spec, fixed)}
+
+
+def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
+    method = str(_suggest(trial, "method", _methods(spec)))
+    backbone = str(_suggest(trial, *_backbones(spec, method)))
+    space = spec.methods[method]
+    settings: dict[str, Scalar] = {}
+    for name, dimension in space.items():
+        idle = is_idle(name, settings)
+        settings[name] = middle(dimension) if idle else _suggest(trial, f"{method}.{name}", dimension)
+    return _config(spec, method, backbone, settings)
+
+
+def _config(spec: StudySpec, method: str, backbone: str, values: Mapping[str, Scalar]) -> TrialConfig:
+    training: dict[str, Any] = {name: value for name, value in values.items() if name in SEARCHABLE_TRAINING}
+    model = next(b for b in spec.backbones if b.name == backbone)
+    return TrialConfig(
+        backbone=backbone,
+        method=method,
+        settings={name: value for name, value in values.items() if name not in training},
+        training=replace(spec.training, **training),
+        max_length=model.max_length or spec.data.max_length,
+        selection=spec.selection,
+        revision=model.revision,
+        trust_remote_code=model.trust_remote_code,
+        tokenizer=model.tokenizer,
+        tokenizer_revision=model.tokenizer_revision,
+        evaluate=evaluate_metrics(spec.objectives),
+    )
+
+
+def _within(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Dimension, Scalar]]:
+    """Name, dimension and value of everything in `fixed` that the sampler could have drawn."""
+    method = fixed["method"]
+    space = spec.methods.get(method, {})
+    values = {name: value for name, value in fixed["settings"].items() if not is_idle(name, fixed["settings"])}
+    own = [(f"{method}.{name}", space[name], value) for name, value in values.items() if name in space]
+    shared = [("method", _methods(spec), method), (*_backbones(spec, method), fixed["backbone"])]
+    for name, dimension, value in shared + own:
+        if not isinstance(dimension, Fixed) and contains(dimension, value):
+            yield name, dimension, value
+
+
+def _methods(spec: StudySpec) -> Dimension:
+    """Suggested even where there is one, so that every trial's parameters say which method it is."""
+    return Choice(tuple(spec.methods))
+
+
+def _backbones(spec: StudySpec, method: str) -> tuple[str, Dimension]:
+    """The choice and its name in Optuna, where one parameter cannot have other options for another method."""
+    names = tuple(backbone.name for backbone in spec.backbones if backbone.takes(method))
+    shared = len(names) == len(spec.backbones)
+    return "backbone" if shared else f"{method}.backbone", Choice(names) if len(names) > 1 else Fixed(names[0])
+
+
+def _suggest(trial: Suggester, name: str, dimension: Dimension) -> Scalar:
+    if isinstance(dimension, Fixed):
+        return dimension.value
+    if isinstance(dimension, Choice):
+        drawn: Scalar = trial.suggest_categorical(name, in_order(dimension))
+        return drawn
+    if dimension.integer:
+        return trial.suggest_int(name, int(dimension.low), int(dimension.high), log=dimension.log)
+    return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+
+
+def in_order(choice: Choice) -> list[Scalar]:
+    """The options sorted: Optuna refuses a storage whose options stand in another order, which means nothing here."""
+    return sorted(choice.options, key=lambda option: (isinstance(option, str), option))

@@ -1,0 +1,148 @@
+"""What a configuration would train, and how each method fares on a backbone: found out without a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.dimensions import Scalar, extremes
+from peftsearch.core.errors import UserError
+from peftsearch.methods.base import Method, TextMethod
+from peftsearch.methods.table import METHODS
+
+if TYPE_CHECKING:
+    import torch
+
+    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.names import ResolvedModel
+
+TEXTS = ["a good day", "it rains, and the road is long and wet", "red and blue"]
+"""The toy batch: three classes, three lengths."""
+
+STEPS = 3
+RATE = 1e-2
+SEED = 42
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """How a method fares on a backbone.
+
+    Attributes:
+        why: why it does not work, in half a sentence; else None.
+        trains: every trainable tensor moves in a few steps, and no other does.
+        parameters: trainable ones, the head's included.
+        merges: whether what is trained can be merged into the backbone's own weights.
+    """
+
+    method: str
+    why: str | None = None
+    trains: bool = False
+    parameters: int = 0
+    merges: bool = False
+
+
+def trainable_by_epoch(config: TrialConfig, resolved: ResolvedModel, classes: int) -> list[int]:
+    """Trainable parameters in each epoch of `config`, head included. Of the backbone only `config.json` is read.
+
+    Raises:
+        UserError: the method cannot tune the backbone, or reads texts and has no parameters before it has seen them.
+    """
+    from peftsearch.methods.build import outline
+    from peftsearch.training.loop.stages import Stages
+
+    method = METHODS[config.method]
+    if isinstance(method, TextMethod):
+        raise UserError(f"method {method.name} has as many parameters as it finds terms; they are known after a trial")
+    if not method.trains:
+        return [0] * config.training.epochs
+    return Stages(outline(resolved, method, config.settings, classes), config).counts()
+
+
+def try_methods(resolved: ResolvedModel) -> Iterator[Fitness]:
+    """Run each method that tunes encoders for a few steps on `resolved`."""
+    for name, method in METHODS.items():
+        if not isinstance(method, TextMethod):
+            yield _try(name, method, resolved)
+
+
+def _try(name: str, method: Method, resolved: ResolvedModel) -> Fitness:
+    import torch
+
+    from peftsearch.methods.build import build_classifier
+
+    settings, why = _supported(method, resolved)
+    if why:
+        return Fitness(name, why)
+    torch.manual_seed(SEED)
+    classifier = build_classifier(resolved, method, settings, len(TEXTS))
+    parameters = sum(p.numel() for p in classifier.parameters() if p.requires_grad) if method.trains else 0
+    found = Fitness(name, trains=not method.trains, parameters=parameters, merges=method.library == "torch")
+    if method.trains:
+        batch = _batch(resolved)
+        found = replace(found, trains=_trains(classifier, batch))
+        found = found if method.library == "torch" else replace(found, merges=_merges(classifier, batch))
+    return found
+
+
+def _supported(method: Method, resolved: ResolvedModel) -> tuple[dict[str, Scalar], str | None]:
+    """The method's first defaults, with one changed if need be for the backbone; else why there are none."""
+    from peftsearch.methods.build import check_supported
+
+    options = {name: extremes(h.default) for name, h in method.hyperparameters.items()}
+    first = {name: values[0] for name, values in options.items()}
+    changes = [{}, *({name: value} for name, values in options.items() for value in values[1:])]
+    why: str | None = None
+    for change in changes:
+        try:
+            check_supported(resolved, method, {**first, **change})
+            return {**first, **change}, None
+        except UserError as error:
+            why = why or str(error).partition(f"{resolved.name!r}: ")[2] or str(error)
+    return first, why
+
+
+def _batch(resolved: ResolvedModel) -> Any:
+    from peftsearch.backbones.loading import load_tokenizer
+
+    return load_tokenizer(resolved)(TEXTS, padding=True, return_tensors="pt")
+
+
+def _trains(classifier: Classifier, batch: Any) -> bool:
+    import torch
+
+    trained = {name: p for name, p in classifier.named_parameters() if p.requires_grad}
+    before = {name: tensor.detach().clone() for name, tensor in classifier.named_parameters()}
+    optimizer = torch.optim.AdamW(trained.values(), lr=RATE, weight_decay=0.0)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(classifier(**batch).logits, torch.arange(len(TEXTS)))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    moved = {name for name, tensor in classifier.named_parameters() if not torch.equal(tensor, before[name])}
+    return moved == set(trained)
+
+
+def _merges(classifier: Classifier, batch: Any) -> bool:
+    """Whether the library can, and the result computes the same."""
+    import torch
+
+    merge = getattr(classifier.encoder, "merge_and_unload", None)
+    if merge is None:
+        return False
+    expected = _logits(classifier.eval(), batch)
+    try:
+        classifier.encoder = merge()
+    except (AttributeError, ValueError, NotImplementedError):  # PEFT's prompts
+        return False
+    return torch.allclose(_logits(classifier, batch), expected, atol=1e-3)
+
+
+def _logits(classifier: Classifier, batch: Any) -> torch.Tensor:
+    import torch
+
+    with torch.inference_mode():
+        logits: torch.Tensor = classifier(**batch).logits
+    return logits

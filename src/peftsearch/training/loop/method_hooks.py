@@ -1,0 +1,45 @@
+"""Calls a method's hooks while the Trainer runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.methods.table import METHODS
+from peftsearch.training.loop.stages import Stages
+
+if TYPE_CHECKING:
+    from peftsearch.backbones.heads import Classifier
+
+
+class MethodHooks(TrainerCallback):
+    """`Method.stages`, `begin`, `before_step` and `after_step` of the encoder in training."""
+
+    def __init__(self, model: Classifier, config: TrialConfig) -> None:
+        self.method = METHODS[config.method]
+        self.settings = config.settings
+        self.encoder = model.encoder
+        self.stages = Stages(model, config)
+        self._epoch = 0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.method.begin(self.encoder, self.settings, state.max_steps)
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.stages.enter(self._epoch)
+        self._epoch += 1
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.stages.leave()
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.method.before_step(self.encoder, self.settings)
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.method.after_step(self.encoder, self.settings, state.global_step + 1)

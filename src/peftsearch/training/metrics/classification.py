@@ -1,0 +1,87 @@
+"""Classification metrics of one split, from scikit-learn and, where a study asks for them, from 🤗 Evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peftsearch.core.measurement import ClassReport
+from peftsearch.training.metrics.hf_evaluate import compute
+
+if TYPE_CHECKING:
+    from transformers import EvalPrediction
+
+AVERAGES = ("macro", "weighted", "micro")
+
+
+def classification_metrics(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], evaluate: Sequence[str] = ()
+) -> dict[str, float]:
+    """Every validation metric of the table of objectives that the number of classes allows, by name.
+
+    Args:
+        logits: shape (rows, classes). Its width, not the labels seen, is the number of classes: a class that
+            the split lacks and that is never predicted counts as F1 = 0 in the macro mean.
+        labels: shape (rows,), in 0..classes - 1.
+        evaluate: objectives of the form `evaluate:NAME` to add.
+    """
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_recall_fscore_support
+
+    predicted, classes = logits.argmax(axis=1), np.arange(logits.shape[1])
+    several = len(np.union1d(labels, predicted)) > 1  # else scikit-learn warns, and says 0
+    metrics = {
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "balanced_accuracy": _balanced_accuracy(predicted, labels),
+        "matthews_correlation": float(matthews_corrcoef(labels, predicted)) if several else 0.0,
+    }
+    for average in AVERAGES:
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            labels, predicted, labels=classes, average=average, zero_division=0.0
+        )
+        metrics |= {
+            f"{average}_precision": float(precision),
+            f"{average}_recall": float(recall),
+            f"{average}_f1": float(f1),
+        }
+    if len(classes) == 2:
+        metrics["f1_positive"] = float(f1_score(labels, predicted, labels=classes, pos_label=1, zero_division=0.0))
+    return metrics | {name: compute(name, predicted, labels) for name in evaluate}
+
+
+def class_report(logits: NDArray[np.floating], labels: NDArray[np.integer], names: Sequence[str]) -> ClassReport:
+    """Which classes the rows were taken for; arrays as in `classification_metrics`."""
+    pairs, counts = np.unique(np.stack([labels, logits.argmax(axis=1)], axis=1), axis=0, return_counts=True)
+    cells = tuple((true, guess, count) for (true, guess), count in zip(pairs.tolist(), counts.tolist(), strict=True))
+    return ClassReport(tuple(names), cells)
+
+
+class Scores:
+    """`Trainer.compute_metrics` over the classes `labels`; `classes` holds the report of the last evaluation."""
+
+    def __init__(self, labels: Sequence[str], evaluate: Sequence[str] = ()) -> None:
+        self.labels = labels
+        self.evaluate = evaluate
+        self.classes: ClassReport | None = None
+
+    def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
+        logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+        self.classes = class_report(logits, labels, self.labels)
+        metrics = classification_metrics(logits, labels, self.evaluate)
+        metrics["validation_loss"] = cross_entropy(logits, labels)
+        return {f"metric_{name}": value for name, value in metrics.items()}
+
+
+def cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Mean negative log-likelihood in nats, without label smoothing, weights or focus."""
+    from scipy.special import log_softmax
+
+    likelihood = log_softmax(logits.astype(np.float64), axis=1)
+    return float(-likelihood[np.arange(len(labels)), labels].mean())
+
+
+def _balanced_accuracy(predicted: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
+    """As scikit-learn's, which warns where a class is predicted that no row has: a class without rows has no recall."""
+    return float(np.mean([(predicted[labels == label] == label).mean() for label in np.unique(labels)]))

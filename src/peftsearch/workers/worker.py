@@ -1,0 +1,159 @@
+"""A worker: a process with a device that claims a trial, trains it, tells it, and claims the next.
+
+Started as `python -m peftsearch.workers.worker` with a `Job` on its standard input, which stays open: when it ends, the
+parent is gone and the worker stops as if asked to. Workers share nothing but the storage.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import Interrupted, UserError
+from peftsearch.core.measurement import EpochReport
+from peftsearch.search import execute
+from peftsearch.search.execute import Train
+from peftsearch.search.samplers import make_sampler
+from peftsearch.storage.claims import SpaceExhausted, claim_new
+from peftsearch.storage.prepare import check_space
+from peftsearch.storage.records import open_storage, open_study, records, without_collector
+from peftsearch.storage.recovery import Heartbeat, identity, put_back
+from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.study.suggest import suggest
+from peftsearch.workers.job import Job, WorkerReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optuna.study import Study
+    from optuna.trial import Trial
+
+
+def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.Event) -> WorkerReport:
+    """Claim, train and tell until the budget is spent or `stop` is set; a trial in hand is then put back."""
+    me = identity(job.device)
+    heartbeat = Heartbeat(study._storage)
+    heartbeat.start()
+    try:
+        while not stop.is_set():
+            claimed = claim_new(study, job.budget, me, lambda trial: suggest(spec, trial))
+            if claimed is None:
+                return WorkerReport("budget")
+            failure = _run_held(study, *claimed, job, train, stop, heartbeat)
+            error = execute.repeated_error(study, job.since) if failure == "error" else None  # it reads every trial
+            if error is not None:
+                return WorkerReport("errors", f"{execute.EQUAL_ERRORS} trials in a row failed alike: {error}")
+    except SpaceExhausted as exhausted:
+        return WorkerReport("exhausted", str(exhausted))
+    finally:
+        heartbeat.close()
+    return WorkerReport("interrupted")
+
+
+def _run_held(
+    study: Study, trial: Trial, config: TrialConfig, job: Job, train: Train, stop: threading.Event, heartbeat: Heartbeat
+) -> str | None:
+    """Run one trial while the heartbeat keeps it; the kind of its failure, if it failed."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    def should_stop() -> bool:
+        return stop.is_set() or heartbeat.lost()
+
+    heartbeat.hold(trial._trial_id)
+    try:
+        return execute.run(study, trial, config, train, job.pruner, job.folder_path / "weights", should_stop)
+    except Interrupted:
+        put_back(study, trial._trial_id)
+    except UpdateFinishedTrialError:
+        print(f"trial {trial.number}: another process took this one for dead and failed the trial", file=sys.stderr)
+    finally:
+        heartbeat.hold(None)
+    return None
+
+
+def real_trainer(spec: StudySpec, job: Job) -> Train:
+    """Trains for real, on data that is loaded once for all of this worker's trials."""
+    from peftsearch.data.load import load_data
+
+    data = load_data(spec.data, spec.folder, job.folder_path / "data")  # before the seconds that torch takes to import
+
+    import torch
+
+    from peftsearch.training.text_trial import TextTrialResult
+    from peftsearch.training.trial import TrialResult, run_trial
+
+    torch.set_num_threads(job.threads)
+
+    def train(
+        config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
+    ) -> TrialResult | TextTrialResult:
+        tokens = job.folder_path / "tokens"
+        return run_trial(
+            config, data, report, cache=tokens, device=job.device, should_stop=should_stop,
+            cache_size=job.cache_size, exact=job.exact,
+        )  # fmt: skip
+
+    return train
+
+
+def read_history(study: Study) -> int:
+    """Read all trials there are, and say how many; what is loaded by now is then no garbage collector's business.
+
+    A trial collects garbage before it measures its memory: 0.3 s each time if that looks through all the libraries, and
+    half a second more if through ten thousand trials.
+    """
+    with without_collector():
+        records(study)
+        known = len(study.get_trials(deepcopy=False))
+    gc.freeze()
+    return known
+
+
+def run_job(job: Job, stop: threading.Event) -> WorkerReport:
+    """Everything a worker does, from its job to its report."""
+    try:
+        spec = load_study(job.study, job.overrides)
+        study = open_study(open_storage(job.storage), job.name, spec.objectives)
+        check_space(study, spec)
+        train = _trainer(job.trainer)(spec, job)
+    except UserError as error:
+        return WorkerReport.refused(error)
+    known = read_history(study)
+    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
+    return work(study, spec, job, train, stop)
+
+
+def main() -> None:
+    """Read a job, do it, report. What libraries print goes to the log: the standard output is for the report."""
+    report_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    job = Job.from_line(sys.stdin.readline())
+    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
+    with report_to:
+        report_to.write(run_job(job, stop).to_line())
+
+
+def _watch_parent(stop: threading.Event) -> None:
+    """The parent never writes again: an end of file means that it is gone."""
+    while os.read(0, 4096):  # not through sys.stdin, whose lock this thread would hold while the interpreter ends
+        pass
+    stop.set()
+
+
+def _trainer(path: str) -> Callable[[StudySpec, Job], Train]:
+    module, _, function = path.partition(":")
+    found: Callable[[StudySpec, Job], Train] = getattr(import_module(module), function)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""What an export holds, and that it labels texts as the trained classifier did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from peftsearch.backbones.loading import load_tokenizer, resolve
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import UserError
+from peftsearch.export.load import LoadedClassifier, load_classifier
+from peftsearch.export.write import EXPORTERS, check_out, export_trial, write
+from peftsearch.methods.build import build_classifier, check_supported
+from peftsearch.methods.table import METHODS
+from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.training.checkpoint import KeptTrial, kept_trial
+from peftsearch.training.trial import TrialResult
+from tests.helpers.records import complete, measurement, store
+from tests.helpers.tiny import ARCHITECTURES, tiny_model
+from tests.helpers.tuning import settings_of, take_steps
+
+LABELS = ("cat", "dog", "red")
+TEXTS = ["good cat", "bad dog is the very", "red"]
+ABOUT = {"study": "toy", "goal": "Which?", "data": {"source": "rows.csv", "text": "text"}}
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("bert"))
+
+
+def trained(
+    model: Path, method: str, weights: Path, number: int = 0, **settings: Any
+) -> tuple[KeptTrial, torch.Tensor]:
+    """A trial trained for three steps and kept as a worker would, and its probabilities for `TEXTS`."""
+    config = TrialConfig(str(model), method, settings_of(method, **settings), max_length=16)
+    resolved = resolve(str(model))
+    torch.manual_seed(0)
+    classifier = build_classifier(resolved, METHODS[method], config.settings, len(LABELS))
+    tokenizer = load_tokenizer(resolved)
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    take_steps(classifier, batch, learning_rate=0.1)
+    TrialResult(measurement(), classifier.eval(), tokenizer, config, LABELS).save(weights / str(number))
+    with torch.inference_mode():
+        return kept_trial(weights, number), torch.softmax(classifier(**batch).logits, dim=-1)
+
+
+def probabilities(classifier: LoadedClassifier) -> torch.Tensor:
+    return torch.tensor([list(answer["probabilities"].values()) for answer in classifier.predict(TEXTS)])
+
+
+@pytest.mark.parametrize("head", ["linear", "native"])
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].library != "text"])
+def test_an_export_labels_as_the_trained_classifier_did(model: Path, method: str, head: str, tmp_path: Path) -> None:
+    try:
+        check_supported(resolve(str(model)), METHODS[method], settings_of(method))
+    except UserError as error:
+        pytest.skip(str(error))
+    if head == "native" and METHODS[method].library != "torch":
+        pytest.skip("the head is written the same way for every library")
+    kept, expected = trained(model, method, tmp_path / "weights", head=head)
+    (out := tmp_path / "out").mkdir()
+    write(kept, out, ABOUT)
+    torch.testing.assert_close(probabilities(load_classifier(out)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_every_library_has_an_exporter() -> None:
+    assert {method.library for method in METHODS.values()} <= {*EXPORTERS, "text"}
+
+
+def test_what_a_folder_holds_depends_on_what_moved(bert: Path, tmp_path: Path) -> None:
+    expected = {
+        "full": {"backbone"},
+        "frozen": {"backbone"},
+        "probe": set(),
+        "lora": {"adapter"},
+        "seq_bn": {"adapter"},
+    }
+    always = {"README.md", "config.yaml", "head.safetensors", "labels.json", "tokenizer"}
+    for number, (method, more) in enumerate(expected.items()):
+        kept, _ = trained(bert, method, tmp_path / "weights", number)
+        (out := tmp_path / method).mkdir()
+        write(kept, out, ABOUT)
+        assert {path.name for path in out.iterdir()} == always | more, method
+
+
+def test_no_pickle_is_written(bert: Path, tmp_path: Path) -> None:
+    for number, method in enumerate(("full", "lora", "seq_bn")):
+        (out := tmp_path / method).mkdir()
+        write(trained(bert, method, tmp_path / "weights", number)[0], out, ABOUT)
+        assert not [path for path in out.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".pth")]
+
+
+def test_the_configuration_is_whole_and_safe_to_read(bert: Path, tmp_path: Path) -> None:
+    kept, _ = trained(bert, "lora", tmp_path / "weights", 7)
+    write(kept, tmp_path, ABOUT)
+    described = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert TrialConfig.from_dict(described["config"]) == kept.config
+    assert described["measurement"] == kept.measurement.to_dict()
+    assert (described["study"], described["trial"], described["text"]) == ("toy", 7, "text")
+    assert json.loads((tmp_path / "labels.json").read_text()) == list(LABELS)
+    card = (tmp_path / "README.md").read_text()
+    assert "| macro f1 (validation) | 0.8000 |" in card
+    assert "cat, dog, red" in card
+
+
+@pytest.fixture
+def stored(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredStudy:
+    """A study of two trials, the second better, both with weights; in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for number, method in enumerate(("probe", "lora")):
+        trained(bert, method, tmp_path / "runs" / "toy" / "weights", number)
+    url = store(tmp_path / "runs", [complete(0, "probe", 0.7, 10, 1.0), complete(1, "lora", 0.9, 100, 2.0)])
+    return open_stored("toy", url)
+
+
+def test_best_is_the_front_s_best_quality(stored: StoredStudy, tmp_path: Path) -> None:
+    assert export_trial(stored, "best", tmp_path / "out").number == 1
+    assert load_classifier(tmp_path / "out").config.method == "lora"
+
+
+def test_an_earlier_export_is_replaced_whole(stored: StoredStudy, tmp_path: Path) -> None:
+    export_trial(stored, 1, tmp_path / "out")
+    export_trial(stored, 0, tmp_path / "out")
+    assert load_classifier(tmp_path / "out").config.method == "probe"
+    assert not (tmp_path / "out" / "adapter").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
+
+
+def test_another_folder_is_left_alone(stored: StoredStudy, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError) as caught:
+        export_trial(stored, 1, tmp_path / "out")
+    assert str(caught.value) == f"--out {tmp_path}/out: holds other files (thesis.txt); choose a new folder"
+    export_trial(stored, 1, tmp_path / "new")
+    (tmp_path / "new" / "notes.md").write_text("mine")
+    with pytest.raises(UserError, match=r"notes\.md"):
+        export_trial(stored, 0, tmp_path / "new")
+    assert (tmp_path / "new" / "notes.md").read_text() == "mine"
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is not a folder; choose another"):
+        check_out(tmp_path / "file")
+
+
+def test_a_trial_without_weights_says_which_have_them(stored: StoredStudy, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        export_trial(stored, 5, tmp_path / "out")
+    assert str(caught.value) == "--trial 5: its weights were not kept (only the front's are); trials with weights: 0, 1"
+
+
+def test_tensors_of_another_configuration_are_refused(bert: Path, tmp_path: Path) -> None:
+    trained(bert, "lora", tmp_path / "weights")
+    about = json.loads((tmp_path / "weights/0/trial.json").read_text())
+    about["config"]["settings"]["rank"] = 4
+    (tmp_path / "weights/0/trial.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match="does not fit its configuration"):
+        kept_trial(tmp_path / "weights", 0).classifier()
+
+
+def test_predictions_come_in_the_order_of_the_texts_whatever_the_batch(stored: StoredStudy, tmp_path: Path) -> None:
+    export_trial(stored, 1, tmp_path / "out")
+    classifier = load_classifier(tmp_path / "out")
+    texts = ["red", "bad dog is the very good", "good cat", "a", "not a very green dog"]
+    together, alone = classifier.predict(texts, batch_size=2), [classifier.predict([text])[0] for text in texts]
+    for one, other in zip(together, alone, strict=True):
+        assert one["label"] == other["label"] == max(one["probabilities"], key=one["probabilities"].get)
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
+        assert sum(one["probabilities"].values()) == pytest.approx(1.0)
+    assert classifier.predict([]) == []
+
+
+def test_pairs_and_single_texts_are_told_apart(bert: Path, tmp_path: Path) -> None:
+    kept, _ = trained(bert, "probe", tmp_path / "weights")
+    (out := tmp_path / "out").mkdir()
+    write(kept, out, {**ABOUT, "data": {"text": ["one", "two"]}})
+    classifier = load_classifier(out)
+    assert len(classifier.predict([("good cat", "bad dog")])) == 1
+    with pytest.raises(UserError, match=r"this classifier labels pairs of texts; got 'good cat'"):
+        classifier.predict(["good cat"])
+
+
+def test_a_folder_that_is_no_export(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no exported classifier; make one with: peftsearch export"):
+        load_classifier(tmp_path)
+
+
+def test_an_export_cannot_bring_code_by_itself(stored: StoredStudy, tmp_path: Path) -> None:
+    export_trial(stored, 0, tmp_path / "out")
+    file = tmp_path / "out" / "config.yaml"
+    file.write_text(file.read_text().replace("trust_remote_code: false", "trust_remote_code: true"))
+    with pytest.raises(UserError, match="its backbone brings its own code"):
+        load_classifier(tmp_path / "out")

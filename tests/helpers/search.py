@@ -1,0 +1,69 @@
+"""A study over a folder of its own, and searches in it with a trainer that trains nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from optuna.study import Study
+
+from peftsearch.storage.prepare import prepare
+from peftsearch.storage.records import Record, open_storage, open_study, records
+from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.workers.job import Job
+from peftsearch.workers.supervisor import Outcome, run_workers
+from tests.helpers import fake_trainer
+
+STUDY = """\
+name: toy
+data: {source: rows.csv, text: text, label: label}
+backbones: [tiny]
+training: {epochs: 3}
+methods:
+  full:  {learning_rate: {log: [1.0e-5, 1.0e-3]}}
+  lora:  {learning_rate: {log: [1.0e-4, 1.0e-2]}}
+  probe: {learning_rate: {log: [1.0e-3, 1.0e-1]}}
+baselines:
+  - {method: full, learning_rate: 2e-5}
+"""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a command would hold: a study file, a storage, a folder."""
+
+    spec: StudySpec
+    job: Job
+
+    def prepare(self) -> Study:
+        return prepare(self.spec, self.job.storage)
+
+    def run(self, workers: int = 1, **settings: object) -> Outcome:
+        """As `optimize` would, with `settings` on the job."""
+        job = replace(self.job, since=time.time(), **settings)  # type: ignore[arg-type]
+        return run_workers(self.prepare(), job, workers=workers)
+
+    def records(self) -> list[Record]:
+        return records(open_study(open_storage(self.job.storage), self.job.name, self.spec.objectives))
+
+
+@pytest.fixture
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)  # worker processes find the tests' trainer there
+    file = tmp_path / "toy.yaml"
+    file.write_text(STUDY)
+    spec = load_study(str(file))
+    job = Job(
+        study=str(file),
+        name="toy",
+        storage=f"sqlite:///{tmp_path}/runs/toy.db",
+        budget=6,
+        folder=str(tmp_path / "runs" / "toy"),
+        pruner="none",
+        trainer=fake_trainer.PATH,
+    )
+    return Search(spec, job)

@@ -1,0 +1,110 @@
+"""What is printed: complete, within 100 columns, and not marked up by what a library says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from peftsearch.report.tables import front_table, trials_table
+from peftsearch.report.views import ended, front_view, progress_view, trial_line
+from peftsearch.results.formatting import config_in_words, percent, why
+from peftsearch.results.front import front, rows
+from peftsearch.results.stored_study import open_stored
+from peftsearch.storage.records import Record
+from tests.helpers.records import OBJECTIVES, complete, config, report, store
+
+LORA = complete(12, "lora", 0.8812, 299_526, 20.0, learning_rate=3.1e-4, rank=16, alpha_ratio=4, targets="query_value")
+FULL = complete(0, "full", 0.9, 22_713_216, 1234.5, learning_rate=2e-5)
+PRUNED = Record(3, "pruned", config("probe"), curve=(report(1, 0.3),), reason="trial 0 has 0.9")
+FAILED = Record(4, "failed", config("full"), failure={"kind": "error", "message": "ValueError: [bold]x[/bold]\nmore"})
+
+
+def printed(*parts: Any, width: int = 100) -> str:
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    return captured.get()
+
+
+def test_the_front_fits_a_hundred_columns_with_all_its_numbers() -> None:
+    text = printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES))
+    assert max(map(len, text.splitlines())) <= 100
+    for word in ("0.8812", "299,526", "22.7 M", "1,234.50", "0..1", "parameters", "1.3 %", "1.6 %", "100 %", "3.1e-4"):
+        assert word in text
+    assert "…" not in text
+
+
+def test_one_backbone_s_front_fits_a_terminal_of_eighty_columns() -> None:
+    text = printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES), width=80)
+    assert all(word in text for word in ("1,234.50", "299,526", "100 %", "query_value"))
+
+
+def test_the_backbone_is_told_where_there_are_several() -> None:
+    other = complete(1, "lora", 0.5, 10, 1.0, backbone="org/tiny-roberta")
+    assert "tiny-roberta" in printed(front_table(front([LORA, FULL, other], OBJECTIVES), OBJECTIVES))
+    assert "bert" not in printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES))
+
+
+def test_which_rows_are_on_the_front_is_told_where_some_are_not() -> None:
+    wasteful = replace(complete(5, "frozen", 0.6, 30_000_000, 2_000.0))
+    lines = printed(front_table(rows([LORA, wasteful], OBJECTIVES), OBJECTIVES)).splitlines()
+    marked = {word: "*" in line for line in lines for word in ("lora", "frozen") if word in line}
+    assert marked == {"lora": True, "frozen": False}
+    assert "*" not in printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES))
+
+
+def test_what_has_no_steps_has_no_batch_size() -> None:
+    words = {name: config_in_words(config(name), {"batch_size"}) for name in ("probe", "tfidf", "none")}
+    assert {name: "batch size" in text for name, text in words.items()} == {
+        "probe": True,
+        "tfidf": False,
+        "none": False,
+    }
+
+
+def test_shares() -> None:
+    assert [percent(share) for share in (None, 1.0, 0.131, 0.0132, 0.0001)] == ["–", "100 %", "13 %", "1.3 %", "0.01 %"]
+
+
+def test_trials_tell_why_they_ended_early() -> None:
+    text = printed(trials_table([LORA, PRUNED, FAILED], OBJECTIVES, "macro_f1"))
+    assert "trial 0 has 0.9" in text
+    assert "[bold]x[/bold]" in text
+    assert why(FAILED) == "error: ValueError: [bold]x[/bold]"
+    assert why(Record(1, "failed", failure={"kind": "killed"})) == "killed"
+
+
+def test_one_line_for_each_ended_trial() -> None:
+    assert trial_line(LORA, OBJECTIVES) == (
+        "trial 12 complete: lora (lr 3.1e-4, rank 16, alpha/rank 4, targets query_value), macro F1 0.8812, "
+        "299,526 trainable parameters, train time 20.00 s"
+    )
+    assert trial_line(PRUNED, OBJECTIVES) == "trial 3 pruned: probe (lr 3.1e-4) after epoch 1: trial 0 has 0.9"
+    assert trial_line(FAILED, OBJECTIVES) == "trial 4 failed: full (lr 3.1e-4): error: ValueError: [bold]x[/bold]"
+
+
+def test_a_trial_that_ended_is_told_once() -> None:
+    running = replace(LORA, state="running")
+    assert ended([FULL, running], [FULL, LORA, PRUNED]) == [LORA, PRUNED]
+    assert ended([FULL, LORA], [FULL, LORA]) == []
+
+
+def test_the_live_view_shows_what_runs_the_front_and_how_far_it_is() -> None:
+    running = Record(7, "running", config("lora"), curve=(report(1, 0.3),))
+    text = printed(*progress_view([FULL, running, Record(8, "running")], OBJECTIVES, 20))
+    for word in ("1 of 20 trials done", "1/3", "0.3000", "starting", "Pareto front so far", "22.7 M"):
+        assert word in text
+
+
+def test_the_front_stands_beside_its_reference(tmp_path: Path) -> None:
+    reference = {"metrics": {"macro_f1": 0.5}, "seconds": 0.4, "fingerprint": "abc"}
+    text = printed(*front_view(open_stored("toy", store(tmp_path, [FULL, LORA, PRUNED], reference=reference))))
+    assert text.startswith("toy: 2 of 3 trials are on the Pareto front")
+    assert "TF-IDF + logistic regression reaches macro F1 0.500" in text
+
+
+def test_a_front_without_trials_says_so(tmp_path: Path) -> None:
+    assert front_view(open_stored("toy", store(tmp_path, []))) == ["toy: no trial has finished yet"]

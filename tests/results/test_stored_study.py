@@ -1,0 +1,57 @@
+"""A study's results from its storage, and what is said when there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from peftsearch.core.errors import UserError
+from peftsearch.results.stored_study import open_stored, storage_url
+from tests.helpers.records import OBJECTIVES, complete, store
+
+NONE = "study 'toy' has no trials yet; start it with: peftsearch optimize --study toy --trials 20"
+
+
+def test_what_was_stored_comes_back(tmp_path: Path) -> None:
+    reference = {"metrics": {"macro_f1": 0.5}, "seconds": 0.4, "fingerprint": "abc"}
+    url = store(tmp_path, [complete(0, "lora", 0.9, 1000, 2.0)], reference=reference, about={"budget": 4})
+    stored = open_stored("toy", url)
+    assert stored.objectives == OBJECTIVES
+    assert stored.quality == "macro_f1"
+    assert [row.objectives for row in stored.front()] == [
+        {"macro_f1": 0.9, "trainable_parameters": 1000.0, "train_seconds": 2.0}
+    ]
+    assert stored.status().budget == 4
+    assert stored.reference is not None
+    assert stored.reference.sentence("macro_f1") == (
+        "for reference: TF-IDF + logistic regression reaches macro F1 0.500 in 0.4 s"
+    )
+
+
+def test_nothing_is_made_when_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
+    with pytest.raises(UserError) as caught:
+        open_stored("toy")
+    assert str(caught.value) == NONE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_storage_without_this_study(tmp_path: Path) -> None:
+    url = store(tmp_path, [], name="another")
+    with pytest.raises(UserError) as caught:
+        open_stored("toy", url)
+    assert str(caught.value) == NONE
+
+
+def test_where_trials_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
+    assert storage_url("toy") == "sqlite:///runs/toy.db"
+    monkeypatch.setenv("PEFTSEARCH_STORAGE", "sqlite:///elsewhere.db")
+    assert storage_url("toy") == "sqlite:///elsewhere.db"
+    assert storage_url("toy", "sqlite:///given.db") == "sqlite:///given.db"
+
+
+def test_a_password_is_not_shown(tmp_path: Path) -> None:
+    assert "toy.db" not in repr(open_stored("toy", store(tmp_path, [])))

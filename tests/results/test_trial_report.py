@@ -1,0 +1,140 @@
+"""One trial in full, as people and programs read it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from peftsearch.core.errors import UserError
+from peftsearch.core.measurement import ClassReport
+from peftsearch.report.trial_view import trial_view
+from peftsearch.results.stored_study import open_stored
+from peftsearch.results.trial_report import find_trial, kept_weights, trial_json
+from peftsearch.storage.records import Record
+from tests.helpers.records import OBJECTIVES, complete, config, measurement, store
+
+THREE = ClassReport(("cat", "dog", "[red]"), ((0, 0, 30), (0, 1, 2), (1, 1, 20), (2, 0, 1500)))
+
+
+def with_classes(report: ClassReport, **changes: Any) -> Record:
+    return replace(complete(5, "lora", 0.8, 300_000, 12.0), measurement=measurement(classes=report, **changes))
+
+
+def many(size: int) -> ClassReport:
+    """Classes with long names, each with 1000 rows right and a few taken for the next class."""
+    names = tuple(f"a rather long name of class {place}" for place in range(size))
+    right = [(place, place, 1000) for place in range(size)]
+    wrong = [(place, place + 1, place + 1) for place in range(size - 1)]
+    return ClassReport(names, tuple(sorted(right + wrong)))
+
+
+def printed(record: Record, weights: Path | None = None, width: int = 100) -> str:
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(*trial_view(record, OBJECTIVES, weights), sep="\n")
+    return captured.get()
+
+
+def table_row(text: str, *start: str) -> list[str]:
+    return next(line.split() for line in text.splitlines() if line.split()[: len(start)] == list(start))
+
+
+def test_it_says_what_it_is_what_it_reached_and_where_its_weights_are() -> None:
+    text = printed(with_classes(THREE), Path("runs/toy/weights/5"))
+    assert text.startswith("trial 5: complete, lora on tiny/bert\n")
+    for line in (
+        "  macro F1 0.8000",
+        "  300,000 trainable parameters",
+        "  best epoch 2 of 3, seed 42",
+        "  1,000 of 100,000 parameters trained",
+        "  on cpu in fp32, 32 rows a forward pass, peak memory 120 MiB",
+        "  weights: runs/toy/weights/5",
+    ):
+        assert line in text.splitlines()
+    assert table_row(text, "learning_rate")[1] == "3.1e-4"
+    assert table_row(text, "focal_gamma")[1] == "0"
+    assert "weights: not kept, only the front has them" in printed(with_classes(THREE))
+
+
+def test_classes_with_their_rows_and_a_matrix_with_names() -> None:
+    text = printed(with_classes(THREE))
+    assert table_row(text, "cat", "0.0196") == ["cat", "0.0196", "0.9375", "0.0384", "32"]
+    assert table_row(text, "[red]", "0.0000") == ["[red]", "0.0000", "0.0000", "0.0000", "1,500"]
+    assert table_row(text, "cat", "dog") == ["cat", "dog", "[red]"]
+    assert table_row(text, "cat", "30") == ["cat", "30", "2", "·"]
+    assert table_row(text, "[red]", "1500") == ["[red]", "1500", "·", "·"]
+
+
+def test_seventeen_classes_fit_a_hundred_columns() -> None:
+    text = printed(with_classes(many(17)))
+    assert max(map(len, text.splitlines())) <= 100
+    matrix = text[text.index("confusion matrix") :]
+    assert table_row(matrix, "17") == ["17", "a", "rather…", *["·"] * 16, "1000"]
+    assert table_row(matrix, "1", "2") == [str(place) for place in range(1, 18)]
+
+
+def test_of_many_classes_the_largest_errors_are_told() -> None:
+    text = printed(with_classes(many(150)))
+    errors = text[text.index("most frequent errors") :]
+    assert "a rather long name of class 148" in errors.splitlines()[4]
+    assert errors.splitlines()[4].split()[-1] == "149"
+    assert len(errors.strip().splitlines()) == 24
+
+
+def test_the_curve_marks_the_best_epoch_and_tells_parameters_where_they_change() -> None:
+    record = with_classes(THREE)
+    text = printed(record)
+    assert table_row(text, "2", "0.5000") == ["2", "0.5000", "0.5500", "0.5333", "3.00", "0.50", "best"]
+    assert "trainable parameters" not in text[text.index("epochs:") :]
+    first, *rest = record.curve
+    thawing = replace(record, curve=(replace(first, trainable_parameters=55_178_513), *rest))
+    assert table_row(printed(thawing), "1", "1.0000")[-1] == "55,178,513"
+    assert table_row(printed(thawing), "2", "0.5000")[-2:] == ["1,000", "best"]
+
+
+def test_an_old_trial_has_no_classes_and_a_failed_one_its_traceback() -> None:
+    assert "confusion" not in printed(complete(1, "full", 0.9, 10, 1.0))
+    assert trial_json(complete(1, "full", 0.9, 10, 1.0), OBJECTIVES, None)["classes"] is None
+    failure = {"kind": "error", "message": "ValueError: [b]no[/b]", "traceback": 'Traceback:\n  File "[x]", line 1\n'}
+    text = printed(Record(4, "failed", config("full"), failure=failure))
+    assert text.startswith("trial 4: failed, full on tiny/bert\n  error: ValueError: [b]no[/b]\n")
+    assert text.rstrip().endswith('Traceback:\n  File "[x]", line 1')
+    assert printed(Record(9, "waiting")) == "trial 9: waiting\n"
+
+
+def test_json_holds_everything() -> None:
+    found = json.loads(json.dumps(trial_json(with_classes(THREE), OBJECTIVES, Path("runs/toy/weights/5"))))
+    assert found["classes"][0] == {
+        "label": "cat", "precision": 30 / 1530, "recall": 30 / 32, "f1": 60 / 1562, "support": 32
+    }  # fmt: skip
+    assert found["confusion_matrix"] == [[30, 2, 0], [0, 20, 0], [1500, 0, 0]]
+    assert found["weights"] == "runs/toy/weights/5"
+    assert len(found["curve"]) == 3
+
+
+def test_a_number_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    stored = open_stored("toy", store(tmp_path, [complete(0, "full", 0.9, 10, 1.0), complete(1, "lora", 0.8, 5, 1.0)]))
+    assert find_trial(stored, 1).number == 1
+    with pytest.raises(UserError) as error:
+        find_trial(stored, 7)
+    assert str(error.value) == "study 'toy' has no trial 7; its trials are 0 to 1"
+
+
+def test_a_class_report_survives_the_storage(tmp_path: Path) -> None:
+    stored = open_stored("toy", store(tmp_path, [with_classes(THREE)]))
+    kept = find_trial(stored, 0).measurement
+    assert kept is not None
+    assert kept.classes == THREE
+
+
+def test_weights_are_where_they_were_kept(tmp_path: Path) -> None:
+    stored = replace(open_stored("toy", store(tmp_path, [])), folder=tmp_path)
+    (tmp_path / "weights" / "3").mkdir(parents=True)
+    assert kept_weights(stored, 3) is None
+    (tmp_path / "weights" / "3" / "trainable.safetensors").touch()
+    assert kept_weights(stored, 3) == tmp_path / "weights" / "3"

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import Interrupted, TrialFailure, UserError
+from peftsearch.search import execute
+from peftsearch.storage.claims import finished
+from peftsearch.storage.records import Record, open_study, records
+from tests.helpers import fake_trainer
+
+CONFIG = TrialConfig("b", "lora", {"rank": 8})
+
+
+@pytest.fixture
+def study() -> Study:
+    return open_study(optuna.storages.InMemoryStorage(), "x", ["macro_f1", "trainable_parameters", "train_seconds"])
+
+
+def run(study: Study, folder: Path, train: Any = fake_trainer.train, config: TrialConfig = CONFIG) -> Record:
+    trial = study.ask()
+    trial.set_user_attr("config", config.to_dict())
+    execute.run(study, trial, config, train, "dominated", folder, lambda: False)
+    return next(record for record in records(study) if record.number == trial.number)
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def train(config: TrialConfig, report: Any, should_stop: Any) -> Any:
+        report(fake_trainer.epoch_report(config, 1))
+        raise error
+
+    return train
+
+
+def test_a_trial_is_told_with_its_curve_measurement_and_values(study: Study, tmp_path: Path) -> None:
+    record = run(study, tmp_path)
+    curve = [fake_trainer.epoch_report(CONFIG, epoch) for epoch in (1, 2, 3)]
+    assert record.state == "complete"
+    assert record.curve == tuple(curve)
+    assert record.measurement == fake_trainer.measured(curve)
+    assert record.values == {
+        "macro_f1": curve[-1].metrics["macro_f1"],
+        "trainable_parameters": 300_000.0,
+        "train_seconds": pytest.approx(sum(report.train_seconds for report in curve)),
+    }
+    assert (tmp_path / "0" / "trial.json").exists()
+
+
+def test_weights_are_there_before_the_trial_is_complete(study: Study, tmp_path: Path, monkeypatch: Any) -> None:
+    order = []
+    tell = study.tell
+    monkeypatch.setattr(study, "tell", lambda *a, **k: (order.append((tmp_path / "0").exists()), tell(*a, **k)))
+    run(study, tmp_path)
+    assert order == [True]
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "failure"),
+    [
+        (
+            TrialFailure("out_of_memory", "one row does not fit"),
+            TrialState.PRUNED,
+            ("out_of_memory", "one row does not fit"),
+        ),
+        (TrialFailure("not_finite", "loss is nan"), TrialState.PRUNED, ("not_finite", "loss is nan")),
+        (ValueError("two\nlines"), TrialState.FAIL, ("error", "ValueError: two lines")),
+        (UserError("no such model"), TrialState.FAIL, ("error", "no such model")),
+        (MemoryError(), TrialState.FAIL, ("error", "MemoryError")),
+        (OSError(errno.ENOSPC, "No space left"), TrialState.FAIL, ("disk", "OSError: [Errno 28] No space left")),
+    ],
+)
+def test_every_failure_is_told_with_its_kind(
+    study: Study, tmp_path: Path, error: Exception, told: TrialState, failure: tuple[str, str]
+) -> None:
+    record = run(study, tmp_path, raising(error))
+    assert record.state == "failed"
+    assert record.failure is not None
+    assert (record.failure["kind"], record.failure["message"]) == failure
+    assert study.trials[0].state is told
+    assert finished(study) == (told is TrialState.PRUNED), "only the configuration's own failure counts"
+    assert ("Traceback" in record.failure.get("traceback", "")) == (failure[0] == "error")
+
+
+def test_a_failure_that_is_not_the_configurations_is_tried_once_more(study: Study, tmp_path: Path) -> None:
+    run(study, tmp_path, raising(OSError(errno.ENOSPC, "No space left")))
+    assert [(record.state, record.retry_of) for record in records(study)] == [("failed", None), ("waiting", 0)]
+    run(study, tmp_path, raising(OSError(errno.ENOSPC, "No space left")))
+    assert [record.state for record in records(study)] == ["failed", "failed"]
+
+
+def test_an_interruption_passes_through_untold(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(study, tmp_path, raising(Interrupted("stop")))
+    assert records(study)[0].state == "running"
+
+
+def test_a_trial_that_begins_again_replaces_its_curve(study: Study, tmp_path: Path) -> None:
+    """Short of memory in its second epoch, it starts over with smaller batches."""
+
+    def train(config: TrialConfig, report: Any, should_stop: Any) -> Any:
+        for epoch in (1, 2):
+            report(fake_trainer.epoch_report(config, epoch))
+        return fake_trainer.train(config, report, should_stop)
+
+    assert [report.epoch for report in run(study, tmp_path, train).curve] == [1, 2, 3]
+
+
+def test_a_dominated_trial_is_pruned_and_says_by_which(study: Study, tmp_path: Path) -> None:
+    def scoring(scores: list[float]) -> Any:
+        def train(config: TrialConfig, report: Any, should_stop: Any) -> Any:
+            from dataclasses import replace
+
+            curve = [
+                replace(
+                    fake_trainer.epoch_report(config, i + 1), metrics={"macro_f1": score}, train_seconds=9 - 8 * score
+                )
+                for i, score in enumerate(scores)
+            ]
+            for epoch in curve:
+                report(epoch)
+            return fake_trainer.FakeResult(fake_trainer.measured(curve))
+
+        return train
+
+    for rank in range(5):
+        assert (
+            run(study, tmp_path, scoring([0.7, 0.75, 0.8]), TrialConfig("b", "lora", {"rank": rank})).state
+            == "complete"
+        )
+    record = run(study, tmp_path, scoring([0.2, 0.2, 0.2]))
+    assert record.state == "pruned"
+    assert record.dominated_by == 0
+    assert record.reason == "at best macro_f1 0.200 by epoch 1; trial 0 has 0.800 with 300,000 parameters in 9.0 s"
+    assert len(record.curve) == 1
+    assert not (tmp_path / "5").exists()
+
+
+def test_three_equal_errors_in_a_row_are_noticed(study: Study, tmp_path: Path) -> None:
+    began = time.time()
+    for text in ("b", "a", "a"):
+        run(study, tmp_path, raising(ValueError(text)))
+        assert execute.repeated_error(study, began) is None
+    run(study, tmp_path, raising(ValueError("a")))
+    assert execute.repeated_error(study, began) == "ValueError: a"
+    assert execute.repeated_error(study, time.time()) is None, "an earlier run's errors may be mended by now"
+    run(study, tmp_path)
+    assert execute.repeated_error(study, began) is None
+
+
+def test_equal_failures_of_configurations_stop_nothing(study: Study, tmp_path: Path) -> None:
+    for _ in range(3):
+        run(study, tmp_path, raising(TrialFailure("not_finite", "loss is nan")))
+    assert execute.repeated_error(study, 0.0) is None
+
+
+def test_optuna_still_refuses_reports_with_several_objectives() -> None:
+    """If this fails, curves could be intermediate values: see `Reporter` (Optuna 5.0)."""
+    trial = optuna.create_study(directions=["maximize", "minimize"]).ask()
+    with pytest.raises(NotImplementedError):
+        trial.report(0.5, 1)
+
+
+def test_optunas_sampler_still_fails_after_a_pruned_trial_with_intermediate_values() -> None:
+    """If this fails, so may the reason for `Reporter` to stay away from them (Optuna 5.0)."""
+    study = optuna.create_study(
+        directions=["maximize", "minimize"], sampler=optuna.samplers.TPESampler(n_startup_trials=1, seed=0)
+    )
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    study.tell(trial, [0.5, 1.0])
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    study._storage.set_trial_intermediate_value(trial._trial_id, 1, 0.5)
+    study._storage.set_trial_state_values(trial._trial_id, TrialState.PRUNED)
+    trial = study.ask()
+    with pytest.raises(RuntimeError, match="single direction"):
+        trial.suggest_float("x", 0, 1)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from peftsearch.storage.kept_weights import keep, reaches_front, sweep
+from peftsearch.storage.records import open_study
+
+OBJECTIVES = ("macro_f1", "train_seconds")
+
+
+class Weights:
+    def __init__(self, text: str = "w") -> None:
+        self.text = text
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "w").write_text(self.text)
+
+
+@pytest.fixture
+def study() -> Study:
+    return open_study(optuna.storages.InMemoryStorage(), "x", OBJECTIVES)
+
+
+def test_weights_are_kept_under_the_trials_number_and_replaced_whole(tmp_path: Path) -> None:
+    keep(Weights("old"), tmp_path / "weights", 3)
+    keep(Weights("new"), tmp_path / "weights", 3)
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["3"]
+    assert (tmp_path / "weights" / "3" / "w").read_text() == "new"
+
+
+def test_a_save_that_fails_leaves_the_old_weights(tmp_path: Path) -> None:
+    keep(Weights("old"), tmp_path, 3)
+
+    class Full:
+        def save(self, folder: Path) -> None:
+            folder.mkdir()
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        keep(Full(), tmp_path, 3)
+    assert (tmp_path / "3" / "w").read_text() == "old"
+
+
+def test_who_reaches_the_front(study: Study) -> None:
+    assert reaches_front(study, [0.1, 9.0], OBJECTIVES)
+    study.tell(study.ask(), [0.5, 5.0])
+    assert reaches_front(study, [0.4, 4.0], OBJECTIVES)
+    assert reaches_front(study, [0.5, 5.0], OBJECTIVES)
+    assert not reaches_front(study, [0.4, 5.0], OBJECTIVES)
+
+
+def test_weights_are_deleted_as_their_trial_leaves_the_front(study: Study, tmp_path: Path) -> None:
+    for values in ([0.5, 5.0], [0.6, 4.0], [0.9, 9.0]):
+        study.tell(study.ask(), values)
+    study.tell(study.ask(), state=TrialState.FAIL)
+    study.ask()
+    for number in range(5):
+        keep(Weights(), tmp_path, number)
+    (tmp_path / ".0-123").mkdir()
+    (tmp_path / ".4-123").mkdir()
+    (tmp_path / "notes").mkdir()
+    sweep(study, tmp_path, OBJECTIVES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".4-123", "1", "2", "4", "notes"]
+
+
+def test_sweeping_before_anything_was_kept(study: Study, tmp_path: Path) -> None:
+    sweep(study, tmp_path / "weights", OBJECTIVES)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from peftsearch.core.errors import UserError
+from peftsearch.storage.prepare import enqueue_baselines, prepare
+from peftsearch.storage.records import objective_names, records
+from peftsearch.study.spec import load_study
+from tests.helpers.search import STUDY, Search
+
+
+def test_baselines_wait_in_their_order_with_their_configurations(search: Search) -> None:
+    study = search.prepare()
+    found = records(study)
+    assert [record.config.method for record in found if record.config] == ["full", "lora", "probe"]
+    assert [record.state for record in found] == ["waiting"] * 3
+    assert [record.baseline for record in found] == [0, None, None]
+    assert found[0].config is not None
+    assert found[0].config.settings["learning_rate"] == 2e-5
+
+
+def test_preparing_again_enqueues_nothing_twice(search: Search) -> None:
+    search.prepare()
+    assert len(records(search.prepare())) == 3
+
+
+def test_a_baseline_that_is_added_later_is_enqueued(search: Search) -> None:
+    search.prepare()
+    Path(search.job.study).write_text(STUDY + "  - {method: full, learning_rate: 3e-5}\n")
+    study = prepare(load_study(search.job.study), search.job.storage)
+    assert [record.baseline for record in records(study)] == [0, None, None, 1]
+
+
+@pytest.mark.parametrize(("kind", "again"), [("error", 1), ("killed", 0), ("withdrawn", 1)])
+def test_a_failed_baseline_is_tried_again_unless_it_killed_its_worker(search: Search, kind: str, again: int) -> None:
+    from optuna.trial import TrialState
+
+    study = search.prepare()
+    trial = study.ask()
+    trial.set_user_attr("failure", {"kind": kind, "message": ""})
+    study.tell(trial, state=TrialState.FAIL)
+    assert enqueue_baselines(study, search.spec) == again
+
+
+def test_a_storage_with_another_space_is_refused_and_nothing_is_lost(search: Search) -> None:
+    search.prepare()
+    Path(search.job.study).write_text(STUDY.replace("[1.0e-4, 1.0e-2]", "[1.0e-4, 2.0e-2]"))
+    with pytest.raises(UserError) as error:
+        prepare(load_study(search.job.study), search.job.storage)
+    assert str(error.value) == (
+        "the storage holds trials of 'toy' over another space"
+        " (methods.lora.learning_rate: 0.0001 … 0.02 (log) here, 0.0001 … 0.01 (log) in storage);"
+        " undo the change, or start a study beside it with --fork NEW_NAME"
+    )
+    assert len(search.records()) == 3
+
+
+@pytest.mark.parametrize("objectives", ["[macro_f1]", "[macro_f1, peak_memory_mb, train_seconds]"])
+def test_other_objectives_are_refused_before_their_names_are_written(search: Search, objectives: str) -> None:
+    before = search.prepare()
+    Path(search.job.study).write_text(f"{STUDY}objectives: {objectives}\n")
+    with pytest.raises(UserError, match=r"over another space \(objectives: macro_f1"):
+        prepare(load_study(search.job.study), search.job.storage)
+    assert objective_names(before) == ("macro_f1", "trainable_parameters", "train_seconds")
+
+
+def test_a_fork_stands_beside_the_study(search: Search) -> None:
+    search.prepare()
+    Path(search.job.study).write_text(STUDY.replace("[1.0e-4, 1.0e-2]", "[1.0e-4, 2.0e-2]"))
+    fork = prepare(load_study(search.job.study), search.job.storage, name="toy-2")
+    assert len(records(fork)) == 3
+    assert len(records(prepare(search.spec, search.job.storage))) == 3
+
+
+def test_what_does_not_decide_a_trials_result_may_change(search: Search) -> None:
+    search.prepare()
+    changed = replace(search.spec, goal="another", search=replace(search.spec.search, seed=9, pruner="none"))
+    assert len(records(prepare(changed, search.job.storage))) == 3

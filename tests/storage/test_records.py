@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
+from peftsearch.storage import records as storage
+from peftsearch.storage.database import open_storage, sqlite_url
+from peftsearch.storage.records import Record, open_study, record, records
+from peftsearch.storage.recovery import put_back
+from tests.helpers.fake_trainer import epoch_report, measured
+
+CONFIG = TrialConfig("b", "lora", {"rank": 8}, TrainingConfig(early_stopping=EarlyStopping(2)))
+
+
+@pytest.fixture
+def study() -> optuna.study.Study:
+    return open_study(optuna.storages.InMemoryStorage(), "x", ["macro_f1", "trainable_parameters"])
+
+
+def test_a_study_has_the_directions_and_names_of_its_objectives(study: optuna.study.Study) -> None:
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["macro_f1", "trainable_parameters"]
+
+
+def test_opening_a_study_again_keeps_its_trials() -> None:
+    opened = optuna.storages.InMemoryStorage()
+    open_study(opened, "x", ["macro_f1"]).enqueue_trial({})
+    assert len(records(open_study(opened, "x", ["macro_f1"]))) == 1
+
+
+def test_what_is_written_is_read_back(study: optuna.study.Study) -> None:
+    curve = [epoch_report(CONFIG, epoch) for epoch in (1, 2)]
+    trial = study.ask()
+    trial.set_user_attr("config", CONFIG.to_dict())
+    trial.set_user_attr("curve", [report.to_dict() for report in curve])
+    trial.set_user_attr("measurement", measured(curve).to_dict())
+    study.tell(trial, [0.5, 100.0])
+    [found] = records(study)
+    assert found.state == "complete"
+    assert found.config == CONFIG
+    assert found.curve == tuple(curve)
+    assert found.measurement == measured(curve)
+    assert found.values == {"macro_f1": 0.5, "trainable_parameters": 100.0}
+    assert found.started is not None
+    assert found.ended is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "failure", "shown"),
+    [
+        (TrialState.PRUNED, None, "pruned"),
+        (TrialState.PRUNED, "out_of_memory", "failed"),
+        (TrialState.FAIL, "error", "failed"),
+        (TrialState.FAIL, None, "failed"),
+        (TrialState.FAIL, "withdrawn", None),
+        (TrialState.FAIL, "duplicate", None),
+    ],
+)
+def test_a_failure_is_never_shown_as_a_pruned_trial(
+    study: optuna.study.Study, told: TrialState, failure: str | None, shown: str | None
+) -> None:
+    trial = study.ask()
+    if failure:
+        trial.set_user_attr("failure", {"kind": failure, "message": ""})
+    study.tell(trial, state=told)
+    assert [record.state for record in records(study)] == ([shown] if shown else [])
+
+
+def test_waiting_and_running_trials_have_records(study: optuna.study.Study) -> None:
+    study.enqueue_trial({}, user_attrs={"baseline": 0})
+    study.enqueue_trial({})
+    study.ask()
+    assert [(record.state, record.baseline) for record in records(study)] == [("running", 0), ("waiting", None)]
+
+
+def test_kept_records_are_those_that_another_process_would_read(tmp_path: Path) -> None:
+    """Trials change between two looks, here and elsewhere; each opening of the storage is as a process of its own."""
+    url = sqlite_url(tmp_path / "x.db")
+    mine, other = (open_study(open_storage(url), "x", ["macro_f1", "trainable_parameters"]) for _ in range(2))
+    for state in ("waiting", "running", "complete", "pruned", "failed", "withdrawn"):
+        mine.enqueue_trial({}, user_attrs={"config": CONFIG.to_dict(), "meant": state})
+    running = [other.ask() for _ in range(6)]
+    for change in range(6):
+        trial = running[change]
+        trial.set_user_attr("curve", [epoch_report(CONFIG, epoch).to_dict() for epoch in range(1, change + 2)])
+        if change == 2:
+            other.tell(trial, [0.5, 100.0])
+        elif change == 3:
+            mine.tell(trial.number, state=TrialState.PRUNED)
+        elif change > 3:
+            trial.set_user_attr("failure", {"kind": "withdrawn" if change == 5 else "error", "message": ""})
+            other.tell(trial, state=TrialState.FAIL)
+        fresh = records(open_study(open_storage(url), "x", ["macro_f1", "trainable_parameters"]))
+        assert records(mine) == records(other) == fresh
+    put_back(mine, running[0]._trial_id)
+    assert records(mine)[0].curve == ()
+    assert [record.state for record in records(mine)] == ["waiting", "running", "complete", "pruned", "failed"]
+
+
+def test_a_finished_trials_record_is_made_once(study: optuna.study.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        study.tell(study.ask(), [0.5, 100.0])
+    study.ask()
+    made = []
+    monkeypatch.setattr(storage, "record", lambda trial, names: made.append(trial.number) or record(trial, names))
+    before = records(study)
+    assert records(study) == before
+    assert made == [0, 1, 2, 3, 3]
+
+
+def test_the_best_so_far_of_a_metric() -> None:
+    curve = [epoch_report(CONFIG, epoch) for epoch in (3, 1, 2, 4)]
+    scores = [report.metrics["macro_f1"] for report in curve]
+    assert Record(0, "running", curve=tuple(curve)).bests("macro_f1") == (*[scores[0]] * 3, scores[3])
+    assert Record(0, "running").bests("macro_f1") == ()

@@ -1,0 +1,87 @@
+"""Counts from a config.json alone, and the matrix of methods on a backbone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from peftsearch.backbones.names import resolve, resolve_outline
+from peftsearch.core.config import TrainingConfig, TrialConfig
+from peftsearch.core.errors import UserError
+from peftsearch.methods.base import TextMethod
+from peftsearch.methods.build import build_classifier, check_supported, outline
+from peftsearch.methods.table import METHODS
+from peftsearch.training.dry_run import trainable_by_epoch, try_methods
+from tests.helpers.tiny import tiny_model
+from tests.helpers.tuning import settings_of
+
+ENCODER_METHODS = [name for name, method in METHODS.items() if not isinstance(method, TextMethod)]
+ARCHITECTURES = (
+    *("bert", "distilbert", "roberta", "xlm-roberta", "electra"),
+    *("albert", "mpnet", "deberta-v2", "modernbert", "mamba"),
+)
+FAIL = {
+    "mpnet": {"prefix", "unipelt", "mam"},
+    "modernbert": {"bitfit", "prefix", "unipelt", "mam"},
+    "mamba": {"ia3", "prefix", "seq_bn", "double_seq_bn", "par_bn", "compacter", "loreft", "unipelt", "mam"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.mark.parametrize("method", ENCODER_METHODS)
+def test_an_outline_has_the_parameters_of_the_real_thing(folder, method):
+    resolved, settings = resolve(str(folder)), settings_of(method)
+    check_supported(resolved, METHODS[method], settings)
+    real = build_classifier(resolved, METHODS[method], settings, 3)
+    outlined = outline(resolved, METHODS[method], settings, 3)
+    assert _shapes(outlined) == _shapes(real)
+    assert all(p.is_meta for p in outlined.head.parameters())
+
+
+def test_a_config_is_enough_and_counts_follow_the_epochs(folder, tmp_path):
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    resolved = resolve_outline(str(tmp_path))
+    with pytest.raises(UserError, match=r"holds no model\.safetensors"):
+        resolve(str(tmp_path))
+    training = TrainingConfig(epochs=4)
+    config = TrialConfig(str(tmp_path), "unfreezing", settings_of("unfreezing", order="from_end"), training)
+    first, second, third, fourth = trainable_by_epoch(config, resolved, 3)
+    assert first < second < third == fourth
+    lora = replace(config, method="lora", settings=settings_of("lora", initialization="pissa"))
+    assert len(set(trainable_by_epoch(lora, resolved, 3))) == 1
+    assert trainable_by_epoch(replace(config, method="none"), resolved, 3) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_matrix_of_an_architecture(tmp_path, architecture):
+    found = {fitness.method: fitness for fitness in try_methods(resolve(str(tiny_model(tmp_path, architecture))))}
+    assert list(found) == ENCODER_METHODS
+    assert {name for name, fitness in found.items() if fitness.why} == FAIL.get(architecture, set())
+    works = {name: fitness for name, fitness in found.items() if not fitness.why}
+    assert [name for name, fitness in works.items() if not fitness.trains] == []
+    assert works["full"].parameters > works["probe"].parameters > works["none"].parameters == 0
+    assert works["full"].merges
+    assert works["lora"].merges
+    assert not works["prompt"].merges
+    assert json.dumps([fitness.why for fitness in found.values()])
+    assert _documented(architecture) == {name: not fitness.why for name, fitness in found.items()}, (
+        "run: python -m scripts.make_method_matrix"
+    )
+
+
+def _documented(architecture):
+    """What the table of docs/methods.md says of an architecture."""
+    lines = (Path(__file__).parents[2] / "docs" / "methods.md").read_text().splitlines()
+    names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|"))
+    return {row[0]: row[names.index(architecture)] == "yes" for row in rows}
+
+
+def _shapes(classifier):
+    return {name: tuple(p.shape) for name, p in classifier.named_parameters() if p.requires_grad}

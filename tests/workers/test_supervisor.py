@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from peftsearch.core.errors import UserError
+from peftsearch.storage.records import Record
+from peftsearch.study.spec import load_study
+from peftsearch.workers import devices
+from peftsearch.workers import gpu_packing as packing
+from peftsearch.workers.devices import Usage
+from peftsearch.workers.job import WorkerReport
+from peftsearch.workers.supervisor import Outcome, _Search, run_workers
+from tests.helpers.search import Search
+
+ROOT = Path(__file__).parents[2]
+
+
+def states(search: Search) -> Counter[str]:
+    return Counter(record.state for record in search.records())
+
+
+def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.05)
+
+
+@contextmanager
+def parent(search: Search, workers: int) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own that runs the search."""
+    command = [sys.executable, "-m", "tests.helpers.optimize", search.job.to_line(), str(workers)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return [child for child in psutil.Process(process.pid).children() if "worker" in " ".join(child.cmdline())]
+
+
+def test_four_workers_train_exactly_the_budget(search: Search) -> None:
+    assert search.run(workers=4, budget=20) == Outcome("done")
+    assert states(search) == {"complete": 20}
+    assert {record.worker["pid"] for record in search.records()} != {os.getpid()}
+    assert len({record.config.key() for record in search.records() if record.config}) == 20
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Usage:
+    """One GPU that is always a fifth busy, and a search that believes what it sees at once."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("FAKE_SECONDS", "0.3")
+    monkeypatch.setattr(devices, "cores", lambda: list(range(8)))
+    monkeypatch.setattr(packing, "LOOKS", 1)
+    monkeypatch.setattr(packing, "EVERY_SECONDS", 0.0)
+    usage = Usage(busy=0.2, used_mib=1_000, total_mib=80_000)
+    monkeypatch.setattr(devices, "usage", lambda names: [usage])
+    return usage
+
+
+def most_at_once(search: Search, **settings: int) -> int:
+    running = [0]
+
+    def on_tick(records: list[Record]) -> None:
+        running.append(sum(record.state == "running" for record in records))
+
+    job = replace(search.job, budget=14)
+    assert run_workers(search.prepare(), job, on_tick=on_tick, **settings) == Outcome("done")
+    assert states(search) == {"complete": 14}
+    return max(running)
+
+
+def test_a_gpu_with_room_gets_more_workers(search: Search, gpu: Usage) -> None:
+    assert 2 <= most_at_once(search) <= packing.MOST
+
+
+def test_a_number_of_workers_that_is_asked_for_stays(search: Search, gpu: Usage) -> None:
+    assert most_at_once(search, per_device=1) == 1
+
+
+def test_the_budget_is_a_total_over_all_runs(search: Search) -> None:
+    search.run(budget=3)
+    began = time.monotonic()
+    assert search.run(workers=4, budget=3) == Outcome("done")
+    assert time.monotonic() - began < 2, "there was nothing to start a worker for"
+    assert states(search) == {"complete": 3}
+    search.run(budget=5)
+    assert [record.number for record in search.records()] == [0, 1, 2, 3, 4]
+
+
+def test_a_worker_that_dies_is_replaced_and_its_configuration_tried_once_more(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every trial of lora kills its worker. Nothing else is lost."""
+    monkeypatch.setenv("FAKE_KILL", "lora")
+    search.run(budget=3)
+    found = search.records()
+    killed = [record for record in found if record.failure]
+    assert [record.failure["kind"] for record in killed[:2] if record.failure] == ["killed", "killed"]
+    assert (killed[0].number, killed[1].retry_of) == (1, 1)
+    assert all(record.config and record.config.method == "lora" for record in killed)
+    assert not any(record.state == "running" for record in found)
+    assert states(search)["complete"] >= 2
+
+
+def test_workers_that_only_die_end_the_search(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = search.run(budget=6, trainer="tests.helpers.nothing:at_all")
+    assert outcome.how == "deaths"
+    assert outcome.message.startswith("3 workers died in a row (exit code 1); the last one's log, ")
+    assert outcome.message.endswith("ModuleNotFoundError: No module named 'tests.helpers.nothing'")
+    assert states(search) == {"waiting": 3}
+
+
+def test_equal_errors_end_the_search_and_say_so(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_ERROR", "full")
+    file = Path(search.job.study)
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(("  lora", "  probe"))]
+    file.write_text("\n".join(kept))
+    outcome = replace(search, spec=load_study(str(file))).run()
+    assert outcome == Outcome("errors", "3 trials in a row failed alike: ValueError: a matrix of the wrong shape")
+
+
+def test_when_the_space_is_exhausted_the_other_workers_finish_their_trials(search: Search) -> None:
+    class Said:
+        index = 0
+
+        def report(self) -> WorkerReport:
+            return WorkerReport("exhausted", "nothing new")
+
+    state = _Search(search.prepare(), search.job, workers=2, deadline=None)
+    state.children = {0: Said()}  # type: ignore[dict-item]
+    state._ended(Said())  # type: ignore[arg-type]
+    assert state.outcome == Outcome("exhausted", "nothing new")
+    assert state.stopped is None, "nobody is interrupted"
+    assert not state.step(), "and nobody is hired"
+
+
+def test_a_job_that_no_worker_can_do_is_the_users_to_mend(search: Search) -> None:
+    study = search.prepare()
+    Path(search.job.study).unlink()
+    with pytest.raises(UserError, match=r"toy\.yaml"):
+        run_workers(study, search.job, workers=1)
+
+
+def test_the_parent_is_told_what_happens(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_SECONDS", "0.2")
+    seen: list[Counter[str]] = []
+    last: list[Record] = []
+
+    def on_tick(records: list[Record]) -> None:
+        seen.append(Counter(record.state for record in records))
+        last[:] = records
+
+    run_workers(search.prepare(), replace(search.job, budget=3), workers=1, on_tick=on_tick)
+    assert any(states["running"] == 1 for states in seen)
+    assert all(states["running"] <= 1 for states in seen)
+    assert [record.state for record in last] == ["complete"] * 3
+
+
+def test_a_timeout_puts_back_what_is_running(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_SECONDS", "60")
+    outcome = run_workers(search.prepare(), search.job, workers=1, timeout=6)
+    assert outcome == Outcome("timeout")
+    assert states(search) == {"waiting": 3}
+
+
+def test_killed_in_the_middle_and_started_again_it_ends_with_exactly_the_budget(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SECONDS", "0.3")
+    search = replace(search, job=replace(search.job, budget=8))
+    with parent(search, workers=2) as process:
+        until(lambda: states(search)["complete"] >= 1 and states(search)["running"] >= 1)
+        workers = children(process)
+        for victim in [process, *workers]:
+            os.kill(victim.pid, signal.SIGKILL)
+        process.wait()
+        psutil.wait_procs(workers, timeout=5)
+    assert states(search)["running"] >= 1
+    monkeypatch.setenv("FAKE_SECONDS", "0")
+    assert search.run(workers=2, budget=8) == Outcome("done")
+    found = search.records()
+    done = [record for record in found if record.state == "complete"]
+    assert len(done) == 8
+    assert not any(record.state in ("running", "waiting") for record in found)
+    assert [record.baseline for record in done].count(0) == 1
+    assert len({record.config.key() for record in done if record.config}) == 8
+    assert all(record.failure["kind"] == "killed" for record in found if record.failure)
+
+
+def test_workers_outlive_their_parent_by_one_step_only(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_SECONDS", "60")
+    with parent(search, workers=1) as process:
+        until(lambda: states(search)["running"] == 1)
+        [worker] = children(process)
+        process.kill()
+        process.wait()
+        psutil.wait_procs([worker], timeout=10)
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    assert states(search) == {"waiting": 3}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_puts_the_running_trials_back(search: Search, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Once: the worker does it. Twice: the worker does not listen, and is killed."""
+    monkeypatch.setenv("FAKE_SECONDS", "60")
+    monkeypatch.setenv("FAKE_DEAF", "1" if times == 2 else "")
+    with parent(search, workers=1) as process:
+        until(lambda: states(search)["running"] == 1)
+        [worker] = children(process)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        said, _ = process.communicate(timeout=15)
+        assert json.loads(said) == {"how": "interrupted", "message": ""}
+        assert not worker.is_running()
+    assert states(search) == {"waiting": 3}
+
+
+def test_the_parent_imports_no_torch() -> None:
+    code = "import sys, peftsearch.workers.supervisor, peftsearch.storage.prepare; print('torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "False\n"

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftsearch.core.errors import TrialFailure
+from peftsearch.storage.records import records
+from peftsearch.study.spec import load_study
+from peftsearch.workers.job import Job, WorkerReport
+from peftsearch.workers.worker import run_job, work
+from tests.helpers import fake_trainer
+from tests.helpers.search import Search
+
+
+def in_process(search: Search, train: Any = fake_trainer.train, stop: threading.Event | None = None) -> WorkerReport:
+    return work(search.prepare(), search.spec, search.job, train, stop or threading.Event())
+
+
+def test_a_worker_trains_the_budget_and_no_more(search: Search) -> None:
+    assert in_process(search) == WorkerReport("budget")
+    found = search.records()
+    assert [record.state for record in found] == ["complete"] * 6
+    assert [record.number for record in found] == list(range(6))
+    assert len({record.config.key() for record in found if record.config}) == 6
+    assert all(record.worker["device"] == "auto" and record.heartbeat for record in found)
+    assert in_process(search) == WorkerReport("budget")
+    assert len(search.records()) == 6
+
+
+def test_the_baselines_go_first_and_one_of_every_method_is_tried(search: Search) -> None:
+    in_process(search)
+    assert [record.config.method for record in search.records()[:3] if record.config] == ["full", "lora", "probe"]
+
+
+def test_failures_of_configurations_count_and_errors_do_not(search: Search) -> None:
+    trained = []
+
+    def train(config: Any, report: Any, should_stop: Any) -> Any:
+        trained.append(config)
+        if len(trained) == 1:
+            raise TrialFailure("not_finite", "loss is nan")
+        if len(trained) == 2:
+            raise ValueError("a bug")
+        return fake_trainer.train(config, report, should_stop)
+
+    assert in_process(search, train) == WorkerReport("budget")
+    assert [record.state for record in search.records()] == ["failed", "failed", *["complete"] * 5]
+
+
+def test_equal_errors_end_the_worker_and_say_so(search: Search) -> None:
+    def train(*_: Any) -> Any:
+        raise ValueError("a bug")
+
+    assert in_process(search, train) == WorkerReport("errors", "3 trials in a row failed alike: ValueError: a bug")
+    assert [record.state for record in search.records()] == ["failed"] * 3
+
+
+def test_a_space_with_nothing_new_ends_the_worker_and_says_so(search: Search) -> None:
+    file = Path(search.job.study)
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(("  lora", "  probe"))]
+    file.write_text("\n".join(kept).replace("{log: [1.0e-5, 1.0e-3]}", "[2.0e-5, 3.0e-5]"))
+    report = in_process(replace(search, spec=load_study(str(file))))
+    assert report == WorkerReport(
+        "exhausted", "100 configurations in a row had been tried before; the space holds nothing new"
+    )
+    assert [record.state for record in search.records()] == ["complete"] * 2
+
+
+def test_a_stop_in_the_middle_puts_the_trial_back(search: Search) -> None:
+    stop = threading.Event()
+
+    def train(config: Any, report: Any, should_stop: Any) -> Any:
+        report(fake_trainer.epoch_report(config, 1))
+        stop.set()
+        assert should_stop()
+        return fake_trainer._sleep(1, should_stop)
+
+    assert in_process(search, train, stop) == WorkerReport("interrupted")
+    assert [(record.state, record.curve) for record in search.records()] == [("waiting", ())] * 3
+    assert in_process(search) == WorkerReport("budget")
+    assert [record.state for record in search.records()] == ["complete"] * 6
+
+
+def test_a_trial_that_another_process_failed_is_let_go(search: Search) -> None:
+    """This machine slept, say, and another one took the worker for dead."""
+    from optuna.trial import TrialState
+
+    trained = []
+
+    def train(config: Any, report: Any, should_stop: Any) -> Any:
+        trained.append(config)
+        if len(trained) == 1:
+            study = search.prepare()
+            [running] = study.get_trials(states=(TrialState.RUNNING,))
+            study._storage.set_trial_state_values(running._trial_id, TrialState.FAIL)
+        return fake_trainer.train(config, report, should_stop)
+
+    assert in_process(search, train) == WorkerReport("budget")
+    assert [record.state for record in search.records()].count("complete") == 6
+
+
+def test_a_job_that_cannot_be_done_is_refused_with_its_reason(search: Search) -> None:
+    job = replace(search.job, study="nowhere/at/all.yaml")
+    report = run_job(job, threading.Event())
+    assert report.ending == "refused"
+    assert "nowhere" in report.message
+
+
+def test_the_real_trainer_refuses_data_that_is_not_there(search: Search) -> None:
+    report = run_job(replace(search.job, trainer=Job.trainer), threading.Event())
+    assert report.ending == "refused"
+    assert "rows.csv" in report.message
+
+
+@pytest.mark.parametrize("ending", ["budget", "parent gone"])
+def test_a_worker_process_takes_its_job_from_a_pipe(search: Search, monkeypatch: Any, ending: str) -> None:
+    monkeypatch.setenv("FAKE_SECONDS", "0" if ending == "budget" else "60")
+    study = search.prepare()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "peftsearch.workers.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(search.job.to_line())
+    process.stdin.flush()
+    if ending == "parent gone":
+        _until(lambda: any(record.state == "running" for record in records(study)))
+        assert search.job.storage not in " ".join(_arguments(process.pid))
+        process.stdin.close()
+    said = json.loads(process.stdout.read())
+    assert process.wait(timeout=20) == 0
+    process.stdout.close()
+    assert said["ending"] == ("budget" if ending == "budget" else "interrupted")
+    states = {record.state for record in records(study)}
+    assert states == ({"complete"} if ending == "budget" else {"waiting"})
+
+
+def _arguments(pid: int) -> list[str]:
+    import psutil
+
+    return psutil.Process(pid).cmdline()
+
+
+def _until(condition: Any, seconds: float = 30.0) -> None:
+    import time
+
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "nothing happened"
+        time.sleep(0.05)
