@@ -24,8 +24,8 @@ from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean, show
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.pareto import Array
-from peftsearch.search.pruning import PRUNERS, Rule
-from peftsearch.search.samplers import SAMPLERS
+from peftsearch.search.pruning import Rule, dominated
+from peftsearch.search.samplers import random, tpe
 from peftsearch.search.tpe import DividedOnce
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
@@ -46,12 +46,12 @@ def random_quota(seed: int, startup_trials: int) -> Any:
 
 def tpe_quota(seed: int, startup_trials: int) -> Any:
     """Methods in turn, each one's settings by TPE."""
-    return Quota(SAMPLERS["tpe"](seed, startup_trials))
+    return Quota(tpe(seed, startup_trials))
 
 
 def tpe_from(random_trials: int) -> Make:
     """TPE after so many random trials beside the default points."""
-    return lambda seed, startup_trials: SAMPLERS["tpe"](seed, METHODS + random_trials)
+    return lambda seed, startup_trials: tpe(seed, METHODS + random_trials)
 
 
 def tpe_grouped(seed: int, startup_trials: int) -> Any:
@@ -115,7 +115,8 @@ def tpe_alone(seed: int, startup_trials: int) -> Any:
 
 
 COMPARED: dict[str, Make] = {
-    **SAMPLERS,
+    "tpe": tpe,
+    "random": random,
     "tpe, each dimension by itself": tpe_alone,
     "the same, 3 random trials a method": begun(3),
     "the same, 3 trials a method near its default": begun(3, near=0.3),
@@ -224,7 +225,7 @@ def compare(table: Table, spec: StudySpec, seeds: int, names: Sequence[str]) -> 
     nearest = Nearest(table, spec)
 
     def volumes(make: Make, seed: int) -> list[float]:
-        visits = search(table, over(spec, eight(spec, seed)), nearest, make, seed, rule=PRUNERS["dominated"])
+        visits = search(table, over(spec, eight(spec, seed)), nearest, make, seed, rule=dominated)
         return [table.volume(finished(visits[:mark])) for mark in MARKS]
 
     return {name: [volumes(COMPARED[name], seed) for seed in range(seeds)] for name in names}

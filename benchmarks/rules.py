@@ -1,4 +1,4 @@
-"""Rules for stopping trials that `benchmarks/replay.py` compares; those of `search.pruning.PRUNERS` are among them."""
+"""Rules for stopping trials that `benchmarks/replay.py` compares; those of `core.strategies.PRUNERS` are among them."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ from benchmarks.proposals import Nearest, Visit, over, search
 from benchmarks.replay import HERE, TRIALS, Table, mean
 
 from peftsearch.core.measurement import EpochReport
-from peftsearch.search.pruning import PRUNERS
-from peftsearch.search.samplers import SAMPLERS
+from peftsearch.core.strategies import SAMPLERS, load_strategy
+from peftsearch.search.pruning import dominated
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import suggest
@@ -106,8 +106,8 @@ def compare(table: Table, spec: StudySpec, seeds: int) -> dict[str, list[Timelin
         for way, several in (("plain", True), ("median", False)):
             visits = plainly(table, spec, nearest, seed, several=several)
             found[way].append(timeline(table, visits, plain))
-        make, rule = SAMPLERS[spec.search.sampler], PRUNERS["dominated"]
-        visits = search(table, spec, nearest, make, seed, rule=rule, trials=2 * TRIALS)
+        make = load_strategy(SAMPLERS, spec.search.sampler)
+        visits = search(table, spec, nearest, make, seed, rule=dominated, trials=2 * TRIALS)
         found["peftsearch"].append(timeline(table, visits, None))
     return found
 

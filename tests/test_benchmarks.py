@@ -12,7 +12,7 @@ from benchmarks import curves, replay, search
 from benchmarks.proposals import Nearest
 from benchmarks.search_replayed import share
 
-from peftsearch.search.pruning import PRUNERS, Decision
+from peftsearch.search.pruning import Decision, never
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
 
@@ -52,7 +52,7 @@ def stop_at_once(trial: Record, others: Sequence[Record], objectives: Sequence[s
 
 def test_a_rule_that_never_stops_saves_and_loses_nothing(table: replay.Table) -> None:
     for order in replay.orders(table, seeds=3, methods=3):
-        run = replay.replay(table, PRUNERS["none"], order)
+        run = replay.replay(table, never, order)
         assert (run.saved, run.lost, run.wrong, run.trials) == (0.0, 0.0, 0, 40)
         assert run.volume == pytest.approx(table.volume(order[:40]))
 

@@ -12,10 +12,8 @@ from click.testing import CliRunner, Result
 
 from peftsearch import api
 from peftsearch.cli import COMMANDS, main
-from peftsearch.cli.optimize import PRUNERS, SAMPLERS
 from peftsearch.cli.options import parse_size
 from peftsearch.storage.records import Record
-from peftsearch.study import sections
 from peftsearch.workers.supervisor import Outcome
 from tests.helpers.records import complete, config, report, store
 from tests.helpers.tiny import tiny_model
@@ -89,10 +87,6 @@ def test_the_overview_names_each_command_whole() -> None:
     for name, command in COMMANDS.items():
         line = next(line for line in shown.output.splitlines() if line.startswith(f"  {name} "))
         assert not line.endswith("..."), command
-
-
-def test_the_choices_are_those_of_a_study_file() -> None:
-    assert (SAMPLERS, PRUNERS) == (sections.SAMPLERS, sections.PRUNERS)
 
 
 def test_front_prints_a_table(stored: None) -> None:

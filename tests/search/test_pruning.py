@@ -10,9 +10,8 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig, i
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import OBJECTIVES
 from peftsearch.core.pareto import as_losses, non_dominated
-from peftsearch.search.pruning import PRUNERS, TIME_NOISE, Decision, decide, possible_ends, stops
+from peftsearch.search.pruning import TIME_NOISE, Decision, decide, possible_ends, stops
 from peftsearch.storage.records import Record
-from peftsearch.study import sections
 
 OBJECTIVE_NAMES = ("macro_f1", "trainable_parameters", "train_seconds")
 
@@ -232,10 +231,6 @@ def test_the_median_is_taken_within_the_method() -> None:
 
 def test_no_pruner_stops_nothing() -> None:
     assert decide("none", running([0.0, 0.0, 0.0]), [*FIVE, GOOD], OBJECTIVE_NAMES) is None
-
-
-def test_the_table_has_what_a_study_file_may_name() -> None:
-    assert set(PRUNERS) == set(sections.PRUNERS)
 
 
 METHODS = {

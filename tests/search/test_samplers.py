@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from peftsearch.search.samplers import SAMPLERS, make_sampler
-from peftsearch.study import sections
+from peftsearch.core.strategies import SAMPLERS
+from peftsearch.search.samplers import make_sampler
 
 
 def draws(name: str, worker: int = 0, trials: int = 0, **settings: Any) -> list[float]:
@@ -39,12 +39,8 @@ def test_workers_and_later_runs_draw_something_else() -> None:
     assert len(set(first)) == 3
 
 
-def test_the_table_has_what_a_study_file_may_name() -> None:
-    assert set(SAMPLERS) == set(sections.SAMPLERS)
-
-
 def conditional(sampler: optuna.samplers.BaseSampler) -> list[dict[str, Any]]:
-    """Sixty trials of which one method's are better the larger its `x` is."""
+    """The settings of sixty trials over three methods, each with a dimension of its own."""
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     for _ in range(60):
         trial = study.ask()
@@ -54,14 +50,7 @@ def conditional(sampler: optuna.samplers.BaseSampler) -> list[dict[str, Any]]:
     return [trial.params for trial in study.trials]
 
 
-def test_nsga2_inherits_methods_and_their_settings() -> None:
-    late = [params for seed in range(5) for params in conditional(SAMPLERS["nsga2"](seed, 0))[30:]]
-    chosen = [params["a.x"] for params in late if "a.x" in params]
-    assert len(chosen) > 0.45 * len(late)  # a third at random
-    assert sum(chosen) / len(chosen) > 0.6
-
-
-def test_optunas_own_nsga2_is_still_random_here() -> None:
-    """When this fails, `evolution.ConditionalNSGAII` may not be needed any more."""
-    own = conditional(optuna.samplers.NSGAIISampler(population_size=12, seed=3))
-    assert own == conditional(optuna.samplers.RandomSampler(seed=3))
+def test_optunas_nsga2_is_random_search_over_conditional_dimensions() -> None:
+    """This is why no sampler is named `nsga2`; when it fails, Optuna's own may be worth an entry in the table."""
+    genetic = conditional(optuna.samplers.NSGAIISampler(population_size=12, seed=3))
+    assert genetic == conditional(optuna.samplers.RandomSampler(seed=3))

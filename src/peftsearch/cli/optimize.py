@@ -8,14 +8,11 @@ import click
 
 from peftsearch.cli.live import shown_progress
 from peftsearch.cli.options import ChosenStudy, example, json_option, parse_size, print_json, show, storage_options
+from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.workers.supervisor import Outcome
-
-SAMPLERS = ("tpe", "random", "nsga2")
-PRUNERS = ("dominated", "median", "none")
-"""As in `study.sections`, which would cost the help its speed."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -36,8 +33,8 @@ INTERRUPTED = 130
     help="For each GPU, else for the CPU.  [default: 1, and more while a GPU has room]",
 )
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after this time.")
-@click.option("--pruner", type=click.Choice(PRUNERS), help="When to stop a trial early.  [default: the study's]")
-@click.option("--sampler", type=click.Choice(SAMPLERS), help="What proposes settings.  [default: the study's]")
+@click.option("--pruner", type=click.Choice(tuple(PRUNERS)), help="When to stop a trial early.  [default: the study's]")
+@click.option("--sampler", type=click.Choice(tuple(SAMPLERS)), help="What proposes settings.  [default: the study's]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the sampler.  [default: the study's]")
 @click.option(
     "--exact", is_flag=True, help="No bf16, no kept prefixes, batches of any length: slower, to compare results with."

@@ -15,6 +15,7 @@ from peftsearch.core.config import TrialConfig, idle_epochs
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.core.pareto import Array, as_losses, dominates
+from peftsearch.core.strategies import PRUNERS, load_strategy
 from peftsearch.search.extrapolation import OPTIMISTIC_QUANTILE, optimistic_best
 from peftsearch.storage.records import Record
 
@@ -40,13 +41,19 @@ def decide(rule: str, trial: Record, others: Sequence[Record], objectives: Seque
     """Whether `trial` is to be stopped after the last epoch of its curve; None to go on.
 
     Args:
-        rule: a key of `PRUNERS`.
+        rule: a key of `core.strategies.PRUNERS`.
         others: all trials of the study; `trial` itself and unfinished ones among them are passed over.
         objectives: their names.
     """
     if trial.config is None or not trial.curve or _ends_now(trial.config, trial.curve):
         return None
-    return PRUNERS[rule](trial, [other for other in others if other.number != trial.number], objectives)
+    return find_rule(rule)(trial, [other for other in others if other.number != trial.number], objectives)
+
+
+def find_rule(name: str) -> Rule:
+    """The rule that a key of `core.strategies.PRUNERS` names."""
+    rule: Rule = load_strategy(PRUNERS, name)
+    return rule
 
 
 def never(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
@@ -88,10 +95,6 @@ def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]
         if by is None or epochs == _config(trial).training.epochs:
             by = finished[rivals[np.lexsort(losses[rivals].T[::-1])[0]]]
     return None if by is None else Decision(_because(trial, by, objectives), by.number)
-
-
-PRUNERS: dict[str, Rule] = {"dominated": dominated, "median": median, "none": never}
-"""A rule's name in a study file → the rule."""
 
 
 def best(curve: Sequence[EpochReport], metric: str, epochs: int) -> float:

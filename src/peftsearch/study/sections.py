@@ -11,12 +11,11 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range
 from peftsearch.core.errors import nearest
 from peftsearch.core.objectives import complaint_about
+from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.methods.base import TRAINING
 from peftsearch.study.problems import Problems, Where, shown
 from peftsearch.study.values import read_scalars
 
-SAMPLERS = ("tpe", "random", "nsga2")
-PRUNERS = ("dominated", "median", "none")
 DEFAULT_OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
 
 SEED = Range(0, 2**32 - 1, integer=True)
@@ -29,8 +28,8 @@ TRAINING_SECTION: dict[str, Dimension] = {
 }
 EARLY_STOPPING: dict[str, Dimension] = {"patience": Range(1, 10_000, integer=True), "threshold": Range(0.0, 1.0)}
 SEARCH_SECTION: dict[str, Dimension] = {
-    "sampler": Choice(SAMPLERS),
-    "pruner": Choice(PRUNERS),
+    "sampler": Choice(tuple(SAMPLERS)),
+    "pruner": Choice(tuple(PRUNERS)),
     "seed": SEED,
     "startup_trials": Range(1, 10_000, integer=True),
 }

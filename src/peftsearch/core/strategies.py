@@ -1,0 +1,40 @@
+"""The names that a study's `search:` section may give, each with the function that it stands for.
+
+The study file, the command line and the search all read these two tables. The functions live in `search/`, which stands
+above `study/` and needs Optuna, so an entry names its function instead of importing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+SAMPLERS: dict[str, str] = {
+    "tpe": "peftsearch.search.samplers:tpe",
+    "random": "peftsearch.search.samplers:random",
+}
+"""Ways to propose the next configuration: functions of a seed and a number of start-up trials to an Optuna sampler."""
+
+PRUNERS: dict[str, str] = {
+    "dominated": "peftsearch.search.pruning:dominated",
+    "median": "peftsearch.search.pruning:median",
+    "none": "peftsearch.search.pruning:never",
+}
+"""Rules that stop a running trial early: each is a `peftsearch.search.pruning.Rule`."""
+
+
+def load_strategy(table: Mapping[str, str], name: str) -> Any:
+    """Import the function that `name` stands for.
+
+    Args:
+        table: `SAMPLERS` or `PRUNERS`.
+
+    Raises:
+        KeyError: the table has no such name.
+
+    >>> load_strategy(PRUNERS, "none").__name__
+    'never'
+    """
+    module, _, function = table[name].partition(":")
+    return getattr(import_module(module), function)
