@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-import peftsearch
 from peftsearch.study.spec import load_study
 
-ROOT = Path(__file__).parents[1]
-PACKAGED = Path(peftsearch.__file__).parent / "resources" / "studies"
-FILES = sorted(path for folder in (PACKAGED, ROOT / "studies") for path in folder.rglob("*.y*ml"))
+STUDIES = Path(__file__).parents[1] / "studies"
+FILES = sorted(STUDIES.rglob("*.y*ml"))
 
 
 def test_none_is_overlooked():
@@ -30,7 +28,7 @@ def test_shipped_study(path):
 
 
 def test_the_quickstart_tries_every_method_within_twelve_trials():
-    spec = load_study(str(PACKAGED / "quickstart.yaml"))
+    spec = load_study(str(STUDIES / "quickstart.yaml"))
     assert set(spec.methods) == {"full", "probe", "frozen", "lora", "prefix", "seq_bn"}
     assert [baseline.method for baseline in spec.baselines[:2]] == ["full", "lora"]  # the two that are written
     assert spec.objectives == ("macro_f1", "trainable_parameters", "train_seconds")
@@ -38,4 +36,4 @@ def test_the_quickstart_tries_every_method_within_twelve_trials():
 
 
 def test_the_quickstart_needs_nothing_but_safe_yaml():
-    assert yaml.safe_load((PACKAGED / "quickstart.yaml").read_text())["name"] == "quickstart"
+    assert yaml.safe_load((STUDIES / "quickstart.yaml").read_text())["name"] == "quickstart"

@@ -12,9 +12,15 @@ from peftsearch.study.yaml_file import read_document
 SUFFIXES = (".yaml", ".yml")
 
 
-def folders() -> tuple[Path, ...]:
-    """Where `--study NAME` looks, in this order. The package's own studies lie inside it, so that a wheel has them."""
-    return Path("studies"), Path(peftsearch.__file__).parent / "resources" / "studies"
+def folders() -> tuple[Path, Path]:
+    """The folders in which `--study NAME` looks, in this order: `./studies`, then the package's own studies.
+
+    An installed wheel holds the package's studies as `peftsearch/studies`. In a checkout of the repository they stand
+    in its top-level folder `studies/`, and an editable install reads them there.
+    """
+    package = Path(peftsearch.__file__).parent
+    installed = package / "studies"
+    return Path("studies"), installed if installed.is_dir() else package.parents[1] / "studies"
 
 
 def list_studies() -> list[tuple[str, str, Path]]:
