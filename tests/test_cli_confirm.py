@@ -15,6 +15,7 @@ from peftsearch.cli import main
 from peftsearch.confirm import run as confirm_module
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.storage.records import Record, SeedRun
 from tests.helpers.records import complete, measurement, store
 from tests.helpers.tiny import tiny_model
@@ -44,7 +45,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "toy.yaml").write_text(STUDY)
     spec = load_study("toy.yaml", peftsearch.api.Overrides(limit={"train": 60}))
-    data = check_study(spec, tmp_path / "runs" / "toy")
+    data = check_study(spec, RunFolder(tmp_path / "runs" / "toy"))
     records = [trial(0, "probe", 0.9, 99, data.fingerprint), trial(1, "tfidf", 0.8, 9, data.fingerprint)]
     store(tmp_path / "runs", records, about={"data": spec.data.model_dump(mode="json"), "budget": 2})
     return tmp_path

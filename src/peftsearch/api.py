@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.run import Progress, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import check_classes
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.export.load import LoadedClassifier, load_classifier
 from peftsearch.export.write import export_trial
 from peftsearch.results.front import Row
 from peftsearch.results.reference import measure_reference
-from peftsearch.results.stored_study import RUNS, StoredStudy, open_stored, storage_url
+from peftsearch.results.stored_study import StoredStudy, open_stored, storage_url
 from peftsearch.storage.prepare import check_space, prepare
 from peftsearch.storage.records import Record
 from peftsearch.study.compatibility import check_feasible
@@ -106,12 +106,12 @@ def begin_study(
         UserError: any of them is not as it must be.
     """
     name = fork or spec.name
-    data = check_study(spec, RUNS / name)
+    data = check_study(spec, RunFolder.of(name))
     for note in (*spec.warnings, *data.notes):
         say(note)
     url = storage_url(name, storage)
     study = prepare(spec, url, name)
-    stored = StoredStudy(name, study, spec.objectives, RUNS / name, url)
+    stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
     about = {"goal": spec.goal, "data": spec.data.model_dump(mode="json"), "budget": trials}
     if stored.about != about:
         study.set_user_attr("about", about)
@@ -119,7 +119,7 @@ def begin_study(
     return stored
 
 
-def check_study(spec: StudySpec, folder: Path) -> TextData:
+def check_study(spec: StudySpec, folder: RunFolder) -> TextData:
     """The study's data, prepared in `folder`, after its backbones were found to fit its methods.
 
     Raises:
@@ -129,7 +129,7 @@ def check_study(spec: StudySpec, folder: Path) -> TextData:
     from peftsearch.training.metrics.hf_evaluate import check_computable
 
     check_feasible(spec)
-    data = load_data(spec.data, spec.folder, folder / "data")
+    data = load_data(spec.data, spec.folder, folder.data)
     check_classes(spec.objectives, data.labels)
     check_computable(spec.objectives, len(data.labels))
     return data
@@ -179,7 +179,7 @@ def search(
         name=stored.name,
         storage=stored.url,
         budget=trials,
-        folder=str(stored.folder.resolve()),
+        folder=str(stored.folder.root.resolve()),
         overrides=spec.overrides,
         startup_trials=len(baselines(spec)) + spec.search.startup_trials,  # random ones beside those tried first
         since=time.time(),
@@ -258,7 +258,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
     if classes is None:
         from peftsearch.data.load import load_data
 
-        classes = len(load_data(spec.data, spec.folder, RUNS / spec.name / "data").labels)
+        classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
     configs = [config_of(spec, enqueued.user_attrs[FIXED]) for enqueued in baselines(spec)]
     known = [config for config in configs if not isinstance(METHODS[config.method], TextMethod)]
     return [(c, trainable_by_epoch(c, resolve_outline(c.backbone, c.revision), classes)) for c in known]
@@ -286,7 +286,7 @@ def _stored_name(study: str) -> str:
     try:
         return load_study(study).name
     except UserError:
-        if (RUNS / f"{study}.db").is_file():
+        if RunFolder.of(study).database.is_file():
             return study
         raise
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import ClassReport
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.report.trial_view import trial_view
 from peftsearch.results.stored_study import open_stored
 from peftsearch.results.trial_report import find_trial, kept_weights, trial_json
@@ -133,7 +134,7 @@ def test_a_class_report_survives_the_storage(tmp_path: Path) -> None:
 
 
 def test_weights_are_where_they_were_kept(tmp_path: Path) -> None:
-    stored = replace(open_stored("toy", store(tmp_path, [])), folder=tmp_path)
+    stored = replace(open_stored("toy", store(tmp_path, [])), folder=RunFolder(tmp_path))
     (tmp_path / "weights" / "3").mkdir(parents=True)
     assert kept_weights(stored, 3) is None
     (tmp_path / "weights" / "3" / "trainable.safetensors").touch()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
-from peftsearch.training.trial import PREFIXES, run_trial
+from peftsearch.core.run_folder import PREFIXES
+from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
 from tests.helpers.tuning import settings_of

@@ -13,8 +13,9 @@ import torch
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport
+from peftsearch.core.run_folder import PREFIXES
 from peftsearch.training.meter import MIB
-from peftsearch.training.trial import PREFIXES, run_trial
+from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
 from tests.helpers.tuning import settings_of

@@ -144,12 +144,12 @@ def check(study: ChosenStudy, as_json: bool) -> None:
     Trains nothing.
     """
     from peftsearch import api
+    from peftsearch.core.run_folder import RunFolder
     from peftsearch.data.describe import describe
     from peftsearch.report.data_preview import preview, preview_json
-    from peftsearch.results.stored_study import RUNS
 
     spec = study.load()
-    data = api.check_study(spec, RUNS / spec.name)
+    data = api.check_study(spec, RunFolder.of(spec.name))
     described, lengths = describe(data), api.token_lengths(spec, data)
     if as_json:
         print_json(preview_json(spec, described, lengths))

@@ -64,7 +64,7 @@ def confirm(
     check_split(data, TEST)
     keep_opening(stored.study, numbers)  # before the first look at it: an opening that fails is one too
     for place, (record, config) in enumerate(missing, start=1):
-        run = run_once(record.number, config, data, stored.folder / "tokens")
+        run = run_once(record.number, config, data, stored.folder.tokens)
         keep_run(stored.study, run)
         on_run(Progress(run, config, place, len(missing)))
 
@@ -80,7 +80,7 @@ def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
 
     searched = stored.about.get("data")
     section = DataSection(**searched) if searched else spec.data
-    return load_data(section, spec.folder, stored.folder / "data")
+    return load_data(section, spec.folder, stored.folder.data)
 
 
 def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Record]:

@@ -46,7 +46,7 @@ def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
         UserError: no trial has finished, its weights were not kept, or `out` holds something else.
     """
     check_out(out)
-    kept = kept_trial(stored.folder / "weights", stored.number(trial))
+    kept = kept_trial(stored.folder.weights, stored.number(trial))
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that moving it there is one step: an export is whole or it is not there.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.results import front
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
 
-RUNS = Path("runs")
-"""Storage, caches and kept weights of every study, under the working directory."""
-
 
 @dataclass(frozen=True)
 class StoredStudy:
@@ -29,13 +27,13 @@ class StoredStudy:
     Attributes:
         url: of its storage; may hold a password.
         objectives: by name, in the order of the study's directions.
-        folder: where its caches and kept weights lie.
+        folder: where its caches and checkpoints lie.
     """
 
     name: str
     study: Study
     objectives: tuple[str, ...]
-    folder: Path
+    folder: RunFolder
     url: str = field(repr=False)
 
     @property
@@ -91,7 +89,7 @@ class StoredStudy:
 
 def storage_url(name: str, storage: str | None = None) -> str:
     """`storage`, else what `PEFTSEARCH_STORAGE` says, else the study's own SQLite file under `runs/`."""
-    return storage or os.environ.get("PEFTSEARCH_STORAGE") or f"sqlite:///{RUNS}/{name}.db"
+    return storage or os.environ.get("PEFTSEARCH_STORAGE") or f"sqlite:///{RunFolder.of(name).database}"
 
 
 def open_stored(name: str, storage: str | None = None) -> StoredStudy:
@@ -113,7 +111,7 @@ def open_stored(name: str, storage: str | None = None) -> StoredStudy:
         study = optuna.load_study(study_name=name, storage=opened)
     except KeyError:
         raise missing from None
-    return StoredStudy(name, study, objective_names(study), RUNS / name, url)
+    return StoredStudy(name, study, objective_names(study), RunFolder.of(name), url)
 
 
 def _is_missing_file(url: str) -> bool:

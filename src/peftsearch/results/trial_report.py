@@ -31,7 +31,7 @@ def find_trial(stored: StoredStudy, number: int) -> Record:
 
 def kept_weights(stored: StoredStudy, number: int) -> Path | None:
     """The folder of the trial's weights, if they were kept."""
-    folder = stored.folder / "weights" / str(number)
+    folder = stored.folder.weights / str(number)
     return folder if (folder / TENSORS).is_file() else None
 
 

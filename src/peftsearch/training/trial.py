@@ -15,6 +15,7 @@ from peftsearch.backbones.loading import resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.run_folder import PREFIXES
 from peftsearch.data.base import TextData
 from peftsearch.data.tokens import tokenize
 from peftsearch.methods.base import TextMethod
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from peftsearch.backbones.heads import Classifier
-
-PREFIXES = "prefixes"
-"""Folder of the states of frozen prefixes."""
 
 
 @dataclass(frozen=True)

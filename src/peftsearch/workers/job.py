@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.study.overrides import Overrides
 
 Ending = Literal["budget", "interrupted", "exhausted", "errors", "refused"]
@@ -57,8 +58,8 @@ class Job:
     trainer: str = "peftsearch.workers.worker:real_trainer"
 
     @property
-    def folder_path(self) -> Path:
-        return Path(self.folder)
+    def run_folder(self) -> RunFolder:
+        return RunFolder(Path(self.folder))
 
     def for_worker(self, index: int, threads: int) -> Job:
         return replace(self, index=index, threads=threads)

@@ -48,7 +48,7 @@ def spawn(job: Job, index: int, sharing: int) -> Child:
         sharing: into how many equal shares the cores are divided, of which it gets the one of its `index`.
     """
     mine = devices.share(devices.cores(), sharing, index)
-    log = job.folder_path / f"worker-{index}.log"
+    log = job.run_folder.worker_log(index)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as errors:
         process = subprocess.Popen(

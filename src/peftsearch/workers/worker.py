@@ -67,7 +67,7 @@ def _run_held(
 
     heartbeat.hold(trial._trial_id)
     try:
-        return execute.run(study, trial, config, train, job.pruner, job.folder_path / "weights", should_stop)
+        return execute.run(study, trial, config, train, job.pruner, job.run_folder.weights, should_stop)
     except Interrupted:
         put_back(study, trial._trial_id)
     except UpdateFinishedTrialError:
@@ -81,7 +81,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
     """Trains for real, on data that is loaded once for all of this worker's trials."""
     from peftsearch.data.load import load_data
 
-    data = load_data(spec.data, spec.folder, job.folder_path / "data")  # before the seconds that torch takes to import
+    data = load_data(spec.data, spec.folder, job.run_folder.data)  # before the seconds that torch takes to import
 
     import torch
 
@@ -93,9 +93,8 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
     def train(
         config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
     ) -> TrialResult | TextTrialResult:
-        tokens = job.folder_path / "tokens"
         return run_trial(
-            config, data, report, cache=tokens, device=job.device, should_stop=should_stop,
+            config, data, report, cache=job.run_folder.tokens, device=job.device, should_stop=should_stop,
             cache_size=job.cache_size, exact=job.exact,
         )  # fmt: skip
 

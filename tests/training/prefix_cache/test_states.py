@@ -15,11 +15,12 @@ import torch
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.run_folder import PREFIXES
 from peftsearch.data.base import TextData
 from peftsearch.training.prefix_cache import states as features
 from peftsearch.training.prefix_cache.states import weights_fingerprint
 from peftsearch.training.prefix_cache.store import FeatureStore
-from peftsearch.training.trial import PREFIXES, TrialResult, run_trial
+from peftsearch.training.trial import TrialResult, run_trial
 from tests.helpers.tiny import ARCHITECTURES, tiny_model
 from tests.helpers.toy import toy_data
 from tests.helpers.tuning import settings_of

@@ -1,0 +1,58 @@
+"""Where a study's files lie under the working directory. No other module spells these names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+RUNS = Path("runs")
+"""The folder of all studies, under the working directory."""
+
+PREFIXES = "prefixes"
+"""The frozen-prefix cache, inside the folder of the tokenised splits it was computed from."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one study.
+
+    Attributes:
+        root: the study's folder, `runs/NAME`; its last part is the study's name.
+    """
+
+    root: Path
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The files of the study `name`, under the working directory."""
+        return cls(RUNS / name)
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file that holds the trials unless another storage is named. It lies beside the folder."""
+        return self.root.parent / f"{self.root.name}.db"
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoints of the trials on the front, a folder for each trial number."""
+        return self.root / "weights"
+
+    @property
+    def data(self) -> Path:
+        """The prepared splits."""
+        return self.root / "data"
+
+    @property
+    def tokens(self) -> Path:
+        """The tokenised splits."""
+        return self.root / "tokens"
+
+    @property
+    def prefixes(self) -> Path:
+        """The frozen-prefix cache."""
+        return self.tokens / PREFIXES
+
+    def worker_log(self, index: int) -> Path:
+        """What the worker with this index, and the libraries it uses, print."""
+        return self.root / f"worker-{index}.log"
