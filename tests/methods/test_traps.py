@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from peftsearch.backbones.loading import _weights, load_encoder, load_tokenizer
-from peftsearch.methods.adapterhub.format import NAME
+from peftsearch.methods.adapterhub.base import NAME
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
 from tests.helpers.tuning import TEXTS, settings_of

@@ -9,7 +9,7 @@ import pytest
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.objectives import OBJECTIVES
-from peftsearch.methods.base import SHARED, Hyperparameter, learning_rate
+from peftsearch.methods.hyperparameters import SHARED, Hyperparameter, learning_rate
 from peftsearch.results import formatting as words
 
 KNOWN = {

@@ -89,7 +89,7 @@ def test_a_baseline_s_setting_that_changes_nothing_is_a_warning():
 
 def test_every_option_is_tried_where_it_counts():
     space = study("order: [from_end, planned, query_key_value], plan: ['1', all], stages: [2, 3]").methods["unfreezing"]
-    tried = {(s["order"], s["plan"], s["stages"]) for s in corners(space)}
+    tried = {(s["order"], s["plan"], s["stages"]) for s in corners(METHODS["unfreezing"], space)}
     assert tried == {
         *(("from_end", "1", 2), ("planned", "1", 2), ("query_key_value", "1", 2)),
         *(("planned", "all", 2), ("from_end", "1", 3)),

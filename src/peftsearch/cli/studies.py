@@ -13,7 +13,8 @@ from peftsearch.cli.options import show as show_parts
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from peftsearch.methods.base import Hyperparameter, Method
+    from peftsearch.methods.base import Method
+    from peftsearch.methods.hyperparameters import Hyperparameter
 
 
 @click.command(epilog=example("peftsearch studies"))
@@ -46,7 +47,7 @@ def methods(backbone: str | None, as_json: bool) -> None:
         return
     from rich.text import Text
 
-    from peftsearch.methods.base import SHARED, TRAINING
+    from peftsearch.methods.hyperparameters import SHARED, TRAINING
     from peftsearch.methods.table import METHODS
 
     if as_json:

@@ -1,4 +1,4 @@
-"""The contract of a tuning method, and the hyperparameters that all methods share.
+"""The contract of a tuning method.
 
 A method declares itself without heavy imports; torch, peft and adapters load inside `apply`.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from peftsearch.core.config import SEARCHABLE_TRAINING
-from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar, Valid
+from peftsearch.methods.hyperparameters import SHARED, Hyperparameter, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,73 +19,7 @@ if TYPE_CHECKING:
 
     from peftsearch.backbones.anatomy import Anatomy
 
-Settings = Mapping[str, Scalar]
 Library = Literal["torch", "peft", "adapters", "text"]
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """One dimension of a method.
-
-    Attributes:
-        default: what a study that leaves it out gets: a fixed value, or a space to search.
-        valid: all values that make sense at all; a study's dimension must lie within.
-    """
-
-    default: Dimension
-    valid: Valid
-    summary: str
-
-
-def learning_rate(low: float, high: float) -> Hyperparameter:
-    """A method's own learning-rate range: a shared one ranks settings, not methods."""
-    return Hyperparameter(Range(low, high, log=True), Range(1e-8, 10.0), "of the method's tensors and the head")
-
-
-def layer_count(asked: Scalar, layers: int) -> int:
-    """How many of `layers` are meant: a float up to 1 is a share of them.
-
-    >>> layer_count(3, 12), layer_count(0.5, 12), layer_count(1, 12), layer_count(1.0, 12)
-    (3, 6, 1, 12)
-    """
-    if isinstance(asked, float) and asked <= 1:
-        return round(asked * layers)
-    return int(asked)
-
-
-def wrong_layer_count(name: str, asked: Scalar, layers: int) -> str | None:
-    """Why `asked` is no number of layers, in half a sentence; None if it is one."""
-    if isinstance(asked, float) and asked > 1 and not asked.is_integer():
-        return f"{name} must be a whole number, or a share from 0 to 1, but got {asked:g}"
-    if layer_count(asked, layers) > layers:
-        return f"{name} is {asked}, but it has {layers} layers"
-    return None
-
-
-SHARED: dict[str, Hyperparameter] = {
-    "head": Hyperparameter(
-        Fixed("linear"), Choice(("native", "linear", "mlp", "lstm")), "native is the architecture's own"),
-    "pooling": Hyperparameter(
-        Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads have one"),
-    "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before the head's last layer"),
-    "head_learning_rate_ratio": Hyperparameter(
-        Fixed(1.0), Range(0.001, 10_000.0), "the head's learning rate over the method's"),
-}  # fmt: skip
-"""Hyperparameters of every method; a method may declare its own default under the same name."""
-
-TRAINING: dict[str, Dimension] = {
-    "batch_size": Range(1, 65_536, integer=True),
-    "weight_decay": Range(0.0, 10.0),
-    "warmup": Range(0.0, 1.0),
-    "schedule": Choice(("linear", "cosine", "constant")),
-    "label_smoothing": Range(0.0, 0.9),
-    "class_weights": Choice(("none", "balanced")),
-    "focal_gamma": Range(0.0, 10.0),
-    "epochs": Range(1, 10_000, integer=True),
-}
-"""What is valid for the fields of the `training:` section that a method may search too."""
-
-assert set(TRAINING) == set(SEARCHABLE_TRAINING)
 
 
 class Method(ABC):
@@ -119,6 +51,13 @@ class Method(ABC):
     def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
         """How many of the backbone's positions the method's own tokens take from the text's."""
         return 0
+
+    def settings_on_meta_device(self, settings: Settings) -> Settings:
+        """Settings under which `apply` adds the same parameters as under `settings` without reading pretrained values.
+
+        Torch's meta device has none: an encoder is built there to count parameters.
+        """
+        return settings
 
     @abstractmethod
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:

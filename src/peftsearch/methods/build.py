@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from peftsearch.backbones.heads import Classifier
     from peftsearch.backbones.loading import ResolvedModel
-    from peftsearch.methods.base import Method, Settings
+    from peftsearch.methods.base import Method
+    from peftsearch.methods.hyperparameters import Settings
 
 
 def check_supported(resolved: ResolvedModel, method: Method, settings: Settings, max_length: int = 0) -> None:
@@ -97,10 +98,9 @@ def outline(resolved: ResolvedModel, method: Method, settings: Settings, num_lab
     """
     import torch
 
-    # PiSSA starts from values, and adds as many parameters as any other start.
-    counted = {**settings, "initialization": "zero"} if "initialization" in settings else settings
     with torch.device("meta"):
-        return build_classifier(resolved, method, counted, num_labels, without_weights=True)
+        settings = method.settings_on_meta_device(settings)
+        return build_classifier(resolved, method, settings, num_labels, without_weights=True)
 
 
 def _parts(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Range
-from peftsearch.methods.adapterhub import format as adapterhub_format
-from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
-from peftsearch.methods.peft_library import format as peft_format
+from peftsearch.methods.adapterhub import base as adapterhub
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.peft_library import base as peft_library
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,13 +32,14 @@ class Prefix(Method):
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-1),
         "virtual_tokens": Hyperparameter(
-            Range(4, 40, integer=True), Range(1, 512, integer=True), "trained keys and values in each layer"),
+            Range(4, 40, integer=True), Range(1, 512, integer=True), "trained keys and values in each layer",
+            short_name="tokens"),
         "projection": Hyperparameter(
             Choice((True, False)), Choice((True, False)), "train them through a small network instead of directly"),
     }  # fmt: skip
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        if anatomy.model_type in adapterhub_format.NO_PREFIX:
+        if anatomy.model_type in adapterhub.NO_PREFIX:
             return f"neither PEFT nor AdapterHub has prefix tuning for {anatomy.model_type}"
         return None
 
@@ -51,13 +53,13 @@ class Prefix(Method):
         return _with_adapterhub(encoder, tokens, projection)
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
-        (peft_format if _model_type(encoder) in PEFT_WORKS else adapterhub_format).save(encoder, folder)
+        (peft_library if _model_type(encoder) in PEFT_WORKS else adapterhub).save(encoder, folder)
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
         if _model_type(encoder) not in PEFT_WORKS:
-            return adapterhub_format.load(encoder, folder)
-        peft_format.ignore_token_type_warning()
-        return peft_format.load(encoder, folder)
+            return adapterhub.load(encoder, folder)
+        peft_library.ignore_token_type_warning()
+        return peft_library.load(encoder, folder)
 
 
 def _model_type(encoder: Any) -> str:
@@ -67,12 +69,12 @@ def _model_type(encoder: Any) -> str:
 def _with_peft(encoder: nn.Module, tokens: int, projection: bool) -> nn.Module:
     from peft import PrefixTuningConfig
 
-    peft_format.ignore_token_type_warning()
+    peft_library.ignore_token_type_warning()
     config = PrefixTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=tokens, prefix_projection=projection)
-    return peft_format.wrap(encoder, config)
+    return peft_library.wrap(encoder, config)
 
 
 def _with_adapterhub(encoder: nn.Module, tokens: int, projection: bool) -> nn.Module:
     from adapters import PrefixTuningConfig
 
-    return adapterhub_format.wrap(encoder, PrefixTuningConfig(prefix_length=tokens, flat=not projection))
+    return adapterhub.wrap(encoder, PrefixTuningConfig(prefix_length=tokens, flat=not projection))

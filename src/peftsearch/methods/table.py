@@ -8,20 +8,21 @@ from peftsearch.methods.adapterhub.bottleneck import (
     ParallelBottleneck,
     SequentialBottleneck,
 )
-from peftsearch.methods.adapterhub.mixed import MixAndMatch, UniPelt
+from peftsearch.methods.adapterhub.hybrid import MixAndMatch, UniPelt
 from peftsearch.methods.adapterhub.reft import LoReft
 from peftsearch.methods.base import Method
-from peftsearch.methods.own_weights.bitfit_layernorm import BitFit, LayerNorm
-from peftsearch.methods.own_weights.frozen import Frozen
-from peftsearch.methods.own_weights.full import Full
-from peftsearch.methods.own_weights.probe import Probe
-from peftsearch.methods.own_weights.unfreezing import Unfreezing
-from peftsearch.methods.own_weights.untuned import Untuned
 from peftsearch.methods.peft_library.adalora import AdaLora
+from peftsearch.methods.peft_library.ia3 import Ia3
 from peftsearch.methods.peft_library.lora import Lora
-from peftsearch.methods.peft_library.low_rank import Ia3, LoHa, LoKr, Vera
+from peftsearch.methods.peft_library.low_rank import LoHa, LoKr, Vera
 from peftsearch.methods.peft_library.prompt import Prompt, PTuning
 from peftsearch.methods.prefix import Prefix
+from peftsearch.methods.selective.bitfit_layernorm import BitFit, LayerNorm
+from peftsearch.methods.selective.frozen import Frozen
+from peftsearch.methods.selective.full import Full
+from peftsearch.methods.selective.probe import Probe
+from peftsearch.methods.selective.unfreezing import Unfreezing
+from peftsearch.methods.selective.untuned import Untuned
 from peftsearch.methods.tfidf import Tfidf
 
 METHODS: dict[str, Method] = {

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import Hyperparameter, Settings, TextMethod
+from peftsearch.methods.base import TextMethod
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings
 
 if TYPE_CHECKING:
     import numpy as np

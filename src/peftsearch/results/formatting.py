@@ -12,18 +12,9 @@ from typing import Any
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Fixed, Scalar
 from peftsearch.core.objectives import Objective, find_objective, is_metric
-from peftsearch.methods.base import Hyperparameter, TextMethod
+from peftsearch.methods.base import TextMethod
+from peftsearch.methods.hyperparameters import Hyperparameter
 from peftsearch.methods.table import METHODS
-
-SHORT = {
-    "learning_rate": "lr",
-    "alpha_ratio": "alpha/rank",
-    "frozen_layers": "frozen",
-    "virtual_tokens": "tokens",
-    "reduction_factor": "reduction",
-    "head_learning_rate_ratio": "head lr ×",
-}
-"""Hyperparameters with a shorter name in tables; the others only lose their underscores."""
 
 
 def count_in_words(count: float) -> str:
@@ -98,7 +89,8 @@ def settings_in_words(
         name: config.settings[name] for name in names if _worth_telling(name, config.settings[name], hyperparameters)
     }
     told |= {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING if name in training}
-    return ", ".join(_setting(name, value) for name, value in told.items())
+    known = {name: h.short_name for name, h in hyperparameters.items() if h.short_name}
+    return ", ".join(_setting(known.get(name, name.replace("_", " ")), value) for name, value in told.items())
 
 
 def varied_training(configs: Iterable[TrialConfig]) -> set[str]:
@@ -131,10 +123,9 @@ def _worth_telling(name: str, value: Scalar, hyperparameters: Mapping[str, Hyper
 
 
 def _setting(name: str, value: Scalar) -> str:
-    words = SHORT.get(name, name.replace("_", " "))
     if isinstance(value, bool):
-        return words if value else f"no {words}"
-    return f"{words} {value_in_words(value)}"
+        return name if value else f"no {name}"
+    return f"{name} {value_in_words(value)}"
 
 
 def why(record: Record) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
 from peftsearch.core.errors import nearest
-from peftsearch.methods.base import SHARED, Method
-from peftsearch.study.conditions import IDLE, is_idle
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import SHARED
+from peftsearch.study.conditions import condition_of
 from peftsearch.study.methods_section import Space, _unknown_dimensions, valid_values
 from peftsearch.study.problems import Problems, Where, shown
 from peftsearch.study.sections import Backbone, sequence
@@ -111,9 +112,10 @@ def _written_settings(
     as_drawn = {key: in_type_of(space[key], value) for key, value in values.items() if _among(space.get(key), value)}
     settings = {**default_settings(method, space), **values, **as_drawn}
     for key in values:
-        if is_idle(key, settings):
-            governor = IDLE[key][0]
-            problems.warn((*where, key), f"changes nothing where {governor} is {settings[governor]}; leave it out")
+        condition = condition_of(method, key)
+        if condition and not condition.holds(settings):
+            parent = condition.parent
+            problems.warn((*where, key), f"changes nothing where {parent} is {settings[parent]}; leave it out")
     return settings
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from peftsearch.backbones.names import resolve, resolve_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary, vocabulary_size
 from peftsearch.core.dimensions import Scalar, extremes
+from peftsearch.methods.base import Method
 from peftsearch.methods.build import check_supported
 from peftsearch.methods.table import METHODS
-from peftsearch.study.conditions import awake
+from peftsearch.study.conditions import activating_setting
 from peftsearch.study.methods_section import Space
 from peftsearch.study.spec import StudySpec
 
@@ -29,18 +30,18 @@ def check_feasible(spec: StudySpec) -> None:
     lengths = {backbone.name: backbone.max_length or spec.data.max_length for backbone in spec.backbones}
     for backbone in spec.backbones:
         for method, space in spec.methods.items():
-            for settings in corners(space) if backbone.takes(method) else ():
+            for settings in corners(METHODS[method], space) if backbone.takes(method) else ():
                 check_supported(resolved[backbone.name], METHODS[method], settings, lengths[backbone.name])
     for baseline in spec.baselines:
         found = resolved[baseline.backbone]
         check_supported(found, METHODS[baseline.method], baseline.settings, lengths[baseline.backbone])
 
 
-def corners(space: Space) -> Iterator[dict[str, Scalar]]:
-    """Settings that show each dimension's ends and options once where they count, the others at their first."""
+def corners(method: Method, space: Space) -> Iterator[dict[str, Scalar]]:
+    """Settings that show each end and option of a dimension once where it is active, all others at their first."""
     ends = {name: extremes(dimension) for name, dimension in space.items()}
     first = {name: values[0] for name, values in ends.items()}
     yield first
     for name, values in ends.items():
         for value in values[1:]:
-            yield {**first, **awake(name, space), name: value}
+            yield {**first, **activating_setting(method, name, space), name: value}

@@ -1,42 +1,44 @@
-"""Dimensions that change nothing under some values of another one: not searched there, refused if that is all."""
+"""Conditional hyperparameters: not searched where they are inactive, and refused where they are never active.
+
+The words are ConfigSpace's; each method declares its conditions itself (`Hyperparameter.active_when`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from peftsearch.core.dimensions import Choice, Dimension, Scalar, Valid, describe, extremes
-from peftsearch.methods.own_weights.unfreezing import ORDERS, PLANNED
-
-IDLE: dict[str, tuple[str, frozenset[Scalar]]] = {
-    "pooling": ("head", frozenset({"native", "lstm"})),
-    "stages": ("order", frozenset({"query_key_value", PLANNED})),
-    "plan": ("order", frozenset(ORDERS)),
-}
-"""Dimension → the one that governs it, and that one's values under which it changes nothing."""
+from peftsearch.core.dimensions import Dimension, Scalar, describe, extremes
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import Condition
 
 
-def is_idle(name: str, settings: Mapping[str, Scalar]) -> bool:
-    """Whether the dimension `name` changes nothing beside these `settings`."""
-    governor, values = IDLE.get(name, ("", frozenset()))
-    return settings.get(governor) in values
+def condition_of(method: Method, name: str) -> Condition | None:
+    """The condition of the dimension `name`; None for one that is always active, as those of training are."""
+    hyperparameter = method.hyperparameters.get(name)
+    return hyperparameter.active_when if hyperparameter else None
 
 
-def awake(name: str, space: Mapping[str, Dimension]) -> dict[str, Scalar]:
-    """The setting of `space` under which the dimension `name` counts; empty if it always does, or never."""
-    governor, values = IDLE.get(name, ("", frozenset()))
-    counts = [value for value in extremes(space[governor]) if value not in values] if governor in space else []
-    return {governor: counts[0]} if counts else {}
+def is_active(method: Method, name: str, settings: Mapping[str, Scalar]) -> bool:
+    """Whether the dimension `name` has an effect beside these `settings`."""
+    condition = condition_of(method, name)
+    return condition is None or condition.holds(settings)
 
 
-def complaint_if_idle(name: str, space: Mapping[str, Dimension], valid: Mapping[str, Valid]) -> str | None:
-    """Why the dimension `name` changes nothing anywhere in `space`; None if it does somewhere."""
-    governor, values = IDLE.get(name, ("", frozenset()))
-    if governor not in space or awake(name, space):
+def activating_setting(method: Method, name: str, space: Mapping[str, Dimension]) -> dict[str, Scalar]:
+    """The first setting of the parent in `space` that activates `name`; empty without a condition, or if none does."""
+    condition = condition_of(method, name)
+    if condition is None or condition.parent not in space:
+        return {}
+    active = [value for value in extremes(space[condition.parent]) if value in condition.values]
+    return {condition.parent: active[0]} if active else {}
+
+
+def complaint_if_inactive(method: Method, name: str, space: Mapping[str, Dimension]) -> str | None:
+    """Why the dimension `name` is inactive everywhere in `space`; None if it is active somewhere."""
+    condition = condition_of(method, name)
+    if condition is None or condition.parent not in space or activating_setting(method, name, space):
         return None
-    possible = valid[governor]
-    assert isinstance(possible, Choice)
-    wanted = [str(value) for value in possible.options if value not in values]
     return (
-        f"changes nothing where {governor} is {describe(space[governor])}; "
-        f"leave it out, or let {governor} be {' or '.join(wanted)} too"
+        f"changes nothing where {condition.parent} is {describe(space[condition.parent])}; "
+        f"leave it out, or let {condition.parent} be {' or '.join(map(str, condition.values))} too"
     )

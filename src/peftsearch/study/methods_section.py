@@ -7,8 +7,9 @@ from typing import Any
 
 from peftsearch.core.dimensions import Dimension, Valid
 from peftsearch.core.errors import nearest
-from peftsearch.methods.base import TRAINING, Method
-from peftsearch.study.conditions import complaint_if_idle
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import TRAINING
+from peftsearch.study.conditions import complaint_if_inactive
 from peftsearch.study.problems import Problems, Where
 from peftsearch.study.sections import mapping
 from peftsearch.study.values import read_dimension
@@ -44,10 +45,10 @@ def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Wh
     written = {name: read_dimension(raw[name], valid[name], problems, (*where, name)) for name in valid if name in raw}
     default = {name: parameter.default for name, parameter in method.hyperparameters.items()}
     space = {**default, **{name: dimension for name, dimension in written.items() if dimension}}
-    idle = {name: complaint_if_idle(name, space, valid) for name in written} if None not in written.values() else {}
-    for name, text in idle.items():
-        if text:
-            problems.add((*where, name), text)
+    for name in written if None not in written.values() else ():
+        inactive = complaint_if_inactive(method, name, space)
+        if inactive:
+            problems.add((*where, name), inactive)
     return space
 
 

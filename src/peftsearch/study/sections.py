@@ -12,7 +12,7 @@ from peftsearch.core.dimensions import Choice, Dimension, Range
 from peftsearch.core.errors import nearest
 from peftsearch.core.objectives import complaint_about
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
-from peftsearch.methods.base import TRAINING
+from peftsearch.methods.hyperparameters import TRAINING
 from peftsearch.study.problems import Problems, Where, shown
 from peftsearch.study.values import read_scalars
 

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
 from peftsearch.core.objectives import evaluate_metrics
-from peftsearch.study.conditions import is_idle
+from peftsearch.methods.table import METHODS
+from peftsearch.study.conditions import is_active
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.values import middle
 
@@ -89,8 +90,8 @@ def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
     space = spec.methods[method]
     settings: dict[str, Scalar] = {}
     for name, dimension in space.items():
-        idle = is_idle(name, settings)
-        settings[name] = middle(dimension) if idle else _suggest(trial, f"{method}.{name}", dimension)
+        active = is_active(METHODS[method], name, settings)
+        settings[name] = _suggest(trial, f"{method}.{name}", dimension) if active else middle(dimension)
     return _config(spec, method, backbone, settings)
 
 
@@ -116,8 +117,9 @@ def _within(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Di
     """Name, dimension and value of everything in `fixed` that the sampler could have drawn."""
     method = fixed["method"]
     space = spec.methods.get(method, {})
-    values = {name: value for name, value in fixed["settings"].items() if not is_idle(name, fixed["settings"])}
-    own = [(f"{method}.{name}", space[name], value) for name, value in values.items() if name in space]
+    settings = fixed["settings"]
+    active = [name for name in settings if name in space and is_active(METHODS[method], name, settings)]
+    own = [(f"{method}.{name}", space[name], settings[name]) for name in active]
     shared = [("method", _methods(spec), method), (*_backbones(spec, method), fixed["backbone"])]
     for name, dimension, value in shared + own:
         if not isinstance(dimension, Fixed) and contains(dimension, value):

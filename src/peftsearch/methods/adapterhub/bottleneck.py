@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.adapterhub.format import TOP_LAYERS, AdapterHubMethod, leave_out
-from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.adapterhub.base import TOP_LAYERS, AdapterHubMethod, leave_out
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
@@ -17,7 +17,9 @@ NON_LINEARITIES = ("relu", "gelu", "swish", "tanh")
 
 def reduction(*options: int) -> Hyperparameter:
     """How much narrower the bottleneck is."""
-    return Hyperparameter(Choice(options), Range(1, 4096), "the encoder's width over the bottleneck's")
+    return Hyperparameter(
+        Choice(options), Range(1, 4096), "the encoder's width over the bottleneck's", short_name="reduction"
+    )
 
 
 def non_linearity(default: str) -> Hyperparameter:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.adapterhub.format import TOP_LAYERS, AdapterHubMethod, leave_out
-from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.adapterhub.base import TOP_LAYERS, AdapterHubMethod, leave_out
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
-from peftsearch.methods.peft_library.lora import ON_LINEAR, LinearMethod, targets
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.peft_library.lora import ALPHA_RATIO, ON_LINEAR, LinearMethod, targets
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,7 +31,7 @@ class AdaLora(LinearMethod):
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(3e-4, 3e-2),
         "rank": Hyperparameter(Choice((4, 8, 16)), Range(1, 4096, integer=True), "of a product in the end, on average"),
-        "alpha_ratio": Hyperparameter(Choice((1, 2, 4)), Range(0.01, 1024), "alpha over the final rank"),
+        "alpha_ratio": replace(ALPHA_RATIO, summary="alpha over the final rank"),
         "initial_ratio": Hyperparameter(Fixed(1.5), Range(1.0, 16.0), "the rank at the start over that in the end"),
         **ON_LINEAR,
         "dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before each product"),

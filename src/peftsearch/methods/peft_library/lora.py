@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.base import Hyperparameter, Settings, layer_count, learning_rate, wrong_layer_count
-from peftsearch.methods.peft_library.format import PeftMethod
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_count, learning_rate, wrong_layer_count
+from peftsearch.methods.peft_library.base import PeftMethod
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 TARGETS = ("query_value", "attention", "all")
 """Each but `all` (every linear module of the layers) is a property of `Anatomy`."""
+
+RANK = Hyperparameter(Choice((4, 8, 16, 32)), Range(1, 4096, integer=True), "of each product")
+ALPHA_RATIO = Hyperparameter(
+    Choice((1, 2, 4)), Range(0.01, 1024), "alpha over rank: the product's weight", short_name="alpha/rank"
+)
 
 ON_LINEAR: dict[str, Hyperparameter] = {
     "targets": Hyperparameter(Choice(TARGETS), Choice(TARGETS), "which linear layers; a fused one as a whole"),
@@ -60,8 +65,8 @@ class Lora(LinearMethod):
     paper = "Hu et al. 2021, https://arxiv.org/abs/2106.09685"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
-        "rank": Hyperparameter(Choice((4, 8, 16, 32)), Range(1, 4096, integer=True), "of each product"),
-        "alpha_ratio": Hyperparameter(Choice((1, 2, 4)), Range(0.01, 1024), "alpha over rank: the product's weight"),
+        "rank": RANK,
+        "alpha_ratio": ALPHA_RATIO,
         **ON_LINEAR,
         "dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before each product"),
         "rslora": Hyperparameter(
@@ -74,6 +79,10 @@ class Lora(LinearMethod):
             Fixed("zero"), Choice(("zero", "pissa")),
             "pissa starts from the weights' largest singular vectors, https://arxiv.org/abs/2404.02948"),
     }  # fmt: skip
+
+    def settings_on_meta_device(self, settings: Settings) -> Settings:
+        """PiSSA decomposes the pretrained weights; it adds as many parameters as the start at zero."""
+        return {**settings, "initialization": "zero"}
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
         from peft import LoraConfig

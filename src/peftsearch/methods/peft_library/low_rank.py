@@ -1,4 +1,4 @@
-"""Relatives of LoRA, by PEFT: shared random matrices, Hadamard and Kronecker products, scaled activations."""
+"""Low-rank relatives of LoRA, by PEFT: VeRA, LoHa and LoKr."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
-from peftsearch.methods.peft_library.format import PeftMethod
-from peftsearch.methods.peft_library.lora import ON_LINEAR, LinearMethod, targets
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.peft_library.lora import ALPHA_RATIO, ON_LINEAR, RANK, LinearMethod, targets
 
 if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
-RANK = Hyperparameter(Choice((4, 8, 16, 32)), Range(1, 4096, integer=True), "of each product")
-ALPHA = Hyperparameter(Choice((1, 2, 4)), Range(0.01, 1024), "alpha over rank: the product's weight")
 MODULE_DROPOUT = Hyperparameter(Fixed(0.0), Range(0.0, 0.9), "share of the products left out of a step")
 
 PRODUCT: Mapping[str, Hyperparameter] = {
     "learning_rate": learning_rate(1e-3, 3e-2),
     "rank": RANK,
-    "alpha_ratio": ALPHA,
+    "alpha_ratio": ALPHA_RATIO,
     **ON_LINEAR,
     "module_dropout": MODULE_DROPOUT,
 }
@@ -77,28 +74,6 @@ class LoKr(LinearMethod):
         from peft import LoKrConfig
 
         return LoKrConfig(**_product(anatomy, settings))
-
-
-class Ia3(PeftMethod):
-    """Trained vectors that scale the keys, the values and the inner states of each feed-forward part."""
-
-    name = "ia3"
-    summary = "(IA)3: vectors that scale keys, values and inner activations are trained"
-    paper = "Liu et al. 2022, https://arxiv.org/abs/2205.05638"
-    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-3, 1e-1)}
-
-    def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        return None if anatomy.attention else f"{anatomy.model_type} has no attention"
-
-    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
-        from peft import IA3Config
-
-        inner = [layer.feed_forward[-1] for layer in anatomy.layers]
-        return IA3Config(
-            task_type="FEATURE_EXTRACTION",
-            target_modules=[*anatomy.key_value, *inner],
-            feedforward_modules=inner,
-        )
 
 
 def _product(anatomy: Anatomy, settings: Settings) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Range
-from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
-from peftsearch.methods.peft_library import format as peft_format
-from peftsearch.methods.peft_library.format import PeftMethod
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.peft_library import base as peft_library
+from peftsearch.methods.peft_library.base import PeftMethod
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
 TOKENS = Hyperparameter(
-    Range(4, 40, integer=True), Range(1, 512, integer=True), "trained embeddings before those of the text"
+    Range(4, 40, integer=True),
+    Range(1, 512, integer=True),
+    "trained embeddings before those of the text",
+    short_name="tokens",
 )
 
 
@@ -36,11 +39,11 @@ class SoftPrompt(PeftMethod):
         return int(settings["virtual_tokens"])
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        peft_format.ignore_token_type_warning()
+        peft_library.ignore_token_type_warning()
         return _without_virtual_tokens(super().apply(encoder, settings), int(settings["virtual_tokens"]))
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        peft_format.ignore_token_type_warning()
+        peft_library.ignore_token_type_warning()
         return _without_virtual_tokens(super().load(encoder, folder, settings), int(settings["virtual_tokens"]))
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import Library, Method, Settings
+from peftsearch.methods.base import Library, Method
+from peftsearch.methods.hyperparameters import Settings
 
 if TYPE_CHECKING:
     from torch import nn

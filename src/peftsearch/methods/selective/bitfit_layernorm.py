@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Fixed, Range
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import Hyperparameter, Library, Method, Settings, layer_count, wrong_layer_count
+from peftsearch.methods.base import Library, Method
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_count, wrong_layer_count
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from peftsearch.methods.base import Hyperparameter, Method, Settings
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings
 
 if TYPE_CHECKING:
     from torch import nn

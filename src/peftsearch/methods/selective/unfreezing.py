@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
-from peftsearch.methods.own_weights.parameter_sets import Names, blocks, by_name, fuse, projections, split_fused
-from peftsearch.methods.own_weights.unfreezing_plan import PLAN, PROJECTIONS, complaint_about_plan, read_plan
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import Condition, Hyperparameter, Settings, learning_rate
+from peftsearch.methods.selective.parameter_sets import Names, blocks, by_name, fuse, projections, split_fused
+from peftsearch.methods.selective.unfreezing_plan import PLAN, PROJECTIONS, complaint_about_plan, read_plan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,10 +37,12 @@ class Unfreezing(Method):
         "learning_rate": learning_rate(1e-5, 5e-4),
         "order": Hyperparameter(Choice(ORDERS), Choice((*ORDERS, PLANNED)), "what thaws first; planned: as plan says"),
         "stages": Hyperparameter(
-            Fixed(3), Range(2, 1000, integer=True), "the last one has everything; query_key_value always has 3"),
+            Fixed(3), Range(2, 1000, integer=True), "the last one has everything; query_key_value always has 3",
+            active_when=Condition("order", ("from_end", "from_start", "refreeze"))),
         "plan": Hyperparameter(
             Fixed(""), PLAN,
-            "stages, like '10-11; 8-11; all': layers from 0, embeddings, rest, query, key, value, all, head"),
+            "stages, like '10-11; 8-11; all': layers from 0, embeddings, rest, query, key, value, all, head",
+            active_when=Condition("order", (PLANNED,))),
         "every": Hyperparameter(Fixed(1), Range(1, 1000, integer=True), "epochs of a stage; the last one stays"),
     }  # fmt: skip
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Choice
-from peftsearch.methods.base import SHARED, Hyperparameter, Method, Settings, learning_rate
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import SHARED, Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,8 +22,8 @@ class Probe(Method):
     paper = "Alain and Bengio 2016, https://arxiv.org/abs/1610.01644"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-3, 1e-1),
-        "head": Hyperparameter(Choice(("linear", "mlp")), SHARED["head"].valid, SHARED["head"].summary),
-        "pooling": Hyperparameter(Choice(("cls", "mean")), SHARED["pooling"].valid, SHARED["pooling"].summary),
+        "head": replace(SHARED["head"], default=Choice(("linear", "mlp"))),
+        "pooling": replace(SHARED["pooling"], default=Choice(("cls", "mean"))),
     }
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Fixed, Range
+from peftsearch.methods.adapterhub.base import NO_PREFIX, TOP_LAYERS, leave_out
 from peftsearch.methods.adapterhub.bottleneck import Bottleneck, non_linearity, reduction
-from peftsearch.methods.adapterhub.format import NO_PREFIX, TOP_LAYERS, leave_out
-from peftsearch.methods.base import Hyperparameter, Settings, learning_rate
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def tokens(default: int) -> Hyperparameter:
     """Of the prefix."""
-    return Hyperparameter(Fixed(default), Range(1, 512, integer=True), "trained keys and values in each layer")
+    return Hyperparameter(
+        Fixed(default), Range(1, 512, integer=True), "trained keys and values in each layer", short_name="tokens"
+    )
 
 
 class UniPelt(Bottleneck):

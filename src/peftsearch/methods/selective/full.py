@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Fixed, Range
-from peftsearch.methods.base import Hyperparameter, Method, Settings, learning_rate
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Range
-from peftsearch.methods.base import Hyperparameter, Method, Settings, layer_count, learning_rate, wrong_layer_count
+from peftsearch.methods.base import Method
+from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_count, learning_rate, wrong_layer_count
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +24,7 @@ class Frozen(Method):
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-5, 1e-3),
         "frozen_layers": Hyperparameter(
-            Range(0.25, 0.85), Range(0, 1000), "whole layers (3), or a share of all layers (0.5)"
+            Range(0.25, 0.85), Range(0, 1000), "whole layers (3), or a share of all layers (0.5)", short_name="frozen"
         ),
     }
 

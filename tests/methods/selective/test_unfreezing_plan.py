@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from peftsearch.backbones.anatomy import describe
-from peftsearch.methods.own_weights.unfreezing_plan import complaint_about_plan, read_plan
+from peftsearch.methods.selective.unfreezing_plan import complaint_about_plan, read_plan
 
 BERT = describe({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 12})
 MAMBA = describe({"model_type": "mamba", "hidden_size": 32, "num_hidden_layers": 2})
