@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from peftsearch.core.dimensions import Scalar, extremes
@@ -33,3 +35,17 @@ def take_steps(classifier: Any, batch: Any, steps: int = 3, learning_rate: float
         optimizer.step()
         losses.append(loss.item())
     return losses
+
+
+@contextmanager
+def tf32_set_to(allowed: bool) -> Iterator[None]:
+    """Inside, torch starts from these flags, as an earlier trial may have left them."""
+    import torch
+
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_what_is_measured(backbone: str, tmp_path: Path) -> None:
     assert measurement.epochs == 3
     assert 0 < measurement.padding_share < 0.4
     assert measurement.data_fingerprint == DATA.fingerprint
-    assert measurement.versions["torch"] == torch.__version__
+    assert measurement.versions["torch"] == version("torch")
     assert measurement.precision == "fp32"
 
 

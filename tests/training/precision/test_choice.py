@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from peftsearch.training.precision.number_formats import computing
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import ARCHITECTURES, tiny_model
 from tests.helpers.toy import toy_data
-from tests.helpers.tuning import settings_of
+from tests.helpers.tuning import settings_of, tf32_set_to
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -204,28 +203,15 @@ def test_a_step_too_large_for_the_gpu_is_measured_with_fewer_rows(
     assert tried == [32, 16, 8]
 
 
-@pytest.fixture
-def allow_tf32() -> Iterator[Callable[[bool], None]]:
-    """Sets what an earlier trial would have left."""
-
-    def leave(allowed: bool) -> None:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    yield leave
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
-
-
 @pytest.mark.parametrize(("name", "tf32"), [("fp32", False), ("tf32", True), ("bf16", True), ("fp16", False)])
-def test_outside_the_trainer_products_are_rounded_as_inside(
-    name: str, tf32: bool, allow_tf32: Callable[[bool], None]
-) -> None:
+def test_outside_the_trainer_products_are_rounded_as_inside(name: str, tf32: bool) -> None:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     for before in (True, False):
-        allow_tf32(before)
-        with computing(CPU, name):
-            assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == tf32
-            assert torch.is_autocast_enabled("cpu") == (name in ("bf16", "fp16"))
-        assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == before
+        with tf32_set_to(before):
+            with computing(CPU, name):
+                assert matmul.allow_tf32 == cudnn.allow_tf32 == tf32
+                assert torch.is_autocast_enabled("cpu") == (name in ("bf16", "fp16"))
+            assert matmul.allow_tf32 == cudnn.allow_tf32 == before
 
 
 def precision_of_a_trial(backbone: str, cache: Path, exact: bool = False) -> str:
