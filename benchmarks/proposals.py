@@ -26,7 +26,6 @@ from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.pareto import Array
 from peftsearch.search.pruning import Rule, dominated
 from peftsearch.search.samplers import random, tpe
-from peftsearch.search.tpe import DividedOnce
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import baselines, suggest
@@ -81,22 +80,23 @@ class Quota(optuna.samplers.BaseSampler):
         return self.base.sample_independent(study, trial, param_name, param_distribution)
 
 
-class Begun(DividedOnce):
+class Begun(optuna.samplers.TPESampler):
     """TPE that draws a dimension by another way until so many trials have had it: at random, or near its first value.
 
     The first trial of a method is its default point, so the other way is a prior on each method's known-good region.
     """
 
-    def __init__(self, least: int, near: float | None, **named: Any) -> None:
-        super().__init__(multivariate=False, **named)
+    def __init__(self, least: int, near: float | None, *, seed: int, n_startup_trials: int) -> None:
+        super().__init__(multivariate=False, seed=seed, n_startup_trials=n_startup_trials)
         self.least, self.near = least, near
+        self.random = optuna.samplers.RandomSampler(seed=seed)
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
-        known = study._get_trials(deepcopy=False, use_cache=True)
-        had = [t.params[param_name] for t in known if t.state.is_finished() and param_name in t.params]
+        ended = (t for t in study.get_trials(deepcopy=False) if t.state.is_finished())
+        had = [t.params[param_name] for t in ended if param_name in t.params]
         if len(had) >= self.least:
             return super().sample_independent(study, trial, param_name, param_distribution)
-        drawn = self._random_sampler.sample_independent(study, trial, param_name, param_distribution)
+        drawn = self.random.sample_independent(study, trial, param_name, param_distribution)
         if self.near is None or not had or not isinstance(param_distribution, optuna.distributions.FloatDistribution):
             return drawn
         low, high = param_distribution.low, param_distribution.high
@@ -111,7 +111,7 @@ def begun(least: int, near: float | None = None) -> Make:
 
 def tpe_alone(seed: int, startup_trials: int) -> Any:
     """Optuna's way: each dimension by itself."""
-    return DividedOnce(n_startup_trials=startup_trials, multivariate=False, seed=seed)
+    return optuna.samplers.TPESampler(n_startup_trials=startup_trials, multivariate=False, seed=seed)
 
 
 COMPARED: dict[str, Make] = {

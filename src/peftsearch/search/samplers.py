@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 
 
 def tpe(seed: int, startup_trials: int) -> BaseSampler:
-    """TPE that draws the method first and then the method's settings together."""
-    from peftsearch.search.tpe import MethodsTPE
+    """TPE that draws the method first and then the method's settings together.
 
-    return MethodsTPE(n_startup_trials=startup_trials, multivariate=False, seed=seed)
+    With `constant_liar`, running trials count as bad ones: workers beside each other propose different configurations.
+    """
+    from peftsearch.search.tpe import MethodFirstTPE
+
+    return MethodFirstTPE(n_startup_trials=startup_trials, multivariate=True, constant_liar=True, seed=seed)
 
 
 def random(seed: int, startup_trials: int) -> BaseSampler:
