@@ -16,6 +16,8 @@ from peftsearch.core.objectives import (
     find_objective,
     is_metric,
     positive_class,
+    quality_objective,
+    selection_metric,
 )
 from peftsearch.training.metrics.classification import class_report, classification_metrics
 
@@ -82,6 +84,21 @@ def test_a_metric_of_evaluate_is_an_objective_by_its_name():
     assert (objective.direction, objective.bounds, is_metric("evaluate:accuracy")) == ("maximize", None, True)
     assert find_objective("evaluate:mae").direction == "minimize"
     assert complaint_about("evaluate:mae") is None
+
+
+@pytest.mark.parametrize(
+    ("objectives", "ranked_by", "selected_by"),
+    [
+        (["train_seconds", "accuracy", "macro_f1"], "accuracy", "accuracy"),
+        (["evaluate:mae", "train_seconds"], "evaluate:mae", "macro_f1"),
+        (["train_seconds", "peak_memory_mb"], "train_seconds", "macro_f1"),
+    ],
+)
+def test_trials_are_ranked_by_an_objective_and_epochs_selected_by_a_maximised_metric(
+    objectives: list[str], ranked_by: str, selected_by: str
+) -> None:
+    assert quality_objective(objectives) == ranked_by
+    assert selection_metric(objectives) == selected_by
 
 
 @pytest.mark.parametrize("name", ["evaluate:", "evaluate:../metrics/x", "evaluate:/tmp/x.py", "evaluate:someone/x"])

@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from peftsearch.core.pareto import as_losses, dominates, hypervolume, knee, non_dominated
+from peftsearch.core.pareto import as_losses, dominates, hypervolume, knee, losses_of, non_dominated
 
 
 def test_maximised_columns_are_turned_round():
     losses = as_losses([[0.9, 100.0], [0.8, 10.0]], ["maximize", "minimize"])
     assert losses.tolist() == [[-0.9, 100.0], [-0.8, 10.0]]
     assert as_losses([], ["maximize", "minimize"]).shape == (0, 2)
+    assert losses_of([[0.9, 100.0]], ["macro_f1", "trainable_parameters"]).tolist() == [[-0.9, 100.0]]
 
 
 def test_dominance_needs_one_strictly_better_objective():

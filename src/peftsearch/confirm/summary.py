@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from peftsearch.confirm.statistics import Difference, Spread, paired_difference, spread
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
-from peftsearch.core.objectives import find_objective, is_metric
+from peftsearch.core.objectives import DEFAULT_METRIC, find_objective, is_metric
 from peftsearch.methods.table import METHODS
 from peftsearch.storage.records import Opening, Record, SeedRun, confirmed, openings
 
@@ -103,7 +103,7 @@ class Confirmation:
 
 def confirmation(stored: StoredStudy) -> Confirmation:
     """What stands in the storage."""
-    metric = stored.quality if is_metric(stored.quality) else "macro_f1"
+    metric = stored.quality if is_metric(stored.quality) else DEFAULT_METRIC
     runs: dict[int, list[SeedRun]] = {}
     for run in confirmed(stored.study):
         runs.setdefault(run.trial, []).append(run)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from peftsearch.core.dimensions import Scalar
+from peftsearch.core.objectives import DEFAULT_METRIC
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class TrialConfig:
     settings: Mapping[str, Scalar] = field(default_factory=dict)
     training: TrainingConfig = TrainingConfig()
     max_length: int = 128
-    selection: str = "macro_f1"
+    selection: str = DEFAULT_METRIC
     revision: str | None = None
     trust_remote_code: bool = False
     evaluate: tuple[str, ...] = ()

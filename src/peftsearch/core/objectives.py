@@ -71,6 +71,9 @@ OBJECTIVES: dict[str, Objective] = {
         "peak_memory_mb", "minimize", "MiB", "end", "peak memory of the trial", lambda m: m.peak_memory_mb, digits=0),
 }  # fmt: skip
 
+DEFAULT_METRIC = "macro_f1"
+"""The metric of a study whose objectives name none."""
+
 EVALUATE = "evaluate:"
 """Before the name of a metric of 🤗 Evaluate, as an objective's name."""
 
@@ -108,6 +111,26 @@ def complaint_about(name: str) -> str | None:
 def is_metric(name: str) -> bool:
     """Whether the objective is a validation metric."""
     return find_objective(name).known == "curve"
+
+
+def directions_of(objectives: Sequence[str]) -> tuple[Direction, ...]:
+    """The direction of each objective, in their order."""
+    return tuple(find_objective(name).direction for name in objectives)
+
+
+def quality_objective(objectives: Sequence[str]) -> str:
+    """The objective by which trials are ranked for people: the first maximised one, or else the first of all."""
+    return next((name for name in objectives if find_objective(name).direction == "maximize"), objectives[0])
+
+
+def selection_metric(objectives: Sequence[str]) -> str:
+    """The validation metric that chooses a trial's best epoch: the first maximised one, or else macro F1.
+
+    It differs from `quality_objective` only in a study that maximises nothing: an epoch is never chosen by a cost or
+    an error.
+    """
+    maximised = (name for name in objectives if find_objective(name).direction == "maximize")
+    return next((name for name in maximised if is_metric(name)), DEFAULT_METRIC)
 
 
 def evaluate_metrics(objectives: Sequence[str]) -> tuple[str, ...]:

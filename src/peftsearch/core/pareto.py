@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from peftsearch.core.objectives import directions_of
+
 Array = NDArray[np.float64]
 
 
@@ -18,6 +20,11 @@ def as_losses(values: Sequence[Sequence[float]] | Array, directions: Sequence[st
     signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
     losses: Array = np.asarray(values, dtype=np.float64).reshape(-1, len(signs)) * signs
     return losses
+
+
+def losses_of(values: Sequence[Sequence[float]] | Array, objectives: Sequence[str]) -> Array:
+    """`values` of shape (points, objectives) as losses, by the directions of the objectives of these names."""
+    return as_losses(values, directions_of(objectives))
 
 
 def dominates(losses: Array, point: Array) -> NDArray[np.bool_]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.objectives import quality_objective
 from peftsearch.report.figures import curve_figure, front_figure
 from peftsearch.results.formatting import objective_label, objective_with_unit, params, value_in_words, why
-from peftsearch.results.front import quality_objective, rows
+from peftsearch.results.front import rows
 from peftsearch.storage.records import records
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.core.objectives import find_objective, is_metric
+from peftsearch.core.objectives import find_objective, is_metric, quality_objective
 from peftsearch.results.formatting import config_in_words, objective_in_words, objective_label
-from peftsearch.results.front import Row, quality_objective
+from peftsearch.results.front import Row
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

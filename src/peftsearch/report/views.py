@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from peftsearch.core.objectives import quality_objective
 from peftsearch.report.tables import front_table, running_table, time_left
 from peftsearch.results.formatting import config_in_words, objective_with_unit, why
-from peftsearch.results.front import Row, best_of_methods, front, quality_objective
+from peftsearch.results.front import Row, best_of_methods, front
 from peftsearch.results.status import counts_as_done, status
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.measurement import Measurement
-from peftsearch.core.objectives import find_objective
-from peftsearch.core.pareto import as_losses, non_dominated
+from peftsearch.core.objectives import find_objective, quality_objective
+from peftsearch.core.pareto import losses_of, non_dominated
 from peftsearch.results.formatting import params
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
     """Every finished trial, sorted by quality: the first maximised objective, best first."""
     done = [record for record in records if record.state == "complete" and record.measurement and record.config]
     values = [[find_objective(name).read(record.measurement) for name in objectives] for record in done]  # type: ignore[arg-type]
-    directions = [find_objective(name).direction for name in objectives]
-    on_front = non_dominated(as_losses(values, directions))
+    on_front = non_dominated(losses_of(values, objectives))
     quality = quality_objective(objectives)
     full = {name: _full_fine_tuning(name, done, quality) for name in {r.config.backbone for r in done if r.config}}
     found = [
@@ -63,11 +62,6 @@ def best_of_methods(found: Sequence[Row]) -> list[Row]:
     for row in found:
         best.setdefault(row.config.method, row)
     return list(best.values())
-
-
-def quality_objective(objectives: Sequence[str]) -> str:
-    """The first maximised objective, by which people rank; the first of all if none is maximised."""
-    return next((name for name in objectives if find_objective(name).direction == "maximize"), objectives[0])
 
 
 def trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]:

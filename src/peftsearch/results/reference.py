@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.objectives import DEFAULT_METRIC
 from peftsearch.data.base import documents
 from peftsearch.methods.tfidf import Tfidf
 from peftsearch.results.formatting import objective_label
@@ -41,7 +42,7 @@ class Reference:
 
     def sentence(self, quality: str) -> str:
         """One line to print under a front."""
-        name = quality if quality in self.metrics else "macro_f1"
+        name = quality if quality in self.metrics else DEFAULT_METRIC
         return (
             f"for reference: TF-IDF + logistic regression reaches {objective_label(name)} {self.metrics[name]:.3f} "
             f"in {self.seconds:.1f} s"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.objectives import quality_objective
 from peftsearch.core.run_folder import RunFolder
 from peftsearch.results import front
 from peftsearch.results.reference import Reference
@@ -43,7 +44,7 @@ class StoredStudy:
     @property
     def quality(self) -> str:
         """The objective by which trials are ranked."""
-        return front.quality_objective(self.objectives)
+        return quality_objective(self.objectives)
 
     @property
     def reference(self) -> Reference | None:

@@ -14,7 +14,7 @@ import numpy as np
 from peftsearch.core.config import TrialConfig, idle_epochs
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import Objective, find_objective, is_metric
-from peftsearch.core.pareto import Array, as_losses, dominates
+from peftsearch.core.pareto import Array, dominates, losses_of
 from peftsearch.core.strategies import PRUNERS, load_strategy
 from peftsearch.search.extrapolation import OPTIMISTIC_QUANTILE, optimistic_best
 from peftsearch.storage.records import Record
@@ -86,7 +86,7 @@ def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]
     finished = [other for other in others if other.state == "complete"]
     if not any(_same_method(trial, other) for other in finished):
         return None
-    losses = _losses([[other.values[name] for name in objectives] for other in finished], objectives)
+    losses = losses_of([[other.values[name] for name in objectives] for other in finished], objectives)
     by = None
     for epochs, point in possible_ends(trial, finished, objectives):
         rivals = np.flatnonzero(dominates(losses, point))
@@ -106,7 +106,7 @@ def possible_ends(trial: Record, finished: Sequence[Record], objectives: Sequenc
     """For each epoch at which the trial could end: the epoch, and the losses it would have at its luckiest."""
     at_best = [_at_best(name, trial, finished) for name in objectives]
     for epochs in stops(_config(trial), trial.curve):
-        yield epochs, _losses([[value(epochs) for value in at_best]], objectives)[0]
+        yield epochs, losses_of([[value(epochs) for value in at_best]], objectives)[0]
 
 
 def stops(config: TrialConfig, curve: Sequence[EpochReport]) -> range:
@@ -175,10 +175,6 @@ def _least_seconds(name: str, trial: Record, finished: Sequence[Record]) -> Call
         luckiest = min(luckiest, float(np.quantile([ratio for _, ratio in ratios], OPTIMISTIC_QUANTILE)))
     each = min(seconds) * luckiest * (1 - TIME_NOISE)
     return lambda epochs: float(sum(seconds) + (epochs - now) * each)
-
-
-def _losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:
-    return as_losses(values, [find_objective(name).direction for name in objectives])
 
 
 def _config(trial: Record) -> TrialConfig:

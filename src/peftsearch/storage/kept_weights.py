@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from peftsearch.core.objectives import find_objective
-from peftsearch.core.pareto import Array, as_losses, dominates, non_dominated
+from peftsearch.core.pareto import dominates, losses_of, non_dominated
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -33,8 +32,8 @@ def keep(result: Savable, folder: Path, number: int) -> Path:
 
 def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
     """Whether no complete trial dominates these values."""
-    losses, point = _losses(_complete(study), objectives), _as_losses([values], objectives)[0]
-    return not dominates(losses, point).any()
+    losses = losses_of([trial.values for trial in _complete(study)], objectives)
+    return not dominates(losses, losses_of([values], objectives)[0]).any()
 
 
 def sweep(study: Study, folder: Path, objectives: Sequence[str]) -> None:
@@ -45,7 +44,7 @@ def sweep(study: Study, folder: Path, objectives: Sequence[str]) -> None:
 
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
-    front = non_dominated(_losses(complete, objectives))
+    front = non_dominated(losses_of([trial.values for trial in complete], objectives))
     kept = {trial.number for trial, stays in zip(complete, front, strict=True) if stays}
     swept = {trial.number for trial in ended} - kept
     for child in folder.iterdir():
@@ -58,11 +57,3 @@ def _complete(study: Study) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _losses(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
-    return _as_losses([trial.values for trial in trials], objectives)
-
-
-def _as_losses(values: Sequence[Sequence[float]], objectives: Sequence[str]) -> Array:
-    return as_losses(values, [find_objective(name).direction for name in objectives])

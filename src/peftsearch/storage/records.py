@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport, Measurement, SplitScores
-from peftsearch.core.objectives import find_objective
+from peftsearch.core.objectives import directions_of
 from peftsearch.storage.database import open_storage, sqlite_url
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def open_study(storage: BaseStorage, name: str, objectives: Sequence[str]) -> St
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=[find_objective(objective).direction for objective in objectives],
+        directions=directions_of(objectives),
         load_if_exists=True,
     )
     with warnings.catch_warnings():

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from peftsearch.core.config import TrainingConfig
-from peftsearch.core.objectives import find_objective, is_metric
+from peftsearch.core.objectives import directions_of, selection_metric
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
@@ -72,13 +72,12 @@ class StudySpec:
     @property
     def directions(self) -> tuple[str, ...]:
         """`maximize` or `minimize`, one for each objective."""
-        return tuple(find_objective(name).direction for name in self.objectives)
+        return directions_of(self.objectives)
 
     @property
     def selection(self) -> str:
-        """The validation metric that chooses a trial's best epoch: the first that is maximised, else macro F1."""
-        metrics = (name for name in self.objectives if is_metric(name))
-        return next((name for name in metrics if find_objective(name).direction == "maximize"), "macro_f1")
+        """The validation metric that chooses a trial's best epoch."""
+        return selection_metric(self.objectives)
 
 
 def load_study(name_or_path: str, overrides: Overrides | None = None) -> StudySpec:
