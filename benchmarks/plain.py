@@ -32,13 +32,13 @@ def train(
 
     from peftsearch.backbones.loading import load_tokenizer, resolve
     from peftsearch.methods.build import build_classifier
-    from peftsearch.methods.table import METHODS
+    from peftsearch.methods.table import ENCODER_METHODS
 
     resolved = resolve(config.backbone)
     tokenizer = load_tokenizer(resolved)
     rows = _encoded(data, tokenizer, config.max_length, "max_length" if padded else False)
     set_seed(config.training.seed)
-    model = build_classifier(resolved, METHODS[config.method], config.settings, len(data.labels))
+    model = build_classifier(resolved, ENCODER_METHODS[config.method], config.settings, len(data.labels))
     watch = _watch(now, after_epoch)
     Trainer(
         model=model,

@@ -251,8 +251,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
         UserError: a baseline does not fit its backbone, or the data cannot be read.
     """
     from peftsearch.backbones.names import resolve_outline
-    from peftsearch.methods.base import TextMethod
-    from peftsearch.methods.table import METHODS
+    from peftsearch.methods.table import ENCODER_METHODS
     from peftsearch.training.dry_run import trainable_by_epoch
 
     if classes is None:
@@ -260,7 +259,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
 
         classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
     configs = [config_of(spec, enqueued.user_attrs[FIXED]) for enqueued in baselines(spec)]
-    known = [config for config in configs if not isinstance(METHODS[config.method], TextMethod)]
+    known = [config for config in configs if config.method in ENCODER_METHODS]
     return [(c, trainable_by_epoch(c, resolve_outline(c.backbone, c.revision), classes)) for c in known]
 
 

@@ -206,7 +206,7 @@ def test_a_cached_model_without_a_tokenizer_s_files_has_none(no_network):
 def test_resolving_imports_no_torch(folder):
     code = (
         "import sys; from peftsearch.backbones.loading import resolve; from peftsearch.methods.table import METHODS; "
-        f"from peftsearch.methods.build import check_supported; resolve({ALIAS!r}); resolve({str(folder)!r}); "
+        f"from peftsearch.methods.build import build_classifier; resolve({ALIAS!r}); resolve({str(folder)!r}); "
         "heavy = {'torch', 'transformers', 'peft', 'adapters', 'huggingface_hub'} & set(sys.modules); "
         "assert not heavy, heavy"
     )

@@ -15,8 +15,8 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.load import LoadedClassifier, load_classifier
 from peftsearch.export.write import EXPORTERS, check_out, export_trial, write
-from peftsearch.methods.build import build_classifier, check_supported
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.build import build_classifier
+from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.training.checkpoint import KeptTrial, kept_trial
 from peftsearch.training.trial import TrialResult
@@ -46,7 +46,7 @@ def trained(
     config = TrialConfig(str(model), method, settings_of(method, **settings), max_length=16)
     resolved = resolve(str(model))
     torch.manual_seed(0)
-    classifier = build_classifier(resolved, METHODS[method], config.settings, len(LABELS))
+    classifier = build_classifier(resolved, ENCODER_METHODS[method], config.settings, len(LABELS))
     tokenizer = load_tokenizer(resolved)
     batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
     take_steps(classifier, batch, learning_rate=0.1)
@@ -60,13 +60,13 @@ def probabilities(classifier: LoadedClassifier) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("head", ["linear", "native"])
-@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].library != "text"])
+@pytest.mark.parametrize("method", ENCODER_METHODS)
 def test_an_export_labels_as_the_trained_classifier_did(model: Path, method: str, head: str, tmp_path: Path) -> None:
     try:
-        check_supported(resolve(str(model)), METHODS[method], settings_of(method))
+        ENCODER_METHODS[method].check_supported(resolve(str(model)), settings_of(method))
     except UserError as error:
         pytest.skip(str(error))
-    if head == "native" and METHODS[method].library != "torch":
+    if head == "native" and ENCODER_METHODS[method].library != "torch":
         pytest.skip("the head is written the same way for every library")
     kept, expected = trained(model, method, tmp_path / "weights", head=head)
     (out := tmp_path / "out").mkdir()
@@ -75,7 +75,7 @@ def test_an_export_labels_as_the_trained_classifier_did(model: Path, method: str
 
 
 def test_every_library_has_an_exporter() -> None:
-    assert {method.library for method in METHODS.values()} <= {*EXPORTERS, "text"}
+    assert {method.library for method in ENCODER_METHODS.values()} == set(EXPORTERS)
 
 
 def test_what_a_folder_holds_depends_on_what_moved(bert: Path, tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod, Method
 from peftsearch.methods.hyperparameters import Hyperparameter, learning_rate
 from peftsearch.study.problems import Problems
 from peftsearch.study.spec import StudySpec, parse_study
 from peftsearch.study.yaml_file import parse_document
 
 
-class Declared(Method):
+class Declared(EncoderMethod):
     """A method of which only the declaration is real."""
 
     summary = paper = ""

@@ -11,13 +11,11 @@ import torch
 from peftsearch.backbones.anatomy import describe
 from peftsearch.backbones.loading import load_encoder, load_tokenizer
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import TextMethod
-from peftsearch.methods.build import build_classifier, check_supported
-from peftsearch.methods.table import METHODS as ALL
+from peftsearch.methods.build import build_classifier
+from peftsearch.methods.table import ENCODER_METHODS as METHODS
 from tests.helpers.tiny import ARCHITECTURES, WIDTH
 from tests.helpers.tuning import TEXTS, settings_of, take_steps
 
-METHODS = {name: method for name, method in ALL.items() if not isinstance(method, TextMethod)}
 UNSUPPORTED = {(m, "modernbert") for m in ("prefix", "bitfit", "unipelt", "mam")}
 PAIRS = [(m, a) for m in METHODS for a in ARCHITECTURES if (m, a) not in UNSUPPORTED]
 CASES = [(m, a, h) for m, a in PAIRS for h in ("linear", "mlp", "native")]
@@ -174,14 +172,6 @@ def test_padding_changes_nothing(tiny, method):
         assert torch.allclose(classifier(**short).logits, classifier(**padded).logits, atol=1e-5)
 
 
-def test_declarations_are_complete():
-    for name, method in ALL.items():
-        assert method.name == name
-        assert method.summary
-        assert method.paper.split()[-1].startswith("https://")
-        assert ("learning_rate" in method.own) == (method.trains and not isinstance(method, TextMethod))
-
-
 @pytest.mark.parametrize(
     ("method", "architecture", "changes", "message"),
     [
@@ -211,15 +201,15 @@ def test_declarations_are_complete():
 def test_what_cannot_work_is_refused_in_one_line(tiny, method, architecture, changes, message):
     resolved = tiny(architecture)
     with pytest.raises(UserError) as error:
-        check_supported(resolved, METHODS[method], settings_of(method, **changes))
+        METHODS[method].check_supported(resolved, settings_of(method, **changes))
     assert str(error.value) == f"method {method} cannot tune {resolved.name!r}: {message}"
 
 
 def test_texts_longer_than_the_positions_are_refused(tiny):
     resolved = tiny("bert")
-    check_supported(resolved, METHODS["prefix"], settings_of("prefix"), max_length=127)
+    METHODS["prefix"].check_supported(resolved, settings_of("prefix"), max_length=127)
     with pytest.raises(UserError) as error:
-        check_supported(resolved, METHODS["prefix"], settings_of("prefix"), max_length=128)
+        METHODS["prefix"].check_supported(resolved, settings_of("prefix"), max_length=128)
     assert str(error.value) == (
         f"max_length is 128, but {resolved.name!r} has 130 positions, of which prefix takes 3; write at most 127"
     )
@@ -289,4 +279,4 @@ def test_mambas_linear_modules_can_be_tuned_and_saved(tiny, tmp_path, method):
 
 def test_mamba_has_no_head_of_its_own(tiny):
     with pytest.raises(UserError, match=r"\(mamba\) has no head of its own; choose head: linear, mlp or lstm$"):
-        check_supported(tiny("mamba"), METHODS["full"], settings_of("full", head="native"))
+        METHODS["full"].check_supported(tiny("mamba"), settings_of("full", head="native"))

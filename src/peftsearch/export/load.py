@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.write import ADAPTER, BACKBONE, CONFIG, FORMAT, HEAD, LABELS, MODEL, TOKENIZER
-from peftsearch.methods.base import TextMethod, TextModel
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.base import TextModel
+from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.checkpoint import put_in
 
 if TYPE_CHECKING:
@@ -25,16 +26,15 @@ Text = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
-class LoadedClassifier:
+class LoadedClassifier(ABC):
     """A classifier on the CPU, in evaluation mode.
 
     Attributes:
+        labels: the classes' names, by index.
         config: what it was trained with.
         text_columns: the columns that held its texts in training: one, or two for pairs.
     """
 
-    classifier: Classifier
-    tokenizer: PreTrainedTokenizerBase
     labels: tuple[str, ...]
     config: TrialConfig
     text_columns: tuple[str, ...]
@@ -71,6 +71,23 @@ class LoadedClassifier:
                 found[place] = self._answer(row)
         return found
 
+    @abstractmethod
+    def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
+        """Each text's probabilities of the labels, in their order."""
+
+    def _answer(self, row: list[float]) -> dict[str, Any]:
+        probabilities = dict(zip(self.labels, row, strict=True))
+        label = max(probabilities, key=lambda name: probabilities[name])
+        return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
+
+
+@dataclass(frozen=True)
+class LoadedEncoderClassifier(LoadedClassifier):
+    """A fine-tuned backbone with its head and tokenizer."""
+
+    classifier: Classifier
+    tokenizer: PreTrainedTokenizerBase
+
     def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
         import torch
 
@@ -81,15 +98,10 @@ class LoadedClassifier:
             logits = self.classifier(**batch).logits
         yield from torch.softmax(logits.float(), dim=-1).tolist()
 
-    def _answer(self, row: list[float]) -> dict[str, Any]:
-        probabilities = dict(zip(self.labels, row, strict=True))
-        label = max(probabilities, key=lambda name: probabilities[name])
-        return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
-
 
 @dataclass(frozen=True)
 class LoadedTextModel(LoadedClassifier):
-    """A classifier without a backbone; `classifier` and `tokenizer` are None."""
+    """A classifier without a backbone."""
 
     model: TextModel
 
@@ -125,12 +137,10 @@ def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> L
     labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
     text = described.get("text") or "text"
     columns = (text,) if isinstance(text, str) else tuple(text)
-    method = METHODS[config.method]
-    if isinstance(method, TextMethod):
-        none: Any = None
-        return LoadedTextModel(none, none, labels, config, columns, method.read(folder / MODEL))
+    if config.method in TEXT_METHODS:
+        return LoadedTextModel(labels, config, columns, TEXT_METHODS[config.method].read(folder / MODEL))
     classifier = _classifier(folder, config, len(labels))
-    return LoadedClassifier(classifier, _tokenizer(folder), labels, config, columns)
+    return LoadedEncoderClassifier(labels, config, columns, classifier, _tokenizer(folder))
 
 
 def _described(folder: Path) -> Mapping[str, Any]:
@@ -153,7 +163,7 @@ def _classifier(folder: Path, config: TrialConfig, num_labels: int) -> Classifie
 
     own = folder / BACKBONE
     resolved = resolve(str(own.resolve())) if own.is_dir() else resolve(config.backbone, config.revision)
-    method = METHODS[config.method]
+    method = ENCODER_METHODS[config.method]
     classifier = build_classifier(
         resolved,
         method,

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.export.model_card import model_card
-from peftsearch.methods.base import Library, Method, TextMethod
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.base import EncoderMethod, Library
+from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.checkpoint import KeptTrial, kept_trial
 
 if TYPE_CHECKING:
@@ -63,12 +63,11 @@ def write(kept: KeptTrial, folder: Path, about: Mapping[str, Any]) -> None:
     """Write every file of an export into `folder`. `about` says what the study was: `study`, `goal`, `data`."""
     import yaml
 
-    config, method = kept.config, METHODS[kept.config.method]
-    if isinstance(method, TextMethod):
-        method.read(kept.folder).save(folder / MODEL)
-        backbone = config.backbone
+    config, backbone = kept.config, kept.config.backbone
+    if config.method in TEXT_METHODS:
+        TEXT_METHODS[config.method].read(kept.folder).save(folder / MODEL)
     else:
-        backbone = _write_classifier(kept, method, folder)
+        backbone = _write_classifier(kept, ENCODER_METHODS[config.method], folder)
     (folder / LABELS).write_text(json.dumps(list(kept.labels), indent=2, ensure_ascii=False), encoding="utf-8")
     described = {
         "format": FORMAT,
@@ -82,7 +81,7 @@ def write(kept: KeptTrial, folder: Path, about: Mapping[str, Any]) -> None:
     (folder / CARD).write_text(model_card(kept, about), encoding="utf-8")
 
 
-def _write_classifier(kept: KeptTrial, method: Method, folder: Path) -> str:
+def _write_classifier(kept: KeptTrial, method: EncoderMethod, folder: Path) -> str:
     """Head, encoder and tokenizer; returns the backbone's name."""
     from safetensors.torch import save_file
 
@@ -111,18 +110,18 @@ def _where(resolved: ResolvedModel) -> str:
     return str(Path(resolved.path).resolve()) if resolved.kind == "folder" else resolved.name
 
 
-def _weights(classifier: Classifier, method: Method, folder: Path) -> None:
+def _weights(classifier: Classifier, method: EncoderMethod, folder: Path) -> None:
     """All weights; a backbone of which nothing moved is left where it is, and named."""
     if any(parameter.requires_grad for parameter in classifier.encoder.parameters()):
         encoder: Any = method.plain(classifier.encoder)
         encoder.save_pretrained(folder / BACKBONE, safe_serialization=True)
 
 
-def _adapter(classifier: Classifier, method: Method, folder: Path) -> None:
+def _adapter(classifier: Classifier, method: EncoderMethod, folder: Path) -> None:
     method.save(classifier.encoder, folder / ADAPTER)
 
 
-EXPORTERS: dict[Library, Callable[[Classifier, Method, Path], None]] = {
+EXPORTERS: dict[Library, Callable[[Classifier, EncoderMethod, Path], None]] = {
     "torch": _weights,
     "peft": _adapter,
     "adapters": _adapter,

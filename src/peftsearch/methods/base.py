@@ -1,6 +1,6 @@
-"""The contract of a tuning method.
+"""The contract of a tuning method: `EncoderMethod` tunes a pretrained encoder, `TextMethod` needs none.
 
-A method declares itself without heavy imports; torch, peft and adapters load inside `apply`.
+A method declares itself without heavy imports; torch, peft, adapters and scikit-learn load inside its functions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from peftsearch.backbones.anatomy import Anatomy, describe
+from peftsearch.core.errors import UserError
 from peftsearch.methods.hyperparameters import SHARED, Hyperparameter, Settings
 
 if TYPE_CHECKING:
@@ -17,54 +19,95 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from peftsearch.backbones.anatomy import Anatomy
+    from peftsearch.backbones.names import ResolvedModel
 
-Library = Literal["torch", "peft", "adapters", "text"]
+Library = Literal["torch", "peft", "adapters"]
 
 
 class Method(ABC):
-    """A way to fine-tune an encoder. One instance stands in the table; it holds no state of a trial."""
+    """What any method declares. One instance stands in the table; it holds no state of a trial."""
 
     name: str
+    """Its key in `METHODS` and in study files."""
     summary: str
     paper: str
-    library: Library = "torch"
-    """Whose format an export uses; `torch` methods export all weights, `text` ones have no backbone."""
+    """Authors, year and address of the paper that describes it."""
     own: ClassVar[Mapping[str, Hyperparameter]]
-    """The method's own hyperparameters, `learning_rate` among them."""
-    trains: ClassVar[bool] = True
-    """Whether anything is trained; else the classifier is evaluated as it is built."""
+    """The method's own hyperparameters."""
+    takes_steps: ClassVar[bool]
+    """Whether an optimizer trains it as the `training:` section says; if not, the section has no effect."""
     random: ClassVar[bool] = True
     """Whether another seed gives another classifier."""
-    changes_input: ClassVar[bool] = False
-    """Whether what enters the embeddings is trained, so that nothing of the encoder computes the same every epoch."""
 
     @property
     def hyperparameters(self) -> dict[str, Hyperparameter]:
-        """Every dimension that a study may name under this method, with the method's own defaults."""
+        """Every hyperparameter that a study may name under this method, with the method's own defaults."""
+        return dict(self.own)
+
+    @abstractmethod
+    def check_supported(self, resolved: ResolvedModel, settings: Settings, max_length: int = 0) -> None:
+        """Check that the method works with these settings on this backbone; reads its `config.json`, loads no torch.
+
+        Args:
+            max_length: tokens of the longest text; 0 if it is not known.
+
+        Raises:
+            UserError: it does not; the message says why.
+        """
+
+
+class EncoderMethod(Method):
+    """A way to fine-tune a pretrained encoder under a classification head."""
+
+    library: Library = "torch"
+    """Whose format an export uses; a `torch` method exports all weights."""
+    takes_steps = True
+    changes_input: ClassVar[bool] = False
+    """Whether the embeddings' input is trained, so that no part of the encoder computes the same in every epoch."""
+
+    @property
+    def hyperparameters(self) -> dict[str, Hyperparameter]:
+        """Those of every head, and the method's own."""
         return {**SHARED, **self.own}
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        """Why the method cannot work on this backbone, in half a sentence; None if it can."""
+        """Why the method cannot work on an encoder with this anatomy, in half a sentence; None if it can."""
         return None
 
+    def check_supported(self, resolved: ResolvedModel, settings: Settings, max_length: int = 0) -> None:
+        anatomy = describe(resolved.config())
+        reason = self.unsupported(anatomy, settings)
+        if reason:
+            raise UserError(f"method {self.name} cannot tune {resolved.name!r}: {reason}")
+        if settings["head"] == "native" and not anatomy.has_native_head:
+            raise UserError(
+                f"{resolved.name!r} ({anatomy.model_type}) has no head of its own; choose head: linear, mlp or lstm"
+            )
+        taken = self.positions_taken(anatomy, settings)
+        if anatomy.positions is not None and max_length > anatomy.positions - taken:
+            own = f", of which {self.name} takes {taken}" if taken else ""
+            raise UserError(
+                f"max_length is {max_length}, but {resolved.name!r} has {anatomy.positions} positions{own}; "
+                f"write at most {anatomy.positions - taken}"
+            )
+
     def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
-        """How many of the backbone's positions the method's own tokens take from the text's."""
+        """How many of the backbone's positions the method's virtual tokens occupy."""
         return 0
 
     def settings_on_meta_device(self, settings: Settings) -> Settings:
         """Settings under which `apply` adds the same parameters as under `settings` without reading pretrained values.
 
-        Torch's meta device has none: an encoder is built there to count parameters.
+        Torch's meta device has no values: an encoder is built there to count parameters.
         """
         return settings
 
     @abstractmethod
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        """Make `encoder` ready to train: add the method's tensors, freeze the rest.
+        """Make `encoder` ready to train: add the method's parameters and freeze the rest.
 
         Args:
-            encoder: a pretrained transformers model without a head, every tensor trainable.
+            encoder: a pretrained transformers model without a head, every parameter trainable.
             settings: a value for every name in `hyperparameters`.
 
         Returns:
@@ -72,48 +115,51 @@ class Method(ABC):
             arguments as before, it returns an output whose `last_hidden_state` has the same shape.
         """
 
-    def rates(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
-        """The learning rate of some of the prepared encoder's parameters over `learning_rate`; 1 of the others."""
+    def learning_rate_multipliers(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
+        """Per-parameter learning-rate multipliers of the prepared encoder, by parameter name; 1 where none is given."""
         return {}
 
     def constants(self, encoder: nn.Module) -> Mapping[str, Tensor]:
-        """Random tensors of the prepared encoder that no step moves, by name: a trial's weights need them too."""
+        """The prepared encoder's random tensors that stay constant, by name: a checkpoint must hold them too."""
         return {}
 
     def stages(self, encoder: nn.Module, settings: Settings, epochs: int) -> Sequence[frozenset[str]]:
-        """The prepared encoder's parameters that each of `epochs` epochs trains, by name; the head is always trained.
+        """The names of the prepared encoder's parameters that are trained in each epoch; the head always is.
 
-        Empty if what `apply` has made trainable is so from the first epoch to the last.
+        Returns:
+            One set for each of `epochs` epochs, or none if the same parameters are trained in all epochs.
         """
         return ()
 
-    def begin(self, encoder: nn.Module, settings: Settings, steps: int) -> None:  # noqa: B027
+    def begin(self, encoder: nn.Module, settings: Settings, steps: int) -> None:
         """Called before the first of `steps` optimizer steps."""
 
-    def before_step(self, encoder: nn.Module, settings: Settings) -> None:  # noqa: B027
-        """Called before each optimizer step, when all gradients of its batch are there."""
+    def before_step(self, encoder: nn.Module, settings: Settings) -> None:
+        """Called before each optimizer step, once all gradients of its batch are accumulated."""
 
-    def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:  # noqa: B027
-        """Called after optimizer step `step` (the first is 1), while its gradients are still there."""
+    def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:
+        """Called after optimizer step `step` (the first is 1), before its gradients are cleared."""
 
     def plain(self, encoder: nn.Module) -> nn.Module:
-        """The prepared encoder as transformers saves and loads it. Only if `library` is torch; changes `encoder`."""
+        """The prepared encoder as transformers saves and loads it; may change `encoder`. For `torch` methods."""
         return encoder
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
-        """Write what the method added, in its library's format (safetensors). Only if `library` is not torch."""
+        """Write the method's own parameters in its library's format (safetensors). Not for `torch` methods."""
         raise NotImplementedError(f"{self.name} has no adapter of its own to save")
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        """The inverse of `save`: the pretrained `encoder` with what `folder` holds added, ready for inference."""
+        """The pretrained `encoder` with the parameters that `save` wrote to `folder`, ready for inference."""
         raise NotImplementedError(f"{self.name} has no adapter of its own to load")
 
 
 class TextModel(Protocol):
-    """What a `TextMethod` has fitted."""
+    """A model that a `TextMethod` has fitted."""
 
     @property
-    def parameters(self) -> int: ...
+    def parameters(self) -> int:
+        """How many numbers fitting has chosen."""
+
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Logits of shape (texts, classes)."""
 
@@ -122,17 +168,12 @@ class TextModel(Protocol):
 
 
 class TextMethod(Method):
-    """A method that reads texts and needs no backbone."""
+    """A method that is fitted to the texts themselves: it has no backbone, no head and no epochs."""
 
-    library = "text"
+    takes_steps = False
 
-    @property
-    def hyperparameters(self) -> dict[str, Hyperparameter]:
-        """Only its own: there is no head."""
-        return dict(self.own)
-
-    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        raise NotImplementedError(f"{self.name} has no encoder")
+    def check_supported(self, resolved: ResolvedModel, settings: Settings, max_length: int = 0) -> None:
+        """Any backbone will do, because none is read."""
 
     @abstractmethod
     def fit(self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, settings: Settings) -> TextModel:

@@ -5,50 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.backbones.anatomy import anatomy, describe, modules
-from peftsearch.core.errors import UserError
-from peftsearch.methods.base import TextMethod
+from peftsearch.backbones.anatomy import anatomy, modules
 
 if TYPE_CHECKING:
     from torch import nn
 
     from peftsearch.backbones.heads import Classifier
     from peftsearch.backbones.loading import ResolvedModel
-    from peftsearch.methods.base import Method
+    from peftsearch.methods.base import EncoderMethod
     from peftsearch.methods.hyperparameters import Settings
-
-
-def check_supported(resolved: ResolvedModel, method: Method, settings: Settings, max_length: int = 0) -> None:
-    """Needs no torch and reads only `config.json`.
-
-    Args:
-        max_length: tokens of the longest text, if known.
-
-    Raises:
-        UserError: `method` cannot work with these settings on this backbone.
-    """
-    if isinstance(method, TextMethod):
-        return
-    parts = describe(resolved.config())
-    reason = method.unsupported(parts, settings)
-    if reason:
-        raise UserError(f"method {method.name} cannot tune {resolved.name!r}: {reason}")
-    if settings["head"] == "native" and not parts.has_native_head:
-        raise UserError(
-            f"{resolved.name!r} ({parts.model_type}) has no head of its own; choose head: linear, mlp or lstm"
-        )
-    taken = method.positions_taken(parts, settings)
-    if parts.positions is not None and max_length > parts.positions - taken:
-        own = f", of which {method.name} takes {taken}" if taken else ""
-        raise UserError(
-            f"max_length is {max_length}, but {resolved.name!r} has {parts.positions} positions{own}; "
-            f"write at most {parts.positions - taken}"
-        )
 
 
 def build_classifier(
     resolved: ResolvedModel,
-    method: Method,
+    method: EncoderMethod,
     settings: Settings,
     num_labels: int,
     *,
@@ -72,7 +42,7 @@ def build_classifier(
     """
     from peftsearch.backbones.heads import Classifier
 
-    check_supported(resolved, method, settings, max_length)
+    method.check_supported(resolved, settings, max_length)
     encoder, head = _parts(resolved, settings, num_labels, trust_remote_code, without_weights)
     parts = anatomy(encoder)
     # Before the method wraps the encoder and its names change.
@@ -90,7 +60,7 @@ def build_classifier(
     return classifier.train()
 
 
-def outline(resolved: ResolvedModel, method: Method, settings: Settings, num_labels: int) -> Classifier:
+def outline(resolved: ResolvedModel, method: EncoderMethod, settings: Settings, num_labels: int) -> Classifier:
     """The classifier's parameters without memory or values (on torch's meta device), from `config.json` alone.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Range
 from peftsearch.methods.adapterhub import base as adapterhub
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 from peftsearch.methods.peft_library import base as peft_library
 
@@ -22,7 +22,7 @@ PEFT_WORKS = ("bert",)
 RoBERTa, XLM-R and ELECTRA do as bare encoders, but not as the sequence classifiers into which adapters are loaded."""
 
 
-class Prefix(Method):
+class Prefix(EncoderMethod):
     """Every layer attends to a few trained keys and values before those of the text."""
 
     name = "prefix"

@@ -1,4 +1,4 @@
-"""All tuning methods. A new one is a file beside this and a line here."""
+"""All tuning methods. A new one is a class in a file of this package, and a line in one of the two tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from peftsearch.methods.adapterhub.bottleneck import (
 )
 from peftsearch.methods.adapterhub.hybrid import MixAndMatch, UniPelt
 from peftsearch.methods.adapterhub.reft import LoReft
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod, Method, TextMethod
 from peftsearch.methods.peft_library.adalora import AdaLora
 from peftsearch.methods.peft_library.ia3 import Ia3
 from peftsearch.methods.peft_library.lora import Lora
@@ -25,9 +25,8 @@ from peftsearch.methods.selective.unfreezing import Unfreezing
 from peftsearch.methods.selective.untuned import Untuned
 from peftsearch.methods.tfidf import Tfidf
 
-METHODS: dict[str, Method] = {
+ENCODER_METHODS: dict[str, EncoderMethod] = {
     "none": Untuned(),
-    "tfidf": Tfidf(),
     "full": Full(),
     "probe": Probe(),
     "frozen": Frozen(),
@@ -51,4 +50,11 @@ METHODS: dict[str, Method] = {
     "unipelt": UniPelt(),
     "mam": MixAndMatch(),
 }
-"""Name in a study file → method."""
+"""Name in a study file → a method that tunes a backbone."""
+
+TEXT_METHODS: dict[str, TextMethod] = {
+    "tfidf": Tfidf(),
+}
+"""Name in a study file → a method that is fitted to the texts themselves."""
+
+METHODS: dict[str, Method] = {**TEXT_METHODS, **ENCODER_METHODS}

@@ -12,7 +12,6 @@ from typing import Any
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Fixed, Scalar
 from peftsearch.core.objectives import Objective, find_objective, is_metric
-from peftsearch.methods.base import TextMethod
 from peftsearch.methods.hyperparameters import Hyperparameter
 from peftsearch.methods.table import METHODS
 
@@ -139,8 +138,8 @@ def why(record: Record) -> str:
 def config_in_words(config: TrialConfig, training: Collection[str] = ()) -> str:
     """The settings that set a configuration apart, the method's own first; of the training section only `training`."""
     method = METHODS.get(config.method)
-    if method and (not method.trains or isinstance(method, TextMethod)):
-        training = ()  # which has no steps there
+    if method and not method.takes_steps:
+        training = ()
     return settings_in_words(config, {**method.own, **method.hyperparameters} if method else {}, training)
 
 

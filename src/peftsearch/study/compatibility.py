@@ -8,7 +8,6 @@ from peftsearch.backbones.names import resolve, resolve_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary, vocabulary_size
 from peftsearch.core.dimensions import Scalar, extremes
 from peftsearch.methods.base import Method
-from peftsearch.methods.build import check_supported
 from peftsearch.methods.table import METHODS
 from peftsearch.study.conditions import activating_setting
 from peftsearch.study.methods_section import Space
@@ -31,10 +30,10 @@ def check_feasible(spec: StudySpec) -> None:
     for backbone in spec.backbones:
         for method, space in spec.methods.items():
             for settings in corners(METHODS[method], space) if backbone.takes(method) else ():
-                check_supported(resolved[backbone.name], METHODS[method], settings, lengths[backbone.name])
+                METHODS[method].check_supported(resolved[backbone.name], settings, lengths[backbone.name])
     for baseline in spec.baselines:
-        found = resolved[baseline.backbone]
-        check_supported(found, METHODS[baseline.method], baseline.settings, lengths[baseline.backbone])
+        found, length = resolved[baseline.backbone], lengths[baseline.backbone]
+        METHODS[baseline.method].check_supported(found, baseline.settings, length)
 
 
 def corners(method: Method, space: Space) -> Iterator[dict[str, Scalar]]:

@@ -14,7 +14,7 @@ from peftsearch.backbones.loading import ResolvedModel
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
 from peftsearch.methods.build import build_classifier
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import PadToLongest, length_grouped_order, padding_share
 from peftsearch.training.gradient_check import prove_gradients
 from peftsearch.training.loop.callbacks import Epochs, Report
@@ -82,7 +82,7 @@ class Setup:
         set_seed(config.training.seed)
         classifier = build_classifier(
             self.resolved,
-            METHODS[config.method],
+            ENCODER_METHODS[config.method],
             config.settings,
             len(self.rows.labels),
             max_length=config.max_length,
@@ -101,7 +101,7 @@ class Setup:
     ) -> Measurement:
         config, best = self.config, epochs.best
         assert best is not None, "a trial has at least one epoch"
-        trains = METHODS[config.method].trains
+        trains = ENCODER_METHODS[config.method].takes_steps
         train_seconds = sum(report.train_seconds for report in epochs.reports)
         evaluation_seconds = sum(report.evaluation_seconds for report in epochs.reports)
         # Of a text that nothing is known about yet: the prefix, and what comes after it.

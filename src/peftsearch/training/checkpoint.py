@@ -40,11 +40,11 @@ class KeptTrial:
         """
         from peftsearch.backbones.loading import resolve
         from peftsearch.methods.build import build_classifier
-        from peftsearch.methods.table import METHODS
+        from peftsearch.methods.table import ENCODER_METHODS
 
         config = self.config
         resolved = resolve(config.backbone, config.revision)
-        method = METHODS[config.method]
+        method = ENCODER_METHODS[config.method]
         classifier = build_classifier(
             resolved, method, config.settings, len(self.labels), trust_remote_code=config.trust_remote_code
         )

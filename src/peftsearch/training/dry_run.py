@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Scalar, extremes
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import Method, TextMethod
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.base import EncoderMethod
+from peftsearch.methods.table import ENCODER_METHODS
 
 if TYPE_CHECKING:
     import torch
@@ -53,22 +53,21 @@ def trainable_by_epoch(config: TrialConfig, resolved: ResolvedModel, classes: in
     from peftsearch.methods.build import outline
     from peftsearch.training.loop.stages import Stages
 
-    method = METHODS[config.method]
-    if isinstance(method, TextMethod):
-        raise UserError(f"method {method.name} has as many parameters as it finds terms; they are known after a trial")
-    if not method.trains:
+    method = ENCODER_METHODS.get(config.method)
+    if method is None:
+        raise UserError(f"method {config.method} has no backbone; its parameters are known after a trial")
+    if not method.takes_steps:
         return [0] * config.training.epochs
     return Stages(outline(resolved, method, config.settings, classes), config).counts()
 
 
 def try_methods(resolved: ResolvedModel) -> Iterator[Fitness]:
     """Run each method that tunes encoders for a few steps on `resolved`."""
-    for name, method in METHODS.items():
-        if not isinstance(method, TextMethod):
-            yield _try(name, method, resolved)
+    for name, method in ENCODER_METHODS.items():
+        yield _try(name, method, resolved)
 
 
-def _try(name: str, method: Method, resolved: ResolvedModel) -> Fitness:
+def _try(name: str, method: EncoderMethod, resolved: ResolvedModel) -> Fitness:
     import torch
 
     from peftsearch.methods.build import build_classifier
@@ -78,26 +77,24 @@ def _try(name: str, method: Method, resolved: ResolvedModel) -> Fitness:
         return Fitness(name, why)
     torch.manual_seed(SEED)
     classifier = build_classifier(resolved, method, settings, len(TEXTS))
-    parameters = sum(p.numel() for p in classifier.parameters() if p.requires_grad) if method.trains else 0
-    found = Fitness(name, trains=not method.trains, parameters=parameters, merges=method.library == "torch")
-    if method.trains:
+    parameters = sum(p.numel() for p in classifier.parameters() if p.requires_grad) if method.takes_steps else 0
+    found = Fitness(name, trains=not method.takes_steps, parameters=parameters, merges=method.library == "torch")
+    if method.takes_steps:
         batch = _batch(resolved)
         found = replace(found, trains=_trains(classifier, batch))
         found = found if method.library == "torch" else replace(found, merges=_merges(classifier, batch))
     return found
 
 
-def _supported(method: Method, resolved: ResolvedModel) -> tuple[dict[str, Scalar], str | None]:
+def _supported(method: EncoderMethod, resolved: ResolvedModel) -> tuple[dict[str, Scalar], str | None]:
     """The method's first defaults, with one changed if need be for the backbone; else why there are none."""
-    from peftsearch.methods.build import check_supported
-
     options = {name: extremes(h.default) for name, h in method.hyperparameters.items()}
     first = {name: values[0] for name, values in options.items()}
     changes = [{}, *({name: value} for name, values in options.items() for value in values[1:])]
     why: str | None = None
     for change in changes:
         try:
-            check_supported(resolved, method, {**first, **change})
+            method.check_supported(resolved, {**first, **change})
             return {**first, **change}, None
         except UserError as error:
             why = why or str(error).partition(f"{resolved.name!r}: ")[2] or str(error)

@@ -18,8 +18,7 @@ from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.run_folder import PREFIXES
 from peftsearch.data.base import TextData
 from peftsearch.data.tokens import tokenize
-from peftsearch.methods.base import TextMethod
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.attempt import Setup
 from peftsearch.training.batches import POOL_BATCHES, PadToLongest, TokenRows
 from peftsearch.training.loop.callbacks import Report, trainable
@@ -52,7 +51,7 @@ class TrialResult:
         With the backbone they are all that the classifier is: everything else is as it was pretrained.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        own = METHODS[self.config.method].constants(self.classifier.encoder)
+        own = ENCODER_METHODS[self.config.method].constants(self.classifier.encoder)
         tensors = {**trainable(self.classifier), **{f"encoder.{name}": tensor for name, tensor in own.items()}}
         tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         save_file(tensors, folder / "trainable.safetensors")
@@ -91,11 +90,11 @@ def run_trial(
         Interrupted: `should_stop` said so.
         UserError: the backbone cannot be loaded, or does not fit the method.
     """
-    method = METHODS[config.method]
-    if isinstance(method, TextMethod):
-        return run_text_trial(config, data, method)
+    if config.method in TEXT_METHODS:
+        return run_text_trial(config, data, TEXT_METHODS[config.method])
+    method = ENCODER_METHODS[config.method]
     # What is not trained has no epochs to report.
-    report = report if method.trains else _say_nothing
+    report = report if method.takes_steps else _say_nothing
     on = chosen_device(device)
     resolved = resolve(config.backbone, config.revision)
     tokenizer = tokenizer_of(config, resolved)
@@ -111,7 +110,7 @@ def run_trial(
     workload = Workload(resolved, config.trust_remote_code, config.training.batch_size, tokens)
     precision = choose_precision(asked, on, workload)
     # A backbone's own code may compute anything; and without training nothing is computed twice.
-    reuse = method.trains and not exact and not config.trust_remote_code
+    reuse = method.takes_steps and not exact and not config.trust_remote_code
     store = FeatureStore(cache / PREFIXES, cache_size) if reuse else None
     setup = Setup(config, rows, data.fingerprint, resolved, on, precision, store, report, should_stop)
     for micro_batch in halvings(config.training.batch_size):

@@ -92,7 +92,7 @@ def test_no_such_top_layers(tiny, method, asked, message):
 def test_b_learns_at_its_own_rate(tiny):
     settings = settings_of("lora", b_learning_rate_ratio=16.0)
     encoder = _build(tiny("bert"), "lora").encoder
-    rates = METHODS["lora"].rates(encoder, settings)
+    rates = METHODS["lora"].learning_rate_multipliers(encoder, settings)
     assert set(rates) == {name for name in _trained(_build(tiny("bert"), "lora")) if "lora_B" in name}
     assert set(rates.values()) == {16.0}
 

@@ -26,7 +26,7 @@ from tests.helpers.tuning import settings_of
 def test_each_layer_below_learns_at_a_share_of_the_rate_above(tiny, architecture, expected):
     settings = settings_of("full", layer_decay=0.5)
     encoder = build_classifier(tiny(architecture), METHODS["full"], settings, 3).encoder
-    rates = METHODS["full"].rates(encoder, settings)
+    rates = METHODS["full"].learning_rate_multipliers(encoder, settings)
     assert {name: rates[name] for name in expected} == expected
     assert set(rates) <= {name for name, _ in encoder.named_parameters()}
     assert "final_norm.weight" not in rates

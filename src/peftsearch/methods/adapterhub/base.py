@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Fixed, Range
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import Library, Method
+from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_count, wrong_layer_count
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ TOP_LAYERS = Hyperparameter(
 )
 
 
-class AdapterHubMethod(Method):
+class AdapterHubMethod(EncoderMethod):
     """A method that AdapterHub knows under some `AdapterConfig`."""
 
     library: Library = "adapters"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import Library, Method
+from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.hyperparameters import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter_model.safetensors"
 
 
-class PeftMethod(Method):
+class PeftMethod(EncoderMethod):
     """A method that PEFT knows under some `PeftConfig`."""
 
     library: Library = "peft"

@@ -99,6 +99,6 @@ class Lora(LinearMethod):
             target_modules=targets(anatomy, settings),
         )
 
-    def rates(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
+    def learning_rate_multipliers(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
         ratio = float(settings["b_learning_rate_ratio"])
         return {name: ratio for name, _ in encoder.named_parameters() if ".lora_B." in name}

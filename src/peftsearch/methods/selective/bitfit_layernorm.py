@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
 
-class BitFit(Method):
+class BitFit(EncoderMethod):
     """Only the encoder's biases are trained."""
 
     name = "bitfit"
@@ -32,7 +32,7 @@ class BitFit(Method):
         return encoder
 
 
-class LayerNorm(Method):
+class LayerNorm(EncoderMethod):
     """Only the scales (and shifts, where there are any) of the encoder's norms are trained."""
 
     name = "layernorm"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Range
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_count, learning_rate, wrong_layer_count
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
 
-class Frozen(Method):
+class Frozen(EncoderMethod):
     """The embeddings and the first layers stay as they were pretrained; the rest is trained."""
 
     name = "frozen"

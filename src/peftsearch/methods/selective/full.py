@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Fixed, Range
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Full(Method):
+class Full(EncoderMethod):
     """Every tensor of the encoder is trained, the lower layers more slowly if asked."""
 
     name = "full"
@@ -29,7 +29,7 @@ class Full(Method):
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return encoder.requires_grad_(True)
 
-    def rates(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
+    def learning_rate_multipliers(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
         """The last layer and what follows learn at the full rate, each layer below at `layer_decay` times the next."""
         from peftsearch.backbones.anatomy import anatomy
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Choice
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import SHARED, Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Probe(Method):
+class Probe(EncoderMethod):
     """The encoder is frozen, poolers included, and only the head learns from its states."""
 
     name = "probe"

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import Condition, Hyperparameter, Settings, learning_rate
 from peftsearch.methods.selective.parameter_sets import Names, blocks, by_name, fuse, projections, split_fused
 from peftsearch.methods.selective.unfreezing_plan import PLAN, PROJECTIONS, complaint_about_plan, read_plan
@@ -21,7 +21,7 @@ ORDERS = ("from_end", "from_start", "query_key_value", "refreeze")
 PLANNED = "planned"
 
 
-class Unfreezing(Method):
+class Unfreezing(EncoderMethod):
     """What is trained changes from one stage to the next; the head is trained in all of them.
 
     `from_end` starts with the last layers and ends with everything, embeddings, final norm and pooler being the last

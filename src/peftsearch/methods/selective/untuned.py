@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from peftsearch.methods.base import Method
+from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Untuned(Method):
+class Untuned(EncoderMethod):
     """Nothing is trained; the classifier is evaluated once. What every method must beat."""
 
     name = "none"
     summary = "no tuning: the pretrained encoder with a random head, evaluated once"
     paper = "Devlin et al. 2019, https://arxiv.org/abs/1810.04805"
-    trains = False
+    takes_steps = False
     own: ClassVar[Mapping[str, Hyperparameter]] = {}
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:

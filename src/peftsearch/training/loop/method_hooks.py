@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.loop.stages import Stages
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class MethodHooks(TrainerCallback):
-    """`Method.stages`, `begin`, `before_step` and `after_step` of the encoder in training."""
+    """`EncoderMethod.stages`, `begin`, `before_step` and `after_step` of the encoder in training."""
 
     def __init__(self, model: Classifier, config: TrialConfig) -> None:
-        self.method = METHODS[config.method]
+        self.method = ENCODER_METHODS[config.method]
         self.settings = config.settings
         self.encoder = model.encoder
         self.stages = Stages(model, config)

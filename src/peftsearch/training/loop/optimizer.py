@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.loop.stages import Stages
 
 if TYPE_CHECKING:
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 def parameter_groups(model: Classifier, config: TrialConfig) -> list[dict[str, Any]]:
     """The trainable parameters in groups of one learning rate and one weight decay each.
 
-    The head learns at `learning_rate * head_learning_rate_ratio`, the encoder as the method's `rates` say. Biases and
-    norms (every tensor of fewer than two dimensions) are not decayed, as in BERT's own recipe. A group's `first_epoch`
-    (the first is 0) says when it thaws: until then its tensors have no gradients, and AdamW passes over them.
+    The head learns at `learning_rate * head_learning_rate_ratio`, each parameter of the encoder at `learning_rate`
+    times the method's multiplier for it. Biases and norms (every tensor of fewer than two dimensions) are not decayed,
+    as in BERT's own recipe. A group's `first_epoch` (the first is 0) says when it thaws: until then its tensors have no
+    gradients, and AdamW passes over them.
     """
     rate = float(config.settings.get("learning_rate", 0.0))
     ratio = float(config.settings.get("head_learning_rate_ratio", 1.0))
-    own = METHODS[config.method].rates(model.encoder, config.settings)
+    own = ENCODER_METHODS[config.method].learning_rate_multipliers(model.encoder, config.settings)
     factors = {f"encoder.{name}": factor for name, factor in own.items()}
     stages = Stages(model, config)
     groups: dict[tuple[float, bool, int], list[nn.Parameter]] = {}

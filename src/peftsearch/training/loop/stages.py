@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import ENCODER_METHODS
 
 if TYPE_CHECKING:
     from peftsearch.backbones.heads import Classifier
@@ -17,7 +17,7 @@ class Stages:
 
     def __init__(self, model: Classifier, config: TrialConfig) -> None:
         self._all = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        own = METHODS[config.method].stages(model.encoder, config.settings, config.training.epochs)
+        own = ENCODER_METHODS[config.method].stages(model.encoder, config.settings, config.training.epochs)
         head = {name for name in self._all if name.startswith("head.")}
         self._length = config.training.epochs
         self._epochs = [head.union(f"encoder.{name}" for name in names) for names in own]

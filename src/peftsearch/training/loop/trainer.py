@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.utils import is_torch_tf32_available
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import POOL_BATCHES, LengthGroupedSampler, PadToLongest, Split
 from peftsearch.training.loop.callbacks import Epochs, Guards, Report
 from peftsearch.training.loop.loss import training_loss
@@ -118,7 +118,7 @@ def train(
         )
         trainer.pool_batches = rows.pool_batches
         trainer.remove_callback(PrinterCallback)
-        if METHODS[config.method].trains:
+        if ENCODER_METHODS[config.method].takes_steps:
             trainer.train()
         else:
             trainer.evaluate()

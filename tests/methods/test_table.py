@@ -1,0 +1,38 @@
+"""Every entry of the tables of methods: a class in a file of its package, declared as `peftsearch methods` shows it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import peftsearch
+from peftsearch.methods.base import EncoderMethod, TextMethod
+from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
+
+SOURCE = Path(peftsearch.__file__).parent
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_is_declared_in_a_file_of_the_package(name: str) -> None:
+    method = METHODS[name]
+    assert method.name == name
+    assert method.summary
+    assert re.fullmatch(r"\D+ \d{4}, https://\S+", method.paper)
+    assert ("learning_rate" in method.own) == method.takes_steps
+    assert inspect.getdoc(type(method)) != inspect.getdoc(type(method).__base__)
+    assert Path(inspect.getfile(type(method))).is_relative_to(SOURCE / "methods")
+
+
+def test_each_table_has_the_methods_of_one_kind() -> None:
+    assert all(isinstance(method, EncoderMethod) for method in ENCODER_METHODS.values())
+    assert all(isinstance(method, TextMethod) for method in TEXT_METHODS.values())
+    assert len(METHODS) == len(ENCODER_METHODS) + len(TEXT_METHODS)
+
+
+def test_no_code_asks_what_kind_a_method_is() -> None:
+    """The tables say it, and the methods themselves."""
+    found = [f for f in SOURCE.rglob("*.py") if re.search(r"isinstance\([^)]*(Text|Encoder)Method", f.read_text())]
+    assert found == []
