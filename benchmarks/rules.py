@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from peftsearch.core.pareto import Array, as_losses, non_dominated
-from peftsearch.search import extrapolation, pruning
+from peftsearch.search import extrapolation, forecast, pruning
 from peftsearch.search.pruning import Decision, Rule
 from peftsearch.storage.records import Record
 
 Extrapolation = Callable[[Sequence[float], Sequence[Sequence[float]], int], float]
 
 RUNGS, REDUCTION = (1, 2, 4), 2
-"""Epochs at which successive halving decides, and one over the share that goes on."""
+"""Successive halving decides at these epochs, and lets one trial in so many go on."""
 
 
 def median_of_all(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
@@ -26,7 +26,7 @@ def median_of_all(trial: Record, others: Sequence[Record], objectives: Sequence[
 
 
 def halving(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
-    """MO-ASHA's stopping form: at a rung only the best fronts' share of all that have come so far goes on.
+    """The stopping form of MO-ASHA: at a rung, a trial goes on if its rank is among the best share of all trials there.
 
     Source: Schmucker et al., "Multi-objective Asynchronous Successive Halving" (2021), non-dominated sorting.
     """
@@ -43,7 +43,7 @@ def halving(trial: Record, others: Sequence[Record], objectives: Sequence[str]) 
 
 
 def ranks(losses: Array) -> Array:
-    """Of each row the number of the front that it is on, after those before it are taken away. Shape (points,)."""
+    """The non-domination rank of each row, 0 for the front. Shape (points,)."""
     found = np.zeros(len(losses))
     left = np.arange(len(losses))
     for front in range(len(losses)):
@@ -56,7 +56,7 @@ def ranks(losses: Array) -> Array:
 
 
 def dominated_by(extrapolation: Extrapolation) -> Rule:
-    """The rule `dominated` with another way to tell how good a curve can become."""
+    """The rule `dominated` with another function that extrapolates learning curves."""
 
     def rule(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
         with extrapolating(extrapolation):
@@ -66,7 +66,7 @@ def dominated_by(extrapolation: Extrapolation) -> Rule:
 
 
 def told_the_end(finished: Sequence[Record]) -> Rule:
-    """The rule `dominated` for someone who has seen every curve to its end: what it can save at most."""
+    """The rule `dominated` with every curve's true end as its forecast, which is the most that it can save."""
 
     def rule(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
         end = next(record.values["macro_f1"] for record in finished if record.config is trial.config)
@@ -78,12 +78,13 @@ def told_the_end(finished: Sequence[Record]) -> Rule:
 
 @contextmanager
 def extrapolating(how: Extrapolation) -> Iterator[None]:
-    before = pruning.optimistic_best
-    pruning.optimistic_best = how
+    """Within it, `dominated` forecasts metrics with the function `how`."""
+    before = forecast.optimistic_best
+    forecast.optimistic_best = how
     try:
         yield
     finally:
-        pruning.optimistic_best = before
+        forecast.optimistic_best = before
 
 
 def power_law(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
@@ -99,7 +100,7 @@ def no_further(curve: Sequence[float], others: Sequence[Sequence[float]], epochs
 
 
 def at_least_now(curve: Sequence[float], epochs: int, end: float | None) -> float:
-    """What the curve has reached, or `end` where more epochs are to come; 1.0, which rules nothing out, without one."""
+    """The best score so far or the forecast `end`, whichever is larger; 1.0, which rules nothing out, without one."""
     return max(curve) if epochs <= len(curve) else max(*curve, 1.0 if end is None else end)
 
 
@@ -122,4 +123,4 @@ RULES: dict[str, Rule] = {
     "dominated, ratios": dominated_by(ratio),
     "dominated": pruning.dominated,
 }
-"""What `told_the_end` makes is compared too."""
+"""The rules that `replay.py` compares; `told_the_end` makes one more for each table."""

@@ -1,4 +1,4 @@
-"""How good a learning curve can still become, told from its first epochs and from earlier trials' whole curves."""
+"""Optimistic extrapolation of a learning curve from its first epochs and from the whole curves of earlier trials."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ import numpy as np
 from peftsearch.core.pareto import Array
 
 FIT_POINTS = 3
-"""Epochs that a power law is fitted to, at least."""
+"""A power law is fitted to at least this many epochs."""
 
 RATIO_CURVES = 5
-"""Whole curves that the remaining-error ratio is taken from, at least."""
+"""The ratio of remaining errors is taken from at least this many whole curves."""
 
 OPTIMISTIC_QUANTILE = 0.1
+"""A forecast is as good as what this share of earlier trials came to, so one trial in ten may do better."""
+
 EXPONENTS = np.geomspace(0.1, 3.0, 24)
+"""The exponents among which the power law's one is searched."""
+
 DEVIATIONS = 2.0
+"""The power law's end is lowered by so many standard deviations of its residuals."""
 
 
 def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
-    """The best value (0..1, more is better) that `curve` could have reached after `epochs`, at its luckiest.
+    """Extrapolate optimistically the best value that `curve` reaches within `epochs`.
 
-    The larger of what its own power law promises and what the luckiest tenth of the other curves did from the same
-    epoch on. 1.0, which rules nothing out, where neither can be told. `docs/performance.md` has what each of them, and
-    a fitted model in their place, save and stop wrongly on recorded curves.
+    The result is the larger of two forecasts: a power law fitted to the curve, and the improvement that the luckiest
+    tenth of the other curves made from the same epoch on. It is optimistic but no bound. `docs/performance.md` says
+    what each forecast saves on recorded curves and how often it stops a trial wrongly.
 
     Args:
-        curve: the value after each epoch so far.
-        others: for trials that ended, the best value so far after each epoch.
+        curve: the value after each epoch so far, in 0..1, where more is better.
+        others: for each trial that has ended, the best value until then after each epoch.
+        epochs: the number of epochs after which the trial ends.
+
+    Returns:
+        The value in 0..1; 1.0, which rules nothing out, if neither forecast can be made.
     """
     now = max(curve)
     if epochs <= len(curve):
@@ -38,9 +47,12 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
 
 
 def by_ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float | None:
-    """The error so far, times the share of it that the luckiest tenth of other curves kept until `epochs`.
+    """Multiply the remaining error by the 10 % quantile of the ratios by which other curves reduced theirs.
 
-    A curve that early stopping ended before stays at its best: that is what its trial came to.
+    A curve that early stopping ended before `epochs` counts with its best value, which is what its trial came to.
+
+    Returns:
+        The value after `epochs`; None if too few other curves are longer than this one.
     """
     now = len(curve)
     ratios = [
@@ -54,7 +66,11 @@ def by_ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: 
 
 
 def by_power_law(curve: Sequence[float], epochs: int) -> float | None:
-    """error = c + a·epoch^-b, fitted to the best so far by least squares, less two deviations of the residuals."""
+    """Fit error = c + a·epoch^-b to the best value so far, and lower its end by two deviations of the residuals.
+
+    Returns:
+        The value after `epochs`; None if the curve has too few epochs for a fit.
+    """
     if len(curve) < FIT_POINTS:
         return None
     errors = 1 - np.maximum.accumulate(np.asarray(curve, dtype=np.float64))
@@ -64,12 +80,12 @@ def by_power_law(curve: Sequence[float], epochs: int) -> float | None:
 
 
 def _linear_fit(errors: Array, exponent: float, epochs: int) -> tuple[float, float]:
-    """The error after `epochs` and the sum of squares, of the best c ≥ 0 and a ≥ 0 for this exponent."""
+    """Fit c ≥ 0 and a ≥ 0 for this exponent by least squares: the error after `epochs`, and the sum of squares."""
     x = np.arange(1, len(errors) + 1, dtype=np.float64) ** -exponent
     spread = x - x.mean()
     slope = max(0.0, float(spread @ errors / (spread @ spread)))
     floor = float(errors.mean() - slope * x.mean())
-    if floor < 0:  # an error below none: through the origin instead
+    if floor < 0:  # no error is below 0, so the line goes through the origin instead
         floor, slope = 0.0, max(0.0, float(x @ errors / (x @ x)))
     end = floor + slope * epochs**-exponent
     return end, float(((errors - floor - slope * x) ** 2).sum())
