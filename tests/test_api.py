@@ -17,7 +17,7 @@ def test_random_trials_come_beside_those_tried_first(tmp_path: Path, monkeypatch
     """Counted among them, the model would take over after one point a method, and propose those points again."""
     monkeypatch.chdir(tmp_path)
     jobs: list[Any] = []
-    monkeypatch.setattr(api, "run_workers", lambda _, job, **__: jobs.append(job) or Outcome("done"))
+    monkeypatch.setattr(api, "run_workers", lambda _, job, *__, **___: jobs.append(job) or Outcome("done"))
     spec = peftsearch.load_study("quickstart")
     peftsearch.run_study(spec, trials=12)
     assert jobs[0].startup_trials == spec.search.startup_trials + len(baselines(spec)) == 12

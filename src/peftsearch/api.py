@@ -23,6 +23,7 @@ from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
 from peftsearch.study.suggest import FIXED, baselines, config_of
 from peftsearch.workers.job import Job
+from peftsearch.workers.local import local_engine
 from peftsearch.workers.supervisor import Outcome, run_workers
 
 if TYPE_CHECKING:
@@ -189,9 +190,8 @@ def search(
         exact=exact,
         cache_size=cache_size,
     )
-    return run_workers(
-        stored.study, job, workers=workers, per_device=workers_per_device, on_tick=on_tick, timeout=timeout
-    )
+    engine = local_engine(workers, workers_per_device)
+    return run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout)
 
 
 def confirm_study(

@@ -1,8 +1,9 @@
 """A trainer without a model: for what happens around a trial, in this process or in a worker's.
 
-How it behaves is told by environment variables, since a worker process is reached by nothing else:
-`FAKE_SECONDS` an epoch takes, `FAKE_KILL` a method whose trials kill their process, `FAKE_ERROR` a method whose
-trials raise, `FAKE_DEAF` to stop for nobody.
+A test tells it by environment variables how to behave, since it cannot reach a worker process otherwise:
+`FAKE_SECONDS` is what an epoch takes, trials of the method `FAKE_KILL` kill their process, trials of the method
+`FAKE_ERROR` raise, with `FAKE_DEAF` a trial does not stop when it is asked to, and with `FAKE_CRASH` the worker dies
+before its first trial.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from peftsearch.workers.job import Job
 
 PARAMETERS = {"full": 22_000_000, "lora": 300_000, "probe": 3_000}
 
-PATH = "tests.helpers.fake_trainer:trainer"
-
 
 @dataclass(frozen=True)
 class FakeResult:
@@ -36,7 +35,9 @@ class FakeResult:
 
 
 def trainer(spec: StudySpec, job: Job) -> Train:
-    """For `Job.trainer`."""
+    """Stands in for `workers.worker.real_trainer`."""
+    if os.environ.get("FAKE_CRASH"):
+        raise RuntimeError("no such device")
     return train
 
 

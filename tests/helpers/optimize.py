@@ -10,9 +10,11 @@ from dataclasses import asdict, replace
 from peftsearch.storage.prepare import prepare
 from peftsearch.study.spec import load_study
 from peftsearch.workers.job import Job
+from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.supervisor import run_workers
+from tests.helpers.search import FAKE_WORKER
 
 if __name__ == "__main__":
     job = replace(Job.from_line(sys.argv[1]), since=time.time())
     study = prepare(load_study(job.study), job.storage)
-    print(json.dumps(asdict(run_workers(study, job, workers=int(sys.argv[2])))))
+    print(json.dumps(asdict(run_workers(study, job, LocalEngine(int(sys.argv[2]), module=FAKE_WORKER)))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from peftsearch.storage.prepare import prepare
 from peftsearch.storage.records import Record, open_storage, open_study, records
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.workers.job import Job
+from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.supervisor import Outcome, run_workers
-from tests.helpers import fake_trainer
+
+FAKE_WORKER = "tests.helpers.fake_worker"
 
 STUDY = """\
 name: toy
@@ -41,10 +44,10 @@ class Search:
     def prepare(self) -> Study:
         return prepare(self.spec, self.job.storage)
 
-    def run(self, workers: int = 1, **settings: object) -> Outcome:
+    def run(self, workers: int = 1, module: str = FAKE_WORKER, **settings: object) -> Outcome:
         """As `optimize` would, with `settings` on the job."""
         job = replace(self.job, since=time.time(), **settings)  # type: ignore[arg-type]
-        return run_workers(self.prepare(), job, workers=workers)
+        return run_workers(self.prepare(), job, LocalEngine(workers, module=module))
 
     def records(self) -> list[Record]:
         return records(open_study(open_storage(self.job.storage), self.job.name, self.spec.objectives))
@@ -53,7 +56,7 @@ class Search:
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
     root = Path(__file__).parents[2]
-    monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)  # worker processes find the tests' trainer there
+    monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)  # worker processes find the tests' worker there
     file = tmp_path / "toy.yaml"
     file.write_text(STUDY)
     spec = load_study(str(file))
@@ -64,6 +67,13 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
         budget=6,
         folder=str(tmp_path / "runs" / "toy"),
         pruner="none",
-        trainer=fake_trainer.PATH,
     )
     return Search(spec, job)
+
+
+def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    """Wait for what another process brings about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.05)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,27 +16,25 @@ import psutil
 import pytest
 
 from peftsearch.core.errors import UserError
+from peftsearch.storage.claims import claim
 from peftsearch.storage.records import Record
+from peftsearch.storage.recovery import host
 from peftsearch.study.spec import load_study
 from peftsearch.workers import devices
 from peftsearch.workers import gpu_packing as packing
 from peftsearch.workers.devices import Usage
+from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import WorkerReport
-from peftsearch.workers.supervisor import Outcome, _Search, run_workers
-from tests.helpers.search import Search
+from peftsearch.workers.local import LocalEngine, local_engine
+from peftsearch.workers.supervisor import MOST_DEATHS, Outcome, Supervisor, run_workers
+from tests.helpers.scripted_engine import ScriptedEngine
+from tests.helpers.search import FAKE_WORKER, Search, until
 
 ROOT = Path(__file__).parents[2]
 
 
 def states(search: Search) -> Counter[str]:
     return Counter(record.state for record in search.records())
-
-
-def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -82,7 +80,9 @@ def most_at_once(search: Search, **settings: int) -> int:
         running.append(sum(record.state == "running" for record in records))
 
     job = replace(search.job, budget=14)
-    assert run_workers(search.prepare(), job, on_tick=on_tick, **settings) == Outcome("done")
+    assert run_workers(search.prepare(), job, local_engine(module=FAKE_WORKER, **settings), on_tick=on_tick) == Outcome(
+        "done"
+    )
     assert states(search) == {"complete": 14}
     return max(running)
 
@@ -121,10 +121,10 @@ def test_a_worker_that_dies_is_replaced_and_its_configuration_tried_once_more(
 
 
 def test_workers_that_only_die_end_the_search(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = search.run(budget=6, trainer="tests.helpers.nothing:at_all")
+    outcome = search.run(budget=6, module="tests.helpers.nothing")
     assert outcome.how == "deaths"
     assert outcome.message.startswith("3 workers died in a row (exit code 1); the last one's log, ")
-    assert outcome.message.endswith("ModuleNotFoundError: No module named 'tests.helpers.nothing'")
+    assert outcome.message.endswith(": No module named tests.helpers.nothing")
     assert states(search) == {"waiting": 3}
 
 
@@ -138,25 +138,49 @@ def test_equal_errors_end_the_search_and_say_so(search: Search, monkeypatch: pyt
 
 
 def test_when_the_space_is_exhausted_the_other_workers_finish_their_trials(search: Search) -> None:
-    class Said:
-        index = 0
+    engine = ScriptedEngine(room=2)
+    supervisor = Supervisor(search.prepare(), search.job, engine)
+    assert supervisor.step()
+    first, second = engine.started
+    first.ended = Ended(WorkerReport("exhausted", "nothing new"))
+    assert supervisor.step()
+    assert supervisor.outcome == Outcome("exhausted", "nothing new")
+    assert not second.interrupted
+    second.ended = Ended(WorkerReport("exhausted", "nothing new"))
+    assert not supervisor.step()
+    assert engine.started == [first, second], "no other worker is started"
 
-        def report(self) -> WorkerReport:
-            return WorkerReport("exhausted", "nothing new")
 
-    state = _Search(search.prepare(), search.job, workers=2, deadline=None)
-    state.children = {0: Said()}  # type: ignore[dict-item]
-    state._ended(Said())  # type: ignore[arg-type]
-    assert state.outcome == Outcome("exhausted", "nothing new")
-    assert state.stopped is None, "nobody is interrupted"
-    assert not state.step(), "and nobody is hired"
+def test_workers_that_wait_for_a_place_are_not_started_once_more(search: Search) -> None:
+    engine = ScriptedEngine(room=10)
+    supervisor = Supervisor(search.prepare(), replace(search.job, budget=4), engine)
+    for _ in range(3):
+        assert supervisor.step()
+    assert [worker.index for worker in engine.started] == [0, 1, 2, 3]
+
+
+def test_workers_whose_machine_is_lost_are_replaced_and_their_trials_put_back(search: Search) -> None:
+    """As often as it happens: neither the configuration nor the search is to blame."""
+    study, engine = search.prepare(), ScriptedEngine()
+    supervisor = Supervisor(study, search.job, engine)
+    for lost in range(2 * MOST_DEATHS):
+        assert supervisor.step()
+        worker = engine.started[lost]
+        worker.known_as = {"pid": os.getpid(), "host": host()}
+        claim(study, search.job.budget, worker.known_as)
+        assert states(search) == {"running": 1, "waiting": 2}
+        worker.ended = Ended(None, "its machine was lost", lost=True)
+    assert supervisor.step()
+    assert supervisor.outcome is None
+    assert states(search) == {"waiting": 3}
+    assert len(engine.started) == 2 * MOST_DEATHS + 1
 
 
 def test_a_job_that_no_worker_can_do_is_the_users_to_mend(search: Search) -> None:
     study = search.prepare()
     Path(search.job.study).unlink()
     with pytest.raises(UserError, match=r"toy\.yaml"):
-        run_workers(study, search.job, workers=1)
+        run_workers(study, search.job, LocalEngine(1, module=FAKE_WORKER))
 
 
 def test_the_parent_is_told_what_happens(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +192,7 @@ def test_the_parent_is_told_what_happens(search: Search, monkeypatch: pytest.Mon
         seen.append(Counter(record.state for record in records))
         last[:] = records
 
-    run_workers(search.prepare(), replace(search.job, budget=3), workers=1, on_tick=on_tick)
+    run_workers(search.prepare(), replace(search.job, budget=3), LocalEngine(1, module=FAKE_WORKER), on_tick=on_tick)
     assert any(states["running"] == 1 for states in seen)
     assert all(states["running"] <= 1 for states in seen)
     assert [record.state for record in last] == ["complete"] * 3
@@ -176,7 +200,7 @@ def test_the_parent_is_told_what_happens(search: Search, monkeypatch: pytest.Mon
 
 def test_a_timeout_puts_back_what_is_running(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_SECONDS", "60")
-    outcome = run_workers(search.prepare(), search.job, workers=1, timeout=6)
+    outcome = run_workers(search.prepare(), search.job, LocalEngine(1, module=FAKE_WORKER), timeout=6)
     assert outcome == Outcome("timeout")
     assert states(search) == {"waiting": 3}
 

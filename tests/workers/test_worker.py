@@ -13,10 +13,10 @@ import pytest
 from peftsearch.core.errors import TrialFailure
 from peftsearch.storage.records import records
 from peftsearch.study.spec import load_study
-from peftsearch.workers.job import Job, WorkerReport
+from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.worker import run_job, work
 from tests.helpers import fake_trainer
-from tests.helpers.search import Search
+from tests.helpers.search import FAKE_WORKER, Search, until
 
 
 def in_process(search: Search, train: Any = fake_trainer.train, stop: threading.Event | None = None) -> WorkerReport:
@@ -114,7 +114,7 @@ def test_a_job_that_cannot_be_done_is_refused_with_its_reason(search: Search) ->
 
 
 def test_the_real_trainer_refuses_data_that_is_not_there(search: Search) -> None:
-    report = run_job(replace(search.job, trainer=Job.trainer), threading.Event())
+    report = run_job(search.job, threading.Event())
     assert report.ending == "refused"
     assert "rows.csv" in report.message
 
@@ -124,7 +124,7 @@ def test_a_worker_process_takes_its_job_from_a_pipe(search: Search, monkeypatch:
     monkeypatch.setenv("FAKE_SECONDS", "0" if ending == "budget" else "60")
     study = search.prepare()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "peftsearch.workers.worker"],
+        [sys.executable, "-P", "-m", FAKE_WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -134,7 +134,7 @@ def test_a_worker_process_takes_its_job_from_a_pipe(search: Search, monkeypatch:
     process.stdin.write(search.job.to_line())
     process.stdin.flush()
     if ending == "parent gone":
-        _until(lambda: any(record.state == "running" for record in records(study)))
+        until(lambda: any(record.state == "running" for record in records(study)))
         assert search.job.storage not in " ".join(_arguments(process.pid))
         process.stdin.close()
     said = json.loads(process.stdout.read())
@@ -149,12 +149,3 @@ def _arguments(pid: int) -> list[str]:
     import psutil
 
     return psutil.Process(pid).cmdline()
-
-
-def _until(condition: Any, seconds: float = 30.0) -> None:
-    import time
-
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "nothing happened"
-        time.sleep(0.05)

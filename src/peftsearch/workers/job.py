@@ -36,7 +36,6 @@ class Job:
         exact: train without what changes results for the sake of speed; see `training.trial.run_trial`.
         cache_size: bytes that frozen prefixes' states may take; None for a quarter of the free disk space.
         threads: for this worker's computations on the CPU.
-        trainer: `module:function` that makes the function which trains a trial; only tests name another.
     """
 
     study: str
@@ -55,7 +54,6 @@ class Job:
     index: int = 0
     threads: int = 1
     device: str = "auto"
-    trainer: str = "peftsearch.workers.worker:real_trainer"
 
     @property
     def run_folder(self) -> RunFolder:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from importlib import import_module
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
@@ -29,10 +29,11 @@ from peftsearch.study.suggest import suggest
 from peftsearch.workers.job import Job, WorkerReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from optuna.study import Study
     from optuna.trial import Trial
+
+Trainer = Callable[[StudySpec, Job], Train]
+"""Makes the function that trains a trial of the study, once for all of a worker's trials."""
 
 
 def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.Event) -> WorkerReport:
@@ -114,13 +115,18 @@ def read_history(study: Study) -> int:
     return known
 
 
-def run_job(job: Job, stop: threading.Event) -> WorkerReport:
-    """Everything a worker does, from its job to its report."""
+def run_job(job: Job, stop: threading.Event, trainer: Trainer = real_trainer) -> WorkerReport:
+    """Everything a worker does, from its job to its report.
+
+    Args:
+        stop: once it is set, the worker puts its trial back and ends.
+        trainer: makes the function that trains a trial.
+    """
     try:
         spec = load_study(job.study, job.overrides)
         study = open_study(open_storage(job.storage), job.name, spec.objectives)
         check_space(study, spec)
-        train = _trainer(job.trainer)(spec, job)
+        train = trainer(spec, job)
     except UserError as error:
         return WorkerReport.refused(error)
     known = read_history(study)
@@ -128,8 +134,14 @@ def run_job(job: Job, stop: threading.Event) -> WorkerReport:
     return work(study, spec, job, train, stop)
 
 
-def main() -> None:
-    """Read a job, do it, report. What libraries print goes to the log: the standard output is for the report."""
+def main(trainer: Trainer = real_trainer) -> None:
+    """Read a job from the standard input, do it, and write the report to the standard output.
+
+    What libraries print goes to the log, which is the standard error.
+
+    Args:
+        trainer: makes the function that trains a trial; tests have their own.
+    """
     report_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     stop = threading.Event()
@@ -138,7 +150,7 @@ def main() -> None:
     job = Job.from_line(sys.stdin.readline())
     threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
     with report_to:
-        report_to.write(run_job(job, stop).to_line())
+        report_to.write(run_job(job, stop, trainer).to_line())
 
 
 def _watch_parent(stop: threading.Event) -> None:
@@ -146,12 +158,6 @@ def _watch_parent(stop: threading.Event) -> None:
     while os.read(0, 4096):  # not through sys.stdin, whose lock this thread would hold while the interpreter ends
         pass
     stop.set()
-
-
-def _trainer(path: str) -> Callable[[StudySpec, Job], Train]:
-    module, _, function = path.partition(":")
-    found: Callable[[StudySpec, Job], Train] = getattr(import_module(module), function)
-    return found
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""What a worker process is started with."""
+"""What a worker process is started with; what all engines have in common is in test_engine."""
 
 from __future__ import annotations
 
 import pytest
 
-from peftsearch.workers.process import _environment
+from peftsearch.workers.local import worker_environment
 
 
 @pytest.mark.parametrize(("index", "gpu"), [(0, "1"), (1, "GPU-ab"), (2, "1")])
 def test_gpus_are_dealt_out_as_the_user_numbers_them(monkeypatch: pytest.MonkeyPatch, index: int, gpu: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-ab")
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
-    variables = _environment(2, index)
+    variables = worker_environment(2, index)
     assert variables["CUDA_VISIBLE_DEVICES"] == gpu
     assert "CUDA_DEVICE_ORDER" not in variables
 
@@ -19,10 +19,10 @@ def test_gpus_are_dealt_out_as_the_user_numbers_them(monkeypatch: pytest.MonkeyP
 def test_gpus_that_we_counted_are_numbered_as_they_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("peftsearch.workers.devices.gpus", lambda: ["0", "1"])
-    variables = _environment(2, 1)
+    variables = worker_environment(2, 1)
     assert (variables["CUDA_VISIBLE_DEVICES"], variables["CUDA_DEVICE_ORDER"]) == ("1", "PCI_BUS_ID")
 
 
 def test_threads_are_the_workers_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    assert _environment(3, 0)["OMP_NUM_THREADS"] == "3"
+    assert worker_environment(3, 0)["OMP_NUM_THREADS"] == "3"

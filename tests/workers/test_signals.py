@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from peftsearch.workers.signals import REQUESTS_TO_END, requests_to_end
+
+
+@pytest.mark.parametrize("number", REQUESTS_TO_END)
+def test_a_request_to_end_reaches_the_handler(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    calls: list[int] = []
+    with requests_to_end(lambda: calls.append(1)):
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+    assert len(calls) == 2
+    assert signal.getsignal(number) is before
+
+
+def test_a_thread_leaves_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[object] = []
+
+    def within() -> None:
+        with requests_to_end(lambda: None):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=within)
+    thread.start()
+    thread.join()
+    assert seen == [before]
