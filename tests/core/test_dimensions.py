@@ -1,57 +1,26 @@
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from peftsearch.core.dimensions import Choice, Fixed, Range, Text, contains, describe, extremes, number, parse_dimension
-
-
-@pytest.mark.parametrize(
-    ("raw", "dimension"),
-    [
-        (3, Fixed(3)),
-        ("cls", Fixed("cls")),
-        ("1e-5", Fixed(1e-5)),
-        (True, Fixed(True)),
-        ([4, 8], Choice((4, 8))),
-        (["1e-5", "mlp", False], Choice((1e-5, "mlp", False))),
-        ({"range": [0, 0.5]}, Range(0.0, 0.5)),
-        ({"log": ["1e-5", 1e-3]}, Range(1e-5, 1e-3, log=True)),
-        ({"int": [1, 5]}, Range(1.0, 5.0, integer=True)),
-        ({"int_log": ["1e1", 1000]}, Range(10.0, 1000.0, log=True, integer=True)),
-    ],
+from peftsearch.core.dimensions import (
+    Choice,
+    Fixed,
+    Range,
+    Text,
+    checked,
+    complaint,
+    contains,
+    describe,
+    extremes,
+    number,
 )
-def test_forms(raw, dimension):
-    assert parse_dimension(raw) == dimension
-
-
-@pytest.mark.parametrize(
-    ("raw", "message"),
-    [
-        ([], "an empty list has nothing to choose from"),
-        ([4, 8, 4.0], "[4, 8, 4.0] names a value twice"),
-        (None, "None is not a value; write a value, a list of values, or a range like {log: [1e-5, 1e-3]}"),
-        ([[1]], "[1] is not a value; write a value, a list of values, or a range like {log: [1e-5, 1e-3]}"),
-        (
-            {"logg": [1, 2]},
-            "{'logg': [1, 2]} is not a range; write one of {range: [low, high]}, {log: [low, high]}, "
-            "{int: [low, high]}, {int_log: [low, high]}",
-        ),
-        ({"int": [1, 2, 3]}, "{int: [1, 2, 3]} needs two numbers, [low, high]"),
-        ({"range": [False, True]}, "{range: [False, True]} needs two numbers, [low, high]"),
-        ({"log": ["1e-3", "1e-5"]}, "range 0.001..1e-05 is upside down; write the lower end first"),
-        ({"int": [4, 4]}, "range 4..4 is upside down; write the lower end first"),
-        ({"log": [0, 1]}, "a log range must start above 0, but starts at 0"),
-        ({"int": [1, 2.5]}, "{int: [1, 2.5]} needs whole numbers"),
-    ],
-)
-def test_what_is_no_dimension(raw, message):
-    with pytest.raises(ValueError) as error:
-        parse_dimension(raw)
-    assert str(error.value) == message
 
 
 def test_true_and_one_are_two_values():
-    assert parse_dimension([1, True]) == Choice((1, True))
+    assert contains(Choice((1, True)), True)
     assert not contains(Choice((1, 2)), True)
     assert not contains(Fixed(False), 0)
     assert not contains(Range(0, 2), True)
@@ -95,3 +64,44 @@ def test_description():
     ]
     assert found == ["cls", "4 | 8", "1e-05 … 0.001 (log)", "1 … 5"]
     assert [describe(d) for d in (Fixed(""), Text(".*", "8; all"))] == ["nothing", "text like '8; all'"]
+
+
+@pytest.mark.parametrize(
+    ("valid", "raw", "value"),
+    [
+        (Range(1, 64, integer=True), "8", 8),
+        (Range(1, 64, integer=True), 8.0, 8),
+        (Range(0.0, 12.0), 1, 1),
+        (Range(0.0, 1.0), "1e-3", 0.001),
+        (Choice((1, True)), True, True),
+        (Choice(("none", "balanced")), "none", "none"),
+        (Text("[0-9]+", "8"), 8, "8"),
+    ],
+)
+def test_a_valid_value_has_the_type_of_what_is_valid(valid, raw, value):
+    found = checked(valid, raw)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("valid", "raw", "problem"),
+    [
+        (Range(1, 64, integer=True), 2.5, "must be a whole number within 1 … 64, but got 2.5"),
+        (Range(0.0, 0.9), True, "must be within 0 … 0.9, but got True"),
+        (Choice(("none", "balanced")), "balance", "got 'balance'; did you mean 'balanced'?"),
+        (Text("[a-z]+", "all"), "8", "must be text like 'all', but got 8.0"),
+        (Choice(("none",)), [1], "got [1]; valid: none"),
+    ],
+)
+def test_why_a_value_is_not_valid(valid, raw, problem):
+    assert complaint(valid, number(raw)) == problem
+    with pytest.raises(ValueError) as error:
+        checked(valid, raw)
+    assert str(error.value) == problem
+
+
+def test_pydantic_obeys_a_dimension_in_an_annotation():
+    field = TypeAdapter(Annotated[int, Range(1, 9, integer=True)])
+    assert field.validate_python("3.0") == 3
+    with pytest.raises(ValidationError, match="must be a whole number within 1 … 9, but got 10"):
+        field.validate_python(10)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.core.config import EarlyStopping, TrainingConfig
+from peftsearch.core.config import EarlyStopping, SearchConfig, TrainingConfig, valid_field_values
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
-from peftsearch.study.sections import TRAINING_SECTION, Backbone, SearchConfig
+from peftsearch.study.sections import Backbone
 from peftsearch.study.spec import load_study
 from peftsearch.study.suggest import config_of
 from tests.helpers.studies import STUDY, TABLE, study
@@ -120,7 +120,7 @@ def test_whole_numbers_are_whole_however_they_are_written():
 
 def test_every_training_key_is_checked():
     own = {field.name for field in fields(TrainingConfig)}
-    assert own == {*TRAINING_SECTION, "early_stopping"}
+    assert own == {*valid_field_values(TrainingConfig), "early_stopping"}
 
 
 def test_all_problems_at_once_each_with_its_place_value_and_nearest_name():
@@ -152,18 +152,18 @@ search: {sampler: tpr, pruner: medan, seed: -1, startup: 3}
         "name: may have letters, digits, - and _ only (it names files), but got 'a/b'",
         "data.splits.sed: unknown key 'sed'; did you mean 'seed'?",
         "data.limt: unknown key 'limt'; did you mean 'limit'?",
-        "data.source: must be a valid string or a valid dictionary, but got [1]",
+        "data.source: must be text or a mapping, but got [1]",
         "data.splits.validation: must be less than 1, but got 2",
-        "backbones[2].revison: unknown key 'revison'; did you mean 'revision'?",
-        "backbones[2].trust_remote_code: needs 'revision' to be a commit of 40 hex digits, but got None",
-        "backbones[3]: must be a model's name or {name: …, revision: …}, but got 3",
         "backbones[1]: 'tiny' is written twice; keep one",
-        "training.ephocs: unknown key 'ephocs'; did you mean 'epochs'?",
-        "training.batch_size: must be a whole number within 1 … 65536, but got 2.5",
+        "backbones[2].trust_remote_code: needs 'revision' to be a commit of 40 hex digits, but got None",
+        "backbones[2].revison: unknown key 'revison'; did you mean 'revision'?",
+        "backbones[3]: must be a model's name or {name: …, revision: …}, but got 3",
         "training.epochs: must be a whole number within 1 … 10000, but got 0",
+        "training.batch_size: must be a whole number within 1 … 65536, but got 2.5",
         "training.precision: got 'fp8'; valid: auto, bf16, fp16, fp32, tf32",
-        "training.early_stopping.treshold: unknown key 'treshold'; did you mean 'threshold'?",
         "training.early_stopping.patience: is missing",
+        "training.early_stopping.treshold: unknown key 'treshold'; did you mean 'threshold'?",
+        "training.ephocs: unknown key 'ephocs'; did you mean 'epochs'?",
         "objectives[0]: no objective 'macro_f2'; did you mean 'macro_f1'?",
         "objectives[2]: 'macro_f1' is written twice; keep one",
         "methods.full.learning_rate: range 0.001..1e-05 is upside down; write the lower end first",
@@ -184,14 +184,15 @@ search: {sampler: tpr, pruner: medan, seed: -1, startup: 3}
         "schedule, warmup, weight_decay",
         "baselines[2].learning_rate: must be within 1e-08 … 10, but got 100",
         "baselines[3].method: is missing",
-        "search.startup: unknown key 'startup'; did you mean 'startup_trials'?",
         "search.sampler: got 'tpr'; did you mean 'tpe'?",
         "search.pruner: got 'medan'; did you mean 'median'?",
         "search.seed: must be a whole number within 0 … 4294967295, but got -1",
+        "search.startup: unknown key 'startup'; did you mean 'startup_trials'?",
     ]
 
 
-def test_a_study_of_the_package_is_called_by_its_name():
+def test_a_study_of_the_package_is_called_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # in a checkout of the repository it is `studies/emotion.yaml` as well
     assert load_study("emotion").warnings[0].startswith("emotion.yaml: baselines[1].learning_rate: 2e-05 is outside")
 
 
@@ -209,19 +210,32 @@ def test_a_single_problem_is_one_line():
         ("name: ../x", "name: may have letters, digits, - and _ only (it names files), but got '../x'"),
         ('name: "toy\\n"', "name: may have letters, digits, - and _ only (it names files), but got 'toy\\n'"),
         ("data: {text: text}", "data.source: is missing"),
-        ("data: x.csv", "data: must be a valid dictionary or instance of DataSection, but got 'x.csv'"),
+        ("data: x.csv", "data: must be a mapping, but got 'x.csv'"),
         (
             "data: {source: {tran: a.csv}}",
-            "data.source: 'tran' is not a split; valid: train, validation, test, but got",
+            "data.source: 'tran' is not a split; valid: train, validation, test",
         ),
-        ("data: {source: a.csv, max_length: x}", "data.max_length: must be a valid integer, unable to parse string"),
+        ("data: {source: a.csv, max_length: x}", "data.max_length: must be a whole number, but got 'x'"),
         ("backbones: tiny", "backbones: must be a list like [sentence-transformers/all-MiniLM-L6-v2], but got 'tiny'"),
         ("backbones: []", "backbones: is empty; name at least one model"),
-        ("backbones: [{revision: 12, name: tiny}]", "backbones[0].revision: must be text (quote it), but got 12"),
+        (
+            "backbones: [{revision: 12, name: tiny}]",
+            "backbones[0].revision: must be text, but got 12; quote it",
+        ),
         (
             "backbones: [{name: tiny, trust_remote_code: 1}]",
             "backbones[0].trust_remote_code: must be true or false, but",
         ),
+        (
+            "data: {source: a.csv, splits: {test: 1, validation: x}}",
+            "data.splits.validation: must be a number, but got",
+        ),
+        ("data: {source: a.csv, text: [a]}", "data.text: takes one column, or two for pairs, but got 1"),
+        ("data: {source: a.csv, drop_labels: spam}", "data.drop_labels: must be a list, but got 'spam'; write [spam]"),
+        ("data: {source: a.csv, strip: maybe}", "data.strip: must be true or false, but got 'maybe'"),
+        ("data: {source: a.csv, splits: {sed: 1}}", "data.splits.sed: unknown key 'sed'; did you mean 'seed'?"),
+        ("backbones: [{name: ' '}]", "backbones[0].name: must not be empty, but got ' '"),
+        ("backbones: [{revision: v1}]", "backbones[0].name: is missing"),
         ("training: 3", "training: must be a mapping, but got 3"),
         ("training: {epochs: true}", "training.epochs: must be a whole number within 1 … 10000, but got True"),
         ("training: {warmup: .nan}", "training.warmup: must be within 0 … 1, but got nan"),
@@ -283,7 +297,11 @@ def test_remote_code_with_a_pinned_commit():
             "",
             "backbones[0].max_length: must be a whole number within 4 … 1000000, but got 3",
         ),
-        ("[{name: a, tokenizer: 3}, b]", "", "backbones[0].tokenizer: must be text (quote it), but got 3"),
+        (
+            "[{name: a, tokenizer: 3}, b]",
+            "",
+            "backbones[0].tokenizer: must be text, but got 3; quote it",
+        ),
         (
             "[{name: a, tokenizer_revision: v1}, b]",
             "",
@@ -292,7 +310,7 @@ def test_remote_code_with_a_pinned_commit():
         (
             "[{name: a, methods: full}, b]",
             "",
-            "backbones[0].methods: must be a list like [full, probe], but got 'full'",
+            "backbones[0].methods: must be a list, but got 'full'; write [full]",
         ),
         (
             "[{name: a, methods: [full]}, b]",

@@ -7,8 +7,8 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from peftsearch.core.config import TrialConfig
-from peftsearch.study.suggest import baselines, fixed_from, fixed_params, suggest
+from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
+from peftsearch.study.suggest import baselines, fixed_params, suggest
 from tests.helpers.studies import STUDY, TABLE, study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -118,10 +118,12 @@ def test_tpe_goes_on_after_baselines_outside_the_space():
     assert len(space.trials) == 15
 
 
-def test_a_config_can_be_put_back():
+def test_a_config_enqueued_as_it_is_comes_back():
     spec = study()
     for _, config in drawn(spec, 5):
-        fixed = json.loads(json.dumps(fixed_from(config)))
+        training = {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING}
+        settings = {**training, **config.settings}
+        fixed = json.loads(json.dumps({"method": config.method, "backbone": config.backbone, "settings": settings}))
         space = search(spec, seed=1)
         space.enqueue_trial(fixed_params(spec, fixed), user_attrs={"fixed": fixed})
         trial = space.ask()

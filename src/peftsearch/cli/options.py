@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from peftsearch.core.run_folder import STUDY_NAME
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -25,9 +27,6 @@ PIPE_WIDTH = 200
 
 TERMINAL_WIDTH = 100
 """Tables are laid out for this; a wider terminal does not pull them apart."""
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-
 
 BEST = "best"
 UNITS = "KMGT"
@@ -221,7 +220,7 @@ def _overrides(data: dict[str, str], limit: dict[str, int], backbones: tuple[str
 
 
 def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(NAME, value):
+    if value is not None and not STUDY_NAME.fullmatch(value):
         raise click.BadParameter(f"{value!r} may have letters, digits, - and _ only: it names files")
     return value
 

@@ -7,18 +7,26 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar, get_type_hints
 
-from peftsearch.core.dimensions import Scalar
+from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.objectives import DEFAULT_METRIC
+from peftsearch.core.strategies import PRUNERS, SAMPLERS
+
+Seed = Annotated[int, Range(0, 2**32 - 1, integer=True)]
+
+STRICT = {"extra": "forbid"}
+"""Pydantic's setting by which a section of a study file may have no key that its class lacks."""
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
     """Stop after `patience` epochs in a row, none better than the best before by more than `threshold`."""
 
-    patience: int
-    threshold: float = 0.0
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    patience: Annotated[int, Range(1, 10_000, integer=True)]
+    threshold: Annotated[float, Range(0.0, 1.0)] = 0.0
 
 
 def idle_epochs(scores: Sequence[float], threshold: float) -> int:
@@ -32,33 +40,58 @@ def idle_epochs(scores: Sequence[float], threshold: float) -> int:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How any method is trained.
+    """How any method is trained: the `training:` section. Each field's annotation says which values are valid.
 
     Attributes:
-        warmup: share of all steps with a rising learning rate.
+        warmup: share of all steps in which the learning rate rises, 0..1.
         class_weights: `balanced` weighs each class by the inverse of its share of the training rows.
-        focal_gamma: how much less a row counts in the loss the surer it is labelled right; 0 is cross entropy.
+        focal_gamma: exponent of the focal loss, which weighs a row less the surer its label is; 0 is cross entropy.
+        max_grad_norm: gradients are clipped to this norm; 0 turns clipping off.
     """
 
-    epochs: int = 3
-    batch_size: int = 32
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    schedule: str = "linear"
-    label_smoothing: float = 0.0
-    class_weights: str = "none"
-    focal_gamma: float = 0.0
-    max_grad_norm: float = 1.0
-    precision: str = "auto"
-    seed: int = 42
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    epochs: Annotated[int, Range(1, 10_000, integer=True)] = 3
+    batch_size: Annotated[int, Range(1, 65_536, integer=True)] = 32
+    weight_decay: Annotated[float, Range(0.0, 10.0)] = 0.01
+    warmup: Annotated[float, Range(0.0, 1.0)] = 0.1
+    schedule: Annotated[str, Choice(("linear", "cosine", "constant"))] = "linear"
+    label_smoothing: Annotated[float, Range(0.0, 0.9)] = 0.0
+    class_weights: Annotated[str, Choice(("none", "balanced"))] = "none"
+    focal_gamma: Annotated[float, Range(0.0, 10.0)] = 0.0
+    max_grad_norm: Annotated[float, Range(0.0, 1e6)] = 1.0
+    precision: Annotated[str, Choice(("auto", "fp32", "tf32", "bf16", "fp16"))] = "auto"
+    seed: Seed = 42
     early_stopping: EarlyStopping | None = None
 
 
+@dataclass(frozen=True)
+class SearchConfig:
+    """How configurations are proposed and stopped: the `search:` section.
+
+    Attributes:
+        startup_trials: how many random configurations are tried before the sampler's model proposes any.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    sampler: Annotated[str, Choice(tuple(SAMPLERS))] = "tpe"
+    pruner: Annotated[str, Choice(tuple(PRUNERS))] = "dominated"
+    seed: Seed = 0
+    startup_trials: Annotated[int, Range(1, 10_000, integer=True)] = 6
+
+
 SEARCHABLE_TRAINING: tuple[str, ...] = (
-    *("epochs", "batch_size", "weight_decay", "warmup", "schedule"),
-    *("label_smoothing", "class_weights", "focal_gamma"),
+    *("batch_size", "weight_decay", "warmup", "schedule"),
+    *("label_smoothing", "class_weights", "focal_gamma", "epochs"),
 )
 """Fields of `TrainingConfig` that a method may search as a dimension of its own."""
+
+
+def valid_field_values(config: type) -> dict[str, Dimension]:
+    """Which values are valid for each field of a config class that says so in its annotation."""
+    hints = get_type_hints(config, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
 
 
 @dataclass(frozen=True)
@@ -92,7 +125,7 @@ class TrialConfig:
     tokenizer_revision: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON data; of the tokenizer only what differs from the backbone's own, as before a study could name one."""
+        """JSON data. It names a tokenizer only where the study does, so that the keys of older trials stay equal."""
         data = asdict(replace(self, settings=dict(self.settings)))
         return {name: value for name, value in data.items() if value is not None or not name.startswith("tokenizer")}
 

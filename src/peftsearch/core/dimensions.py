@@ -1,14 +1,25 @@
-"""Dimensions of a search space: a fixed value, a choice, or a range of numbers; and what is valid for one."""
+"""Dimensions of a search space: a fixed value, a choice, or a range of numbers; and which values are valid for one."""
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from peftsearch.core.errors import nearest, shown
+
 Scalar = bool | int | float | str
+
+
+class _Annotation:
+    """A dimension as the annotation of a field, `Annotated[int, Range(1, 9, integer=True)]`: pydantic obeys it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(functools.partial(checked, self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -19,14 +30,14 @@ class Fixed:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(_Annotation):
     """One of several values, in the order written."""
 
     options: tuple[Scalar, ...]
 
 
 @dataclass(frozen=True)
-class Range:
+class Range(_Annotation):
     """Numbers from `low` to `high`, both included; whole numbers if `integer`, sampled on a log scale if `log`."""
 
     low: float
@@ -46,9 +57,6 @@ class Text:
 Dimension = Fixed | Choice | Range
 Valid = Dimension | Text
 
-RANGES = {"range": (False, False), "log": (True, False), "int": (False, True), "int_log": (True, True)}
-"""A range's key in a study file → (log, integer)."""
-
 
 def number(value: Any) -> Any:
     """`value`, or the number that it spells: YAML 1.1 reads `1e-5` as text."""
@@ -61,36 +69,60 @@ def number(value: Any) -> Any:
     return parsed if math.isfinite(parsed) else value
 
 
-def parse_dimension(raw: Any) -> Dimension:
-    """The dimension written as `raw` in a study file.
-
-    >>> parse_dimension({"log": ["1e-5", 1e-3]})
-    Range(low=1e-05, high=0.001, log=True, integer=False)
-    >>> parse_dimension([4, 8])
-    Choice(options=(4, 8))
-
-    Raises:
-        ValueError: it is none of the forms, or a range that is upside down.
-    """
-    if isinstance(raw, list):
-        return _parse_choice(raw)
-    if isinstance(raw, Mapping):
-        return _parse_range(raw)
-    return Fixed(_scalar(raw))
-
-
 def contains(dimension: Valid, value: Scalar) -> bool:
     """Whether `value` could be drawn from `dimension`. `True` is no number and `8.0` is no whole number's text."""
     if isinstance(dimension, Text):
         return not isinstance(value, bool) and re.fullmatch(dimension.pattern, as_text(value)) is not None
     if isinstance(dimension, Fixed):
-        return _same(dimension.value, value)
+        return same_value(dimension.value, value)
     if isinstance(dimension, Choice):
-        return any(_same(option, value) for option in dimension.options)
+        return any(same_value(option, value) for option in dimension.options)
     if isinstance(value, bool | str):
         return False
     whole = not dimension.integer or float(value).is_integer()
     return whole and dimension.low <= value <= dimension.high
+
+
+def checked(valid: Valid, raw: Any) -> Scalar:
+    """The value that a study file writes as `raw`, in the type that `valid` has.
+
+    >>> checked(Range(1, 64, integer=True), "1e1")
+    10
+
+    Raises:
+        ValueError: the value is not valid.
+    """
+    value = number(raw)
+    problem = complaint(valid, value)
+    if problem:
+        raise ValueError(problem)
+    return in_type_of(valid, value)
+
+
+def complaint(valid: Valid, value: Any) -> str | None:
+    """Why `value` is not valid, and what would be; None if it is."""
+    if isinstance(value, bool | int | float | str) and contains(valid, value):
+        return None
+    if isinstance(valid, Text):
+        return f"must be {describe(valid)}, but got {shown(value)}"
+    if isinstance(valid, Range):
+        whole = "a whole number " if valid.integer else ""
+        low, high = (f"{end}" if valid.integer else f"{end:g}" for end in extremes(valid))
+        return f"must be {whole}within {low} … {high}, but got {shown(value)}"
+    return f"got {shown(value)}; {nearest(str(value), (str(option) for option in extremes(valid)))}"
+
+
+def in_type_of(valid: Valid, value: Scalar) -> Scalar:
+    """A valid `value` in the type that `valid` has: 8, not 8.0, among whole numbers; elsewhere as it is written.
+
+    Equal settings are then equal as JSON. A real number stays as written because 1 and 1.0 may mean two things (one
+    frozen layer, or all of them).
+    """
+    if isinstance(valid, Text):
+        return as_text(value)
+    if isinstance(valid, Range):
+        return int(value) if valid.integer else value
+    return next(option for option in extremes(valid) if contains(Fixed(option), value))
 
 
 def as_text(value: Scalar) -> str:
@@ -120,41 +152,6 @@ def describe(dimension: Valid) -> str:
     return f"{low} … {high}" + (" (log)" if dimension.log else "")
 
 
-def _same(a: Scalar, b: Scalar) -> bool:
+def same_value(a: Scalar, b: Scalar) -> bool:
+    """Whether two values are equal; `True` and 1 are not."""
     return isinstance(a, bool) == isinstance(b, bool) and a == b
-
-
-def _scalar(raw: Any) -> Scalar:
-    value = number(raw)
-    if isinstance(value, bool | int | float | str):
-        return value
-    raise ValueError(f"{raw!r} is not a value; write a value, a list of values, or a range like {{log: [1e-5, 1e-3]}}")
-
-
-def _parse_choice(raw: list[Any]) -> Choice:
-    if not raw:
-        raise ValueError("an empty list has nothing to choose from")
-    options = tuple(_scalar(option) for option in raw)
-    if any(_same(a, b) for i, a in enumerate(options) for b in options[:i]):
-        raise ValueError(f"{raw!r} names a value twice")
-    return Choice(options)
-
-
-def _parse_range(raw: Mapping[str, Any]) -> Range:
-    if len(raw) != 1 or next(iter(raw)) not in RANGES:
-        raise ValueError(
-            f"{dict(raw)!r} is not a range; write one of {', '.join(f'{{{k}: [low, high]}}' for k in RANGES)}"
-        )
-    key, ends = next(iter(raw.items()))
-    log, integer = RANGES[key]
-    values = [number(end) for end in ends] if isinstance(ends, list) else []
-    if len(values) != 2 or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-        raise ValueError(f"{{{key}: {ends!r}}} needs two numbers, [low, high]")
-    low, high = values
-    if low >= high:
-        raise ValueError(f"range {low:g}..{high:g} is upside down; write the lower end first")
-    if log and low <= 0:
-        raise ValueError(f"a log range must start above 0, but starts at {low:g}")
-    if integer and not (float(low).is_integer() and float(high).is_integer()):
-        raise ValueError(f"{{{key}: {ends!r}}} needs whole numbers")
-    return Range(float(low), float(high), log=log, integer=integer)

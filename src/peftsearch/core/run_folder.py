@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,6 +12,9 @@ RUNS = Path("runs")
 
 PREFIXES = "prefixes"
 """The frozen-prefix cache, inside the folder of the tokenised splits it was computed from."""
+
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""A study's name: letters, digits, - and _, because it names files. To be matched as a whole."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from peftsearch.core.config import SEARCHABLE_TRAINING
+from peftsearch.core.config import SEARCHABLE_TRAINING, TrainingConfig, valid_field_values
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar, Valid
 
 Settings = Mapping[str, Scalar]
@@ -87,16 +87,7 @@ SHARED: dict[str, Hyperparameter] = {
 }  # fmt: skip
 """Hyperparameters of every method with a backbone; a method may declare its own default under the same name."""
 
-TRAINING: dict[str, Dimension] = {
-    "batch_size": Range(1, 65_536, integer=True),
-    "weight_decay": Range(0.0, 10.0),
-    "warmup": Range(0.0, 1.0),
-    "schedule": Choice(("linear", "cosine", "constant")),
-    "label_smoothing": Range(0.0, 0.9),
-    "class_weights": Choice(("none", "balanced")),
-    "focal_gamma": Range(0.0, 10.0),
-    "epochs": Range(1, 10_000, integer=True),
-}
-"""Valid values of the `training:` section's fields that a method may search too."""
+_VALID_TRAINING = valid_field_values(TrainingConfig)
 
-assert set(TRAINING) == set(SEARCHABLE_TRAINING)
+TRAINING: dict[str, Dimension] = {name: _VALID_TRAINING[name] for name in SEARCHABLE_TRAINING}
+"""Valid values of the `training:` section's fields that a method may search too."""

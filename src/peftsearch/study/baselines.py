@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
-from peftsearch.core.errors import nearest
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, Valid, checked, contains, in_type_of
+from peftsearch.core.errors import nearest, shown
 from peftsearch.methods.base import Method
 from peftsearch.methods.hyperparameters import SHARED
 from peftsearch.study.conditions import condition_of
-from peftsearch.study.methods_section import Space, _unknown_dimensions, valid_values
-from peftsearch.study.problems import Problems, Where, shown
+from peftsearch.study.methods_section import Space, check_dimension_names, valid_values
+from peftsearch.study.problems import Problems, Where
 from peftsearch.study.sections import Backbone, sequence
-from peftsearch.study.values import in_type_of, in_words, middle, read_scalars
+from peftsearch.study.values import in_words, middle
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def _baseline(raw: Any, place: int, known: Vocabulary, problems: Problems) -> Ba
 def _written_settings(
     written: Mapping[str, Any], method: Method, space: Space, problems: Problems, where: Where
 ) -> dict[str, Scalar]:
-    _unknown_dimensions(written, method, problems, where)
-    values = read_scalars(written, valid_values(method), problems, where)
+    check_dimension_names(written, method, problems, where)
+    values = _read_settings(written, valid_values(method), problems, where)
     for key, value in values.items():
         if key in space and not contains(space[key], value):
             problems.warn((*where, key), f"{value} is outside the study's {in_words(space[key])}; tried as written")
@@ -117,6 +117,19 @@ def _written_settings(
             parent = condition.parent
             problems.warn((*where, key), f"changes nothing where {parent} is {settings[parent]}; leave it out")
     return settings
+
+
+def _read_settings(
+    raw: Mapping[str, Any], valid: Mapping[str, Valid], problems: Problems, where: Where
+) -> dict[str, Scalar]:
+    """The values of `raw` that are valid; the others become problems."""
+    values: dict[str, Scalar] = {}
+    for key in (name for name in valid if name in raw):
+        try:
+            values[key] = checked(valid[key], raw[key])
+        except ValueError as error:
+            problems.add((*where, key), str(error))
+    return values
 
 
 def _among(dimension: Dimension | None, value: Scalar) -> bool:

@@ -1,4 +1,4 @@
-"""The `methods:` section, which is the search space, and the `baselines:` that are tried first."""
+"""The `methods:` section: the search space."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> d
 
 def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> Space:
     valid = valid_values(method)
-    _unknown_dimensions(raw, method, problems, where)
+    check_dimension_names(raw, method, problems, where)
     written = {name: read_dimension(raw[name], valid[name], problems, (*where, name)) for name in valid if name in raw}
     default = {name: parameter.default for name, parameter in method.hyperparameters.items()}
     space = {**default, **{name: dimension for name, dimension in written.items() if dimension}}
@@ -52,7 +52,8 @@ def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Wh
     return space
 
 
-def _unknown_dimensions(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> None:
+def check_dimension_names(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> None:
+    """A problem for each key of `raw`, written under `method`, that is no dimension of the method."""
     valid = valid_values(method)
     for key in raw:
         if key not in valid:

@@ -6,12 +6,8 @@ write them: a file with one problem gives a one-line message, and each line stan
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-from pydantic import BaseModel, ValidationError
 
 from peftsearch.core.errors import UserError, nearest
 
@@ -26,12 +22,6 @@ def show_path(where: Where) -> str:
     'baselines[0].rank'
     """
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
-
-
-def shown(value: Any) -> str:
-    """A value of the file in one short piece."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 class Problems:
@@ -55,23 +45,6 @@ class Problems:
             if key not in names:
                 self.add((*where, str(key)), f"unknown key {key!r}; {nearest(str(key), names)}")
 
-    def add_validation(self, error: ValidationError, model: type[BaseModel], raw: Any, where: Where) -> None:
-        """What pydantic found wrong with `raw`; the branches of a union that all failed become one problem."""
-        wanted: dict[Where, list[str]] = {}
-        values: dict[Where, Any] = {}
-        for item in error.errors(include_url=False):
-            loc, value = _existing(raw, item["loc"])
-            if item["type"] == "extra_forbidden":
-                key = str(loc[-1])
-                self.add((*where, *loc), f"unknown key {key!r}; {nearest(key, _fields(model, loc[:-1]))}")
-            elif item["type"] == "missing":
-                self.add((*where, *loc, item["loc"][-1]), "is missing")
-            else:
-                wanted.setdefault(loc, []).append(_requirement(item["msg"]))
-                values[loc] = value
-        for loc, requirements in wanted.items():
-            self.add((*where, *loc), f"{_either(requirements)}, but got {shown(values[loc])}")
-
     def raise_if_any(self) -> None:
         """Raises: UserError: with every problem found so far."""
         if self.found:
@@ -79,31 +52,3 @@ class Problems:
 
     def _line(self, where: Where, text: str) -> str:
         return ": ".join(part for part in (self.file, show_path(where), text) if part)
-
-
-def _existing(raw: Any, loc: Where) -> tuple[Where, Any]:
-    """The part of pydantic's `loc` that stands in the file (it adds the names of types), and the value there."""
-    for i, part in enumerate(loc):
-        inside = part in raw if isinstance(raw, Mapping) else isinstance(raw, list) and isinstance(part, int)
-        if not inside:
-            return loc[:i], raw
-        raw = raw[part]
-    return loc, raw
-
-
-def _requirement(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should be", "must be")
-
-
-def _either(requirements: list[str]) -> str:
-    first, *others = dict.fromkeys(requirements)
-    return " or ".join([first, *(other.removeprefix("must be ") for other in others)])
-
-
-def _fields(model: type[BaseModel], loc: Where) -> Iterable[str]:
-    """The field names of the model that stands at `loc` inside `model`."""
-    for part in loc:
-        annotation = model.model_fields[str(part)].annotation
-        options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-        model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
-    return model.model_fields

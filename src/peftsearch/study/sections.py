@@ -4,72 +4,64 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
-from peftsearch.core.config import EarlyStopping, TrainingConfig
-from peftsearch.core.dimensions import Choice, Dimension, Range
-from peftsearch.core.errors import nearest
+from pydantic import StrictBool, StringConstraints, ValidationInfo, field_validator
+
+from peftsearch.core.config import STRICT, SearchConfig, TrainingConfig
+from peftsearch.core.dimensions import Range
+from peftsearch.core.errors import nearest, shown
 from peftsearch.core.objectives import complaint_about
-from peftsearch.core.strategies import PRUNERS, SAMPLERS
-from peftsearch.methods.hyperparameters import TRAINING
-from peftsearch.study.problems import Problems, Where, shown
-from peftsearch.study.values import read_scalars
+from peftsearch.study.problems import Problems, Where
+from peftsearch.study.validation import validated
 
 DEFAULT_OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
-
-SEED = Range(0, 2**32 - 1, integer=True)
-
-TRAINING_SECTION: dict[str, Dimension] = {
-    **TRAINING,
-    "max_grad_norm": Range(0.0, 1e6),
-    "precision": Choice(("auto", "fp32", "tf32", "bf16", "fp16")),
-    "seed": SEED,
-}
-EARLY_STOPPING: dict[str, Dimension] = {"patience": Range(1, 10_000, integer=True), "threshold": Range(0.0, 1.0)}
-SEARCH_SECTION: dict[str, Dimension] = {
-    "sampler": Choice(tuple(SAMPLERS)),
-    "pruner": Choice(tuple(PRUNERS)),
-    "seed": SEED,
-    "startup_trials": Range(1, 10_000, integer=True),
-}
-BACKBONE: dict[str, Dimension] = {"max_length": Range(4, 1_000_000, integer=True)}
-"""Beside the names of a section's values stands what is valid for them."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained encoder, by the name that `backbones.loading.resolve` takes.
+    """A pretrained encoder, by the name that `backbones.names.resolve` takes.
 
     Attributes:
-        tokenizer: whose tokenizer reads the texts, if not the backbone's own; `tokenizer_revision` pins it.
+        revision: the commit on the hub; without it the newest one is used.
+        trust_remote_code: whether the model may bring its own code, which needs a pinned `revision`.
         max_length: tokens per text, if not those of `data.max_length`.
-        methods: that tune it, if not all of the study's.
+        methods: the methods that tune it, if not all of the study's.
+        tokenizer: the model whose tokenizer reads the texts, if not the backbone's own.
+        tokenizer_revision: the commit of `tokenizer` on the hub.
     """
 
-    name: str
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     revision: str | None = None
-    trust_remote_code: bool = False
-    max_length: int | None = None
+    trust_remote_code: StrictBool = False
+    max_length: Annotated[int, Range(4, 1_000_000, integer=True)] | None = None
     methods: tuple[str, ...] | None = None
     tokenizer: str | None = None
     tokenizer_revision: str | None = None
 
+    @field_validator("trust_remote_code")
+    @classmethod
+    def _needs_a_commit(cls, trust: bool, info: ValidationInfo) -> bool:
+        revision = info.data.get("revision")
+        if trust and not COMMIT.fullmatch(str(revision)):
+            raise ValueError(f"needs 'revision' to be a commit of 40 hex digits, but got {revision!r}")
+        return trust
+
+    @field_validator("tokenizer_revision")
+    @classmethod
+    def _needs_a_tokenizer(cls, revision: str | None, info: ValidationInfo) -> str | None:
+        if revision is not None and info.data.get("tokenizer", "") is None:
+            raise ValueError("pins nothing without 'tokenizer'; revision: pins the backbone's own")
+        return revision
+
     def takes(self, method: str) -> bool:
         """Whether the study tunes this backbone by `method`."""
         return self.methods is None or method in self.methods
-
-
-@dataclass(frozen=True)
-class SearchConfig:
-    """How configurations are proposed and stopped. `startup_trials` random ones go before the sampler's model."""
-
-    sampler: str = "tpe"
-    pruner: str = "dominated"
-    seed: int = 0
-    startup_trials: int = 6
 
 
 def mapping(raw: Any, problems: Problems, where: Where) -> Mapping[str, Any]:
@@ -89,32 +81,12 @@ def sequence(raw: Any, example: str, problems: Problems, where: Where) -> list[A
 
 def read_training(raw: Any, problems: Problems) -> TrainingConfig:
     """The `training:` section; what it leaves out has `TrainingConfig`'s defaults."""
-    where: Where = ("training",)
-    section = mapping(raw, problems, where)
-    problems.unknown_keys(section, (field.name for field in fields(TrainingConfig)), where)
-    values: dict[str, Any] = read_scalars(section, TRAINING_SECTION, problems, where)
-    stopping = section.get("early_stopping")
-    if stopping is not None:
-        values["early_stopping"] = _early_stopping(stopping, problems, (*where, "early_stopping"))
-    return TrainingConfig(**values)
-
-
-def _early_stopping(raw: Any, problems: Problems, where: Where) -> EarlyStopping | None:
-    section = mapping(raw, problems, where)
-    problems.unknown_keys(section, EARLY_STOPPING, where)
-    if isinstance(raw, Mapping) and "patience" not in section:
-        problems.add((*where, "patience"), "is missing")
-    values: dict[str, Any] = read_scalars(section, EARLY_STOPPING, problems, where)
-    return EarlyStopping(**values) if "patience" in values else None
+    return validated(TrainingConfig, {} if raw is None else raw, problems, ("training",)) or TrainingConfig()
 
 
 def read_search(raw: Any, problems: Problems) -> SearchConfig:
     """The `search:` section; what it leaves out has `SearchConfig`'s defaults."""
-    where: Where = ("search",)
-    section = mapping(raw, problems, where)
-    problems.unknown_keys(section, SEARCH_SECTION, where)
-    values: dict[str, Any] = read_scalars(section, SEARCH_SECTION, problems, where)
-    return SearchConfig(**values)
+    return validated(SearchConfig, {} if raw is None else raw, problems, ("search",)) or SearchConfig()
 
 
 def read_objectives(raw: Any, problems: Problems) -> tuple[str, ...]:
@@ -134,9 +106,10 @@ def read_objectives(raw: Any, problems: Problems) -> tuple[str, ...]:
 
 
 def read_backbones(raw: Any, problems: Problems) -> tuple[Backbone, ...]:
-    """The `backbones:` section: names, or mappings with a name, a revision and `trust_remote_code`.
+    """The `backbones:` section: names, or mappings with the fields of `Backbone`.
 
-    A section that is missing altogether is no problem of this function's.
+    A backbone with a problem is kept by its name, so that baselines may mention it. The caller reports a missing
+    section.
     """
     where: Where = ("backbones",)
     if raw is None:
@@ -144,10 +117,12 @@ def read_backbones(raw: Any, problems: Problems) -> tuple[Backbone, ...]:
     items = sequence(raw, "[sentence-transformers/all-MiniLM-L6-v2]", problems, where)
     if raw == []:
         problems.add(where, "is empty; name at least one model")
-    found = [_backbone(item, problems, (*where, i)) for i, item in enumerate(items)]
-    for i, backbone in enumerate(found):
-        if backbone.name and backbone.name in {other.name for other in found[:i]}:
+    found: list[Backbone] = []
+    for i, item in enumerate(items):
+        backbone = _backbone(item, problems, (*where, i))
+        if backbone and backbone.name in {other.name for other in found}:
             problems.add((*where, i), f"{backbone.name!r} is written twice; keep one")
+        found += [backbone] if backbone else []
     return tuple(found)
 
 
@@ -162,31 +137,12 @@ def check_tuned(backbones: Sequence[Backbone], methods: Collection[str], problem
             problems.add(("methods", method), "tunes no backbone; add it to the methods of one")
 
 
-def _backbone(raw: Any, problems: Problems, where: Where) -> Backbone:
-    if isinstance(raw, str) and raw.strip():
-        return Backbone(raw.strip())
-    if not isinstance(raw, Mapping):
+def _backbone(raw: Any, problems: Problems, where: Where) -> Backbone | None:
+    """The backbone that is written as `raw`; only its name if something else is wrong, None if the name is."""
+    if not isinstance(raw, str | Mapping):
         problems.add(where, f"must be a model's name or {{name: …, revision: …}}, but got {shown(raw)}")
-        return Backbone("")
-    problems.unknown_keys(raw, (field.name for field in fields(Backbone)), where)
-    name, revision, trust = raw.get("name"), raw.get("revision"), raw.get("trust_remote_code", False)
-    if not isinstance(name, str) or not name.strip():
-        problems.add((*where, "name"), f"must be a model's name, but got {name!r}")
-    for key in ("revision", "tokenizer", "tokenizer_revision"):
-        if raw.get(key) is not None and not isinstance(raw[key], str):
-            problems.add((*where, key), f"must be text (quote it), but got {raw[key]!r}")
-    if raw.get("tokenizer_revision") is not None and raw.get("tokenizer") is None:
-        problems.add(
-            (*where, "tokenizer_revision"), "pins nothing without 'tokenizer'; revision: pins the backbone's own"
-        )
-    if not isinstance(trust, bool):
-        problems.add((*where, "trust_remote_code"), f"must be true or false, but got {trust!r}")
-    elif trust and not COMMIT.fullmatch(str(revision)):
-        problems.add(
-            (*where, "trust_remote_code"), f"needs 'revision' to be a commit of 40 hex digits, but got {revision!r}"
-        )
-    values: dict[str, Any] = read_scalars(raw, BACKBONE, problems, where)
-    if "methods" in raw:
-        values["methods"] = tuple(map(str, sequence(raw["methods"], "[full, probe]", problems, (*where, "methods"))))
-    values |= {key: raw.get(key) for key in ("tokenizer", "tokenizer_revision")}
-    return Backbone(str(name).strip(), revision, trust is True, **values)
+        return None
+    written = {"name": raw} if isinstance(raw, str) else raw
+    name = written.get("name")
+    backbone = validated(Backbone, written, problems, where)
+    return backbone or (Backbone(name.strip()) if isinstance(name, str) and name.strip() else None)

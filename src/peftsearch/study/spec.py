@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from peftsearch.core.config import TrainingConfig
+from peftsearch.core.config import SearchConfig, TrainingConfig
+from peftsearch.core.errors import shown
 from peftsearch.core.objectives import directions_of, selection_metric
+from peftsearch.core.run_folder import STUDY_NAME
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
@@ -20,23 +19,22 @@ from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, sta
 from peftsearch.study.catalogue import find_study, folders, list_studies
 from peftsearch.study.methods_section import Space, read_methods
 from peftsearch.study.overrides import Overrides
-from peftsearch.study.problems import Problems, shown
+from peftsearch.study.problems import Problems
 from peftsearch.study.sections import (
     Backbone,
-    SearchConfig,
     check_tuned,
     read_backbones,
     read_objectives,
     read_search,
     read_training,
 )
+from peftsearch.study.validation import validated
 from peftsearch.study.yaml_file import read_document
 
 __all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", "load_study", "parse_study"]
 
 KEYS = ("name", "goal", "data", "backbones", "training", "objectives", "methods", "baselines", "search")
 REQUIRED = ("name", "data", "backbones", "methods")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def parse_study(
         problems.raise_if_any()
     _check_keys(document, problems)
     name = _name(document, problems)
-    data = _data(document.get("data"), problems)
+    data = None if document.get("data") is None else validated(DataSection, document["data"], problems, ("data",))
     backbones = read_backbones(document.get("backbones"), problems)
     training = read_training(document.get("training"), problems)
     objectives = read_objectives(document.get("objectives"), problems)
@@ -145,19 +143,9 @@ def _check_keys(document: Mapping[str, Any], problems: Problems) -> None:
 
 def _name(document: Mapping[str, Any], problems: Problems) -> str:
     name = document.get("name")
-    if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
+    if name is not None and not (isinstance(name, str) and STUDY_NAME.fullmatch(name)):
         problems.add(("name",), f"may have letters, digits, - and _ only (it names files), but got {name!r}")
     return str(name)
-
-
-def _data(raw: Any, problems: Problems) -> DataSection | None:
-    if raw is None:
-        return None
-    try:
-        return DataSection.model_validate(raw)
-    except ValidationError as error:
-        problems.add_validation(error, DataSection, raw, ("data",))
-        return None
 
 
 def _shown(path: Path) -> str:

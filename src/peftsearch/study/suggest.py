@@ -70,12 +70,6 @@ def baselines(spec: StudySpec) -> list[Enqueued]:
     return found
 
 
-def fixed_from(config: TrialConfig) -> dict[str, Any]:
-    """The user attribute `fixed` that makes `suggest` give `config` again."""
-    training = {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING}
-    return {"method": config.method, "backbone": config.backbone, "settings": {**training, **config.settings}}
-
-
 def fixed_params(spec: StudySpec, fixed: Mapping[str, Any]) -> dict[str, Scalar]:
     """Optuna's parameters for `fixed`, without the values outside the space.
 

@@ -1,4 +1,4 @@
-"""Values and dimensions of a study file against what makes sense for them."""
+"""Values and dimensions as a study file writes them."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ from peftsearch.core.dimensions import (
     Scalar,
     Text,
     Valid,
-    as_text,
-    contains,
+    complaint,
     describe,
     extremes,
+    in_type_of,
     number,
-    parse_dimension,
+    same_value,
 )
-from peftsearch.core.errors import nearest
-from peftsearch.study.problems import Problems, Where, shown
+from peftsearch.study.problems import Problems, Where
+
+RANGES = {"range": (False, False), "log": (True, False), "int": (False, True), "int_log": (True, True)}
+"""A range's key in a study file → (log, integer)."""
 
 
-def read_scalars(
-    raw: Mapping[str, Any], valid: Mapping[str, Valid], problems: Problems, where: Where
-) -> dict[str, Scalar]:
-    """The values of `raw` that are valid, in the types that `valid` has; the others become problems."""
-    values: dict[str, Scalar] = {}
-    for key in valid:
-        if key not in raw:
-            continue
-        value = number(raw[key])
-        problem = complaint(value, valid[key])
-        if problem:
-            problems.add((*where, key), problem)
-        else:
-            values[key] = in_type_of(valid[key], value)
-    return values
+def parse_dimension(raw: Any) -> Dimension:
+    """The dimension written as `raw` in a study file.
+
+    >>> parse_dimension({"log": ["1e-5", 1e-3]})
+    Range(low=1e-05, high=0.001, log=True, integer=False)
+    >>> parse_dimension([4, 8])
+    Choice(options=(4, 8))
+
+    Raises:
+        ValueError: it is none of the forms, or a range that is upside down.
+    """
+    if isinstance(raw, list):
+        return _parse_choice(raw)
+    if isinstance(raw, Mapping):
+        return _parse_range(raw)
+    return Fixed(_scalar(raw))
 
 
 def read_dimension(raw: Any, valid: Valid, problems: Problems, where: Where) -> Dimension | None:
@@ -49,38 +52,12 @@ def read_dimension(raw: Any, valid: Valid, problems: Problems, where: Where) -> 
     except ValueError as error:
         problems.add(where, str(error))
         return None
-    found = [text for text in (complaint(value, valid) for value in extremes(dimension)) if text]
+    found = [text for text in (complaint(valid, value) for value in extremes(dimension)) if text]
     if not found and isinstance(dimension, Range):
         found = _wrong_range(dimension, valid)
     for text in dict.fromkeys(found):
         problems.add(where, text)
     return None if found else _normal(dimension, valid)
-
-
-def complaint(value: Any, valid: Valid) -> str | None:
-    """Why `value` makes no sense; None if it does."""
-    if isinstance(value, bool | int | float | str) and contains(valid, value):
-        return None
-    if isinstance(valid, Text):
-        return f"must be {describe(valid)}, but got {shown(value)}"
-    if isinstance(valid, Range):
-        whole = "a whole number " if valid.integer else ""
-        low, high = (f"{end}" if valid.integer else f"{end:g}" for end in extremes(valid))
-        return f"must be {whole}within {low} … {high}, but got {shown(value)}"
-    return f"got {shown(value)}; {nearest(str(value), (str(option) for option in extremes(valid)))}"
-
-
-def in_type_of(valid: Valid, value: Scalar) -> Scalar:
-    """A valid `value` in the type that `valid` has: 8, not 8.0, among whole numbers; elsewhere as it is written.
-
-    Equal settings are then equal as JSON. A real number stays as written because 1 and 1.0 may mean two things (one
-    frozen layer, or all of them).
-    """
-    if isinstance(valid, Text):
-        return as_text(value)
-    if isinstance(valid, Range):
-        return int(value) if valid.integer else value
-    return next(option for option in extremes(valid) if contains(Fixed(option), value))
 
 
 def middle(dimension: Dimension) -> Scalar:
@@ -116,3 +93,39 @@ def _normal(dimension: Dimension, valid: Valid) -> Dimension:
         return dimension
     options = tuple(in_type_of(valid, value) for value in extremes(dimension))
     return Fixed(options[0]) if len(options) == 1 else Choice(options)
+
+
+def _scalar(raw: Any) -> Scalar:
+    value = number(raw)
+    if isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"{raw!r} is not a value; write a value, a list of values, or a range like {{log: [1e-5, 1e-3]}}")
+
+
+def _parse_choice(raw: list[Any]) -> Choice:
+    if not raw:
+        raise ValueError("an empty list has nothing to choose from")
+    options = tuple(_scalar(option) for option in raw)
+    if any(same_value(a, b) for i, a in enumerate(options) for b in options[:i]):
+        raise ValueError(f"{raw!r} names a value twice")
+    return Choice(options)
+
+
+def _parse_range(raw: Mapping[str, Any]) -> Range:
+    if len(raw) != 1 or next(iter(raw)) not in RANGES:
+        raise ValueError(
+            f"{dict(raw)!r} is not a range; write one of {', '.join(f'{{{k}: [low, high]}}' for k in RANGES)}"
+        )
+    key, ends = next(iter(raw.items()))
+    log, integer = RANGES[key]
+    values = [number(end) for end in ends] if isinstance(ends, list) else []
+    if len(values) != 2 or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        raise ValueError(f"{{{key}: {ends!r}}} needs two numbers, [low, high]")
+    low, high = values
+    if low >= high:
+        raise ValueError(f"range {low:g}..{high:g} is upside down; write the lower end first")
+    if log and low <= 0:
+        raise ValueError(f"a log range must start above 0, but starts at {low:g}")
+    if integer and not (float(low).is_integer() and float(high).is_integer()):
+        raise ValueError(f"{{{key}: {ends!r}}} needs whole numbers")
+    return Range(float(low), float(high), log=log, integer=integer)

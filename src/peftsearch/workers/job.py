@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from peftsearch.core.config import SearchConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
 from peftsearch.study.overrides import Overrides
@@ -44,10 +45,10 @@ class Job:
     budget: int
     folder: str
     overrides: Overrides = field(default_factory=Overrides)
-    sampler: str = "tpe"
-    pruner: str = "dominated"
-    seed: int = 0
-    startup_trials: int = 6
+    sampler: str = SearchConfig.sampler
+    pruner: str = SearchConfig.pruner
+    seed: int = SearchConfig.seed
+    startup_trials: int = SearchConfig.startup_trials
     since: float = 0.0
     exact: bool = False
     cache_size: int | None = None
