@@ -18,7 +18,7 @@ from peftsearch.export.write import EXPORTERS, check_out, export_trial, write
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.training.checkpoint import KeptTrial, kept_trial
+from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 from peftsearch.training.trial import TrialResult
 from tests.helpers.records import complete, measurement, store
 from tests.helpers.tiny import ARCHITECTURES, tiny_model
@@ -41,7 +41,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(
     model: Path, method: str, weights: Path, number: int = 0, **settings: Any
-) -> tuple[KeptTrial, torch.Tensor]:
+) -> tuple[Checkpoint, torch.Tensor]:
     """A trial trained for three steps and kept as a worker would, and its probabilities for `TEXTS`."""
     config = TrialConfig(str(model), method, settings_of(method, **settings), max_length=16)
     resolved = resolve(str(model))
@@ -52,7 +52,7 @@ def trained(
     take_steps(classifier, batch, learning_rate=0.1)
     TrialResult(measurement(), classifier.eval(), tokenizer, config, LABELS).save(weights / str(number))
     with torch.inference_mode():
-        return kept_trial(weights, number), torch.softmax(classifier(**batch).logits, dim=-1)
+        return read_checkpoint(weights, number), torch.softmax(classifier(**batch).logits, dim=-1)
 
 
 def probabilities(classifier: LoadedClassifier) -> torch.Tensor:
@@ -168,7 +168,7 @@ def test_tensors_of_another_configuration_are_refused(bert: Path, tmp_path: Path
     about["config"]["settings"]["rank"] = 4
     (tmp_path / "weights/0/trial.json").write_text(json.dumps(about))
     with pytest.raises(UserError, match="does not fit its configuration"):
-        kept_trial(tmp_path / "weights", 0).classifier()
+        read_checkpoint(tmp_path / "weights", 0).classifier()
 
 
 def test_predictions_come_in_the_order_of_the_texts_whatever_the_batch(stored: StoredStudy, tmp_path: Path) -> None:

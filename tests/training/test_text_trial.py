@@ -16,7 +16,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.export.load import load_classifier
 from peftsearch.export.write import write
 from peftsearch.methods.table import METHODS
-from peftsearch.training.checkpoint import kept_trial
+from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
@@ -79,7 +79,7 @@ def test_an_exported_tfidf_labels_texts_and_holds_no_pickle(tmp_path, pair):
     result.save(tmp_path / "weights" / "4")
     (tmp_path / "out").mkdir()
     text = ["first", "second"] if pair else "text"
-    write(kept_trial(tmp_path / "weights", 4), tmp_path / "out", {"study": "toy", "data": {"text": text}})
+    write(read_checkpoint(tmp_path / "weights", 4), tmp_path / "out", {"study": "toy", "data": {"text": text}})
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".md"}
 
@@ -109,7 +109,7 @@ def test_nothing_is_trained_and_the_head_is_the_seeds(tmp_path):
     assert measured.metrics["accuracy"] < 0.7
     first.save(tmp_path / "weights" / "0")
     json.loads((tmp_path / "weights" / "0" / "trial.json").read_text(), parse_constant=_refuse)
-    kept = kept_trial(tmp_path / "weights", 0).classifier()
+    kept = read_checkpoint(tmp_path / "weights", 0).classifier()
     assert all(a.equal(b) for a, b in zip(kept.parameters(), first.classifier.parameters(), strict=True))
 
 

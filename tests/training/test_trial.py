@@ -24,7 +24,7 @@ from peftsearch.study.baselines import default_settings
 from peftsearch.training import attempt as attempt_module
 from peftsearch.training import trial as trial_module
 from peftsearch.training.batches import PadToLongest, TokenRows
-from peftsearch.training.checkpoint import kept_trial
+from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.trial import halvings, run_trial
 from tests.helpers.tiny import WORDS, tiny_model, tiny_tokenizer
 from tests.helpers.toy import toy_data
@@ -223,7 +223,7 @@ def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(
 
     results[1].save(tmp_path / "weights" / "0")
     (tmp_path / "out").mkdir()
-    write(kept_trial(tmp_path / "weights", 0), tmp_path / "out", {"study": "toy"})
+    write(read_checkpoint(tmp_path / "weights", 0), tmp_path / "out", {"study": "toy"})
     loaded = load_classifier(tmp_path / "out")
     assert loaded.config.tokenizer == words
     assert loaded.tokenizer.get_vocab() == other

@@ -16,6 +16,9 @@ PREFIXES = "prefixes"
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """A study's name: letters, digits, - and _, because it names files. To be matched as a whole."""
 
+TENSORS = "trainable.safetensors"
+"""What a trial trained, inside the trial's folder of weights. A trial without this file has no checkpoint."""
+
 
 @dataclass(frozen=True)
 class RunFolder:

@@ -14,7 +14,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.export.write import ADAPTER, BACKBONE, CONFIG, FORMAT, HEAD, LABELS, MODEL, TOKENIZER
 from peftsearch.methods.base import TextModel
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
-from peftsearch.training.checkpoint import put_in
+from peftsearch.training.checkpoint import load_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -172,7 +172,7 @@ def _classifier(folder: Path, config: TrialConfig, num_labels: int) -> Classifie
         trust_remote_code=config.trust_remote_code,
         adapter=folder / ADAPTER if method.library != "torch" else None,
     )
-    put_in(dict(classifier.head.named_parameters()), folder / HEAD)
+    load_tensors(dict(classifier.head.named_parameters()), folder / HEAD)
     return classifier.eval()
 
 

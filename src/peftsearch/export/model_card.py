@@ -7,7 +7,7 @@ from typing import Any
 
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import config_in_words, count_in_words
-from peftsearch.training.checkpoint import KeptTrial
+from peftsearch.training.checkpoint import Checkpoint
 
 CARD = """---
 library_name: peftsearch
@@ -52,7 +52,7 @@ The weights derive from the backbone and the texts named above: their licences a
 SHOWN = ("accuracy", "macro_f1", "weighted_f1", "macro_precision", "macro_recall")
 
 
-def model_card(kept: KeptTrial, about: Mapping[str, Any]) -> str:
+def model_card(kept: Checkpoint, about: Mapping[str, Any]) -> str:
     """The card as Markdown. `about` is what is known of the study: `study`, `goal`, `data`."""
     config, measurement, method = kept.config, kept.measurement, METHODS[kept.config.method]
     data = about.get("data") or {}

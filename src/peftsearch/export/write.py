@@ -22,7 +22,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.export.model_card import model_card
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
-from peftsearch.training.checkpoint import KeptTrial, kept_trial
+from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
     from peftsearch.backbones.heads import Classifier
@@ -35,7 +35,7 @@ BACKBONE, ADAPTER, MODEL, CARD = "backbone", "adapter", "model", "README.md"
 NAMES = {CONFIG, LABELS, TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL, CARD}
 
 
-def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
+def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint:
     """Write the classifier of a trial to the folder `out`.
 
     Args:
@@ -46,7 +46,7 @@ def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
         UserError: no trial has finished, its weights were not kept, or `out` holds something else.
     """
     check_out(out)
-    kept = kept_trial(stored.folder.weights, stored.number(trial))
+    kept = read_checkpoint(stored.folder.weights, stored.number(trial))
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that moving it there is one step: an export is whole or it is not there.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
@@ -59,7 +59,7 @@ def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> KeptTrial:
     return kept
 
 
-def write(kept: KeptTrial, folder: Path, about: Mapping[str, Any]) -> None:
+def write(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> None:
     """Write every file of an export into `folder`. `about` says what the study was: `study`, `goal`, `data`."""
     import yaml
 
@@ -81,7 +81,7 @@ def write(kept: KeptTrial, folder: Path, about: Mapping[str, Any]) -> None:
     (folder / CARD).write_text(model_card(kept, about), encoding="utf-8")
 
 
-def _write_classifier(kept: KeptTrial, method: EncoderMethod, folder: Path) -> str:
+def _write_classifier(kept: Checkpoint, method: EncoderMethod, folder: Path) -> str:
     """Head, encoder and tokenizer; returns the backbone's name."""
     from safetensors.torch import save_file
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
+from peftsearch.core.run_folder import TENSORS
 from peftsearch.methods.base import TextMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TENSORS, TERMS = "trainable.safetensors", "terms.json"
+TERMS = "terms.json"
 """The files of a fitted model: `idf` (terms,), `weights` (classes, terms), `intercepts` (classes,), and the terms."""
 
 NEVER = -1e4

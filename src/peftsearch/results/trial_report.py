@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.run_folder import TENSORS
 from peftsearch.results.front import full_trial_json
-from peftsearch.training.checkpoint import TENSORS
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy

@@ -1,9 +1,14 @@
-"""Trials whose weights were kept: which there are, and their classifiers put together again."""
+"""A trial's checkpoint: what it trained and how, written by the trial and read by whoever exports or shows it.
+
+With the pretrained backbone, the tensors of `trainable.safetensors` are all that the classifier is: everything else of
+it is as it was pretrained. A method without a backbone writes its own files beside them. `trial.json` holds the
+configuration, the measurement and the names of the classes.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +16,26 @@ from typing import TYPE_CHECKING
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import Measurement
+from peftsearch.core.run_folder import TENSORS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from peftsearch.backbones.heads import Classifier
+    from peftsearch.methods.base import TextModel
 
-TENSORS = "trainable.safetensors"
 ABOUT = "trial.json"
-"""The files that `training.trial.TrialResult.save` writes."""
 
 
 @dataclass(frozen=True)
-class KeptTrial:
-    """A trial as its worker left it: what was trained, and what is needed to put it onto the backbone again."""
+class Checkpoint:
+    """A trial as it was saved.
+
+    Attributes:
+        number: the trial's, in its study.
+        folder: holds the checkpoint's files.
+        labels: the names of the classes, by index.
+    """
 
     number: int
     folder: Path
@@ -33,7 +44,7 @@ class KeptTrial:
     labels: tuple[str, ...]
 
     def classifier(self) -> Classifier:
-        """The backbone with the method applied and the trained tensors put in, in evaluation mode.
+        """The backbone with the method applied and the trained tensors loaded, on the CPU in evaluation mode.
 
         Raises:
             UserError: the tensors are not those that the configuration trains.
@@ -43,47 +54,61 @@ class KeptTrial:
         from peftsearch.methods.table import ENCODER_METHODS
 
         config = self.config
-        resolved = resolve(config.backbone, config.revision)
-        method = ENCODER_METHODS[config.method]
         classifier = build_classifier(
-            resolved, method, config.settings, len(self.labels), trust_remote_code=config.trust_remote_code
+            resolve(config.backbone, config.revision),
+            ENCODER_METHODS[config.method],
+            config.settings,
+            len(self.labels),
+            trust_remote_code=config.trust_remote_code,
         )
-        trained: dict[str, Tensor] = {
-            name: tensor for name, tensor in classifier.named_parameters() if tensor.requires_grad
-        }
-        trained |= {f"encoder.{name}": tensor for name, tensor in method.constants(classifier.encoder).items()}
-        put_in(trained, self.folder / TENSORS)
+        load_tensors(_tensors_of(classifier, config), self.folder / TENSORS)
         return classifier.eval()
 
 
-def kept_trial(weights: Path, number: int) -> KeptTrial:
-    """The trial `number`, read from the folder of kept weights.
+def save_classifier(
+    classifier: Classifier, config: TrialConfig, measurement: Measurement, labels: Sequence[str], folder: Path
+) -> None:
+    """Write the checkpoint of a trial that tuned an encoder into `folder`, which need not exist."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().contiguous() for name, tensor in _tensors_of(classifier, config).items()}
+    save_file(tensors, folder / TENSORS)
+    _write_about(config, measurement, labels, folder)
+
+
+def save_text_model(
+    model: TextModel, config: TrialConfig, measurement: Measurement, labels: Sequence[str], folder: Path
+) -> None:
+    """Write the checkpoint of a trial without a backbone into `folder`, which need not exist."""
+    model.save(folder)
+    _write_about(config, measurement, labels, folder)
+
+
+def read_checkpoint(weights: Path, number: int) -> Checkpoint:
+    """The checkpoint of the trial `number`.
+
+    Args:
+        weights: the folder that holds a folder for each trial with a checkpoint.
 
     Raises:
-        UserError: its weights were not kept; says which were.
+        UserError: the trial has none, and which trials have one; or its `trial.json` is damaged.
     """
     folder = weights / str(number)
     if not (folder / TENSORS).is_file() or not (folder / ABOUT).is_file():
-        others = ", ".join(map(str, kept_numbers(weights))) or "none"
+        others = ", ".join(map(str, _numbers(weights))) or "none"
         raise UserError(
             f"--trial {number}: its weights were not kept (only the front's are); trials with weights: {others}"
         )
-    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    return KeptTrial(
-        number=number,
-        folder=folder,
-        config=TrialConfig.from_dict(about["config"]),
-        measurement=Measurement.from_dict(about["measurement"]),
-        labels=tuple(about["labels"]),
-    )
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        config, measurement = TrialConfig.from_dict(about["config"]), Measurement.from_dict(about["measurement"])
+        return Checkpoint(number, folder, config, measurement, tuple(about["labels"]))
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / ABOUT} is damaged; train the trial again") from None
 
 
-def kept_numbers(weights: Path) -> list[int]:
-    """The trials with weights in this folder."""
-    return sorted(int(folder.parent.name) for folder in weights.glob(f"*/{TENSORS}") if folder.parent.name.isdigit())
-
-
-def put_in(parameters: Mapping[str, Tensor], file: Path) -> None:
+def load_tensors(parameters: Mapping[str, Tensor], file: Path) -> None:
     """Copy the tensors of `file` into `parameters`: all of them and no others, each of the same shape.
 
     Raises:
@@ -103,3 +128,22 @@ def put_in(parameters: Mapping[str, Tensor], file: Path) -> None:
     with torch.no_grad():
         for name, tensor in tensors.items():
             parameters[name].copy_(tensor)
+
+
+def _tensors_of(classifier: Classifier, config: TrialConfig) -> dict[str, Tensor]:
+    """The tensors that a checkpoint holds: the trainable ones, and the method's random ones that no step moves."""
+    from peftsearch.methods.table import ENCODER_METHODS
+
+    trained = {name: parameter for name, parameter in classifier.named_parameters() if parameter.requires_grad}
+    constants = ENCODER_METHODS[config.method].constants(classifier.encoder)
+    return {**trained, **{f"encoder.{name}": tensor for name, tensor in constants.items()}}
+
+
+def _write_about(config: TrialConfig, measurement: Measurement, labels: Sequence[str], folder: Path) -> None:
+    about = {"config": config.to_dict(), "measurement": measurement.to_dict(), "labels": list(labels)}
+    (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _numbers(weights: Path) -> list[int]:
+    """The trials that have a checkpoint in this folder."""
+    return sorted(int(folder.parent.name) for folder in weights.glob(f"*/{TENSORS}") if folder.parent.name.isdigit())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
 from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod, TextModel
+from peftsearch.training.checkpoint import save_text_model
 from peftsearch.training.meter import PeakMemory, device_name
 from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy
 
@@ -32,14 +32,8 @@ class TextTrialResult:
     labels: tuple[str, ...]
 
     def save(self, folder: Path) -> None:
-        """Write the model and `trial.json` into `folder`."""
-        self.model.save(folder)
-        about = {
-            "config": self.config.to_dict(),
-            "measurement": self.measurement.to_dict(),
-            "labels": list(self.labels),
-        }
-        (folder / "trial.json").write_text(json.dumps(about, indent=2, ensure_ascii=False))
+        """Write the trial's checkpoint into `folder`."""
+        save_text_model(self.model, self.config, self.measurement, self.labels, folder)
 
 
 def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod) -> TextTrialResult:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
 
 from peftsearch.backbones.loading import resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
@@ -21,7 +19,8 @@ from peftsearch.data.tokens import tokenize
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.attempt import Setup
 from peftsearch.training.batches import POOL_BATCHES, PadToLongest, TokenRows
-from peftsearch.training.loop.callbacks import Report, trainable
+from peftsearch.training.checkpoint import save_classifier
+from peftsearch.training.loop.callbacks import Report
 from peftsearch.training.loop.trainer import Rows
 from peftsearch.training.meter import device_name
 from peftsearch.training.precision.benchmark import Workload
@@ -46,21 +45,8 @@ class TrialResult:
     labels: tuple[str, ...]
 
     def save(self, folder: Path) -> None:
-        """Write the trained tensors (`trainable.safetensors`, by parameter name) and `trial.json` into `folder`.
-
-        With the backbone they are all that the classifier is: everything else is as it was pretrained.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        own = ENCODER_METHODS[self.config.method].constants(self.classifier.encoder)
-        tensors = {**trainable(self.classifier), **{f"encoder.{name}": tensor for name, tensor in own.items()}}
-        tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-        save_file(tensors, folder / "trainable.safetensors")
-        about = {
-            "config": self.config.to_dict(),
-            "measurement": self.measurement.to_dict(),
-            "labels": list(self.labels),
-        }
-        (folder / "trial.json").write_text(json.dumps(about, indent=2, ensure_ascii=False))
+        """Write the trial's checkpoint into `folder`."""
+        save_classifier(self.classifier, self.config, self.measurement, self.labels, folder)
 
 
 def run_trial(

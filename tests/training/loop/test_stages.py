@@ -13,7 +13,7 @@ from peftsearch.export.load import load_classifier
 from peftsearch.export.write import write
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
-from peftsearch.training.checkpoint import KeptTrial
+from peftsearch.training.checkpoint import Checkpoint
 from peftsearch.training.loop.optimizer import parameter_groups, warm_up_late_groups
 from peftsearch.training.loop.stages import Stages
 from peftsearch.training.loop.trainer import LengthGroupedTrainer
@@ -46,7 +46,7 @@ def test_the_curve_says_what_was_trainable_and_the_best_epoch_is_kept_whole(mode
     assert result.measurement.trainable_parameters == max(counts)
 
     result.save(tmp_path / "7")
-    kept = KeptTrial(7, tmp_path / "7", config, result.measurement, data.labels).classifier()
+    kept = Checkpoint(7, tmp_path / "7", config, result.measurement, data.labels).classifier()
     ids = torch.arange(5, 15)[None]
     with torch.no_grad():
         assert torch.equal(kept(input_ids=ids).logits, result.classifier(input_ids=ids).logits)
@@ -70,7 +70,7 @@ def test_a_plan_s_counts_are_in_the_curve_and_the_trained_model_is_kept_and_expo
     assert len(set(counts)) == 3
 
     result.save(tmp_path / "7")
-    trial = KeptTrial(7, tmp_path / "7", config, result.measurement, data.labels)
+    trial = Checkpoint(7, tmp_path / "7", config, result.measurement, data.labels)
     ids = torch.arange(5, 15)[None]
     with torch.no_grad():
         expected = result.classifier(input_ids=ids).logits
