@@ -21,7 +21,6 @@ from optuna.distributions import (
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import ClassReport, EpochReport, Measurement
-from peftsearch.storage.database import sqlite_url
 from peftsearch.storage.prepare import prepare
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import suggest
@@ -83,7 +82,7 @@ def outcome(config: TrialConfig) -> tuple[list[EpochReport], Measurement]:
 
 def fill(spec: StudySpec, file: Path, trials: int) -> str:
     """A study with so many finished trials, seven of ten complete and a quarter pruned; its URL."""
-    prepare(spec, sqlite_url(file))  # its baselines wait behind what is written here
+    prepare(spec, f"sqlite:///{file}")  # its baselines wait behind what is written here
     rng, began = random.Random(0), datetime(2025, 1, 1)
     with sqlite3.connect(file) as database:
         database.execute("DELETE FROM trial_params")
@@ -93,7 +92,7 @@ def fill(spec: StudySpec, file: Path, trials: int) -> str:
         for number in range(trials):
             _insert(database, spec, number, rng, began + timedelta(minutes=number))
     database.close()
-    return sqlite_url(file)
+    return f"sqlite:///{file}"
 
 
 def _insert(database: sqlite3.Connection, spec: StudySpec, number: int, rng: random.Random, at: datetime) -> None:

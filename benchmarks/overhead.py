@@ -202,8 +202,8 @@ def trainer(watch: Stopwatch) -> Callable[..., Any]:
 def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None = None) -> None:
     """Run so many more trials as `peftsearch.workers.worker` does, in this process."""
     from peftsearch.search.samplers import make_sampler
-    from peftsearch.storage.claims import finished
-    from peftsearch.storage.records import open_storage, open_study
+    from peftsearch.storage.budget import finished
+    from peftsearch.storage.database import open_storage, open_study
     from peftsearch.workers import worker
     from peftsearch.workers.job import Job
 

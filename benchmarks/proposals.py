@@ -27,8 +27,9 @@ from peftsearch.core.pareto import Array
 from peftsearch.search.pruning import Rule, dominated
 from peftsearch.search.samplers import random, tpe
 from peftsearch.storage.records import Record
+from peftsearch.storage.trial_attributes import baseline_attributes, fixed_baseline
 from peftsearch.study.spec import StudySpec, load_study
-from peftsearch.study.suggest import baselines, suggest
+from peftsearch.study.suggest import config_of, sampled_params, suggest
 
 METHODS = 8
 MARKS = (20, TRIALS)
@@ -175,14 +176,17 @@ def search(
     table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, trials: int = TRIALS
 ) -> list[Visit]:
     """A replayed search, the default point of each method before all others."""
-    ahead = baselines(spec)
-    study = optuna.create_study(directions=spec.directions, sampler=make(seed, len(ahead) + spec.search.startup_trials))
-    for baseline in ahead:
-        study.enqueue_trial(dict(baseline.params), user_attrs=baseline.user_attrs)
+    study = optuna.create_study(
+        directions=spec.directions, sampler=make(seed, len(spec.baselines) + spec.search.startup_trials)
+    )
+    for baseline in spec.baselines:
+        study.enqueue_trial(
+            sampled_params(spec, baseline), user_attrs=baseline_attributes(baseline, config_of(spec, baseline))
+        )
     visits: list[Visit] = []
     for number in range(trials):
         trial = study.ask()
-        place = nearest(suggest(spec, trial))
+        place = nearest(suggest(spec, trial, fixed_baseline(trial)))
         record = show(table.records[place], rule, [visit.shown for visit in visits], number)
         visits.append(Visit(place, record))
         if record.state == "complete":

@@ -9,7 +9,6 @@ import pytest
 
 import peftsearch
 from peftsearch import api
-from peftsearch.study.suggest import baselines
 from peftsearch.workers.supervisor import Outcome
 
 
@@ -20,7 +19,7 @@ def test_random_trials_come_beside_those_tried_first(tmp_path: Path, monkeypatch
     monkeypatch.setattr(api, "run_workers", lambda _, job, *__, **___: jobs.append(job) or Outcome("done"))
     spec = peftsearch.load_study("quickstart")
     peftsearch.run_study(spec, trials=12)
-    assert jobs[0].startup_trials == spec.search.startup_trials + len(baselines(spec)) == 12
+    assert jobs[0].startup_trials == spec.search.startup_trials + len(spec.baselines) == 12
 
 
 def test_public_names_are_listed_and_found() -> None:

@@ -16,7 +16,8 @@ from peftsearch.confirm import run as confirm_module
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
-from peftsearch.storage.records import Record, SeedRun
+from peftsearch.storage.confirmations import SeedRun
+from peftsearch.storage.records import Record
 from tests.helpers.records import complete, measurement, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data

@@ -18,10 +18,11 @@ from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored_study import StoredStudy, open_stored, storage_url
 from peftsearch.storage.prepare import check_space, prepare
 from peftsearch.storage.records import Record
+from peftsearch.storage.study_attributes import About, write_about, write_reference
 from peftsearch.study.compatibility import check_feasible
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
-from peftsearch.study.suggest import FIXED, baselines, config_of
+from peftsearch.study.suggest import config_of
 from peftsearch.workers.job import Job
 from peftsearch.workers.local import local_engine
 from peftsearch.workers.supervisor import Outcome, run_workers
@@ -113,9 +114,7 @@ def begin_study(
     url = storage_url(name, storage)
     study = prepare(spec, url, name)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
-    about = {"goal": spec.goal, "data": spec.data.model_dump(mode="json"), "budget": trials}
-    if stored.about != about:
-        study.set_user_attr("about", about)
+    write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
     _measure_reference(stored, data, say)
     return stored
 
@@ -182,7 +181,7 @@ def search(
         budget=trials,
         folder=str(stored.folder.root.resolve()),
         overrides=spec.overrides,
-        startup_trials=len(baselines(spec)) + spec.search.startup_trials,  # random ones beside those tried first
+        startup_trials=len(spec.baselines) + spec.search.startup_trials,  # random ones beside those tried first
         since=time.time(),
         sampler=sampler or spec.search.sampler,
         pruner=pruner or spec.search.pruner,
@@ -258,7 +257,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
         from peftsearch.data.load import load_data
 
         classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
-    configs = [config_of(spec, enqueued.user_attrs[FIXED]) for enqueued in baselines(spec)]
+    configs = [config_of(spec, baseline) for baseline in spec.baselines]
     known = [config for config in configs if config.method in ENCODER_METHODS]
     return [(c, trainable_by_epoch(c, resolve_outline(c.backbone, c.revision), classes)) for c in known]
 
@@ -295,6 +294,6 @@ def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str],
     if stored.reference and stored.reference.fingerprint == data.fingerprint:
         return
     try:
-        stored.study.set_user_attr("reference", measure_reference(data).to_dict())
+        write_reference(stored.study, measure_reference(data).to_dict())
     except UserError as error:
         say(f"no reference line: {error}")

@@ -15,7 +15,8 @@ from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.data.base import TextData
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.records import Record, SeedRun, confirmed, openings
+from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs
+from peftsearch.storage.records import Record
 from peftsearch.training import trial as trial_module
 from tests.helpers.records import complete, config, measurement, store
 from tests.helpers.tiny import tiny_model
@@ -89,13 +90,13 @@ def test_continuing_repeats_nothing_and_adds(stored: StoredStudy, ran: list[tupl
     go(stored, (1, 2), seeds=3)
     assert ran[2:] == [(2, 43), (1, 45)]
     again = open_stored("toy", stored.url)
-    assert [(run.trial, run.seed) for run in confirmed(again.study)] == [(1, 43), (1, 44), (1, 45), (2, 43)]
+    assert [(run.trial, run.seed) for run in read_runs(again.study)] == [(1, 43), (1, 44), (1, 45), (2, 43)]
 
 
 def test_what_is_kept_is_read_back(stored: StoredStudy, ran: list[tuple[int, int]]) -> None:
     go(stored, (0,), seeds=1)
     config = next(reseeded(RECORDS[0].config, 1))  # type: ignore[arg-type]
-    assert confirmed(open_stored("toy", stored.url).study) == [faked(0, config, DATA, Path())]
+    assert read_runs(open_stored("toy", stored.url).study) == [faked(0, config, DATA, Path())]
 
 
 def test_an_interruption_loses_the_run_in_hand(stored: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,14 +108,14 @@ def test_an_interruption_loses_the_run_in_hand(stored: StoredStudy, monkeypatch:
     monkeypatch.setattr(confirm_module, "run_once", interrupted)
     with pytest.raises(KeyboardInterrupt):
         go(stored, (0,))
-    assert [run.seed for run in confirmed(stored.study)] == [43]
+    assert [run.seed for run in read_runs(stored.study)] == [43]
 
 
 def test_that_the_test_split_was_opened_is_written_down(stored: StoredStudy, ran: list[tuple[int, int]]) -> None:
-    assert openings(stored.study) == []
+    assert read_openings(stored.study) == []
     assert go(stored, (0, 1), seeds=1) == ["2 runs to do, about 20 s of training"]
     assert go(stored, (0,), seeds=2) == ["1 run to do, about 10 s of training"]
-    [first, second] = openings(stored.study)
+    [first, second] = read_openings(stored.study)
     assert (first.trials, second.trials) == ((0, 1), (0,))
     warning, _ = go(stored, (3,), seeds=1)
     assert warning == (
@@ -130,7 +131,7 @@ def test_it_is_written_down_before_the_first_look(stored: StoredStudy, monkeypat
     monkeypatch.setattr(confirm_module, "run_once", fails)
     with pytest.raises(ValueError, match="in the middle"):
         go(stored)
-    assert [opening.trials for opening in openings(stored.study)] == [(0, 1, 2)]
+    assert [opening.trials for opening in read_openings(stored.study)] == [(0, 1, 2)]
 
 
 ERRORS: list[tuple[int, str]] = [
@@ -143,7 +144,7 @@ ERRORS: list[tuple[int, str]] = [
 def test_a_trial_that_cannot_be_confirmed(stored: StoredStudy, ran: list[Any], trial: int, message: str) -> None:
     with pytest.raises(UserError) as caught:
         go(stored, (0, trial))
-    assert (str(caught.value), ran, openings(stored.study)) == (message, [], [])
+    assert (str(caught.value), ran, read_openings(stored.study)) == (message, [], [])
 
 
 def test_nothing_has_finished(tmp_path: Path, ran: list[Any]) -> None:
@@ -161,14 +162,14 @@ def test_other_data_than_in_the_search_is_refused(stored: StoredStudy, ran: list
         "the data of 'toy' is not what trial 0 was trained on (fingerprint toy-48-24-0 then, other now); "
         "put it back, or search it anew with --fork NEW_NAME"
     )
-    assert (ran, openings(stored.study)) == ([], [])
+    assert (ran, read_openings(stored.study)) == ([], [])
 
 
 def test_a_split_that_is_not_there_is_refused_before_training(stored: StoredStudy, ran: list[Any]) -> None:
     sealed = replace(DATA, splits={name: DATA.splits[name] for name in ("train", "validation")})
     with pytest.raises(UserError, match="the data has no test split"):
         go(stored, data=sealed)
-    assert (ran, openings(stored.study)) == ([], [])
+    assert (ran, read_openings(stored.study)) == ([], [])
 
 
 def test_a_loss_that_is_not_finite_is_kept_and_short_memory_tried_again(
@@ -186,7 +187,7 @@ def test_a_loss_that_is_not_finite_is_kept_and_short_memory_tried_again(
     for _ in range(2):
         go(stored, (0, 1), seeds=1)
     assert calls == ["not_finite", "out_of_memory", "out_of_memory"]
-    assert [run.failure for run in confirmed(stored.study)] == [
+    assert [run.failure for run in read_runs(stored.study)] == [
         {"kind": "not_finite", "message": "no"},
         {"kind": "out_of_memory", "message": "no"},
     ]

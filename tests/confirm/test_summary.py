@@ -13,7 +13,8 @@ from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.report.confirmation import confirmation_json, confirmation_view, progress_line, sentences
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.records import Record, SeedRun, keep_opening, keep_run
+from peftsearch.storage.confirmations import SeedRun, write_opening, write_run
+from peftsearch.storage.records import Record
 from tests.helpers.records import complete, config, measurement, store
 from tests.report.test_views import printed
 
@@ -39,7 +40,7 @@ def stored(folder: Path, scores: dict[int, dict[int, float]], records: list[Reco
     found = open_stored("toy", store(folder, records))
     for trial, by_seed in scores.items():
         for seed, score in by_seed.items():
-            keep_run(found.study, run(trial, seed, score))
+            write_run(found.study, run(trial, seed, score))
     return found
 
 
@@ -94,7 +95,7 @@ def test_one_seed_of_one_trial_tells_nothing(tmp_path: Path) -> None:
 def test_what_failed_is_said_and_stands_last(tmp_path: Path) -> None:
     results = stored(tmp_path, {2: {43: 0.7}})
     failure = {"kind": "not_finite", "message": "validation loss is nan after epoch 1"}
-    keep_run(results.study, SeedRun(0, 43, 3.0, "2026-01-01T00:00:00+00:00", failure=failure))
+    write_run(results.study, SeedRun(0, 43, 3.0, "2026-01-01T00:00:00+00:00", failure=failure))
     told = confirmation(results)
     assert [row.record.number for row in told.rows] == [2, 0]
     assert list(sentences(told))[-1] == "trial 0, seed 43 failed: not_finite: validation loss is nan after epoch 1"
@@ -107,7 +108,7 @@ def test_nothing_yet(tmp_path: Path) -> None:
 
 def test_json_has_everything(tmp_path: Path) -> None:
     results = stored(tmp_path, SCORES)
-    keep_opening(results.study, [0, 1, 2])
+    write_opening(results.study, [0, 1, 2])
     told = confirmation_json(confirmation(results))
     assert (told["metric"], told["test_rows"], told["opened"][0]["trials"]) == ("macro_f1", 1200, (0, 1, 2))
     first, second, third = told["trials"]

@@ -31,7 +31,7 @@ def main(url: str, name: str, budget: int) -> None:
     from optuna.trial import TrialState
 
     from peftsearch.storage.claims import claim
-    from peftsearch.storage.records import open_storage
+    from peftsearch.storage.database import open_storage
 
     study = optuna.load_study(study_name=name, storage=open_storage(url), sampler=optuna.samplers.RandomSampler())
     print("ready", flush=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.measurement import EpochReport, Measurement
-from peftsearch.storage.records import Record, open_storage, open_study
+from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.records import Record
 
 OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from optuna.study import Study
 
+from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.prepare import prepare
-from peftsearch.storage.records import Record, open_storage, open_study, records
+from peftsearch.storage.records import Record, records
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.workers.job import Job
 from peftsearch.workers.local import LocalEngine

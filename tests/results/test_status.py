@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from peftsearch.results.status import counts_as_done, status
+from peftsearch.results.status import status
 from peftsearch.storage.records import Record
 from tests.helpers.records import complete, config
 
@@ -16,20 +16,11 @@ def timed(record: Record, seconds: float) -> Record:
     return replace(record, started=START, ended=START + timedelta(seconds=seconds))
 
 
-def failed(number: int, kind: str) -> Record:
-    return Record(number, "failed", config(), failure={"kind": kind, "message": "…"})
-
-
 def test_counts_by_state_and_method() -> None:
     found = status([complete(0, "lora", 0.8, 1, 1.0), Record(1, "running", config("lora")), Record(2, "waiting")])
     assert found.states == {"complete": 1, "running": 1, "waiting": 1}
     assert found.methods == {"lora": {"complete": 1, "running": 1}, "not started": {"waiting": 1}}
     assert [record.number for record in found.running] == [1]
-
-
-def test_only_the_configurations_own_failures_are_done() -> None:
-    kinds = ("out_of_memory", "not_finite", "error", "killed")
-    assert [counts_as_done(failed(0, kind)) for kind in kinds] == [True, True, False, False]
 
 
 def test_time_left_is_shared_by_the_workers_that_run() -> None:

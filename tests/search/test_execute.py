@@ -14,8 +14,9 @@ from optuna.trial import TrialState
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError
 from peftsearch.search import execute
-from peftsearch.storage.claims import finished
-from peftsearch.storage.records import Record, open_study, records
+from peftsearch.storage.budget import finished
+from peftsearch.storage.database import open_study
+from peftsearch.storage.records import Record, records
 from tests.helpers import fake_trainer
 
 CONFIG = TrialConfig("b", "lora", {"rank": 8})

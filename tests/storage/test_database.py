@@ -11,13 +11,12 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from peftsearch.core.errors import UserError
-from peftsearch.storage.database import open_storage, sqlite_url
-from peftsearch.storage.records import open_study
+from peftsearch.storage.database import open_storage, open_study
 from tests.helpers.claimers import claim_in_processes
 
 
 def test_sqlite_is_opened_with_wal_and_immediate_transactions(tmp_path: Path) -> None:
-    storage = open_storage(sqlite_url(tmp_path / "deep" / "x.db"))
+    storage = open_storage(f"sqlite:///{tmp_path / 'deep' / 'x.db'}")
     engine = storage._backend.engine  # type: ignore[attr-defined]
     with engine.connect() as one:
         assert one.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -27,7 +26,7 @@ def test_sqlite_is_opened_with_wal_and_immediate_transactions(tmp_path: Path) ->
 
 
 def test_four_processes_take_200_waiting_trials_once_each(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "x.db")
+    url = f"sqlite:///{tmp_path / 'x.db'}"
     study = open_study(open_storage(url), "x", ["macro_f1"])
     for place in range(200):
         study.enqueue_trial({"place": place})
@@ -40,7 +39,7 @@ def test_four_processes_take_200_waiting_trials_once_each(tmp_path: Path) -> Non
 
 def test_as_optuna_opens_sqlite_two_still_take_the_same_trial(tmp_path: Path) -> None:
     """If this fails, `_make_safe` may have become needless (Optuna 5.0, SQLAlchemy 2.1)."""
-    url = sqlite_url(tmp_path / "x.db")
+    url = f"sqlite:///{tmp_path / 'x.db'}"
     study = optuna.create_study(storage=url, study_name="x")
     study.enqueue_trial({})
     trial_id = study.trials[0]._trial_id
@@ -58,7 +57,7 @@ def test_as_optuna_opens_sqlite_two_still_take_the_same_trial(tmp_path: Path) ->
 
 
 def test_opening_again_and_again_leaves_no_files_open(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "x.db")
+    url = f"sqlite:///{tmp_path / 'x.db'}"
     open_storage(url)
     gc.collect()
     before = psutil.Process().num_fds()
@@ -95,7 +94,7 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     file = tmp_path / "x.db"
     file.write_text("a letter, and a long one: " * 100)
     with pytest.raises(UserError) as error:
-        open_storage(sqlite_url(file))
+        open_storage(f"sqlite:///{file}")
     assert str(error.value) == (
         f"cannot open the storage sqlite:///{file} (file is not a database);"
         " check the URL and that it can be reached and written"
@@ -104,5 +103,5 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_braces_in_its_name(tmp_path: Path) -> None:
-    open_storage(sqlite_url(tmp_path / "{odd}" / "x.db"))
+    open_storage(f"sqlite:///{tmp_path / '{odd}' / 'x.db'}")
     assert (tmp_path / "{odd}" / "x.db").exists()

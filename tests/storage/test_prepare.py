@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from peftsearch.core.errors import UserError
+from peftsearch.storage.database import objective_names
 from peftsearch.storage.prepare import enqueue_baselines, prepare
-from peftsearch.storage.records import objective_names, records
+from peftsearch.storage.records import records
 from peftsearch.study.spec import load_study
 from tests.helpers.search import STUDY, Search
 

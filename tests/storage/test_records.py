@@ -8,9 +8,17 @@ from optuna.trial import TrialState
 
 from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.storage import records as storage
-from peftsearch.storage.database import open_storage, sqlite_url
-from peftsearch.storage.records import Record, open_study, record, records
+from peftsearch.storage.budget import finished, state_of_failure
+from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.records import Record, record, records
 from peftsearch.storage.recovery import put_back
+from peftsearch.storage.trial_attributes import (
+    assign_worker,
+    write_config,
+    write_curve,
+    write_failure,
+    write_measurement,
+)
 from tests.helpers.fake_trainer import epoch_report, measured
 
 CONFIG = TrialConfig("b", "lora", {"rank": 8}, TrainingConfig(early_stopping=EarlyStopping(2)))
@@ -35,9 +43,10 @@ def test_opening_a_study_again_keeps_its_trials() -> None:
 def test_what_is_written_is_read_back(study: optuna.study.Study) -> None:
     curve = [epoch_report(CONFIG, epoch) for epoch in (1, 2)]
     trial = study.ask()
-    trial.set_user_attr("config", CONFIG.to_dict())
-    trial.set_user_attr("curve", [report.to_dict() for report in curve])
-    trial.set_user_attr("measurement", measured(curve).to_dict())
+    write_config(trial, CONFIG)
+    write_curve(trial, curve)
+    write_measurement(trial, measured(curve))
+    assign_worker(trial, {"pid": 1})
     study.tell(trial, [0.5, 100.0])
     [found] = records(study)
     assert found.state == "complete"
@@ -45,6 +54,7 @@ def test_what_is_written_is_read_back(study: optuna.study.Study) -> None:
     assert found.curve == tuple(curve)
     assert found.measurement == measured(curve)
     assert found.values == {"macro_f1": 0.5, "trainable_parameters": 100.0}
+    assert found.worker == {"pid": 1}
     assert found.started is not None
     assert found.ended is not None
 
@@ -65,9 +75,22 @@ def test_a_failure_is_never_shown_as_a_pruned_trial(
 ) -> None:
     trial = study.ask()
     if failure:
-        trial.set_user_attr("failure", {"kind": failure, "message": ""})
+        write_failure(trial, failure, "")
     study.tell(trial, state=told)
     assert [record.state for record in records(study)] == ([shown] if shown else [])
+
+
+def test_what_counts_toward_the_budget_and_is_done(study: optuna.study.Study) -> None:
+    for kind in ("out_of_memory", "not_finite", "error", "killed"):
+        trial = study.ask()
+        write_failure(trial, kind, "")
+        study.tell(trial, state=state_of_failure(kind))
+    study.tell(study.ask(), [0.5, 100.0])
+    study.ask()
+    found = records(study)
+    assert [record.counts for record in found] == [True, True, False, False, True, True]
+    assert [record.done for record in found] == [True, True, False, False, True, False]
+    assert finished(study) == sum(record.done for record in found)
 
 
 def test_waiting_and_running_trials_have_records(study: optuna.study.Study) -> None:
@@ -79,24 +102,24 @@ def test_waiting_and_running_trials_have_records(study: optuna.study.Study) -> N
 
 def test_kept_records_are_those_that_another_process_would_read(tmp_path: Path) -> None:
     """Trials change between two looks, here and elsewhere; each opening of the storage is as a process of its own."""
-    url = sqlite_url(tmp_path / "x.db")
+    url = f"sqlite:///{tmp_path / 'x.db'}"
     mine, other = (open_study(open_storage(url), "x", ["macro_f1", "trainable_parameters"]) for _ in range(2))
     for state in ("waiting", "running", "complete", "pruned", "failed", "withdrawn"):
         mine.enqueue_trial({}, user_attrs={"config": CONFIG.to_dict(), "meant": state})
     running = [other.ask() for _ in range(6)]
     for change in range(6):
         trial = running[change]
-        trial.set_user_attr("curve", [epoch_report(CONFIG, epoch).to_dict() for epoch in range(1, change + 2)])
+        write_curve(trial, [epoch_report(CONFIG, epoch) for epoch in range(1, change + 2)])
         if change == 2:
             other.tell(trial, [0.5, 100.0])
         elif change == 3:
             mine.tell(trial.number, state=TrialState.PRUNED)
         elif change > 3:
-            trial.set_user_attr("failure", {"kind": "withdrawn" if change == 5 else "error", "message": ""})
+            write_failure(trial, "withdrawn" if change == 5 else "error", "")
             other.tell(trial, state=TrialState.FAIL)
         fresh = records(open_study(open_storage(url), "x", ["macro_f1", "trainable_parameters"]))
         assert records(mine) == records(other) == fresh
-    put_back(mine, running[0]._trial_id)
+    put_back(mine, running[0].number)
     assert records(mine)[0].curve == ()
     assert [record.state for record in records(mine)] == ["waiting", "running", "complete", "pruned", "failed"]
 

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -14,18 +11,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.storage.claims import claim
-from peftsearch.storage.database import open_storage, sqlite_url
-from peftsearch.storage.records import open_study, records
-from peftsearch.storage.recovery import (
-    Heartbeat,
-    host,
-    identity,
-    is_gone,
-    is_stale,
-    put_back,
-    reclaim,
-    release,
-)
+from peftsearch.storage.database import open_study
+from peftsearch.storage.optuna_access import frozen_trial
+from peftsearch.storage.records import records
+from peftsearch.storage.recovery import is_stale, put_back, reclaim, release, running_workers
+from peftsearch.storage.worker_identity import identity
+from tests.helpers.workers import dead_worker
 
 CONFIG = TrialConfig("b", "full").to_dict()
 ELSEWHERE = {"pid": 1, "host": "another", "started": 0.0, "device": "cpu"}
@@ -36,12 +27,6 @@ def study() -> Study:
     return open_study(optuna.storages.InMemoryStorage(), "x", ["macro_f1", "train_seconds"])
 
 
-def dead_worker() -> dict[str, Any]:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return {**identity("cpu"), "pid": process.pid}
-
-
 def held(study: Study, worker: dict[str, Any]) -> Trial:
     trial = claim(study, 99, worker)
     assert trial is not None
@@ -50,25 +35,7 @@ def held(study: Study, worker: dict[str, Any]) -> Trial:
 
 
 def frozen(study: Study, trial: Trial) -> FrozenTrial:
-    return study._storage.get_trial(trial._trial_id)
-
-
-def test_a_living_process_is_not_gone_and_a_dead_one_is() -> None:
-    assert is_gone(identity("cpu")) is False
-    assert is_gone(dead_worker()) is True
-
-
-def test_a_process_id_used_again_is_seen_through() -> None:
-    assert is_gone({**identity("cpu"), "started": time.time() - 86_400}) is True
-
-
-def test_a_zombie_is_gone() -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    time.sleep(0.5)
-    import psutil
-
-    assert is_gone({"pid": process.pid, "host": host(), "started": psutil.Process(process.pid).create_time()}) is True
-    process.wait()
+    return frozen_trial(study, trial.number)
 
 
 def test_another_machines_worker_is_judged_by_its_heartbeat(study: Study) -> None:
@@ -140,7 +107,7 @@ def test_an_interrupted_trial_waits_as_if_it_had_not_been_started(study: Study) 
     trial = held(study, identity("cpu"))
     drawn = trial.suggest_float("x", 0, 1)
     trial.set_user_attr("curve", [{"epoch": 1}])
-    put_back(study, trial._trial_id)
+    put_back(study, trial.number)
     [record] = records(study)
     assert (record.state, record.curve, record.worker) == ("waiting", (), {})
     again = held(study, identity("cpu"))
@@ -151,55 +118,13 @@ def test_an_interrupted_trial_waits_as_if_it_had_not_been_started(study: Study) 
 def test_putting_back_a_trial_that_was_reclaimed_changes_nothing(study: Study) -> None:
     trial = held(study, dead_worker())
     reclaim(study)
-    put_back(study, trial._trial_id)
+    put_back(study, trial.number)
     assert [record.state for record in records(study)] == ["failed", "waiting"]
 
 
 def test_release_puts_back_what_one_process_held(study: Study) -> None:
     held(study, identity("cpu"))
     held(study, ELSEWHERE)
+    assert running_workers(study) == [identity("cpu"), ELSEWHERE]
     release(study, os.getpid())
     assert [record.state for record in records(study)] == ["waiting", "running"]
-
-
-def test_a_heartbeat_survives_a_database_error_and_notices_a_lost_trial(tmp_path: Path, capsys: Any) -> None:
-    study = open_study(open_storage(sqlite_url(tmp_path / "x.db")), "x", ["macro_f1"])
-    trial = held(study, identity("cpu"))
-    storage, errors = study._storage, [optuna.exceptions.StorageInternalError("disk I/O error")]
-
-    class Flaky:
-        def set_trial_user_attr(self, *args: Any) -> None:
-            if errors:
-                raise errors.pop()
-            storage.set_trial_user_attr(*args)
-
-    heartbeat = Heartbeat(Flaky(), interval=0.05)  # type: ignore[arg-type]
-    heartbeat.start()
-    heartbeat.hold(trial._trial_id)
-    assert _eventually(lambda: records(study)[0].heartbeat is not None)
-    assert "disk I/O error" in capsys.readouterr().err
-    assert not heartbeat.lost()
-    study.tell(trial, state=TrialState.FAIL)
-    assert _eventually(heartbeat.lost)
-    heartbeat.hold(None)
-    assert not heartbeat.lost()
-    heartbeat.close()
-    heartbeat.join(timeout=2)
-    assert not heartbeat.is_alive()
-
-
-def test_optuna_still_has_no_heartbeat_for_what_is_asked_for() -> None:
-    """If this fails, Optuna may reclaim our trials itself: see whether `recovery` is still needed (Optuna 5.0)."""
-    with pytest.warns(optuna.exceptions.ExperimentalWarning):
-        storage = optuna.storages.RDBStorage("sqlite://", heartbeat_interval=1)
-    with pytest.warns(UserWarning, match=r"Heartbeat of storage is supposed to be used with Study.optimize"):
-        optuna.create_study(storage=storage).ask()
-
-
-def _eventually(condition: Any, seconds: float = 5.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import replace
 
@@ -8,7 +7,8 @@ import optuna
 import pytest
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
-from peftsearch.study.suggest import baselines, fixed_params, suggest
+from peftsearch.study.baselines import Baseline
+from peftsearch.study.suggest import sampled_params, suggest
 from tests.helpers.studies import STUDY, TABLE, study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -22,8 +22,9 @@ def search(spec, seed: int = 0) -> optuna.Study:
 
 
 def enqueue(spec, space: optuna.Study) -> None:
-    for item in baselines(spec):
-        space.enqueue_trial(item.params, user_attrs=item.user_attrs)
+    """Trial `i` of `space` is then enqueued for `spec.baselines[i]`."""
+    for baseline in spec.baselines:
+        space.enqueue_trial(sampled_params(spec, baseline))
 
 
 def drawn(spec, count: int) -> list[tuple[optuna.Trial, TrialConfig]]:
@@ -91,12 +92,12 @@ def test_baselines_come_first_exactly_as_written_and_the_sampler_sees_what_it_co
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Optuna would warn of enqueued values outside the space
         first, second = space.ask(), space.ask()
-        lora, full = suggest(spec, first), suggest(spec, second)
+        lora, full = map(suggest, [spec] * 2, [first, second], spec.baselines)
     assert (lora.method, lora.settings["rank"], lora.settings["learning_rate"]) == ("lora", 64, 2e-5)
     assert lora.training.batch_size == 4
     assert first.params == {"method": "lora", "lora.targets": "query_value"}
-    assert first.user_attrs["baseline"] == 0
-    assert (full.method, second.user_attrs["default"]) == ("full", True)
+    assert [baseline.written for baseline in spec.baselines] == [0, None]
+    assert full.method == "full"
     assert second.params == {"method": "full", "full.learning_rate": pytest.approx(1e-4)}
 
 
@@ -104,7 +105,7 @@ def test_every_method_is_among_the_first_trials():
     spec = study()
     space = search(spec)
     enqueue(spec, space)
-    assert {suggest(spec, space.ask()).method for _ in spec.methods} == set(spec.methods)
+    assert {suggest(spec, space.ask(), baseline).method for baseline in spec.baselines} == set(spec.methods)
 
 
 def test_tpe_goes_on_after_baselines_outside_the_space():
@@ -113,7 +114,7 @@ def test_tpe_goes_on_after_baselines_outside_the_space():
     enqueue(spec, space)
     for i in range(15):
         trial = space.ask()
-        suggest(spec, trial)
+        suggest(spec, trial, spec.baselines[i] if i < len(spec.baselines) else None)
         space.tell(trial, [0.1 * i, 1.0, float(i)])
     assert len(space.trials) == 15
 
@@ -122,13 +123,11 @@ def test_a_config_enqueued_as_it_is_comes_back():
     spec = study()
     for _, config in drawn(spec, 5):
         training = {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING}
-        settings = {**training, **config.settings}
-        fixed = json.loads(json.dumps({"method": config.method, "backbone": config.backbone, "settings": settings}))
+        again = Baseline(config.method, config.backbone, {**training, **config.settings})
         space = search(spec, seed=1)
-        space.enqueue_trial(fixed_params(spec, fixed), user_attrs={"fixed": fixed})
-        trial = space.ask()
-        assert suggest(spec, trial) == config
-        assert suggest(spec, trial).key() == config.key()
+        space.enqueue_trial(sampled_params(spec, again))
+        found = suggest(spec, space.ask(), again)
+        assert (found, found.key()) == (config, config.key())
 
 
 def test_the_order_of_options_in_the_file_means_nothing(tmp_path):
@@ -143,7 +142,7 @@ def test_the_order_of_options_in_the_file_means_nothing(tmp_path):
 
 
 def test_optuna_still_accepts_numbers_but_no_options_outside_the_space():
-    """The reason why `fixed_params` leaves both out (Optuna 5.0). Fails once Optuna treats them otherwise."""
+    """The reason why `sampled_params` leaves both out (Optuna 5.0). Fails once Optuna treats them otherwise."""
     space = optuna.create_study()
     space.enqueue_trial({"x": 5.0, "y": 64})
     trial = space.ask()

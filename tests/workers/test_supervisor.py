@@ -18,7 +18,7 @@ import pytest
 from peftsearch.core.errors import UserError
 from peftsearch.storage.claims import claim
 from peftsearch.storage.records import Record
-from peftsearch.storage.recovery import host
+from peftsearch.storage.worker_identity import host
 from peftsearch.study.spec import load_study
 from peftsearch.workers import devices
 from peftsearch.workers import gpu_packing as packing

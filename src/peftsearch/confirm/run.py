@@ -13,7 +13,8 @@ from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import duration
 from peftsearch.results.trial_report import find_trial
-from peftsearch.storage.records import Record, SeedRun, confirmed, keep_opening, keep_run, now, openings
+from peftsearch.storage.confirmations import SeedRun, now, read_openings, read_runs, write_opening, write_run
+from peftsearch.storage.records import Record
 
 if TYPE_CHECKING:
     from peftsearch.data.base import TextData
@@ -51,7 +52,7 @@ def confirm(
     """
     chosen = chosen_trials(stored, trials)
     _check_data(stored, chosen, data)
-    missing = _missing(chosen, seeds, confirmed(stored.study))
+    missing = _missing(chosen, seeds, read_runs(stored.study))
     if not missing:
         say("all of these runs are already done")
         return
@@ -62,10 +63,10 @@ def confirm(
     from peftsearch.training.evaluate import check_split
 
     check_split(data, TEST)
-    keep_opening(stored.study, numbers)  # before the first look at it: an opening that fails is one too
+    write_opening(stored.study, numbers)  # before the first look at it: an opening that fails is one too
     for place, (record, config) in enumerate(missing, start=1):
         run = run_once(record.number, config, data, stored.folder.tokens)
-        keep_run(stored.study, run)
+        write_run(stored.study, run)
         on_run(Progress(run, config, place, len(missing)))
 
 
@@ -78,7 +79,7 @@ def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
     from peftsearch.data.load import load_data
     from peftsearch.data.section import DataSection
 
-    searched = stored.about.get("data")
+    searched = stored.about.data
     section = DataSection(**searched) if searched else spec.data
     return load_data(section, spec.folder, stored.folder.data)
 
@@ -103,7 +104,7 @@ def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Reco
 
 def opened_before(stored: StoredStudy, trials: Sequence[int]) -> list[str]:
     """A line of warning, if the test split was opened before and some of `trials` were not looked at then."""
-    earlier = openings(stored.study)
+    earlier = read_openings(stored.study)
     known = {number for opening in earlier for number in opening.trials}
     if not earlier or set(trials) <= known:
         return []

@@ -12,7 +12,8 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import DEFAULT_METRIC, find_objective, is_metric
 from peftsearch.methods.table import METHODS
-from peftsearch.storage.records import Opening, Record, SeedRun, confirmed, openings
+from peftsearch.storage.confirmations import Opening, SeedRun, read_openings, read_runs
+from peftsearch.storage.records import Record
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
@@ -105,7 +106,7 @@ def confirmation(stored: StoredStudy) -> Confirmation:
     """What stands in the storage."""
     metric = stored.quality if is_metric(stored.quality) else DEFAULT_METRIC
     runs: dict[int, list[SeedRun]] = {}
-    for run in confirmed(stored.study):
+    for run in read_runs(stored.study):
         runs.setdefault(run.trial, []).append(run)
     rows = [
         Confirmed(row.record, row.config, row.measurement, tuple(runs[row.record.number]), metric)
@@ -115,7 +116,7 @@ def confirmation(stored: StoredStudy) -> Confirmation:
     rows.sort(
         key=lambda row: (row.test_spread is None, -_sign(metric) * row.test_spread.mean if row.test_spread else 0.0)
     )
-    return Confirmation(stored.name, metric, tuple(rows), tuple(openings(stored.study)))
+    return Confirmation(stored.name, metric, tuple(rows), tuple(read_openings(stored.study)))
 
 
 def _sign(metric: str) -> int:

@@ -52,7 +52,7 @@ def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         folder = Path(scratch) / "export"
         folder.mkdir()
-        write(kept, folder, {"study": stored.name, **stored.about})
+        write(kept, folder, {"study": stored.name, **stored.about.to_dict()})
         if out.exists():
             out.rename(Path(scratch) / "earlier")
         folder.rename(out)

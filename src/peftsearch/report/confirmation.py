@@ -19,7 +19,7 @@ from peftsearch.results.formatting import (
     params,
     varied_training,
 )
-from peftsearch.storage.records import SeedRun
+from peftsearch.storage.confirmations import SeedRun
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,7 +15,9 @@ from peftsearch.core.objectives import quality_objective
 from peftsearch.report.figures import curve_figure, front_figure
 from peftsearch.results.formatting import objective_label, objective_with_unit, params, value_in_words, why
 from peftsearch.results.front import rows
+from peftsearch.storage.optuna_access import storage_of, study_id, trial_ids
 from peftsearch.storage.records import records
+from peftsearch.storage.study_attributes import read_foreign_attributes
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -57,13 +59,17 @@ def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: i
 def decorate(study: Study, objectives: Sequence[str]) -> None:
     """Write the front's figure, and a figure and a note for every trial; what has not changed is not written again."""
     known = records(study)
-    attrs = study._storage.get_study_system_attrs(study._study_id)
+    attrs, ids = read_foreign_attributes(study), trial_ids(study)
     for name, figure in _figures(study.study_name, known, objectives):
         _save_figure(study, attrs, name, figure)
-    ids = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
     for record in known:
         if record.config:
-            _save_note(study, attrs, ids[record.number], note(record, objectives))
+            _save_note(
+                study,
+                attrs,
+                ids[record.number],
+                note(record, objectives),
+            )
 
 
 def note(record: Record, objectives: Sequence[str]) -> str:
@@ -108,7 +114,7 @@ def _save_note(study: Study, attrs: Mapping[str, Any], trial_id: int, text: str)
     body = f"{text}\n\n{KEPT}{theirs if ours else theirs and chr(10) + theirs}"
     if body != written["body"]:
         # `save_note` takes a trial only while it is running; notes stand on the study, so any trial can have one.
-        save_note_with_version(study._storage, study._study_id, trial_id, written["version"] + 1, body)
+        save_note_with_version(storage_of(study), study_id(study), trial_id, written["version"] + 1, body)
 
 
 def _settings(config: TrialConfig) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from peftsearch.core.objectives import quality_objective
 from peftsearch.report.tables import front_table, running_table, time_left
 from peftsearch.results.formatting import config_in_words, objective_with_unit, why
 from peftsearch.results.front import Row, best_of_methods, front
-from peftsearch.results.status import counts_as_done, status
+from peftsearch.results.status import status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,7 +24,7 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
     best = front(known, stored.objectives)
     if not best:
         return [f"{stored.name}: no trial has finished yet"]
-    finished = sum(counts_as_done(record) for record in known)
+    finished = sum(record.done for record in known)
     return _with_reference(stored, f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front", best)
 
 

@@ -47,7 +47,7 @@ def status(records: Sequence[Record], budget: int | None = None) -> Status:
     for record in records:
         methods.setdefault(record.config.method if record.config else "not started", Counter())[record.state] += 1
     running = tuple(record for record in records if record.state == "running")
-    done = sum(counts_as_done(record) for record in records)
+    done = sum(record.done for record in records)
     return Status(
         states=Counter(record.state for record in records),
         methods=methods,
@@ -56,15 +56,6 @@ def status(records: Sequence[Record], budget: int | None = None) -> Status:
         budget=budget,
         seconds_left=_seconds_left(records, budget - done, max(1, len(running))) if budget is not None else None,
     )
-
-
-def counts_as_done(record: Record) -> bool:
-    """Whether the trial counts toward the budget: it ran to an end that its configuration decided."""
-    from peftsearch.core.errors import OWN_FAILURES
-
-    if record.state == "failed":
-        return record.failure is not None and record.failure["kind"] in OWN_FAILURES
-    return record.state in ("complete", "pruned")
 
 
 def _seconds_left(records: Sequence[Record], remaining: int, workers: int) -> float | None:

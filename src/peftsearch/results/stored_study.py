@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import quality_objective
@@ -14,7 +13,10 @@ from peftsearch.core.run_folder import RunFolder
 from peftsearch.results import front
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
-from peftsearch.storage.records import Record, objective_names, open_storage, records
+from peftsearch.storage.database import objective_names, open_storage
+from peftsearch.storage.optuna_access import storage_of
+from peftsearch.storage.records import Record, records
+from peftsearch.storage.study_attributes import About, read_about, read_reference
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -39,7 +41,7 @@ class StoredStudy:
 
     @property
     def storage(self) -> BaseStorage:
-        return self.study._storage
+        return storage_of(self.study)
 
     @property
     def quality(self) -> str:
@@ -49,14 +51,13 @@ class StoredStudy:
     @property
     def reference(self) -> Reference | None:
         """TF-IDF and logistic regression on the same splits, if the search has measured it."""
-        raw = self.study.user_attrs.get("reference")
+        raw = read_reference(self.study)
         return Reference.from_dict(raw) if raw else None
 
     @property
-    def about(self) -> Mapping[str, Any]:
-        """What `optimize` wrote of the study file: `goal`, `data`, and the `budget` of trials last asked for."""
-        found: Mapping[str, Any] = self.study.user_attrs.get("about", {})
-        return found
+    def about(self) -> About:
+        """What `optimize` has written down of the study file."""
+        return read_about(self.study)
 
     def records(self) -> list[Record]:
         return records(self.study)
@@ -85,7 +86,7 @@ class StoredStudy:
         return self.found_front()[0].record.number if trial == "best" else int(trial)
 
     def status(self) -> Status:
-        return status(self.records(), self.about.get("budget"))
+        return status(self.records(), self.about.budget)
 
 
 def storage_url(name: str, storage: str | None = None) -> str:

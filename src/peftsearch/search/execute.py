@@ -1,38 +1,42 @@
-"""One claimed trial: trained, and told to the study as what it came to."""
+"""How one claimed trial is trained, and how its end is told to the study."""
 
 from __future__ import annotations
 
 import errno
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import OWN_FAILURES, Interrupted, TrialFailure, UserError
+from peftsearch.core.errors import Interrupted, TrialFailure, UserError
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective
 from peftsearch.search.pruning import decide
-from peftsearch.storage import kept_weights
-from peftsearch.storage.records import HIDDEN, Record, failure_kind, objective_names, record, records
+from peftsearch.storage.budget import state_of_failure
+from peftsearch.storage.database import objective_names
+from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
+from peftsearch.storage.records import Record, records
 from peftsearch.storage.recovery import retry
+from peftsearch.storage.trial_attributes import write_curve, write_decision, write_failure, write_measurement
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial
 
 NOT_TO_BLAME: frozenset[str] = frozenset({"killed", "disk", "hub"})
-"""Kinds of failure after which the same configuration may well succeed."""
+"""Kinds of failure after which the same configuration may well succeed: it is tried once more."""
 
 EQUAL_ERRORS = 3
-"""Errors in a row, all the same, that stop a search."""
+"""A search stops after this many errors in a row with the same message."""
 
 TRACEBACK_CHARACTERS = 20_000
 
 
 class Result(Protocol):
-    """What training a trial gives: `training.trial.TrialResult`."""
+    """What training a trial returns, as `training.trial.TrialResult` is."""
 
     @property
     def measurement(self) -> Measurement: ...
@@ -40,7 +44,7 @@ class Result(Protocol):
 
 
 class Train(Protocol):
-    """Trains one configuration; what `report` raises passes through."""
+    """A function that trains one configuration, and lets whatever `report` raises pass through."""
 
     def __call__(
         self, config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
@@ -56,16 +60,18 @@ def run(
     folder: Path,
     should_stop: Callable[[], bool],
 ) -> str | None:
-    """Train `config` and tell the study how it ended. A failure of the trial is told, not raised.
+    """Train `config` and tell the study how the trial ended. A failure of the trial is told, not raised.
 
     Args:
-        folder: of the kept weights.
+        pruner: the name of the pruning rule.
+        folder: where the checkpoints of the front are kept.
+        should_stop: asked again and again during training; training is interrupted once it returns True.
 
     Returns:
-        The kind of its failure, if it failed.
+        The kind of the trial's failure, if it failed.
 
     Raises:
-        Interrupted: `should_stop` said so; nothing has been told.
+        Interrupted: `should_stop` returned True; nothing has been told.
         UpdateFinishedTrialError: another process took this one for dead and has failed the trial.
     """
     from optuna import TrialPruned
@@ -74,94 +80,90 @@ def run(
 
     failure = None
     try:
-        result = train(config, Reporter(study, trial, pruner), should_stop)
+        result = train(config, Reporter(study, trial, config, pruner), should_stop)
         _complete(study, trial, result, folder)
     except TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     except (Interrupted, UpdateFinishedTrialError):
         raise
-    except Exception as error:  # whatever a library raises belongs to this trial, and the next one may be well
+    except Exception as error:  # what a library raises concerns this trial; the next one may succeed
         failure = _fail(study, trial, error)
-    kept_weights.sweep(study, folder, objective_names(study))
+    delete_dominated(study, folder, objective_names(study))
     return failure
 
 
 class Reporter:
-    """Takes a trial's epochs: writes its curve, and raises `TrialPruned` once the rule says so.
+    """Takes the epochs of a trial: writes its curve, and raises `TrialPruned` once the pruning rule decides so.
 
     Optuna's own `trial.report` refuses several objectives, and its intermediate values make TPE fail once such a trial
     is pruned (Optuna 5.0: "A single direction cannot be retrieved"), so the curve is an attribute.
     """
 
-    def __init__(self, study: Study, trial: Trial, pruner: str) -> None:
+    def __init__(self, study: Study, trial: Trial, config: TrialConfig, pruner: str) -> None:
         self._study = study
         self._trial = trial
         self._pruner = pruner
         self._objectives = objective_names(study)
-        self._curve: list[EpochReport] = []
+        self._record = Record(trial.number, "running", config)
 
     def __call__(self, report: EpochReport) -> None:
         from optuna import TrialPruned
 
         # A trial that runs out of memory begins again with smaller batches: at epoch 1.
-        self._curve = [*self._curve[: report.epoch - 1], report]
-        self._trial.set_user_attr("curve", [epoch.to_dict() for epoch in self._curve])
-        decision = decide(self._pruner, self._mine(), records(self._study), self._objectives)
+        curve = (*self._record.curve[: report.epoch - 1], report)
+        self._record = replace(self._record, curve=curve)
+        write_curve(self._trial, curve)
+        decision = decide(self._pruner, self._record, records(self._study), self._objectives)
         if decision is not None:
-            self._trial.set_user_attr("reason", decision.reason)
-            self._trial.set_user_attr("dominated_by", decision.dominated_by)
+            write_decision(self._trial, decision.reason, decision.dominated_by)
             raise TrialPruned(decision.reason)
-
-    def _mine(self) -> Record:
-        return record(self._study._storage.get_trial(self._trial._trial_id), self._objectives)
 
 
 def repeated_error(study: Study, since: float) -> str | None:
-    """The error that the last three trials to end have in common; those that ended before `since` do not count."""
+    """The message that the last `EQUAL_ERRORS` trials to end have in common, if all of them ended with that error.
+
+    Args:
+        since: unix time; trials that ended before do not count.
+    """
     began = datetime.fromtimestamp(since)
-    ended = [(trial.datetime_complete, trial) for trial in study.get_trials(deepcopy=False)]
-    recent = [(at, trial) for at, trial in ended if at and at >= began and failure_kind(trial) not in HIDDEN]
-    recent.sort(key=lambda pair: pair[0])
-    last = [trial.user_attrs.get("failure") or {} for _, trial in recent[-EQUAL_ERRORS:]]
+    ended = [(trial.ended, trial.failure or {}) for trial in records(study) if trial.ended and trial.ended >= began]
+    ended.sort(key=lambda end: end[0])
+    last = [failure for _, failure in ended[-EQUAL_ERRORS:]]
     messages = {failure["message"] if failure.get("kind") == "error" else None for failure in last}
     return messages.pop() if len(last) == EQUAL_ERRORS and len(messages) == 1 else None
 
 
 def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
-    """Weights first: a trial that is told complete and on the front has them."""
+    """Save the checkpoint before the trial is told, so that every complete trial on the front has one."""
     from optuna.trial import TrialState
 
     objectives = objective_names(study)
     values = [find_objective(name).read(result.measurement) for name in objectives]
-    trial.set_user_attr("measurement", result.measurement.to_dict())
-    if kept_weights.reaches_front(study, values, objectives):
-        kept_weights.keep(result, folder, trial.number)
+    write_measurement(trial, result.measurement)
+    if reaches_front(study, values, objectives):
+        save_checkpoint(result, folder, trial.number)
     study.tell(trial, values, state=TrialState.COMPLETE)
 
 
 def _fail(study: Study, trial: Trial, error: Exception) -> str:
-    """The kind of failure. The configuration's own is told as PRUNED, since a sampler learns nothing from FAIL."""
-    from optuna.trial import TrialState
-
+    """Tell the study that the trial failed with `error`; returns the kind of failure."""
     kind = failure_of(error)
-    failure = {"kind": kind, "message": message_of(error)}
-    if kind == "error":
-        failure["traceback"] = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
-    trial.set_user_attr("failure", failure)
+    trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:] if kind == "error" else None
+    write_failure(trial, kind, message_of(error), trace)
     if kind in NOT_TO_BLAME:
-        retry(study, study._storage.get_trial(trial._trial_id))
-    study.tell(trial, state=TrialState.PRUNED if kind in OWN_FAILURES else TrialState.FAIL)
+        retry(study, trial.number)
+    study.tell(trial, state=state_of_failure(kind))
     return kind
 
 
 def failure_of(error: Exception) -> str:
-    """The kind of failure that `error` is."""
+    """Which kind of failure `error` is."""
     if isinstance(error, TrialFailure):
         return error.kind
     return "disk" if isinstance(error, OSError) and error.errno == errno.ENOSPC else "error"
 
 
 def message_of(error: Exception) -> str:
-    """`ValueError: what it says`, in one line; our own errors speak for themselves."""
+    """The error in one line, as `ValueError: what it says`; the message alone of an error that we raise ourselves."""
     text = " ".join(str(error).split())
     return text if isinstance(error, TrialFailure | UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -1,38 +1,42 @@
-"""Opening the database that holds studies: safely where it is SQLite, and with errors that a user can mend."""
+"""How the database that holds studies is opened: safely where it is SQLite, and with errors that a user can mend."""
 
 from __future__ import annotations
 
 import re
 import time
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.objectives import directions_of
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
+    from optuna.study import Study
     from sqlalchemy.engine import URL, Engine
 
 BUSY_SECONDS = 60.0
 """How long a connection waits for SQLite's write lock."""
 
 OPENING_ATTEMPTS = 5
-"""Two processes that create the tables at the same moment meet each other's half: one of them tries again."""
+"""Of two processes that create the tables at the same moment, one finds half of them there and tries again."""
 
 EXTRAS = {"postgresql": "pip install 'peftsearch[postgres]' and write postgresql+psycopg://…"}
 
 
 def open_storage(url: str) -> BaseStorage:
-    """The Optuna storage at `url`, with its tables made if they are not there.
+    """The Optuna storage at `url`, whose tables are created if they are not there.
 
-    SQLite is opened with WAL, `BEGIN IMMEDIATE` and a busy timeout: as Optuna opens it, two workers can take the same
-    waiting trial. Every other database is opened as it is.
+    SQLite is opened with write-ahead logging (WAL), `BEGIN IMMEDIATE` and a busy timeout: as Optuna opens it, two
+    workers can take the same waiting trial. Every other database is opened as Optuna does.
 
     Args:
         url: a SQLAlchemy URL, like `sqlite:///runs/quickstart.db` or `postgresql+psycopg://user:word@host/name`.
 
     Raises:
-        UserError: it cannot be opened. A password in the URL is never shown.
+        UserError: the storage cannot be opened. A password in the URL is never shown.
     """
     from optuna.storages import get_storage
     from sqlalchemy.exc import ArgumentError
@@ -51,9 +55,25 @@ def open_storage(url: str) -> BaseStorage:
     return get_storage(_open(parsed, url))
 
 
-def sqlite_url(file: Path) -> str:
-    """The URL of a SQLite database in `file`, relative to the working directory if `file` is."""
-    return f"sqlite:///{file}"
+def open_study(storage: BaseStorage, name: str, objectives: Sequence[str]) -> Study:
+    """The study `name`, created if it is not there, with the directions that `objectives` have."""
+    import optuna
+
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=directions_of(objectives),
+        load_if_exists=True,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(objectives))
+    return study
+
+
+def objective_names(study: Study) -> tuple[str, ...]:
+    """The study's objectives in the order of its directions."""
+    return tuple(study.metric_names or ())
 
 
 def _open(parsed: URL, url: str) -> RDBStorage:
@@ -80,8 +100,8 @@ def _connect(parsed: URL, url: str) -> RDBStorage:
     if parsed.get_backend_name() != "sqlite":
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
-    # RDBStorage makes its engine and uses it in one step, so the connection that made the tables is thrown away here:
-    # every later one passes through the two events.
+    # RDBStorage creates its engine and uses it in one step. The connection that created the tables is thrown away here,
+    # so that every later one passes through the two events.
     storage.scoped_session.remove()
     _make_safe(storage.engine)
     storage.engine.dispose()
@@ -93,13 +113,13 @@ def _make_safe(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # else the driver begins by itself, and only before the first write
+        connection.isolation_level = None  # otherwise the driver begins transactions, and only before the first write
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL: a power cut may undo the last commit, no more
+        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL, a power cut can undo the last commit and no more
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
-        # Optuna reads a trial's state and then writes it: only with the lock from the start is that one step.
+        # Optuna reads a trial's state and then writes it: that is one step only if the lock is taken before the read.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -133,18 +153,18 @@ def _no_driver(parsed: URL) -> str:
 
 
 def _shown(parsed: URL) -> str:
-    """The URL without its password, nor any parameter: some drivers take passwords there too."""
+    """The URL without its password and its parameters, where some drivers take passwords too."""
     return parsed.set(query={}).render_as_string(hide_password=True)
 
 
 def _secrets(parsed: URL) -> list[str]:
-    """Longest first, so that no part of one is left behind by another."""
+    """The passwords in the URL, the longest first, so that removing one leaves no part of another."""
     values = [parsed.password, *(v for k, v in parsed.query.items() if "pass" in k.lower())]
     return sorted((str(value) for value in values if value), key=len, reverse=True)
 
 
 def _without_password(url: str) -> str:
-    """For text that is no URL at all, and may still hold one."""
+    """`url` without what looks like a password, for text that is not a URL but may hold one all the same."""
     return re.sub(r":[^:/@]*@", ":***@", url)
 
 

@@ -1,29 +1,30 @@
-"""A study's trials brought into a state in which workers can start."""
+"""How a study is made ready for workers: checked, with dead workers' trials reclaimed and the baselines enqueued."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
-from peftsearch.storage.claims import counted, has_config
-from peftsearch.storage.records import failure_kind, open_storage, open_study
+from peftsearch.storage.budget import counted
+from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.recovery import reclaim
+from peftsearch.storage.study_attributes import read_space, write_space
+from peftsearch.storage.trial_attributes import baseline_attributes, failure_kind, has_config
 from peftsearch.study.signature import differences, signature
-from peftsearch.study.spec import StudySpec
-from peftsearch.study.suggest import baselines, suggest
+from peftsearch.study.spec import Baseline, StudySpec
+from peftsearch.study.suggest import config_of, sampled_params
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
     from optuna.study import Study
 
-SPACE = "space"
-"""User attribute of the study: what its trials were drawn from, as `study.signature` writes it."""
+    from peftsearch.core.config import TrialConfig
 
 
 def prepare(spec: StudySpec, url: str, name: str | None = None) -> Study:
-    """The study of `spec` in the storage at `url`, with dead workers' trials reclaimed and the baselines enqueued.
+    """Open the study of `spec` in the storage at `url`, reclaim the trials of dead workers and enqueue the baselines.
 
-    May be called again at any time: what is there already is not enqueued twice.
+    It may be called again at any time: a baseline that is there already is not enqueued twice.
 
     Args:
         name: the study's name in the storage, if it is not the spec's own.
@@ -32,7 +33,7 @@ def prepare(spec: StudySpec, url: str, name: str | None = None) -> Study:
         UserError: the storage cannot be opened, or holds a study of this name over another space.
     """
     storage, name = open_storage(url), name or spec.name
-    _refuse_another_space(name, _stored_space(storage, name), spec)  # opening writes the objectives' names
+    _refuse_another_space(name, read_space(storage, name), spec)  # before opening, which writes the objectives' names
     study = open_study(storage, name, spec.objectives)
     check_space(study, spec)
     reclaim(study)
@@ -41,25 +42,15 @@ def prepare(spec: StudySpec, url: str, name: str | None = None) -> Study:
 
 
 def check_space(study: Study, spec: StudySpec) -> None:
-    """Write the searched space onto a new study; refuse one that was searched over another.
+    """Write the search space onto a new study; refuse a study that was searched over another one.
 
     Raises:
         UserError: says what differs.
     """
-    stored = study.user_attrs.get(SPACE)
+    stored = read_space(storage_of(study), study.study_name)
     if stored is None:
-        study.set_user_attr(SPACE, signature(spec))
+        write_space(study, signature(spec))
     _refuse_another_space(study.study_name, stored, spec)
-
-
-def _stored_space(storage: BaseStorage, name: str) -> str | None:
-    """What a study of this name was drawn from; None if there is none."""
-    try:
-        attrs = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
-    except KeyError:
-        return None
-    space: str | None = attrs.get(SPACE)
-    return space
 
 
 def _refuse_another_space(name: str, stored: str | None, spec: StudySpec) -> None:
@@ -73,23 +64,21 @@ def _refuse_another_space(name: str, stored: str | None, spec: StudySpec) -> Non
 
 
 def enqueue_baselines(study: Study, spec: StudySpec) -> int:
-    """Enqueue the study's baselines that have not been tried; how many.
+    """Enqueue the study's baselines that have not been tried.
 
-    One that failed with an error is tried again, since that may be mended; one that killed its worker is not.
+    A baseline that failed with an error is enqueued again, since its cause may have been mended; one that killed its
+    worker is not.
+
+    Returns:
+        How many were enqueued.
     """
-    from optuna.trial import FixedTrial
-
     tried = counted(study)
     tried += [trial for trial in study.get_trials(deepcopy=False) if failure_kind(trial) == "killed"]
-    mine: set[str] = set()
-    enqueued = 0
-    for baseline in baselines(spec):
-        probe = FixedTrial(dict(baseline.params))
-        for key, value in baseline.user_attrs.items():
-            probe.set_user_attr(key, value)
-        config = suggest(spec, probe)
-        if config.key() not in mine and not any(has_config(trial, config) for trial in tried):
-            study.enqueue_trial(dict(baseline.params), user_attrs={**baseline.user_attrs, "config": config.to_dict()})
-            mine.add(config.key())
-            enqueued += 1
-    return enqueued
+    new: dict[str, tuple[Baseline, TrialConfig]] = {}
+    for baseline in spec.baselines:
+        config = config_of(spec, baseline)
+        if not any(has_config(trial, config) for trial in tried):
+            new.setdefault(config.key(), (baseline, config))
+    for baseline, config in new.values():
+        study.enqueue_trial(sampled_params(spec, baseline), user_attrs=baseline_attributes(baseline, config))
+    return len(new)

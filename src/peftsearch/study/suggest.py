@@ -8,7 +8,7 @@ What is fixed is not suggested.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
@@ -16,66 +16,44 @@ from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contain
 from peftsearch.core.objectives import evaluate_metrics
 from peftsearch.methods.table import METHODS
 from peftsearch.study.conditions import is_active
-from peftsearch.study.spec import StudySpec
+from peftsearch.study.spec import Baseline, StudySpec
 from peftsearch.study.values import middle
-
-FIXED = "fixed"
-"""User attribute of an enqueued trial: its configuration exactly, even where that lies outside the space."""
 
 
 class Suggester(Protocol):
     """The part of `optuna.trial.Trial` that is used here."""
 
-    @property
-    def user_attrs(self) -> dict[str, Any]: ...
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float: ...
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = ...) -> int: ...
 
 
-@dataclass(frozen=True)
-class Enqueued:
-    """The arguments of `optuna.Study.enqueue_trial`."""
+def suggest(spec: StudySpec, trial: Suggester, baseline: Baseline | None = None) -> TrialConfig:
+    """The configuration of `trial`, drawn from the study's search space.
 
-    params: dict[str, Scalar]
-    user_attrs: dict[str, Any]
-
-
-def suggest(spec: StudySpec, trial: Suggester) -> TrialConfig:
-    """The configuration of `trial`, drawn from the study's space.
-
-    A trial with the user attribute `fixed` gets exactly that configuration; its values that lie within the space are
-    suggested all the same (it is enqueued with them), so that the sampler learns from it.
+    Args:
+        trial: an Optuna trial, or anything that suggests values as one does.
+        baseline: the baseline that the trial was enqueued for. Its configuration is then exactly the baseline's, and
+            the values that lie within the space are suggested all the same, so that the sampler learns from them.
     """
-    fixed = trial.user_attrs.get(FIXED)
-    if fixed is None:
+    if baseline is None:
         return _draw(spec, trial)
-    for name, dimension, _ in _within(spec, fixed):
+    for name, dimension, _ in _within(spec, baseline):
         _suggest(trial, name, dimension)
-    return config_of(spec, fixed)
+    return config_of(spec, baseline)
 
 
-def config_of(spec: StudySpec, fixed: Mapping[str, Any]) -> TrialConfig:
-    """The configuration that `suggest` gives a trial with this user attribute `fixed`."""
-    return _config(spec, fixed["method"], fixed["backbone"], fixed["settings"])
+def config_of(spec: StudySpec, baseline: Baseline) -> TrialConfig:
+    """The configuration that `suggest` gives a trial that was enqueued for `baseline`."""
+    return _config(spec, baseline.method, baseline.backbone, baseline.settings)
 
 
-def baselines(spec: StudySpec) -> list[Enqueued]:
-    """What to enqueue before the search: `baseline` holds a written one's place, `default` marks the others."""
-    found = []
-    for baseline in spec.baselines:
-        fixed = {"method": baseline.method, "backbone": baseline.backbone, "settings": dict(baseline.settings)}
-        mark = {"default": True} if baseline.written is None else {"baseline": baseline.written}
-        found.append(Enqueued(fixed_params(spec, fixed), {FIXED: fixed, **mark}))
-    return found
-
-
-def fixed_params(spec: StudySpec, fixed: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Optuna's parameters for `fixed`, without the values outside the space.
+def sampled_params(spec: StudySpec, baseline: Baseline) -> dict[str, Scalar]:
+    """The Optuna parameters with which `baseline` is enqueued, without the values outside the search space.
 
     Optuna 5.0 takes a number outside its range, with a warning, and fails on an option that is not among the choices.
     """
-    return {name: value for name, _, value in _within(spec, fixed)}
+    return {name: value for name, _, value in _within(spec, baseline)}
 
 
 def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
@@ -107,14 +85,14 @@ def _config(spec: StudySpec, method: str, backbone: str, values: Mapping[str, Sc
     )
 
 
-def _within(spec: StudySpec, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Dimension, Scalar]]:
-    """Name, dimension and value of everything in `fixed` that the sampler could have drawn."""
-    method = fixed["method"]
+def _within(spec: StudySpec, baseline: Baseline) -> Iterator[tuple[str, Dimension, Scalar]]:
+    """Name, dimension and value of everything in `baseline` that the sampler could have drawn."""
+    method = baseline.method
     space = spec.methods.get(method, {})
-    settings = fixed["settings"]
+    settings = baseline.settings
     active = [name for name in settings if name in space and is_active(METHODS[method], name, settings)]
     own = [(f"{method}.{name}", space[name], settings[name]) for name in active]
-    shared = [("method", _methods(spec), method), (*_backbones(spec, method), fixed["backbone"])]
+    shared = [("method", _methods(spec), method), (*_backbones(spec, method), baseline.backbone)]
     for name, dimension, value in shared + own:
         if not isinstance(dimension, Fixed) and contains(dimension, value):
             yield name, dimension, value

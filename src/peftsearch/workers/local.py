@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from peftsearch.storage.recovery import host
+from peftsearch.storage.worker_identity import host
 from peftsearch.workers import devices
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.gpu_packing import Packing

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from peftsearch.core.errors import UserError
-from peftsearch.storage.claims import claimable, finished
+from peftsearch.storage.budget import claimable, finished
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.recovery import reclaim, release
+from peftsearch.storage.recovery import reclaim, release, running_workers
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.signals import requests_to_end
@@ -208,19 +208,12 @@ class Supervisor:
 
     def _training(self) -> int:
         """How many workers hold a trial."""
-        holding = {_process(worker) for worker in _workers_of_running_trials(self.study) if worker}
+        holding = {_process(worker) for worker in running_workers(self.study) if worker}
         return sum(_process(worker.identity()) in holding for worker in self.workers.values())
 
     def _claimed_by_nobody(self) -> bool:
         """Whether a trial runs without a worker's name on it, since its worker died while claiming it."""
-        return not all(_workers_of_running_trials(self.study))
-
-
-def _workers_of_running_trials(study: Study) -> list[Mapping[str, Any]]:
-    from optuna.trial import TrialState
-
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial.user_attrs.get("worker") or {} for trial in running]
+        return not all(running_workers(self.study))
 
 
 def _process(identity: Mapping[str, Any] | None) -> tuple[str, int] | None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
@@ -21,9 +22,12 @@ from peftsearch.search import execute
 from peftsearch.search.execute import Train
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import SpaceExhausted, claim_new
+from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.heartbeat import Heartbeat
 from peftsearch.storage.prepare import check_space
-from peftsearch.storage.records import open_storage, open_study, records, without_collector
-from peftsearch.storage.recovery import Heartbeat, identity, put_back
+from peftsearch.storage.records import records, without_collector
+from peftsearch.storage.recovery import put_back
+from peftsearch.storage.worker_identity import identity
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import suggest
 from peftsearch.workers.job import Job, WorkerReport
@@ -39,11 +43,11 @@ Trainer = Callable[[StudySpec, Job], Train]
 def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.Event) -> WorkerReport:
     """Claim, train and tell until the budget is spent or `stop` is set; a trial in hand is then put back."""
     me = identity(job.device)
-    heartbeat = Heartbeat(study._storage)
+    heartbeat = Heartbeat(study)
     heartbeat.start()
     try:
         while not stop.is_set():
-            claimed = claim_new(study, job.budget, me, lambda trial: suggest(spec, trial))
+            claimed = claim_new(study, job.budget, me, partial(suggest, spec))
             if claimed is None:
                 return WorkerReport("budget")
             failure = _run_held(study, *claimed, job, train, stop, heartbeat)
@@ -66,11 +70,11 @@ def _run_held(
     def should_stop() -> bool:
         return stop.is_set() or heartbeat.lost()
 
-    heartbeat.hold(trial._trial_id)
+    heartbeat.hold(trial.number)
     try:
         return execute.run(study, trial, config, train, job.pruner, job.run_folder.weights, should_stop)
     except Interrupted:
-        put_back(study, trial._trial_id)
+        put_back(study, trial.number)
     except UpdateFinishedTrialError:
         print(f"trial {trial.number}: another process took this one for dead and failed the trial", file=sys.stderr)
     finally:

@@ -7,8 +7,8 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from peftsearch.storage.kept_weights import keep, reaches_front, sweep
-from peftsearch.storage.records import open_study
+from peftsearch.storage.database import open_study
+from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
 
 OBJECTIVES = ("macro_f1", "train_seconds")
 
@@ -28,14 +28,14 @@ def study() -> Study:
 
 
 def test_weights_are_kept_under_the_trials_number_and_replaced_whole(tmp_path: Path) -> None:
-    keep(Weights("old"), tmp_path / "weights", 3)
-    keep(Weights("new"), tmp_path / "weights", 3)
+    save_checkpoint(Weights("old"), tmp_path / "weights", 3)
+    save_checkpoint(Weights("new"), tmp_path / "weights", 3)
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["3"]
     assert (tmp_path / "weights" / "3" / "w").read_text() == "new"
 
 
 def test_a_save_that_fails_leaves_the_old_weights(tmp_path: Path) -> None:
-    keep(Weights("old"), tmp_path, 3)
+    save_checkpoint(Weights("old"), tmp_path, 3)
 
     class Full:
         def save(self, folder: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_save_that_fails_leaves_the_old_weights(tmp_path: Path) -> None:
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        keep(Full(), tmp_path, 3)
+        save_checkpoint(Full(), tmp_path, 3)
     assert (tmp_path / "3" / "w").read_text() == "old"
 
 
@@ -61,13 +61,13 @@ def test_weights_are_deleted_as_their_trial_leaves_the_front(study: Study, tmp_p
     study.tell(study.ask(), state=TrialState.FAIL)
     study.ask()
     for number in range(5):
-        keep(Weights(), tmp_path, number)
+        save_checkpoint(Weights(), tmp_path, number)
     (tmp_path / ".0-123").mkdir()
     (tmp_path / ".4-123").mkdir()
     (tmp_path / "notes").mkdir()
-    sweep(study, tmp_path, OBJECTIVES)
+    delete_dominated(study, tmp_path, OBJECTIVES)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".4-123", "1", "2", "4", "notes"]
 
 
 def test_sweeping_before_anything_was_kept(study: Study, tmp_path: Path) -> None:
-    sweep(study, tmp_path / "weights", OBJECTIVES)
+    delete_dominated(study, tmp_path / "weights", OBJECTIVES)

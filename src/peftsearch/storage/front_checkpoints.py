@@ -1,4 +1,4 @@
-"""Which trials' weights stand on disk: those of the front at any time, under `weights/NUMBER`."""
+"""The checkpoints on disk: at any time those of trials on the Pareto front, each in a folder named by its number."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 class Savable(Protocol):
+    """A trained model that can write its checkpoint."""
+
     def save(self, folder: Path) -> None: ...
 
 
-def keep(result: Savable, folder: Path, number: int) -> Path:
-    """Save the weights of trial `number`: all of them or, if the process is killed, none."""
+def save_checkpoint(result: Savable, folder: Path, number: int) -> Path:
+    """Save the checkpoint of the trial `number` in `folder`: whole or, if the process is killed meanwhile, not at all.
+
+    Returns:
+        The checkpoint's own folder.
+    """
     final, partial = folder / str(number), folder / f".{number}-{os.getpid()}"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(partial, ignore_errors=True)
@@ -31,13 +37,13 @@ def keep(result: Savable, folder: Path, number: int) -> Path:
 
 
 def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
-    """Whether no complete trial dominates these values."""
+    """Whether no complete trial dominates `values`, which stand in the order of `objectives`."""
     losses = losses_of([trial.values for trial in _complete(study)], objectives)
     return not dominates(losses, losses_of([values], objectives)[0]).any()
 
 
-def sweep(study: Study, folder: Path, objectives: Sequence[str]) -> None:
-    """Delete the weights of trials that have ended and are not on the front. A running trial's are left alone."""
+def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
+    """Delete the checkpoints of trials that have ended and are not on the front, but none of a running trial."""
     if not folder.is_dir():
         return
     from optuna.trial import TrialState
@@ -45,11 +51,11 @@ def sweep(study: Study, folder: Path, objectives: Sequence[str]) -> None:
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
     front = non_dominated(losses_of([trial.values for trial in complete], objectives))
-    kept = {trial.number for trial, stays in zip(complete, front, strict=True) if stays}
-    swept = {trial.number for trial in ended} - kept
+    on_front = {trial.number for trial, stays in zip(complete, front, strict=True) if stays}
+    dominated = {trial.number for trial in ended} - on_front
     for child in folder.iterdir():
         number = child.name.lstrip(".").partition("-")[0]
-        if number.isdigit() and int(number) in swept:
+        if number.isdigit() and int(number) in dominated:
             shutil.rmtree(child, ignore_errors=True)
 
 

@@ -1,0 +1,89 @@
+"""What confirming leaves in the storage: the runs with other seeds, and when the test split was opened.
+
+Both are attributes of the study, since Optuna takes none of a trial that has ended. Each run has an attribute of its
+own, so that none grows large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.measurement import Measurement, SplitScores
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+RUN, OPENINGS = "confirmed:", "test_opened"
+"""`confirmed:TRIAL:SEED` is one run; `test_opened` lists every opening of the test split."""
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """The configuration of a finished trial, trained once more with another seed.
+
+    Attributes:
+        trial: the number of the trial.
+        measurement: on the validation split; None if it failed.
+        test: the same classifier on the test split; None if it failed.
+        seconds: from loading to the last metric.
+        ended: ISO 8601, in UTC.
+        failure: `kind` and `message`, if it failed.
+    """
+
+    trial: int
+    seed: int
+    seconds: float
+    ended: str
+    measurement: Measurement | None = None
+    test: SplitScores | None = None
+    failure: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SeedRun:
+        measurement, test = data.get("measurement"), data.get("test")
+        read = {
+            "measurement": Measurement.from_dict(measurement) if measurement else None,
+            "test": SplitScores.from_dict(test) if test else None,
+        }
+        return cls(**{**data, **read})
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One time that the test split was opened: when (ISO 8601, in UTC), and for which trials."""
+
+    when: str
+    trials: tuple[int, ...]
+
+
+def write_run(study: Study, run: SeedRun) -> None:
+    """Write one run; an earlier one of the same trial and seed is replaced."""
+    study.set_user_attr(f"{RUN}{run.trial}:{run.seed}", run.to_dict())
+
+
+def read_runs(study: Study) -> list[SeedRun]:
+    """Every run that was written, ordered by trial and seed."""
+    found = [SeedRun.from_dict(raw) for name, raw in study.user_attrs.items() if name.startswith(RUN)]
+    return sorted(found, key=lambda run: (run.trial, run.seed))
+
+
+def write_opening(study: Study, trials: Sequence[int]) -> None:
+    """Write that the test split is opened now, for these trials."""
+    earlier = study.user_attrs.get(OPENINGS, [])
+    study.set_user_attr(OPENINGS, [*earlier, {"when": now(), "trials": list(trials)}])
+
+
+def read_openings(study: Study) -> list[Opening]:
+    """Every time that the test split was opened, the first one first."""
+    return [Opening(raw["when"], tuple(raw["trials"])) for raw in study.user_attrs.get(OPENINGS, [])]
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601 with whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,43 @@
+"""What peftsearch needs of Optuna and a public interface gives only in part: the storage behind a `Study`, and its ids.
+
+Two things have no public call in Optuna 5.0, and both are calls of `BaseStorage`: a trial cannot be put back to
+WAITING, nor ended without its `Trial` object, and an attribute cannot be written onto a trial from another thread or
+process. `BaseStorage` is a public class, but it names a study and a trial by ids that `Study` and `Trial` keep private.
+Here they are looked up by the study's name and the trial's number, which are public.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """The storage that holds `study`: the one private access, since Optuna has no `Study.storage`."""
+    return study._storage
+
+
+def study_id(study: Study) -> int:
+    """The id by which the storage's methods name `study`. It is read from the database."""
+    return storage_of(study).get_study_id_from_name(study.study_name)
+
+
+def trial_id(study: Study, number: int) -> int:
+    """The id by which the storage's methods name the trial `number` of `study`."""
+    return storage_of(study).get_trial_id_from_study_id_trial_number(study_id(study), number)
+
+
+def trial_ids(study: Study) -> dict[int, int]:
+    """Number of each trial of `study` → the id by which the storage's methods name it."""
+    storage, own = storage_of(study), study_id(study)
+    numbers = [trial.number for trial in study.get_trials(deepcopy=False)]
+    return {number: storage.get_trial_id_from_study_id_trial_number(own, number) for number in numbers}
+
+
+def frozen_trial(study: Study, number: int) -> FrozenTrial:
+    """The trial `number` as it stands in the storage now."""
+    return storage_of(study).get_trial(trial_id(study, number))

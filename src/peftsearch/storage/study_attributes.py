@@ -1,0 +1,74 @@
+"""The attributes that a study carries in the storage, but for those that confirming writes (see `confirmations`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.storage.optuna_access import storage_of, study_id
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+
+SPACE, ABOUT, REFERENCE = "space", "about", "reference"
+
+
+@dataclass(frozen=True)
+class About:
+    """What `optimize` has written down of the study file.
+
+    Attributes:
+        data: the `data:` section as it was searched, `--data` and `--limit` included.
+        budget: the total of trials that was asked for last.
+    """
+
+    goal: str | None = None
+    data: Mapping[str, Any] | None = None
+    budget: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Without what is not known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def write_about(study: Study, about: About) -> None:
+    """Write `about` onto the study, unless that is what it carries."""
+    if read_about(study) != about:
+        study.set_user_attr(ABOUT, about.to_dict())
+
+
+def read_about(study: Study) -> About:
+    """What was written of the study file; all unknown for a study that no `optimize` has begun."""
+    return About(**study.user_attrs.get(ABOUT, {}))
+
+
+def write_reference(study: Study, reference: Mapping[str, Any]) -> None:
+    """Write the scores of the reference model, as JSON data (`results.reference.Reference.to_dict`)."""
+    study.set_user_attr(REFERENCE, dict(reference))
+
+
+def read_reference(study: Study) -> Mapping[str, Any] | None:
+    """The scores of the reference model, if the search has measured it."""
+    reference: Mapping[str, Any] | None = study.user_attrs.get(REFERENCE)
+    return reference
+
+
+def write_space(study: Study, signature: str) -> None:
+    """Write what the study's trials are drawn from, as `study.signature` describes it."""
+    study.set_user_attr(SPACE, signature)
+
+
+def read_space(storage: BaseStorage, name: str) -> str | None:
+    """What the trials of the study `name` were drawn from; None if there is no such study, or if it does not say."""
+    try:
+        space: str | None = storage.get_study_user_attrs(storage.get_study_id_from_name(name)).get(SPACE)
+    except KeyError:
+        return None
+    return space
+
+
+def read_foreign_attributes(study: Study) -> Mapping[str, Any]:
+    """What Optuna and optuna-dashboard have written onto the study for themselves."""
+    return storage_of(study).get_study_system_attrs(study_id(study))

@@ -1,0 +1,163 @@
+"""The attributes that a trial carries in the storage: the only place that knows their names.
+
+Trials of earlier versions carry the same names, so none may change. A worker writes onto the `Trial` it holds; another
+process, which has no such object, names the trial by its study and number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.storage.optuna_access import storage_of, trial_id
+from peftsearch.study.baselines import Baseline
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+CONFIG = "config"
+CURVE = "curve"
+MEASUREMENT = "measurement"
+REASON, DOMINATED_BY = "reason", "dominated_by"
+FAILURE = "failure"
+WORKER, HEARTBEAT = "worker", "heartbeat"
+RETRY_OF = "retry_of"
+
+FIXED = "fixed"
+"""The configuration of a trial that was enqueued, exactly, even where it lies outside the search space."""
+
+BASELINE, DEFAULT = "baseline", "default"
+"""The place of a written baseline in the study file; True for a default point that the file does not mention."""
+
+INHERITED = (CONFIG, FIXED, BASELINE, DEFAULT)
+"""What a second try has in common with the first."""
+
+
+WITHDRAWN, DUPLICATE = "withdrawn", "duplicate"
+HIDDEN: frozenset[str] = frozenset({WITHDRAWN, DUPLICATE})
+"""Kinds of failure of trials that were only ever claims: beyond the budget, or with a configuration that another trial
+has. No table shows such a trial."""
+
+
+def write_config(trial: Trial, config: TrialConfig) -> None:
+    """Write which configuration `trial` trains."""
+    trial.set_user_attr(CONFIG, config.to_dict())
+
+
+def write_curve(trial: Trial, curve: Sequence[EpochReport]) -> None:
+    """Write all epochs so far, in place of those that were written before."""
+    trial.set_user_attr(CURVE, [epoch.to_dict() for epoch in curve])
+
+
+def write_decision(trial: Trial, reason: str, dominated_by: int | None) -> None:
+    """Write why `trial` is pruned, and the number of the trial that dominates it, if one does."""
+    trial.set_user_attr(REASON, reason)
+    trial.set_user_attr(DOMINATED_BY, dominated_by)
+
+
+def write_measurement(trial: Trial, measurement: Measurement) -> None:
+    """Write what `trial` measured in the end."""
+    trial.set_user_attr(MEASUREMENT, measurement.to_dict())
+
+
+def write_failure(trial: Trial, kind: str, message: str, traceback: str | None = None) -> None:
+    """Write how `trial` failed; its state is told to the study afterwards."""
+    trial.set_user_attr(FAILURE, _failure(kind, message) | ({"traceback": traceback} if traceback else {}))
+
+
+def assign_worker(trial: Trial, worker: Mapping[str, Any]) -> None:
+    """Write which worker process has claimed `trial` (see `worker_identity.identity`)."""
+    trial.set_user_attr(WORKER, dict(worker))
+
+
+def write_heartbeat(storage: BaseStorage, trial_id: int, seconds: float) -> None:
+    """Write the unix time at which the worker of a running trial was alive."""
+    storage.set_trial_user_attr(trial_id, HEARTBEAT, seconds)
+
+
+def clear_attempt(study: Study, number: int) -> None:
+    """Remove what the worker of an interrupted trial has written; its configuration stays."""
+    storage, ended = storage_of(study), trial_id(study, number)
+    for name in (CURVE, WORKER, HEARTBEAT):
+        storage.set_trial_user_attr(ended, name, None)
+
+
+def mark_failed(study: Study, number: int, kind: str, message: str) -> None:
+    """End a trial that this process does not hold as failed.
+
+    Raises:
+        UpdateFinishedTrialError: the trial has ended already.
+    """
+    from optuna.trial import TrialState
+
+    storage, failed = storage_of(study), trial_id(study, number)
+    storage.set_trial_user_attr(failed, FAILURE, _failure(kind, message))
+    storage.set_trial_state_values(failed, TrialState.FAIL)
+
+
+def baseline_attributes(baseline: Baseline, config: TrialConfig) -> dict[str, Any]:
+    """The attributes with which `baseline` is enqueued."""
+    fixed = {"method": baseline.method, "backbone": baseline.backbone, "settings": dict(baseline.settings)}
+    origin = {DEFAULT: True} if baseline.written is None else {BASELINE: baseline.written}
+    return {FIXED: fixed, **origin, CONFIG: config.to_dict()}
+
+
+def retry_attributes(trial: FrozenTrial) -> dict[str, Any]:
+    """The attributes with which the configuration of `trial` is enqueued once more."""
+    inherited = {name: trial.user_attrs[name] for name in INHERITED if name in trial.user_attrs}
+    return {**inherited, RETRY_OF: trial.number}
+
+
+def fixed_baseline(trial: Trial) -> Baseline | None:
+    """The baseline that `trial` was enqueued for, if it was."""
+    attributes = trial.user_attrs
+    fixed = attributes.get(FIXED)
+    if fixed is None:
+        return None
+    return Baseline(fixed["method"], fixed["backbone"], fixed["settings"], attributes.get(BASELINE))
+
+
+def has_configuration(trial: Trial | FrozenTrial) -> bool:
+    """Whether it is known what `trial` trains: it was enqueued with a configuration, or a sampler has drawn one."""
+    return bool({CONFIG, FIXED} & set(trial.user_attrs))
+
+
+def has_config(trial: FrozenTrial, config: TrialConfig) -> bool:
+    """Whether `trial` carries the configuration `config`.
+
+    Every trial is compared at every claim, so `TrialConfig.key` is computed only where method and settings are equal.
+    """
+    raw = trial.user_attrs.get(CONFIG)
+    if not raw or raw["method"] != config.method or raw["settings"] != config.settings:
+        return False
+    return TrialConfig.from_dict(raw).key() == config.key()
+
+
+def is_retry(trial: FrozenTrial) -> bool:
+    """Whether `trial` is the second try of a configuration."""
+    return trial.user_attrs.get(RETRY_OF) is not None
+
+
+def worker_of(trial: FrozenTrial) -> Mapping[str, Any]:
+    """The worker that claimed `trial`; empty if none did, or if it died before it wrote its name."""
+    return trial.user_attrs.get(WORKER) or {}
+
+
+def heartbeat_of(trial: FrozenTrial) -> float | None:
+    """The unix time at which the worker of `trial` was last seen alive."""
+    heartbeat: float | None = trial.user_attrs.get(HEARTBEAT)
+    return heartbeat
+
+
+def failure_kind(trial: FrozenTrial) -> str | None:
+    """The kind of failure written on `trial`, if it failed."""
+    failure = trial.user_attrs.get(FAILURE)
+    return failure["kind"] if failure else None
+
+
+def _failure(kind: str, message: str) -> dict[str, str]:
+    return {"kind": kind, "message": message}

@@ -1,0 +1,39 @@
+"""Which process a worker is, so that another process can tell whether it still runs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def identity(device: str) -> dict[str, Any]:
+    """This process: `pid`, `host`, `started` (unix time) and the `device` that it trains on."""
+    import psutil
+
+    process = psutil.Process()
+    return {"pid": process.pid, "host": host(), "started": process.create_time(), "device": device}
+
+
+def host() -> str:
+    """The name of this machine, and in Linux its process-id namespace, since a container has process ids of its own."""
+    namespace = Path("/proc/self/ns/pid")
+    suffix = f"/{namespace.readlink().name.strip('pid:[]')}" if namespace.is_symlink() else ""
+    return socket.gethostname() + suffix
+
+
+def is_gone(worker: Mapping[str, Any]) -> bool | None:
+    """Whether the worker's process has ended; None if it is on another machine.
+
+    A process that was given the same id later is told from the worker by the time at which it started.
+    """
+    import psutil
+
+    if worker.get("host") != host():
+        return None
+    try:
+        process = psutil.Process(worker["pid"])
+        return abs(process.create_time() - worker["started"]) > 1.0 or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
