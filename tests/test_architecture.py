@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,21 @@ HEAVY = {
 }
 FILES = sorted(ROOT.rglob("*.py"))
 
+PRIVATE = {
+    ("backbones/frozen_prefix.py", "_attn_implementation"),
+    ("backbones/loading.py", "_model_mapping"),
+    ("backbones/loading.py", "_name_or_path"),
+    ("report/dashboard.py", "_custom_plot_data"),
+    ("report/dashboard.py", "_note"),
+    ("storage/optuna_access.py", "_storage"),
+    ("training/batches.py", "_indices"),
+    ("training/loop/trainer.py", "_n_gpu"),
+}
+"""Private names of other packages that a file uses. Each says there why, and which public call is missing."""
+
+FOREIGN_ATTRIBUTES = {("report/dashboard.py", "get_note_from_system_attrs")}
+"""Where another package's function names Optuna's attributes: this one reads the notes of optuna-dashboard."""
+
 
 def package_of(file: Path) -> str:
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
@@ -76,6 +92,55 @@ def test_imports_go_down_never_sideways(file: Path) -> None:
     for other in set(imports_of(file)) - {own, "__file__"}:
         assert other in FLOORS, f"{file.name} imports peftsearch.{other}, which has no floor"
         assert FLOORS[other] < FLOORS[own], f"{own} (floor {FLOORS[own]}) imports {other} (floor {FLOORS[other]})"
+
+
+def private_names(file: Path) -> Iterator[str]:
+    """The private names of other modules that a file reads as attributes, by `getattr` or by importing them."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                pass
+            case ast.Attribute(attr=name) | ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(name), *_]):
+                names = [str(name)]
+            case ast.Import():
+                names = [part for alias in node.names for part in alias.name.split(".")]
+            case ast.ImportFrom(module=str(module)):
+                names = [*module.split("."), *(alias.name for alias in node.names)]
+        yield from (name for name in names if name.startswith("_") and not name.startswith("__"))
+
+
+def test_only_these_private_names_of_other_packages_are_used() -> None:
+    used = {(str(file.relative_to(ROOT)), name) for file in FILES for name in private_names(file)}
+    assert used - PRIVATE == set(), "use a public call, or say where it is used why there is none and add it to PRIVATE"
+    assert PRIVATE - used == set(), "these are used no longer: take them out of PRIVATE"
+
+
+def test_only_the_storage_package_names_attributes_of_trials_and_studies() -> None:
+    named = {
+        (str(file.relative_to(ROOT)), name)
+        for file in FILES
+        if package_of(file) != "storage"
+        for name in re.findall(r"\w*(?:user|system)_attr\w*", file.read_text(encoding="utf-8"))
+    }
+    assert named == FOREIGN_ATTRIBUTES, "add a typed writer or reader to storage/ and use that"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("study._storage.get()", ["_storage"]),
+        ("getattr(arguments, '_n_gpu', 1)", ["_n_gpu"]),
+        ("from optuna._hypervolume import wfg", ["_hypervolume"]),
+        ("from optuna.trial import _frozen", ["_frozen"]),
+        ("import optuna._gp.gp", ["_gp"]),
+        ("self._trial; cls._table; study.__class__; _local(1)", []),
+    ],
+)
+def test_private_names_are_found(tmp_path: Path, source: str, found: list[str]) -> None:
+    file = tmp_path / "x.py"
+    file.write_text(source)
+    assert list(private_names(file)) == found
 
 
 def loaded_by(statement: str) -> set[str]:
