@@ -5,12 +5,23 @@ import importlib
 
 import pytest
 
-from peftsearch.core.errors import TrialFailure, nearest
+from peftsearch.core.errors import TrialFailure, nearest, one_line, shown
 
 
 def test_nearest_name_or_all_of_them():
     assert nearest("lorra", ["lora", "full"]) == "did you mean 'lora'?"
     assert nearest("xyz", ["lora", "full"]) == "valid: full, lora"
+
+
+def test_an_error_is_told_on_one_line():
+    assert one_line(OSError("\n no room\n\ton the disk\n")) == "no room on the disk"
+    assert one_line("a\r\nb") == "a b"
+    assert one_line(KeyError()) == "KeyError"
+
+
+def test_a_long_value_is_cut():
+    assert shown("x") == "'x'"
+    assert shown(["x" * 100]) == "['" + "x" * 75 + "..."
 
 
 def test_failure_has_a_kind():

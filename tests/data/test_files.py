@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import peftsearch
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
 from peftsearch.data.files import Location, locate, locate_in_package, read_location
@@ -178,7 +179,7 @@ def test_a_file_in_a_package_is_found_without_importing_it() -> None:
         ),
         ("../x.csv", "no package '..' is installed here"),
         ("peftsearch/../../../x.csv", "'../../../x.csv' leads out of the package 'peftsearch'"),
-        ("peftsearch/nothing.csv", "no file or folder 'nothing.csv' in "),
+        ("peftsearch/nothing.csv", f"no file or folder '{Path(peftsearch.__file__).parent / 'nothing.csv'}'"),
     ],
 )
 def test_a_package_path_that_leads_nowhere(source: str, expected: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> 
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(resolved.path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, ImportError) as error:
-        reason = _first_line(error)
+        reason = one_line(error)
         raise UserError(f"model {resolved.name!r} has no tokenizer that can be read: {reason}") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -137,7 +137,7 @@ def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str,
     try:
         config = AutoConfig.from_pretrained(resolved.path, trust_remote_code=trust_remote_code, **changes)
     except (OSError, ValueError) as error:
-        raise UserError(f"model {resolved.name!r}: {_first_line(error)}") from error
+        raise UserError(f"model {resolved.name!r}: {one_line(error)}") from error
     config._name_or_path = resolved.name  # what a saved adapter calls its base model; never a path of this machine
     config.dtype = torch.float32  # a half-precision checkpoint still needs full-precision weights to train
     if hasattr(config, "reference_compile"):
@@ -208,9 +208,5 @@ def _weights(path: str) -> dict[str, torch.Tensor]:
         try:
             tensors |= load_file(folder / name)
         except (OSError, SafetensorError) as error:
-            raise UserError(f"cannot read {folder / name}: {_first_line(error)}") from error
+            raise UserError(f"cannot read {folder / name}: {one_line(error)}") from error
     return tensors
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

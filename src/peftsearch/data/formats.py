@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 from peftsearch.data.base import Table
 
 
@@ -66,7 +66,7 @@ def read_parquet(content: bytes, name: str, request: Request) -> Table:
         wanted = [column for column in file.schema_arrow.names if column in request.wanted]
         table = file.read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"data.source: {name} is not a Parquet file: {str(error).splitlines()[0]}") from error
+        raise UserError(f"data.source: {name} is not a Parquet file: {one_line(error)}") from error
     # Columns that nobody asked for are named, so that a message can list them, but not read.
     columns: dict[str, Sequence[Any]] = dict.fromkeys(file.schema_arrow.names, ())
     columns |= {column: table[column].to_pylist() for column in wanted}

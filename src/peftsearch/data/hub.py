@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 from peftsearch.data.base import SPLITS, Table
 from peftsearch.data.files import Location
 
@@ -88,13 +88,12 @@ def _why(name: str, failures: list[Exception]) -> str:
     instead = "name local files: source: {train: FILE, test: FILE}"
     configs = next((str(e) for e in failures if "Config name is missing" in str(e)), None)
     if configs:
-        return f"data.source: hub:{name} needs a configuration, hub:{name}/CONFIG; {' '.join(configs.split())}"
+        return f"data.source: hub:{name} needs a configuration, hub:{name}/CONFIG; {one_line(configs)}"
     if any(isinstance(e, ConnectionError) or "offline" in str(e).lower() for e in failures):
         return f"data.source: the hub cannot be reached for hub:{name}, and it is not in the cache; {instead}"
     if all(isinstance(e, DatasetNotFoundError | DataFilesNotFoundError | FileNotFoundError) for e in failures):
         return f"data.source: no data set hub:{name}, or it is private and HF_TOKEN is not set; {instead}"
-    reason = " ".join(str(failures[-1]).split())
-    return f"data.source: hub:{name} cannot be loaded ({reason}); {instead}"
+    return f"data.source: hub:{name} cannot be loaded ({one_line(failures[-1])}); {instead}"
 
 
 def _table(name: str, dataset: Dataset, section: DataSection) -> Table:

@@ -11,6 +11,7 @@ from typing import Any
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Fixed, Scalar
+from peftsearch.core.errors import one_line
 from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.methods.hyperparameters import Hyperparameter
 from peftsearch.methods.table import METHODS
@@ -131,7 +132,7 @@ def why(record: Record) -> str:
     """Why a trial was pruned or failed, in one line; else nothing."""
     if record.failure:
         kind, message = record.failure["kind"], record.failure.get("message", "")
-        return f"{kind}: {message.splitlines()[0]}" if message.strip() else kind
+        return f"{kind}: {one_line(message)}" if message.strip() else kind
     return record.reason or ""
 
 

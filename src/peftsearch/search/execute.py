@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import Interrupted, TrialFailure, UserError
+from peftsearch.core.errors import Interrupted, TrialFailure, UserError, one_line
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective
 from peftsearch.search.pruning import decide
@@ -165,5 +165,5 @@ def failure_of(error: Exception) -> str:
 
 def message_of(error: Exception) -> str:
     """The error in one line, as `ValueError: what it says`; the message alone of an error that we raise ourselves."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, TrialFailure | UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+    ours = isinstance(error, TrialFailure | UserError)
+    return one_line(error if ours or not str(error) else f"{type(error).__name__}: {error}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 from peftsearch.study.problems import Problems, Where
 
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
@@ -77,4 +77,4 @@ def _in_one_line(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         mark = error.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return f"no YAML that can be read: {' '.join(str(error).split())}"
+    return f"no YAML that can be read: {one_line(error)}"

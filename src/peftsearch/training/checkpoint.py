@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.run_folder import TENSORS
 
@@ -121,7 +121,7 @@ def load_tensors(parameters: Mapping[str, Tensor], file: Path) -> None:
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read {file}: {str(error).splitlines()[0]}; export or train it again") from None
+        raise UserError(f"cannot read {file}: {one_line(error)}; export or train it again") from None
     odd = sorted(parameters.keys() ^ tensors.keys()) or [n for n in tensors if tensors[n].shape != parameters[n].shape]
     if odd:
         raise UserError(f"{file} does not fit its configuration ({odd[0]}); export or train it again")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.errors import TrialFailure, UserError, one_line
 from peftsearch.core.objectives import EVALUATE, evaluate_metrics
 
 SHIPPED_BY = "evaluate-metric"
@@ -29,7 +29,7 @@ def check_computable(objectives: Sequence[str], classes: int) -> None:
         try:
             compute(name, predicted, labels)
         except (ValueError, TypeError, KeyError, TrialFailure) as error:
-            raise UserError(f"objective {name!r} cannot be computed from class ids: {_line(error)}") from error
+            raise UserError(f"objective {name!r} cannot be computed from class ids: {one_line(error)}") from error
 
 
 def compute(name: str, predicted: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
@@ -55,7 +55,7 @@ def _loaded(metric: str) -> Any:
         # In memory: files of several workers in one cache folder wait for one another's locks.
         return evaluate.load(f"{SHIPPED_BY}/{metric}", module_type="metric", keep_in_memory=True)
     except ImportError as error:
-        raise UserError(f"objective '{EVALUATE}{metric}' needs packages to be installed: {_line(error)}") from error
+        raise UserError(f"objective '{EVALUATE}{metric}' needs packages to be installed: {one_line(error)}") from error
     except (OSError, TypeError) as error:
         raise UserError(
             f"objective '{EVALUATE}{metric}': 🤗 Evaluate has no such metric, or the hub cannot be reached; "
@@ -72,7 +72,3 @@ def _number(metric: str, found: Any) -> float:
     if np.size(value) != 1:
         raise ValueError(f"it gives {np.size(value)} numbers, not one")
     return float(np.asarray(value).item())
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
