@@ -79,8 +79,7 @@ def test_the_epoch_is_chosen_by_the_first_metric_that_is_maximised(objectives, s
 def test_a_metric_of_evaluate_reaches_the_trials_and_has_its_direction():
     spec = study(STUDY + "objectives: [macro_f1, evaluate:mae]")
     assert spec.directions == ("maximize", "minimize")
-    fixed = {"method": "full", "backbone": "tiny", "settings": dict(spec.baselines[0].settings)}
-    assert config_of(spec, fixed).evaluate == ("evaluate:mae",)
+    assert config_of(spec, spec.baselines[0]).evaluate == ("evaluate:mae",)
 
 
 def test_only_the_name_of_a_metric_follows_evaluate():
