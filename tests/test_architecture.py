@@ -172,3 +172,9 @@ def test_public_names_are_there() -> None:
         assert getattr(peftsearch, name).__module__.startswith("peftsearch.")
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = peftsearch.nonsense
+
+
+def test_the_tables_of_methods_heads_and_poolings_load_nothing_heavy() -> None:
+    assert (
+        loaded_by("import peftsearch.methods.table, peftsearch.backbones.heads, peftsearch.backbones.families") == set()
+    )

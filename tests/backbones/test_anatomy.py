@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from peftsearch.backbones.anatomy import anatomy, describe, modules
+from peftsearch.backbones.anatomy import anatomy_of, anatomy_of_config, modules
 from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.loading import load_encoder, resolve
 from peftsearch.core.errors import UserError
@@ -15,7 +15,7 @@ def encoder(request, tmp_path_factory):
 
 
 def test_every_part_is_where_the_table_says(encoder):
-    parts = anatomy(encoder)
+    parts = anatomy_of(encoder)
     shared = parts.model_type == "albert"
     assert parts.hidden_size == WIDTH
     assert len(parts.layers) == (1 if shared else 3)
@@ -34,7 +34,7 @@ def test_every_part_is_where_the_table_says(encoder):
 
 
 def test_all_linear_is_every_linear_module_of_the_layers(encoder):
-    parts = anatomy(encoder)
+    parts = anatomy_of(encoder)
     inside = {
         f"{layer.name}.{name}"
         for layer in parts.layers
@@ -49,7 +49,7 @@ def test_all_linear_is_every_linear_module_of_the_layers(encoder):
 
 
 def test_embeddings_layers_and_tail_are_the_whole_encoder(encoder):
-    parts = anatomy(encoder)
+    parts = anatomy_of(encoder)
     names = (*parts.embeddings, *(layer.name for layer in parts.layers), *parts.tail)
     found = {id(p) for module in modules(encoder, names) for p in module.parameters()}
     assert [name for name, p in encoder.named_parameters() if id(p) not in found] == []
@@ -58,10 +58,10 @@ def test_embeddings_layers_and_tail_are_the_whole_encoder(encoder):
 def test_the_query_is_really_the_query(tmp_path):
     """Zeroing the rows of the query makes attention uniform; zeroing those of the value makes it silent."""
     encoder = load_encoder(resolve(str(tiny_model(tmp_path, "modernbert")))).eval()
-    query, value = (anatomy(encoder).layers[0].__getattribute__(name) for name in ("query", "value"))
+    query, value = (anatomy_of(encoder).layers[0].__getattribute__(name) for name in ("query", "value"))
     assert (query.rows, value.rows) == ((0, WIDTH), (2 * WIDTH, 3 * WIDTH))
     seen = []
-    encoder.get_submodule(anatomy(encoder).layers[0].attention_output).register_forward_hook(
+    encoder.get_submodule(anatomy_of(encoder).layers[0].attention_output).register_forward_hook(
         lambda module, args, output: seen.append(args[0])
     )
     with torch.no_grad():
@@ -77,14 +77,14 @@ def test_the_query_is_really_the_query(tmp_path):
 
 def test_positions_leave_out_those_before_the_first_token():
     base = {"hidden_size": 8, "num_hidden_layers": 1, "max_position_embeddings": 514, "pad_token_id": 1}
-    assert describe({"model_type": "roberta", **base}).positions == 512
-    assert describe({"model_type": "bert", **base}).positions == 514
-    assert describe({"model_type": "bert", **base, "max_position_embeddings": None}).positions is None
+    assert anatomy_of_config({"model_type": "roberta", **base}).positions == 512
+    assert anatomy_of_config({"model_type": "bert", **base}).positions == 514
+    assert anatomy_of_config({"model_type": "bert", **base, "max_position_embeddings": None}).positions is None
 
 
 def test_an_unknown_architecture_is_one_line():
     with pytest.raises(UserError) as error:
-        describe({"model_type": "llama"})
+        anatomy_of_config({"model_type": "llama"})
     assert str(error.value) == (
         "architecture 'llama' is not known; choose a backbone of one of these: "
         "albert, bert, deberta-v2, distilbert, electra, mamba, modernbert, mpnet, roberta, xlm-roberta"
@@ -93,4 +93,4 @@ def test_an_unknown_architecture_is_one_line():
 
 def test_a_config_without_sizes_is_one_line():
     with pytest.raises(UserError, match=r"^config.json of a bert model lacks 'hidden_size'$"):
-        describe({"model_type": "bert"})
+        anatomy_of_config({"model_type": "bert"})

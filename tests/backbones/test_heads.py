@@ -1,140 +1,50 @@
+"""Every head of the table, and what single ones compute."""
+
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from peftsearch.backbones.heads import HEADS, POOLINGS, Classifier, LstmHead, PooledHead, masked_max
+from peftsearch.backbones.head_modules import LstmHead
+from peftsearch.backbones.heads import HEADS, HeadInputs, heads_for_any_encoder
+from peftsearch.backbones.loading import load_native, resolve
+from peftsearch.backbones.poolings import POOLINGS
+from tests.helpers.tiny import WIDTH, tiny_model
 
-STATES = torch.tensor([[[1.0, 9.0], [5.0, 2.0], [3.0, 4.0], [100.0, -100.0]]])
-MASKS = {"right": torch.tensor([[1, 1, 1, 0]]), "left": torch.tensor([[0, 1, 1, 1]])}
-
-
-@pytest.mark.parametrize(
-    ("pooling", "side", "expected"),
-    [
-        ("cls", "right", [1.0, 9.0]),
-        ("cls", "left", [5.0, 2.0]),
-        ("mean", "right", [3.0, 5.0]),
-        ("mean", "left", [36.0, -94 / 3]),
-        ("max", "right", [5.0, 9.0]),
-        ("max", "left", [100.0, 4.0]),
-        ("last", "right", [3.0, 4.0]),
-        ("last", "left", [100.0, -100.0]),
-    ],
-)
-def test_poolings_read_real_tokens_only(pooling, side, expected):
-    assert torch.allclose(POOLINGS[pooling](STATES, MASKS[side]), torch.tensor([expected]))
+MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]])
 
 
-def test_poolings_treat_each_row_by_its_own_mask():
-    states, mask = STATES.repeat(2, 1, 1), torch.cat([MASKS["right"], MASKS["left"]])
-    for pool in POOLINGS.values():
-        apart = torch.cat([pool(STATES, MASKS["right"]), pool(STATES, MASKS["left"])])
-        assert torch.equal(pool(states, mask), apart)
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_native(resolve(str(tiny_model(tmp_path_factory.mktemp("bert")))), 3)
 
 
-def test_max_pooling_stays_finite_in_half_precision():
-    assert torch.isfinite(masked_max(STATES.half(), MASKS["right"])).all()
+def _logits(head, pooling, model):
+    torch.manual_seed(0)
+    module = HEADS[head].build(HeadInputs(WIDTH, 3, 0.5, pooling, model)).eval()
+    assert {m.p for m in module.modules() if isinstance(m, nn.Dropout)} == {0.5}
+    states = torch.arange(2 * 4 * WIDTH).reshape(2, 4, WIDTH).sin()
+    return module(BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=states[:, 0]), MASK)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_gives_a_logit_for_each_label_and_reads_the_pooling_if_it_says_so(head, model):
+    given = model if HEADS[head].native else None
+    found = [_logits(head, pooling, given) for pooling in POOLINGS]
+    assert {tuple(logits.shape) for logits in found} == {(2, 3)}
+    assert any(not torch.equal(found[0], logits) for logits in found) == HEADS[head].pools
+
+
+def test_a_message_lists_the_heads_that_any_encoder_can_have():
+    assert heads_for_any_encoder() == "linear, mlp or lstm"
 
 
 @pytest.mark.parametrize(("head", "expected"), [("linear", 768 * 6 + 6), ("mlp", 299_910)])
 def test_head_sizes(head, expected):
-    module = HEADS[head](768, 6, 0.2)
+    module = HEADS[head].build(HeadInputs(768, 6, 0.2, "mean"))
     assert sum(p.numel() for p in module.parameters()) == expected
-    assert [m.p for m in module.modules() if isinstance(m, nn.Dropout)] == [0.2]
-
-
-class _Encoder(nn.Module):
-    """Embeddings, two layers and a tail, each with a dropout; it remembers what it was called with."""
-
-    def __init__(self):
-        super().__init__()
-        self.embed, self.one, self.two, self.norm = (nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)) for _ in range(4))
-
-    def forward(self, **inputs):
-        self.called_with = inputs
-        states = torch.ones(*inputs["input_ids"].shape, 2)
-        return SimpleNamespace(last_hidden_state=self.norm(self.two(self.one(self.embed(states)))))
-
-
-def _classifier(trained=(), *, token_types=True):
-    encoder = _Encoder().requires_grad_(False)
-    for name in trained:
-        encoder.get_submodule(name).requires_grad_(True)
-    return Classifier(
-        encoder,
-        PooledHead("linear", "mean", 2, 3, 0.5),
-        embeddings=[encoder.embed],
-        layers=[encoder.one, encoder.two],
-        tail=[encoder.norm],
-        takes_token_types=token_types,
-    )
-
-
-def _training(classifier):
-    encoder = classifier.encoder
-    return [name for name in ("embed", "one", "two", "norm") if encoder.get_submodule(name)[1].training]
-
-
-@pytest.mark.parametrize(
-    ("trained", "expected"),
-    [
-        ((), []),
-        (("norm",), ["norm"]),
-        (("two",), ["two", "norm"]),
-        (("one",), ["one", "two", "norm"]),
-        (("embed",), ["embed", "one", "two", "norm"]),
-        (("one", "norm"), ["one", "two", "norm"]),
-    ],
-)
-def test_what_lies_below_the_first_trained_part_has_no_dropout(trained, expected):
-    classifier = _classifier(trained).train()
-    assert _training(classifier) == expected
-    assert classifier.head.classify[0].training
-    assert _training(classifier.eval()) == []
-    assert not classifier.head.classify[0].training
-
-
-def test_tensors_outside_the_blocks_reach_the_first_layer():
-    classifier = _classifier()
-    classifier.encoder.prefix = nn.Parameter(torch.zeros(2))
-    assert _training(classifier.train()) == ["one", "two", "norm"]
-
-
-def test_the_frozen_prefix_follows_what_is_trained_now():
-    classifier = _classifier(("two",)).train()
-    classifier.encoder.embed.requires_grad_(True)
-    assert _training(classifier.train()) == ["embed", "one", "two", "norm"]
-
-
-@pytest.mark.parametrize("to_none", [True, False])
-def test_no_gradient_is_left_of_any_tensor(to_none):
-    classifier = _classifier(("embed", "two")).eval()  # dropout may leave no gradient at all
-    classifier(torch.ones(2, 4, dtype=torch.long)).logits.sum().backward()
-    assert any(p.grad is not None and p.grad.any() for p in classifier.encoder.parameters())
-    classifier.zero_grad(set_to_none=to_none)
-    assert not any(p.grad is not None and (to_none or p.grad.any()) for p in classifier.parameters())
-
-
-def test_names_of_parameters_tell_head_from_encoder_and_come_once():
-    names = [name for name, _ in _classifier().named_parameters()]
-    assert {name.split(".")[0] for name in names} == {"encoder", "head"}
-    assert len(_classifier().state_dict()) == len(names)
-
-
-@pytest.mark.parametrize("token_types", [True, False])
-def test_token_types_go_only_to_an_encoder_that_has_them(token_types):
-    classifier = _classifier(token_types=token_types)
-    ids = torch.ones(2, 4, dtype=torch.long)
-    assert classifier(ids, token_type_ids=ids).logits.shape == (2, 3)
-    assert ("token_type_ids" in classifier.encoder.called_with) is token_types
-
-
-def test_without_a_mask_every_token_is_real():
-    classifier = _classifier().eval()
-    ids = torch.ones(2, 4, dtype=torch.long)
-    assert torch.equal(classifier(ids).logits, classifier(ids, torch.ones_like(ids)).logits)
 
 
 def test_an_lstm_reads_only_the_real_tokens_wherever_the_padding_is():

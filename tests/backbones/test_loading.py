@@ -140,7 +140,7 @@ def test_a_native_head_needs_the_pooler_it_reads(tmp_path):
     with pytest.raises(UserError) as error:
         load_native(resolve(str(tmp_path)), 3)
     assert str(error.value) == (
-        f"model {str(tmp_path)!r} has no pretrained pooler for head: native; choose linear or mlp"
+        f"model {str(tmp_path)!r} has no pretrained pooler for head: native; choose linear, mlp or lstm"
     )
 
 

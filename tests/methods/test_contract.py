@@ -8,7 +8,7 @@ import warnings
 import pytest
 import torch
 
-from peftsearch.backbones.anatomy import describe
+from peftsearch.backbones.anatomy import anatomy_of_config
 from peftsearch.backbones.loading import load_encoder, load_tokenizer
 from peftsearch.core.errors import UserError
 from peftsearch.methods.build import build_classifier
@@ -191,7 +191,7 @@ def test_padding_changes_nothing(tiny, method):
             "prompt",
             "albert",
             {"head": "native"},
-            "albert's own head would read a virtual token; choose head: linear or mlp",
+            "albert's own head would read a virtual token; choose head: linear, mlp or lstm",
         ),
         ("bitfit", "modernbert", {}, "modernbert has no biases"),
         ("compacter", "bert", {"reduction_factor": 16}, "its width 32 and the bottleneck's 2 must be multiples of 4"),
@@ -234,7 +234,7 @@ def _tensors(classifier):
 
 
 def _anatomy(resolved):
-    return describe(resolved.config())
+    return anatomy_of_config(resolved.config())
 
 
 @pytest.mark.parametrize("method", ["seq_bn", "double_seq_bn", "par_bn", "compacter", "loreft"])

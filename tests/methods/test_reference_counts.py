@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, BertConfig, MambaConfig, ModernBertConfig
 
-from peftsearch.backbones.heads import NativeHead, PooledHead
+from peftsearch.backbones.heads import HEADS, HeadInputs
 from peftsearch.methods.table import METHODS
 from tests.helpers.tuning import settings_of
 
@@ -21,14 +21,15 @@ def _count(config, labels, method, **changes):
 def _built(config, labels, method, **changes):
     settings = settings_of(method, **changes)
     with torch.device("meta"):
-        if settings["head"] == "native":
+        model, kind = None, HEADS[settings["head"]]
+        if kind.native:
             config.num_labels = labels
             model = AutoModelForSequenceClassification.from_config(config)
-            encoder, head = model.base_model, NativeHead(model, 0.1)
+            encoder = model.base_model
         else:
             no_pooler = {"add_pooling_layer": False} if config.model_type == "bert" else {}
             encoder = AutoModel.from_config(config, **no_pooler)
-            head = PooledHead(settings["head"], settings["pooling"], config.hidden_size, labels, 0.1)
+        head = kind.build(HeadInputs(config.hidden_size, labels, 0.1, settings["pooling"], model))
         tuned = METHODS[method].apply(encoder, settings)
     return tuned, head
 

@@ -82,17 +82,17 @@ class Anatomy:
         return (*self.attention, *_distinct(name for layer in self.layers for name in layer.feed_forward))
 
 
-def anatomy(encoder: nn.Module) -> Anatomy:
+def anatomy_of(encoder: nn.Module) -> Anatomy:
     """The parts of a bare transformers `encoder`, as it is before a method changes it.
 
     Raises:
         UserError: its architecture has no entry in `FAMILIES`.
     """
     config: Any = encoder.config
-    return describe(config.to_dict())
+    return anatomy_of_config(config.to_dict())
 
 
-def describe(config: Mapping[str, Any]) -> Anatomy:
+def anatomy_of_config(config: Mapping[str, Any]) -> Anatomy:
     """The parts of the encoder with this `config.json`; needs no torch.
 
     Raises:

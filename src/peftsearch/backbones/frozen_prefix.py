@@ -4,39 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from peftsearch.backbones.heads import Classifier, PooledHead, Pooling
+from peftsearch.backbones.classifier import Classifier, Encode, FrozenPrefix
+from peftsearch.backbones.head_modules import PooledHead
 
-Encode = Callable[[], Any]
-"""Runs the encoder on a batch."""
+if TYPE_CHECKING:
+    from peftsearch.backbones.poolings import Pooling
 
 STACKS = ("bert", "electra", "roberta", "xlm-roberta", "distilbert", "modernbert", "mpnet")
 """Architectures whose encoder hands its layers nothing but the states before them and what follows from the mask.
 
 DeBERTa's first layer feeds a convolution from outside, and ALBERT runs the same layers again and again."""
-
-
-class Prefix(Protocol):
-    """What computes the same states in every epoch.
-
-    Attributes:
-        name: of the place where it ends; differs for prefixes of one encoder that end elsewhere.
-        per_token: whether its states are one a token, or one a row.
-        modules: all whose tensors decide the states.
-    """
-
-    name: str
-    per_token: bool
-    modules: tuple[nn.Module, ...]
-
-    def states(self, encode: Encode, mask: Tensor) -> Tensor:
-        """The states of a batch: (rows, tokens, width), or (rows, 1, width) where there is one a row."""
-
-    def resume(self, encode: Encode, states: Tensor) -> Any:
-        """The encoder's output with `states` in the place of those that it would compute."""
 
 
 class Pooled:
@@ -96,7 +77,7 @@ class Layers:
             return encode()
 
 
-def reusable_prefix(classifier: Classifier) -> Prefix | None:
+def reusable_prefix(classifier: Classifier) -> FrozenPrefix | None:
     """What `classifier` need not compute again in every epoch; None if that is too little, or cannot be left out."""
     frozen = classifier.frozen_prefix()
     whole = classifier.encoder in frozen

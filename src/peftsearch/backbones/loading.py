@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from peftsearch.backbones.heads import heads_for_any_encoder
 from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary
 from peftsearch.core.errors import UserError, one_line
@@ -167,7 +168,7 @@ def _model_class(resolved: ResolvedModel, config: Any, auto: str) -> Any:
         return get_class_from_dynamic_module(sources[auto], resolved.path)
     mapping = getattr(transformers, auto)._model_mapping
     if type(config) not in mapping:
-        fix = "choose head: linear or mlp" if auto != "AutoModel" else "choose another backbone"
+        fix = f"choose head: {heads_for_any_encoder()}" if auto != "AutoModel" else "choose another backbone"
         raise UserError(f"model {resolved.name!r} ({config.model_type}) has no {auto} in transformers; {fix}")
     return mapping[type(config)]
 
@@ -186,7 +187,9 @@ def _check_complete(resolved: ResolvedModel, model: Any, report: dict[str, Any],
     if not lacking:
         return
     if all("pooler" in key for key in lacking):
-        raise UserError(f"model {resolved.name!r} has no pretrained pooler for head: native; choose linear or mlp")
+        raise UserError(
+            f"model {resolved.name!r} has no pretrained pooler for head: native; choose {heads_for_any_encoder()}"
+        )
     more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
     raise UserError(f"model {resolved.name!r}: its files lack the weights {lacking[0]}{more}; save it again")
 

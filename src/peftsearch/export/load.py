@@ -19,7 +19,7 @@ from peftsearch.training.checkpoint import load_tensors
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
 Text = str | tuple[str, str]
 """A text, or a pair of texts."""

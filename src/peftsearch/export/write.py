@@ -25,7 +25,7 @@ from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
     from peftsearch.backbones.names import ResolvedModel
     from peftsearch.results.stored_study import StoredStudy
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from peftsearch.backbones.anatomy import Anatomy, describe
+from peftsearch.backbones.anatomy import Anatomy, anatomy_of_config
+from peftsearch.backbones.heads import HEADS, heads_for_any_encoder
 from peftsearch.core.errors import UserError
 from peftsearch.methods.hyperparameters import SHARED, Hyperparameter, Settings
 
@@ -75,13 +76,14 @@ class EncoderMethod(Method):
         return None
 
     def check_supported(self, resolved: ResolvedModel, settings: Settings, max_length: int = 0) -> None:
-        anatomy = describe(resolved.config())
+        anatomy = anatomy_of_config(resolved.config())
         reason = self.unsupported(anatomy, settings)
         if reason:
             raise UserError(f"method {self.name} cannot tune {resolved.name!r}: {reason}")
-        if settings["head"] == "native" and not anatomy.has_native_head:
+        if HEADS[str(settings["head"])].native and not anatomy.has_native_head:
             raise UserError(
-                f"{resolved.name!r} ({anatomy.model_type}) has no head of its own; choose head: linear, mlp or lstm"
+                f"{resolved.name!r} ({anatomy.model_type}) has no head of its own; "
+                f"choose head: {heads_for_any_encoder()}"
             )
         taken = self.positions_taken(anatomy, settings)
         if anatomy.positions is not None and max_length > anatomy.positions - taken:

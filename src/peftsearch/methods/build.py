@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from peftsearch.backbones.anatomy import anatomy, modules
+from peftsearch.backbones.anatomy import anatomy_of, modules
+from peftsearch.backbones.heads import HEADS, HeadInputs
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
     from peftsearch.backbones.loading import ResolvedModel
     from peftsearch.methods.base import EncoderMethod
     from peftsearch.methods.hyperparameters import Settings
@@ -40,11 +41,11 @@ def build_classifier(
     Raises:
         UserError: the backbone cannot be loaded, or `method` or the head does not fit it.
     """
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
     method.check_supported(resolved, settings, max_length)
-    encoder, head = _parts(resolved, settings, num_labels, trust_remote_code, without_weights)
-    parts = anatomy(encoder)
+    encoder, head = _encoder_and_head(resolved, settings, num_labels, trust_remote_code, without_weights)
+    parts = anatomy_of(encoder)
     # Before the method wraps the encoder and its names change.
     embeddings, tail = modules(encoder, parts.embeddings), modules(encoder, parts.tail)
     layers = modules(encoder, (layer.name for layer in parts.layers))
@@ -73,21 +74,23 @@ def outline(resolved: ResolvedModel, method: EncoderMethod, settings: Settings, 
         return build_classifier(resolved, method, settings, num_labels, without_weights=True)
 
 
-def _parts(
+def _encoder_and_head(
     resolved: ResolvedModel, settings: Settings, num_labels: int, trust_remote_code: bool, without_weights: bool
 ) -> tuple[nn.Module, nn.Module]:
-    """The bare encoder and the head."""
-    from peftsearch.backbones.heads import LstmHead, NativeHead, PooledHead
+    """The bare encoder, and a new head for it."""
     from peftsearch.backbones.loading import load_encoder, load_native
 
-    dropout = float(settings["head_dropout"])
-    if settings["head"] == "native":
-        model: Any = load_native(resolved, num_labels, trust_remote_code, without_weights)
-        encoder: nn.Module = getattr(model, model.base_model_prefix)
-        return encoder, NativeHead(model, dropout)
-    encoder = load_encoder(resolved, trust_remote_code, without_weights)
-    width = anatomy(encoder).hidden_size
-    if settings["head"] == "lstm":
-        return encoder, LstmHead(width, num_labels, dropout)
-    head = PooledHead(str(settings["head"]), str(settings["pooling"]), width, num_labels, dropout)
-    return encoder, head
+    head, model = HEADS[str(settings["head"])], None
+    if head.native:
+        model = load_native(resolved, num_labels, trust_remote_code, without_weights)
+        encoder: nn.Module = getattr(model, str(model.base_model_prefix))
+    else:
+        encoder = load_encoder(resolved, trust_remote_code, without_weights)
+    inputs = HeadInputs(
+        width=anatomy_of(encoder).hidden_size,
+        num_labels=num_labels,
+        dropout=float(settings["head_dropout"]),
+        pooling=str(settings["pooling"]),
+        sequence_classifier=model,
+    )
+    return encoder, head.build(inputs)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from peftsearch.backbones.heads import HEADS
+from peftsearch.backbones.poolings import POOLINGS
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrainingConfig, valid_field_values
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Range, Scalar, Valid
 
@@ -77,10 +79,10 @@ def wrong_layer_count(name: str, asked: Scalar, layers: int) -> str | None:
 
 SHARED: dict[str, Hyperparameter] = {
     "head": Hyperparameter(
-        Fixed("linear"), Choice(("native", "linear", "mlp", "lstm")), "native is the architecture's own"),
+        Fixed("linear"), Choice(tuple(HEADS)), "native is the architecture's own"),
     "pooling": Hyperparameter(
-        Fixed("mean"), Choice(("cls", "mean", "max", "last")), "of the last hidden states; native heads have one",
-        active_when=Condition("head", ("linear", "mlp"))),
+        Fixed("mean"), Choice(tuple(POOLINGS)), "of the last hidden states; native heads have one",
+        active_when=Condition("head", tuple(name for name, head in HEADS.items() if head.pools))),
     "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before the head's last layer"),
     "head_learning_rate_ratio": Hyperparameter(
         Fixed(1.0), Range(0.001, 10_000.0), "the head's learning rate over the method's", short_name="head lr ×"),

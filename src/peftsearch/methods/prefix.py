@@ -22,7 +22,7 @@ PEFT_WORKS = ("bert",)
 RoBERTa, XLM-R and ELECTRA do as bare encoders, but not as the sequence classifiers into which adapters are loaded."""
 
 
-class Prefix(EncoderMethod):
+class PrefixTuning(EncoderMethod):
     """Every layer attends to a few trained keys and values before those of the text."""
 
     name = "prefix"

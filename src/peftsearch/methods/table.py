@@ -16,7 +16,7 @@ from peftsearch.methods.peft_library.ia3 import Ia3
 from peftsearch.methods.peft_library.lora import Lora
 from peftsearch.methods.peft_library.low_rank import LoHa, LoKr, Vera
 from peftsearch.methods.peft_library.prompt import Prompt, PTuning
-from peftsearch.methods.prefix import Prefix
+from peftsearch.methods.prefix import PrefixTuning
 from peftsearch.methods.selective.bitfit_layernorm import BitFit, LayerNorm
 from peftsearch.methods.selective.frozen import Frozen
 from peftsearch.methods.selective.full import Full
@@ -41,7 +41,7 @@ ENCODER_METHODS: dict[str, EncoderMethod] = {
     "ia3": Ia3(),
     "prompt": Prompt(),
     "p_tuning": PTuning(),
-    "prefix": Prefix(),
+    "prefix": PrefixTuning(),
     "seq_bn": SequentialBottleneck(),
     "double_seq_bn": DoubleSequentialBottleneck(),
     "par_bn": ParallelBottleneck(),

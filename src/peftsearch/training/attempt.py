@@ -26,7 +26,7 @@ from peftsearch.training.prefix_cache.states import Pass, Reuse, reusing_prefix
 from peftsearch.training.prefix_cache.store import FeatureStore
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
 PACKAGES = ("torch", "transformers", "peft", "adapters", "accelerate", "datasets", "scikit-learn")
 GUARD_ROWS = 4

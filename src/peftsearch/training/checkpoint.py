@@ -21,7 +21,7 @@ from peftsearch.core.run_folder import TENSORS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
     from peftsearch.methods.base import TextModel
 
 ABOUT = "trial.json"

@@ -15,7 +15,7 @@ from peftsearch.methods.table import ENCODER_METHODS
 if TYPE_CHECKING:
     import torch
 
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
     from peftsearch.backbones.names import ResolvedModel
 
 TEXTS = ["a good day", "it rains, and the road is long and wet", "red and blue"]

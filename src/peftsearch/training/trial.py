@@ -31,7 +31,7 @@ from peftsearch.training.text_trial import TextTrialResult, run_text_trial
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
 
 @dataclass(frozen=True)

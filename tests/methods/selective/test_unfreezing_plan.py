@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from peftsearch.backbones.anatomy import describe
+from peftsearch.backbones.anatomy import anatomy_of_config
 from peftsearch.methods.selective.unfreezing_plan import complaint_about_plan, read_plan
 
-BERT = describe({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 12})
-MAMBA = describe({"model_type": "mamba", "hidden_size": 32, "num_hidden_layers": 2})
+BERT = anatomy_of_config({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 12})
+MAMBA = anatomy_of_config({"model_type": "mamba", "hidden_size": 32, "num_hidden_layers": 2})
 
 
 def test_layers_and_parts_stand_in_any_mixture():

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
-from peftsearch.backbones.heads import Classifier
+from peftsearch.backbones.classifier import Classifier
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.measurement import EpochReport
 from peftsearch.training.loop import trainer as loop

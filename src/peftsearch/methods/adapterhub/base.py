@@ -52,9 +52,9 @@ class AdapterHubMethod(EncoderMethod):
         return wrong_leave_out(anatomy, settings) if "top_layers" in settings else None
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        from peftsearch.backbones.anatomy import anatomy
+        from peftsearch.backbones.anatomy import anatomy_of
 
-        return wrap(encoder, self.config(anatomy(encoder), settings))
+        return wrap(encoder, self.config(anatomy_of(encoder), settings))
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         save(encoder, folder)

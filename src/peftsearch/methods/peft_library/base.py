@@ -29,9 +29,9 @@ class PeftMethod(EncoderMethod):
         """PEFT's configuration for an encoder with these parts."""
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        from peftsearch.backbones.anatomy import anatomy
+        from peftsearch.backbones.anatomy import anatomy_of
 
-        return wrap(encoder, self.config(anatomy(encoder), settings))
+        return wrap(encoder, self.config(anatomy_of(encoder), settings))
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         save(encoder, folder)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from peftsearch.backbones.heads import heads_for_any_encoder
 from peftsearch.core.dimensions import Choice, Range
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 from peftsearch.methods.peft_library import base as peft_library
@@ -32,7 +33,7 @@ class SoftPrompt(PeftMethod):
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         if settings["head"] == "native" and anatomy.model_type == "albert":
-            return "albert's own head would read a virtual token; choose head: linear or mlp"
+            return f"albert's own head would read a virtual token; choose head: {heads_for_any_encoder()}"
         return None
 
     def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:

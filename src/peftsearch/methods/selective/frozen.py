@@ -32,9 +32,9 @@ class Frozen(EncoderMethod):
         return wrong_layer_count("frozen_layers", settings["frozen_layers"], len(anatomy.layers))
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        from peftsearch.backbones.anatomy import anatomy, modules
+        from peftsearch.backbones.anatomy import anatomy_of, modules
 
-        parts = anatomy(encoder)
+        parts = anatomy_of(encoder)
         count = layer_count(settings["frozen_layers"], len(parts.layers))
         encoder.requires_grad_(True)
         for module in modules(encoder, (*parts.embeddings, *(layer.name for layer in parts.layers[:count]))):

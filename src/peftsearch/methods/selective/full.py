@@ -31,9 +31,9 @@ class Full(EncoderMethod):
 
     def learning_rate_multipliers(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
         """The last layer and what follows learn at the full rate, each layer below at `layer_decay` times the next."""
-        from peftsearch.backbones.anatomy import anatomy
+        from peftsearch.backbones.anatomy import anatomy_of
 
-        decay, parts = float(settings["layer_decay"]), anatomy(encoder)
+        decay, parts = float(settings["layer_decay"]), anatomy_of(encoder)
         factors = {layer.name: decay**above for above, layer in enumerate(reversed(parts.layers))}
         factors |= {name: decay ** len(parts.layers) for name in parts.embeddings}
         return {

@@ -15,9 +15,9 @@ Names = frozenset[str]
 
 def blocks(encoder: nn.Module) -> list[Names]:
     """The parameters of the embeddings, of each layer, and all others."""
-    from peftsearch.backbones.anatomy import anatomy
+    from peftsearch.backbones.anatomy import anatomy_of
 
-    parts = anatomy(encoder)
+    parts = anatomy_of(encoder)
     found = [_within(encoder, parts.embeddings), *(_within(encoder, (layer.name,)) for layer in parts.layers)]
     return [*found, frozenset(name for name, _ in encoder.named_parameters()).difference(*found)]
 
@@ -37,9 +37,9 @@ def by_name(encoder: nn.Module) -> Mapping[str, Names]:
 
 def projections(encoder: nn.Module) -> list[Names]:
     """The parameters of all queries, of all keys, of all values; fused ones after `split_fused`."""
-    from peftsearch.backbones.anatomy import anatomy
+    from peftsearch.backbones.anatomy import anatomy_of
 
-    layers = anatomy(encoder).layers
+    layers = anatomy_of(encoder).layers
     each = ([getattr(layer, part) for layer in layers] for part in ("query", "key", "value"))
     return [frozenset().union(*(_of_projection(encoder, p) for p in found if p is not None)) for found in each]
 
@@ -51,9 +51,9 @@ def split_fused(encoder: nn.Module) -> None:
     """
     from torch.nn.utils.parametrize import register_parametrization
 
-    from peftsearch.backbones.anatomy import anatomy
+    from peftsearch.backbones.anatomy import anatomy_of
 
-    for layer in anatomy(encoder).layers:
+    for layer in anatomy_of(encoder).layers:
         fused = [p for p in (layer.query, layer.key, layer.value) if p is not None and p.rows is not None]
         module: Any = encoder.get_submodule(fused[0].module) if fused else None
         for name, _ in list(module.named_parameters()) if fused else ():

@@ -11,7 +11,7 @@ from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.loop.stages import Stages
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
 
 class MethodHooks(TrainerCallback):

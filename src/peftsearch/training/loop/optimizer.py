@@ -14,7 +14,7 @@ from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.loop.stages import Stages
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
 
 def parameter_groups(model: Classifier, config: TrialConfig) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.methods.table import ENCODER_METHODS
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
 
 class Stages:

@@ -24,7 +24,7 @@ from peftsearch.training.metrics.classification import Scores
 from peftsearch.training.precision.number_formats import TF32
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.heads import Classifier
+    from peftsearch.backbones.classifier import Classifier
 
 EVALUATION_BATCH = 4
 """Rows of an evaluation batch for one of training: nothing is kept for a backward pass."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from peftsearch.backbones.anatomy import describe
+from peftsearch.backbones.anatomy import anatomy_of_config
 from peftsearch.backbones.loading import ResolvedModel, load_encoder
 from peftsearch.training.meter import clock, device_name, is_out_of_memory, processor
 from peftsearch.training.precision.number_formats import computing
@@ -43,7 +43,7 @@ class Workload:
         """The same for steps that need no second measurement; a CPU is measured once for all."""
         if device.type == "cpu":
             return f"{processor()}, torch {torch.__version__}"
-        encoder = describe(self.backbone.config())
+        encoder = anatomy_of_config(self.backbone.config())
         shape = f"{encoder.model_type} of {len(encoder.layers)} layers of {encoder.hidden_size}"
         rows, tokens = self.batch
         return f"{device_name(device)}, torch {torch.__version__}, {shape}, {rows} rows of {tokens} tokens"
@@ -54,7 +54,7 @@ class Workload:
         tokens = 8
         while tokens < self.tokens:
             tokens *= 2
-        tokens = min(tokens, describe(self.backbone.config()).positions or tokens)
+        tokens = min(tokens, anatomy_of_config(self.backbone.config()).positions or tokens)
         return max(1, min(self.rows, MOST_TOKENS // tokens)), tokens
 
 

@@ -17,9 +17,9 @@ from torch import nn
 from torch.utils.data import Dataset
 from xxhash import xxh3_128
 
-from peftsearch.backbones.anatomy import anatomy
-from peftsearch.backbones.frozen_prefix import Prefix, reusable_prefix
-from peftsearch.backbones.heads import Classifier
+from peftsearch.backbones.anatomy import anatomy_of
+from peftsearch.backbones.classifier import Classifier, FrozenPrefix
+from peftsearch.backbones.frozen_prefix import reusable_prefix
 from peftsearch.backbones.loading import ResolvedModel
 from peftsearch.core.errors import Interrupted
 from peftsearch.data.cache import digest
@@ -205,10 +205,10 @@ def _layout(classifier: Classifier, tokens: TokenRows, precision: str) -> Layout
     starts = tokens.starts if per_token else np.arange(len(tokens) + 1)
     # One state a row is small; and fp16 has too little range for the sums that go past the layers.
     dtype = BFLOAT16 if per_token and precision == "bf16" else np.dtype(np.float32)
-    return Layout(starts, anatomy(classifier.encoder).hidden_size, dtype, per_token)
+    return Layout(starts, anatomy_of(classifier.encoder).hidden_size, dtype, per_token)
 
 
-def _place(classifier: Classifier, prefix: Prefix, resolved: ResolvedModel, how: Pass) -> str:
+def _place(classifier: Classifier, prefix: FrozenPrefix, resolved: ResolvedModel, how: Pass) -> str:
     """What decides the states beside the tokens, and what their cost depends on: the device."""
     versions = {name: version(name) for name in ("torch", "transformers")}
     weights = weights_fingerprint(prefix.modules)
