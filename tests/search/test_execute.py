@@ -145,6 +145,16 @@ def test_a_dominated_trial_is_pruned_and_says_by_which(study: Study, tmp_path: P
     assert not (tmp_path / "5").exists()
 
 
+def test_the_pruner_is_given_the_curve_that_the_reporter_holds(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Record] = []
+    monkeypatch.setattr(execute, "decide", lambda rule, record, others, objectives: given.append(record))
+    run(study, tmp_path)
+    curve = tuple(fake_trainer.epoch_report(CONFIG, epoch) for epoch in (1, 2, 3))
+    assert given == [Record(0, "running", CONFIG, curve=curve[:epoch]) for epoch in (1, 2, 3)]
+
+
 def test_three_equal_errors_in_a_row_are_noticed(study: Study, tmp_path: Path) -> None:
     began = time.time()
     for text in ("b", "a", "a"):
