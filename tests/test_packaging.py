@@ -1,8 +1,12 @@
-"""What a wheel of the package holds."""
+"""What a wheel of the package holds, and what it requires."""
 
 from __future__ import annotations
 
+import ast
+import re
 import runpy
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -41,3 +45,37 @@ def test_every_package_is_in_the_wheel(build):
 
 def test_a_checkout_reads_the_studies_of_its_own_top_level_folder():
     assert folders()[-1] == ROOT / "studies"
+
+
+def normalised(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def declared() -> dict[str, str]:
+    """Each dependency in pyproject.toml, and the comment behind it."""
+    listed = re.search(r"^dependencies = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.S | re.M)
+    assert listed
+    lines = re.findall(r'^ +"([\w-]+)[^"]*",(?: +# (.+))?$', listed[1], re.M)
+    assert len(lines) == listed[1].count("\n")
+    return {normalised(name): comment for name, comment in lines}
+
+
+def imported() -> set[str]:
+    """The distributions of all third-party modules that the package imports, at the top of files and in functions."""
+    modules: set[str] = set()
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(str(node.module).partition(".")[0])
+    distributions = packages_distributions()
+    return {normalised(distributions[name][0]) for name in modules - sys.stdlib_module_names - {"peftsearch"}}
+
+
+def test_every_import_is_declared():
+    assert imported() - declared().keys() == set()
+
+
+def test_a_dependency_that_is_not_imported_says_why_it_is_there():
+    assert [name for name in declared().keys() - imported() if not declared()[name]] == []

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from peftsearch.backbones.names import ResolvedModel
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 
 
 def vocabulary_size(folder: str) -> int | None:
@@ -18,7 +18,7 @@ def vocabulary_size(folder: str) -> int | None:
         try:
             vocabulary = Tokenizer.from_file(str(path / "tokenizer.json")).get_vocab(with_added_tokens=True)
         except Exception as error:  # tokenizers 0.22 raises nothing narrower
-            raise UserError(f"cannot read {path / 'tokenizer.json'}: {str(error).partition(chr(10))[0]}") from error
+            raise UserError(f"cannot read {path / 'tokenizer.json'}: {one_line(error)}") from error
         return int(max(vocabulary.values())) + 1
     if (path / "vocab.txt").is_file():
         with (path / "vocab.txt").open(encoding="utf-8") as lines:
