@@ -211,8 +211,9 @@ def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None
     study = open_study(open_storage(url), spec.name, spec.objectives)  # nothing enqueued: every claim asks the sampler
     budget = finished(study) + trials
     job = Job(
-        study=str(spec.path), name=spec.name, storage=url, budget=budget, folder=str(folder / "runs" / spec.name),
-        pruner=spec.search.pruner, since=time.time(),
+        document=spec.document, path=str(spec.path), name=spec.name, storage=url, budget=budget,
+        folder=str(folder / "runs" / spec.name), sampler=spec.search.sampler, pruner=spec.search.pruner,
+        seed=spec.search.seed, startup_trials=spec.search.startup_trials, since=time.time(),
     )  # fmt: skip
     train = train or worker.real_trainer(spec, job)
     known = worker.read_history(study)

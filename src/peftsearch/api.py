@@ -175,12 +175,12 @@ def search(
         cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
     """
     job = Job(
-        study=str(spec.path.resolve()),
+        document=spec.document,
+        path=str(spec.path.resolve()),
         name=stored.name,
         storage=stored.url,
         budget=trials,
         folder=str(stored.folder.root.resolve()),
-        overrides=spec.overrides,
         startup_trials=len(spec.baselines) + spec.search.startup_trials,  # random ones beside those tried first
         since=time.time(),
         sampler=sampler or spec.search.sampler,

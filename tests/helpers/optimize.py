@@ -6,9 +6,10 @@ import json
 import sys
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from peftsearch.storage.prepare import prepare
-from peftsearch.study.spec import load_study
+from peftsearch.study.spec import parse_study
 from peftsearch.workers.job import Job
 from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.supervisor import run_workers
@@ -16,5 +17,5 @@ from tests.helpers.search import FAKE_WORKER
 
 if __name__ == "__main__":
     job = replace(Job.from_line(sys.argv[1]), since=time.time())
-    study = prepare(load_study(job.study), job.storage)
+    study = prepare(parse_study(job.document, Path(job.path)), job.storage)
     print(json.dumps(asdict(run_workers(study, job, LocalEngine(int(sys.argv[2]), module=FAKE_WORKER)))))

@@ -42,6 +42,13 @@ class Search:
     spec: StudySpec
     job: Job
 
+    def with_methods(self, methods: str) -> Search:
+        """The same search over another `methods:` section."""
+        before, _, after = STUDY.partition("methods:")
+        Path(self.job.path).write_text(f"{before}methods: {methods}\n{after[after.index('baselines:') :]}")
+        spec = load_study(self.job.path)
+        return Search(spec, replace(self.job, document=spec.document))
+
     def prepare(self) -> Study:
         return prepare(self.spec, self.job.storage)
 
@@ -62,12 +69,17 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
     file.write_text(STUDY)
     spec = load_study(str(file))
     job = Job(
-        study=str(file),
+        document=spec.document,
+        path=str(file),
         name="toy",
         storage=f"sqlite:///{tmp_path}/runs/toy.db",
         budget=6,
         folder=str(tmp_path / "runs" / "toy"),
+        sampler=spec.search.sampler,
         pruner="none",
+        seed=0,
+        startup_trials=spec.search.startup_trials,
+        since=0.0,
     )
     return Search(spec, job)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from peftsearch.core.config import EarlyStopping, SearchConfig, TrainingConfig, valid_field_values
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
+from peftsearch.study.overrides import Overrides
 from peftsearch.study.sections import Backbone
-from peftsearch.study.spec import load_study
+from peftsearch.study.spec import load_study, parse_study
 from peftsearch.study.suggest import config_of
 from tests.helpers.studies import STUDY, TABLE, study
 
@@ -322,3 +324,15 @@ def test_what_a_backbone_says_of_itself(backbones, baseline, problem):
     with pytest.raises(UserError) as caught:
         study(STUDY.replace("[tiny]", backbones) + baseline)
     assert problem in [line.removeprefix("toy.yaml: ") for line in str(caught.value).splitlines()]
+
+
+def test_its_document_makes_the_same_study_after_a_pass_through_json(tmp_path):
+    """Labels may be any scalars in YAML, and overrides are applied already."""
+    file = tmp_path / "toy.yaml"
+    data = "{source: rows.csv, map_labels: {1: good, 2.0: good, false: good, bad: 0}}"
+    lora = "{learning_rate: {log: [1e-4, 1e-2]}, rank: [4, 8]}"
+    file.write_text(f"name: toy\ndata: {data}\nbackbones: [a, b]\nmethods: {{lora: {lora}}}\n")
+    spec = load_study(str(file), Overrides(backbones=("c",), limit={"train": 9}))
+    assert parse_study(json.loads(json.dumps(spec.document)), file) == spec
+    assert [backbone.name for backbone in spec.backbones] == ["c"]
+    assert spec.data.map_labels == {"1": "good", "2": "good", "False": "good", "bad": "0"}

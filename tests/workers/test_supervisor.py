@@ -19,7 +19,6 @@ from peftsearch.core.errors import UserError
 from peftsearch.storage.claims import claim
 from peftsearch.storage.records import Record
 from peftsearch.storage.worker_identity import host
-from peftsearch.study.spec import load_study
 from peftsearch.workers import devices
 from peftsearch.workers import gpu_packing as packing
 from peftsearch.workers.devices import Usage
@@ -130,10 +129,7 @@ def test_workers_that_only_die_end_the_search(search: Search, monkeypatch: pytes
 
 def test_equal_errors_end_the_search_and_say_so(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_ERROR", "full")
-    file = Path(search.job.study)
-    kept = [line for line in file.read_text().splitlines() if not line.startswith(("  lora", "  probe"))]
-    file.write_text("\n".join(kept))
-    outcome = replace(search, spec=load_study(str(file))).run()
+    outcome = search.with_methods("{full: {learning_rate: {log: [1.0e-5, 1.0e-3]}}}").run()
     assert outcome == Outcome("errors", "3 trials in a row failed alike: ValueError: a matrix of the wrong shape")
 
 
@@ -177,10 +173,8 @@ def test_workers_whose_machine_is_lost_are_replaced_and_their_trials_put_back(se
 
 
 def test_a_job_that_no_worker_can_do_is_the_users_to_mend(search: Search) -> None:
-    study = search.prepare()
-    Path(search.job.study).unlink()
-    with pytest.raises(UserError, match=r"toy\.yaml"):
-        run_workers(study, search.job, LocalEngine(1, module=FAKE_WORKER))
+    with pytest.raises(UserError, match=r"rows\.csv"):
+        run_workers(search.prepare(), search.job, LocalEngine(1))
 
 
 def test_the_parent_is_told_what_happens(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from peftsearch.core.errors import TrialFailure
 from peftsearch.storage.records import records
-from peftsearch.study.spec import load_study
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.worker import run_job, work
 from tests.helpers import fake_trainer
@@ -63,10 +62,8 @@ def test_equal_errors_end_the_worker_and_say_so(search: Search) -> None:
 
 
 def test_a_space_with_nothing_new_ends_the_worker_and_says_so(search: Search) -> None:
-    file = Path(search.job.study)
-    kept = [line for line in file.read_text().splitlines() if not line.startswith(("  lora", "  probe"))]
-    file.write_text("\n".join(kept).replace("{log: [1.0e-5, 1.0e-3]}", "[2.0e-5, 3.0e-5]"))
-    report = in_process(replace(search, spec=load_study(str(file))))
+    search = search.with_methods("{full: {learning_rate: [2.0e-5, 3.0e-5]}}")
+    report = in_process(search)
     assert report == WorkerReport(
         "exhausted", "100 configurations in a row had been tried before; the space holds nothing new"
     )
@@ -107,10 +104,17 @@ def test_a_trial_that_another_process_failed_is_let_go(search: Search) -> None:
 
 
 def test_a_job_that_cannot_be_done_is_refused_with_its_reason(search: Search) -> None:
-    job = replace(search.job, study="nowhere/at/all.yaml")
+    job = replace(search.job, storage="nonsense")
     report = run_job(job, threading.Event())
     assert report.ending == "refused"
-    assert "nowhere" in report.message
+    assert "nonsense" in report.message
+
+
+def test_an_edit_of_the_study_file_during_the_search_changes_nothing(search: Search) -> None:
+    search.prepare()
+    Path(search.job.path).write_text("name: another")
+    assert run_job(search.job, threading.Event(), fake_trainer.trainer) == WorkerReport("budget")
+    assert [record.state for record in search.records()] == ["complete"] * 6
 
 
 def test_the_real_trainer_refuses_data_that_is_not_there(search: Search) -> None:

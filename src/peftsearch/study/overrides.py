@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,6 @@ class Overrides:
         if isinstance(document.get("backbones"), list) and self.backbones:
             changed |= self._backbones(document)
         return changed
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{**data, "backbones": tuple(data.get("backbones", ()))})
 
     def _data(self, written: Mapping[str, Any]) -> dict[str, Any]:
         data = dict(written)

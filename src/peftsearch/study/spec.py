@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from peftsearch.study.sections import (
     read_training,
 )
 from peftsearch.study.validation import validated
-from peftsearch.study.yaml_file import read_document
+from peftsearch.study.yaml_file import read_document, text_keys
 
 __all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", "load_study", "parse_study"]
 
@@ -46,7 +46,7 @@ class StudySpec:
         methods: the search space; each method with all of its dimensions.
         baselines: what is tried first: the written ones, then a default point of every method without one.
         path: the file; paths in `data` are relative to its folder.
-        overrides: what was put in place of the file's data and backbones.
+        document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
         warnings: what is odd but allowed, one line each.
     """
 
@@ -60,8 +60,8 @@ class StudySpec:
     baselines: tuple[Baseline, ...]
     search: SearchConfig
     path: Path
+    document: Mapping[str, Any] = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
-    overrides: Overrides = field(default_factory=Overrides)
 
     @property
     def folder(self) -> Path:
@@ -89,9 +89,8 @@ def load_study(name_or_path: str, overrides: Overrides | None = None) -> StudySp
     """
     path = find_study(name_or_path)
     problems = Problems(_shown(path))
-    overrides = overrides or Overrides()
-    document = overrides.apply(read_document(path, problems))
-    return replace(parse_study(document, path, problems), overrides=overrides)
+    document = read_document(path, problems)
+    return parse_study(overrides.apply(document) if overrides else document, path, problems)
 
 
 def parse_study(
@@ -130,6 +129,7 @@ def parse_study(
         baselines=baselines + starting_points(known, baselines),
         search=search,
         path=path,
+        document=text_keys(document),
         warnings=tuple(problems.warnings),
     )
 

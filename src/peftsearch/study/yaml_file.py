@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from peftsearch.core.errors import UserError, one_line
+from peftsearch.data.base import label_text
 from peftsearch.study.problems import Problems, Where
 
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
@@ -53,6 +54,16 @@ def parse_document(text: str, problems: Problems) -> Any:
         return loader.construct_document(node) if node is not None else None
     finally:
         loader.dispose()
+
+
+def text_keys(data: Any) -> Any:
+    """A copy of a document's data in which all keys are text, as JSON has them.
+
+    In a valid study only labels can be anything else, and those are compared as text.
+    """
+    if isinstance(data, Mapping):
+        return {key if isinstance(key, str) else label_text(key): text_keys(value) for key, value in data.items()}
+    return [text_keys(item) for item in data] if isinstance(data, list | tuple) else data
 
 
 def _duplicates(node: yaml.Node | None, where: Where, visited: set[int]) -> Iterator[Where]:

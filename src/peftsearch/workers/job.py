@@ -1,19 +1,18 @@
-"""What a worker is told to do, and what it says in the end: one line of JSON each way, through a pipe.
+"""What a worker is told, and what it reports at its end: one line of JSON each way, through a pipe.
 
-Not on the command line, where everybody on the machine can read it: the storage's URL may hold a password.
+The command line would show it to everybody on the machine, and the storage's URL may hold a password.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from peftsearch.core.config import SearchConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
-from peftsearch.study.overrides import Overrides
 
 Ending = Literal["budget", "interrupted", "exhausted", "errors", "refused"]
 
@@ -23,33 +22,35 @@ class Job:
     """One worker's part of a search.
 
     Attributes:
-        study: the study file, or a name that `load_study` knows.
+        document: `StudySpec.document`. An edit of the study's file during a search therefore changes nothing.
+        path: the study's file; paths in its `data` section are relative to the file's folder.
         name: the study's name in the storage.
-        storage: its URL.
-        budget: trials in the study altogether, those of earlier runs among them.
-        folder: of this study's caches and kept weights, `runs/NAME`.
-        overrides: what stands in for the study file's data and backbones.
+        storage: the storage's URL.
+        budget: the total of trials in the study, those of earlier searches included.
+        folder: the study's run folder, `runs/NAME`.
         sampler: a key of `SAMPLERS`.
         pruner: a key of `PRUNERS`.
-        seed: of the sampler.
-        since: unix time at which this search began; errors of earlier ones do not stop it.
-        index: 0 for the first worker.
-        exact: train without what changes results for the sake of speed; see `training.trial.run_trial`.
-        cache_size: bytes that frozen prefixes' states may take; None for a quarter of the free disk space.
-        threads: for this worker's computations on the CPU.
+        seed: the sampler's seed.
+        startup_trials: the number of trials before the sampler's model is used.
+        since: unix time at which this search began; errors of earlier searches do not stop it.
+        exact: train without the optimisations that change results slightly; see `training.trial.run_trial`.
+        cache_size: the limit of the frozen-prefix cache in bytes; None for a quarter of the free disk space.
+        index: the worker's place among the search's workers, from 0.
+        threads: the number of CPU threads that this worker computes with.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
     """
 
-    study: str
+    document: Mapping[str, Any]
+    path: str
     name: str
     storage: str
     budget: int
     folder: str
-    overrides: Overrides = field(default_factory=Overrides)
-    sampler: str = SearchConfig.sampler
-    pruner: str = SearchConfig.pruner
-    seed: int = SearchConfig.seed
-    startup_trials: int = SearchConfig.startup_trials
-    since: float = 0.0
+    sampler: str
+    pruner: str
+    seed: int
+    startup_trials: int
+    since: float
     exact: bool = False
     cache_size: int | None = None
     index: int = 0
@@ -61,6 +62,7 @@ class Job:
         return RunFolder(Path(self.folder))
 
     def for_worker(self, index: int, threads: int) -> Job:
+        """The same job for one of the search's workers."""
         return replace(self, index=index, threads=threads)
 
     def to_line(self) -> str:
@@ -68,16 +70,22 @@ class Job:
 
     @classmethod
     def from_line(cls, line: str) -> Job:
-        data = json.loads(line)
-        return cls(**{**data, "overrides": Overrides.from_dict(data.get("overrides", {}))})
+        return cls(**json.loads(line))
 
     def __repr__(self) -> str:
-        return f"Job(study={self.study!r}, name={self.name!r}, budget={self.budget}, index={self.index})"
+        """Without the storage's URL, which may hold a password."""
+        return f"Job(name={self.name!r}, path={self.path!r}, budget={self.budget}, index={self.index})"
 
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """Why a worker ended: it found nothing left to claim, or was stopped, or cannot go on (`message` says why)."""
+    """Why a worker ended.
+
+    Attributes:
+        ending: `budget`: no trial is left to claim; `interrupted`: it was asked to end; `exhausted`: the search space
+            holds nothing new; `errors`: trials in a row failed with the same error; `refused`: the job cannot be done.
+        message: the reason in words, where `ending` alone does not say it.
+    """
 
     ending: Ending
     message: str = ""
@@ -87,7 +95,7 @@ class WorkerReport:
 
     @classmethod
     def from_line(cls, line: str) -> WorkerReport | None:
-        """None if the worker died before it could say anything."""
+        """The report in `line`; None if the line is empty, since the worker died before it could report."""
         return cls(**json.loads(line)) if line.strip() else None
 
     @classmethod

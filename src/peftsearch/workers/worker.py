@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
@@ -28,7 +29,7 @@ from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import records, without_collector
 from peftsearch.storage.recovery import put_back
 from peftsearch.storage.worker_identity import identity
-from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.study.spec import StudySpec, parse_study
 from peftsearch.study.suggest import suggest
 from peftsearch.workers.job import Job, WorkerReport
 
@@ -127,7 +128,7 @@ def run_job(job: Job, stop: threading.Event, trainer: Trainer = real_trainer) ->
         trainer: makes the function that trains a trial.
     """
     try:
-        spec = load_study(job.study, job.overrides)
+        spec = parse_study(job.document, Path(job.path))
         study = open_study(open_storage(job.storage), job.name, spec.objectives)
         check_space(study, spec)
         train = trainer(spec, job)
