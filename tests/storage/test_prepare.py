@@ -30,8 +30,8 @@ def test_preparing_again_enqueues_nothing_twice(search: Search) -> None:
 
 def test_a_baseline_that_is_added_later_is_enqueued(search: Search) -> None:
     search.prepare()
-    Path(search.job.study).write_text(STUDY + "  - {method: full, learning_rate: 3e-5}\n")
-    study = prepare(load_study(search.job.study), search.job.storage)
+    Path(search.job.path).write_text(STUDY + "  - {method: full, learning_rate: 3e-5}\n")
+    study = prepare(load_study(search.job.path), search.job.storage)
     assert [record.baseline for record in records(study)] == [0, None, None, 1]
 
 
@@ -48,9 +48,9 @@ def test_a_failed_baseline_is_tried_again_unless_it_killed_its_worker(search: Se
 
 def test_a_storage_with_another_space_is_refused_and_nothing_is_lost(search: Search) -> None:
     search.prepare()
-    Path(search.job.study).write_text(STUDY.replace("[1.0e-4, 1.0e-2]", "[1.0e-4, 2.0e-2]"))
+    Path(search.job.path).write_text(STUDY.replace("[1.0e-4, 1.0e-2]", "[1.0e-4, 2.0e-2]"))
     with pytest.raises(UserError) as error:
-        prepare(load_study(search.job.study), search.job.storage)
+        prepare(load_study(search.job.path), search.job.storage)
     assert str(error.value) == (
         "the storage holds trials of 'toy' over another space"
         " (methods.lora.learning_rate: 0.0001 … 0.02 (log) here, 0.0001 … 0.01 (log) in storage);"
@@ -62,16 +62,16 @@ def test_a_storage_with_another_space_is_refused_and_nothing_is_lost(search: Sea
 @pytest.mark.parametrize("objectives", ["[macro_f1]", "[macro_f1, peak_memory_mb, train_seconds]"])
 def test_other_objectives_are_refused_before_their_names_are_written(search: Search, objectives: str) -> None:
     before = search.prepare()
-    Path(search.job.study).write_text(f"{STUDY}objectives: {objectives}\n")
+    Path(search.job.path).write_text(f"{STUDY}objectives: {objectives}\n")
     with pytest.raises(UserError, match=r"over another space \(objectives: macro_f1"):
-        prepare(load_study(search.job.study), search.job.storage)
+        prepare(load_study(search.job.path), search.job.storage)
     assert objective_names(before) == ("macro_f1", "trainable_parameters", "train_seconds")
 
 
 def test_a_fork_stands_beside_the_study(search: Search) -> None:
     search.prepare()
-    Path(search.job.study).write_text(STUDY.replace("[1.0e-4, 1.0e-2]", "[1.0e-4, 2.0e-2]"))
-    fork = prepare(load_study(search.job.study), search.job.storage, name="toy-2")
+    Path(search.job.path).write_text(STUDY.replace("[1.0e-4, 1.0e-2]", "[1.0e-4, 2.0e-2]"))
+    fork = prepare(load_study(search.job.path), search.job.storage, name="toy-2")
     assert len(records(fork)) == 3
     assert len(records(prepare(search.spec, search.job.storage))) == 3
 
