@@ -12,7 +12,7 @@ from optuna.trial import Trial, TrialState, create_trial
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.search.samplers import make_sampler
-from peftsearch.storage import budget
+from peftsearch.storage import budget, claims
 from peftsearch.storage.budget import claimable, finished
 from peftsearch.storage.claims import SpaceExhausted, claim, claim_new
 from peftsearch.storage.database import open_storage, open_study
@@ -92,6 +92,17 @@ def test_a_new_trial_whose_place_is_taken_is_withdrawn_and_shown_nowhere(
     assert [record.number for record in records(study)] == [0]
     assert len(study.trials) == 2
     assert study.trials[1].user_attrs["failure"]["kind"] == "withdrawn"
+
+
+def test_a_waiting_trial_that_proves_to_be_beyond_the_budget_is_put_back(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker takes the last trial within the budget after this one has seen it wait."""
+    study.ask()
+    study.enqueue_trial({"x": 1}, user_attrs={"config": TrialConfig("b", "full").to_dict()})
+    monkeypatch.setattr(claims, "claimable", lambda study, budget: 1)
+    assert claim(study, 1, ME) is None
+    assert [(record.state, record.worker) for record in records(study)] == [("running", {}), ("waiting", {})]
 
 
 def test_the_same_configuration_is_not_given_out_twice(study: Study) -> None:

@@ -11,8 +11,20 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from peftsearch.core.errors import UserError
-from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.database import objective_names, open_storage, open_study
 from tests.helpers.claimers import claim_in_processes
+
+
+def test_a_study_has_the_directions_and_names_of_its_objectives() -> None:
+    study = open_study(optuna.storages.InMemoryStorage(), "x", ["macro_f1", "trainable_parameters"])
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert objective_names(study) == ("macro_f1", "trainable_parameters")
+
+
+def test_opening_a_study_again_keeps_its_trials() -> None:
+    opened = optuna.storages.InMemoryStorage()
+    open_study(opened, "x", ["macro_f1"]).enqueue_trial({})
+    assert len(open_study(opened, "x", ["macro_f1"]).trials) == 1
 
 
 def test_sqlite_is_opened_with_wal_and_immediate_transactions(tmp_path: Path) -> None:

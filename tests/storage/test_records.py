@@ -29,17 +29,6 @@ def study() -> optuna.study.Study:
     return open_study(optuna.storages.InMemoryStorage(), "x", ["macro_f1", "trainable_parameters"])
 
 
-def test_a_study_has_the_directions_and_names_of_its_objectives(study: optuna.study.Study) -> None:
-    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
-    assert study.metric_names == ["macro_f1", "trainable_parameters"]
-
-
-def test_opening_a_study_again_keeps_its_trials() -> None:
-    opened = optuna.storages.InMemoryStorage()
-    open_study(opened, "x", ["macro_f1"]).enqueue_trial({})
-    assert len(records(open_study(opened, "x", ["macro_f1"]))) == 1
-
-
 def test_what_is_written_is_read_back(study: optuna.study.Study) -> None:
     curve = [epoch_report(CONFIG, epoch) for epoch in (1, 2)]
     trial = study.ask()
