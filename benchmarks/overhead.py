@@ -28,12 +28,20 @@ from typing import Any
 HERE = Path(__file__).parent
 PARTS = ("gaps", "claims", "commands")
 COMMANDS = ("front", "trials", "status")
-GOALS = {"gap": 0.3, "claim and tell": 0.15, "--help": 0.3, "front, 1,000 trials": 1.5}
 QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
 QUIET |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}  # as the workers of a search have it
 
 Seconds = dict[str, list[float]]
-"""`wall` and `processor`, one each of every time that something was done."""
+"""`wall` and `processor`: the seconds of each time that something was done."""
+
+GOALS = {
+    ("gaps", "gap"): 0.3,
+    ("claims, 1,000 trials", "claim and tell"): 0.1,
+    ("claims, 10,000 trials", "claim and tell"): 1.0,
+    ("commands", "--help"): 0.3,
+    ("commands, 1,000 trials", "front"): 1.5,
+}
+"""What is measured → the median of its wall seconds that it must not exceed."""
 
 
 def main() -> None:
@@ -50,6 +58,15 @@ def main() -> None:
     options.results.parent.mkdir(parents=True, exist_ok=True)
     options.results.write_text(json.dumps(results, indent=1))
     print(table(results))
+    print(*goals(results[options.label]), sep="\n")
+
+
+def goals(results: dict[str, dict[str, Seconds]]) -> Iterator[str]:
+    """One line for each goal of which there is a measurement."""
+    for (part, what), goal in GOALS.items():
+        if what in results.get(part, {}):
+            median = statistics.median(results[part][what]["wall"])
+            yield f"{part}: {what} takes {median:.3f} s; the goal of {goal} s is {'met' if median <= goal else 'missed'}"
 
 
 def _measured(part: str, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Seconds]]]:
@@ -172,7 +189,9 @@ def claims(size: str, options: argparse.Namespace) -> dict[str, Seconds]:
         _fill(Path(folder) / "runs", int(size))
         _work(load_study("quickstart"), Path(folder), options.repeats + 1, trainer(watch))
     first = {f"first {name}": {c: times[:1] for c, times in watch.found[name].items()} for name in ("claim", "tell")}
-    return {**{name: {c: times[1:] for c, times in s.items()} for name, s in watch.found.items()}, **first}
+    later = {name: {c: times[1:] for c, times in s.items()} for name, s in watch.found.items()}
+    both = {c: [a + b for a, b in zip(later["claim"][c], later["tell"][c], strict=False)] for c in later["claim"]}
+    return {**later, "claim and tell": both, **first}
 
 
 def trainer(watch: Stopwatch) -> Callable[..., Any]:
