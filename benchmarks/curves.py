@@ -1,11 +1,11 @@
-"""Learning curves of many configurations, each trained to its last epoch: what `benchmarks/replay.py` replays.
+"""Train many configurations to their last epoch and record their learning curves, which `benchmarks/replay.py` replays.
 
     python -m benchmarks.curves --data ../shared/data/trec-qc-6.jsonl.gz --configurations 264
 
-Methods take turns: first the default point of each, then configurations drawn at random from its own space, so that
-any beginning of the table is spread over all methods; `--methods` goes on with some of them. Seconds are the
-processor's, with one thread, which other programs hardly change. Started again, the command goes on where it was;
-several of them, each with another `--part I/N`, share the work. What all have recorded is packed into
+The methods take turns, so that the first rows of the table cover all of them: first the default configuration of each
+method, then configurations drawn at random from its space. `--methods` records further rows for some methods only.
+Seconds are processor time with one thread, which other programs hardly change. A second run of the command continues
+the first one, and several runs with different `--part I/N` share the work. All recorded rows are packed into
 `benchmarks/curves/NAME.jsonl.gz`.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def record(options: argparse.Namespace) -> None:
-    """Train this part of what is not recorded yet, one line of JSON a configuration."""
+    """Train the configurations of this part that are not recorded yet; each becomes one line of JSON."""
     import gc
 
     import torch
@@ -73,7 +73,7 @@ def record(options: argparse.Namespace) -> None:
 
 
 def configuration(spec: Any, index: int) -> tuple[Any, dict[str, Any]]:
-    """The configuration of this index, and Optuna's parameters for it; the same for the same study."""
+    """The configuration with this index, and its Optuna parameters; both depend on the study and the index alone."""
     import optuna
     from optuna.samplers import PartialFixedSampler, RandomSampler
 
@@ -92,7 +92,7 @@ def configuration(spec: Any, index: int) -> tuple[Any, dict[str, Any]]:
 
 
 def train(spec: Any, data: Any, index: int) -> dict[str, Any]:
-    """One row of the table. A configuration's own failure is a part of it."""
+    """Train one configuration and return its row of the table; a failed trial has a row too."""
     from peftsearch.core.errors import TrialFailure
     from peftsearch.training.trial import run_trial
 
@@ -118,7 +118,7 @@ def packed(name: str) -> Path:
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """All that is recorded, packed or not, in the order of their index."""
+    """All recorded rows, packed or not, by index."""
     lines = [line for file in (RUNS / name).glob("*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()]
     if packed(name).is_file():
         lines += gzip.decompress(packed(name).read_bytes()).decode().splitlines()
@@ -127,7 +127,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 
 def pack(name: str) -> int:
-    """Write what is recorded into one small file; how many configurations it holds."""
+    """Write all recorded rows into one compressed file, and return their number."""
     found = rows(name)
     packed(name).parent.mkdir(exist_ok=True)
     with packed(name).open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as target:
@@ -139,11 +139,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a file of labelled texts")
     parser.add_argument(
-        "--study", type=Path, default=HERE / "curves.yaml", help="the space; its file's name is the table's"
+        "--study", type=Path, default=HERE / "curves.yaml", help="the study file; its name names the table"
     )
     parser.add_argument("--configurations", type=int, default=264)
-    parser.add_argument("--methods", help="only these, separated by commas, of the configurations up to that number")
-    parser.add_argument("--part", default="0/1", metavar="I/N", help="train every N-th, from the I-th on")
+    parser.add_argument("--methods", help="only these methods, separated by commas")
+    parser.add_argument(
+        "--part", default="0/1", metavar="I/N", help="train every N-th configuration, beginning with the I-th"
+    )
     return parser.parse_args()
 
 

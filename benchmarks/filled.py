@@ -1,4 +1,4 @@
-"""A SQLite storage with many finished trials of a study, as a long search would leave it, in seconds."""
+"""Write a SQLite storage with many finished trials of a study, as a long search leaves it, within seconds."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ METRICS += ("macro_precision", "macro_recall", "weighted_precision", "weighted_r
 EPOCHS = 6
 CLASSES = 16
 COSTS = {"full": (22_700_000, 95.0), "probe": (5_000, 4.0), "frozen": (7_100_000, 40.0), "prefix": (180_000, 45.0)}
-"""A method's trainable parameters and seconds; what is not named is like an adapter."""
+"""A method's trainable parameters and seconds; all other methods cost as much as an adapter."""
 
 
 @dataclass
 class Draw:
-    """Draws at random and remembers what from: a trial of Optuna's without a storage behind it."""
+    """Stands in for an Optuna trial without a storage: draws at random, and remembers each distribution and value."""
 
     rng: random.Random
     user_attrs: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Draw:
 
 
 def outcome(config: TrialConfig) -> tuple[list[EpochReport], Measurement]:
-    """What training `config` could have come to, told from its key alone."""
+    """A made-up learning curve and measurement of `config`, which depend on its key alone."""
     rng = random.Random(config.key())
     parameters, seconds = COSTS.get(config.method, (300_000, 50.0))
     parameters, seconds = int(parameters * rng.uniform(0.5, 1.5)), seconds * rng.uniform(0.8, 1.3)
@@ -81,8 +81,8 @@ def outcome(config: TrialConfig) -> tuple[list[EpochReport], Measurement]:
 
 
 def fill(spec: StudySpec, file: Path, trials: int) -> str:
-    """A study with so many finished trials, seven of ten complete and a quarter pruned; its URL."""
-    prepare(spec, f"sqlite:///{file}")  # its baselines wait behind what is written here
+    """Write a study with this many finished trials, 70 % complete, 25 % pruned and 5 % failed; return its URL."""
+    prepare(spec, f"sqlite:///{file}")  # the trials that it enqueues are replaced
     rng, began = random.Random(0), datetime(2025, 1, 1)
     with sqlite3.connect(file) as database:
         database.execute("DELETE FROM trial_params")

@@ -1,11 +1,11 @@
-"""What a search costs around its trials: between two of them, in studies of many, and to look at them.
+"""Measure what a search costs around its trials: between two trials, in long studies, and to show the results.
 
     python benchmarks/overhead.py                      # all three parts
     python benchmarks/overhead.py --parts claims --sizes 1000
 
-`gaps` trains a real probe on few rows in one warm worker; `claims` runs a worker over a trainer that trains nothing, in
-SQLite studies that hold many finished trials already; `commands` starts `peftsearch` on the same studies. Seconds are
-wall time, with the processor's beside them where other programs share the machine.
+`gaps` trains a probe on few rows in one warm worker. `claims` runs a worker whose trainer trains nothing, in SQLite
+studies that hold many finished trials already. `commands` starts `peftsearch` on the same studies. Goals are in wall
+time; processor time is measured beside it, for machines that other programs share.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 PARTS = ("gaps", "claims", "commands")
 COMMANDS = ("front", "trials", "status")
 QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
-QUIET |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}  # as the workers of a search have it
+QUIET |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}  # as in the workers of a search
 
 Seconds = dict[str, list[float]]
 """`wall` and `processor`: the seconds of each time that something was done."""
@@ -57,16 +57,15 @@ def main() -> None:
             print(name, {what: _said(seconds) for what, seconds in found.items()}, file=sys.stderr, flush=True)
     options.results.parent.mkdir(parents=True, exist_ok=True)
     options.results.write_text(json.dumps(results, indent=1))
-    print(table(results))
-    print(*goals(results[options.label]), sep="\n")
+    print(table(results), *goals(results[options.label]), sep="\n")
 
 
 def goals(results: dict[str, dict[str, Seconds]]) -> Iterator[str]:
-    """One line for each goal of which there is a measurement."""
+    """One line for each goal that has been measured."""
     for (part, what), goal in GOALS.items():
         if what in results.get(part, {}):
             median = statistics.median(results[part][what]["wall"])
-            yield f"{part}: {what} takes {median:.3f} s; the goal of {goal} s is {'met' if median <= goal else 'missed'}"
+            yield f"{part}: {what} takes {median:.3f} s, goal {goal} s: {'met' if median <= goal else 'missed'}"
 
 
 def _measured(part: str, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Seconds]]]:
@@ -74,8 +73,7 @@ def _measured(part: str, options: argparse.Namespace) -> Iterator[tuple[str, dic
     if part == "gaps":
         yield "gaps", _in_process("gaps:")
     elif part == "claims":
-        for size in sizes:
-            yield f"claims, {size:,} trials", _in_process(f"claims:{size}")
+        yield from ((f"claims, {size:,} trials", _in_process(f"claims:{size}")) for size in sizes)
     else:
         yield "commands", {f"{name} --help".strip(): _run([*name.split(), "--help"], HERE) for name in _names()}
         for size in sizes:
@@ -87,7 +85,7 @@ def _measured(part: str, options: argparse.Namespace) -> Iterator[tuple[str, dic
 
 
 def _in_process(one: str) -> dict[str, Seconds]:
-    """A part in a process of its own, which is what it prints."""
+    """Measure one part in a process of its own, which prints its result."""
     command = [sys.executable, __file__, *sys.argv[1:], "--one", one]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **QUIET}, check=True)
     found: dict[str, Seconds] = json.loads(done.stdout.splitlines()[-1])
@@ -95,13 +93,12 @@ def _in_process(one: str) -> dict[str, Seconds]:
 
 
 def _run(arguments: list[str], folder: Path, times: int = 5) -> Seconds:
-    """`peftsearch` with these arguments, after one run that counts for nothing."""
+    """Run `peftsearch` with these arguments this many times, after one run that does not count."""
     found: Seconds = {"wall": [], "processor": []}
+    command = [sys.executable, "-m", "peftsearch", *arguments]
     for _ in range(times + 1):
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "peftsearch", *arguments], cwd=folder, stdout=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise SystemExit(f"peftsearch {' '.join(arguments)} failed")
@@ -111,7 +108,7 @@ def _run(arguments: list[str], folder: Path, times: int = 5) -> Seconds:
 
 
 def _names() -> list[str]:
-    """The command itself, and every command of it."""
+    """The empty name of `peftsearch` itself, and the names of its commands."""
     from peftsearch.cli import COMMANDS as ALL
 
     return ["", *ALL]
@@ -119,7 +116,7 @@ def _names() -> list[str]:
 
 @dataclass
 class Stopwatch:
-    """Takes the times of what is done again and again, by name."""
+    """Measures repeated steps, by name."""
 
     found: dict[str, Seconds] = field(default_factory=dict)
     _since: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -128,7 +125,7 @@ class Stopwatch:
         self._since[name] = (time.perf_counter(), time.process_time())
 
     def stop(self, name: str) -> None:
-        """Nothing if it was not started since."""
+        """Record the seconds since `start`; without one, do nothing."""
         if name in self._since:
             wall, processor = self._since.pop(name)
             seconds = self.found.setdefault(name, {"wall": [], "processor": []})
@@ -143,7 +140,7 @@ class Stopwatch:
 
 
 def gaps(_: str, options: argparse.Namespace) -> dict[str, Seconds]:
-    """From each trial's tell to the first step of the next one, of probes that a warm worker really trains."""
+    """Measure the time from each trial's tell to the next trial's first step, while a warm worker trains probes."""
     from optuna.study import Study
 
     from peftsearch.study.overrides import Overrides
@@ -166,14 +163,13 @@ def gaps(_: str, options: argparse.Namespace) -> dict[str, Seconds]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "probes.yaml"
         file.write_text(PROBES)
-        _work(
-            load_study(str(file), Overrides(limit={"train": 64, "validation": 64})), Path(folder), options.repeats + 3
-        )
+        spec = load_study(str(file), Overrides(limit={"train": 64, "validation": 64}))
+        _work(spec, Path(folder), options.repeats + 3)
     return {name: {clock: times[2:] for clock, times in seconds.items()} for name, seconds in watch.found.items()}
 
 
 def claims(size: str, options: argparse.Namespace) -> dict[str, Seconds]:
-    """A worker's claims, reports and tells in a study of `size` finished trials; `first` loads them."""
+    """Measure a worker's claims, reports and tells in a study of `size` finished trials; the `first` ones load them."""
     from peftsearch.study.spec import load_study
     from peftsearch.workers import worker
 
@@ -195,7 +191,7 @@ def claims(size: str, options: argparse.Namespace) -> dict[str, Seconds]:
 
 
 def trainer(watch: Stopwatch) -> Callable[..., Any]:
-    """Trains nothing: what it reports follows from the configuration's key."""
+    """A trainer that trains nothing: its reports depend on the configuration's key alone."""
     from filled import outcome
 
     @dataclass(frozen=True)
@@ -219,7 +215,7 @@ def trainer(watch: Stopwatch) -> Callable[..., Any]:
 
 
 def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None = None) -> None:
-    """Run so many more trials as `peftsearch.workers.worker` does, in this process."""
+    """Run this many more trials in this process, as `peftsearch.workers.worker` does."""
     from peftsearch.search.samplers import make_sampler
     from peftsearch.storage.budget import finished
     from peftsearch.storage.database import open_storage, open_study
@@ -227,7 +223,9 @@ def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None
     from peftsearch.workers.job import Job
 
     url = f"sqlite:///{folder}/runs/{spec.name}.db"
-    study = open_study(open_storage(url), spec.name, spec.objectives)  # nothing enqueued: every claim asks the sampler
+    study = open_study(
+        open_storage(url), spec.name, spec.objectives
+    )  # nothing is enqueued, so every claim asks the sampler
     budget = finished(study) + trials
     job = Job(
         document=spec.document, path=str(spec.path), name=spec.name, storage=url, budget=budget,
@@ -251,7 +249,7 @@ def _fill(folder: Path, size: int) -> None:
 
 
 def table(results: dict[str, dict[str, dict[str, Seconds]]]) -> str:
-    """A line for each thing measured, a pair of columns for each label: wall seconds, and the processor's."""
+    """A Markdown table with a row for each measured step, and wall and processor seconds for each label."""
     columns = [f" {label}: wall | processor |" for label in results]
     lines = ["| what |" + "".join(columns), "|---|" + "---|---|" * len(results)]
     names = {(part, what): None for found in results.values() for part, whats in found.items() for what in whats}
@@ -293,7 +291,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--sizes", default="100,1000,10000", help="finished trials of the studies")
     parser.add_argument("--repeats", type=int, default=20, help="trials that a worker runs")
-    parser.add_argument("--label", default="now", help="of these results among those in the file")
+    parser.add_argument("--label", default="now", help="name of these results in the results file")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "overhead.json")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,10 +1,11 @@
-"""One configuration at a time: peftsearch against a plain Trainer script, and against one that pads to `max_length`.
+"""Compare single trials: peftsearch, a plain Trainer script, and a Trainer script that pads to `max_length`.
 
     python -m benchmarks.per_trial --data ../shared/data/trec-qc-6.jsonl.gz
 
-The three ways share rows, model, head, seed, learning rate, batch size and number of steps, and run in turn (A B C A B
-C), each in a process of its own. The plain script is what a Trainer does by default: random batches, padded to the
-longest of the batch, fp32. Runs already in the results are not repeated: delete the file to start again.
+The three ways use the same rows, model, head, seed, learning rate, batch size and number of steps. They take turns (A
+B C A B C), each in a process of its own. The plain script trains as a Trainer does by default: in fp32 and in random
+batches, each padded to its longest text. Runs that the results file holds are not repeated: delete the file to start
+again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ METHODS: dict[str, tuple[int, dict[str, Any], tuple[float, float]]] = {
     "prefix": (3, {"learning_rate": 1e-2, "virtual_tokens": 10, "projection": False}, (0.60, 0.25)),
     "full": (3, {"learning_rate": 2e-4}, (0.65, 0.25)),
 }
-"""A method's epochs, its settings, and the most that its time of training may be of the plain and the padded way's."""
+"""For each method: the epochs, the settings, and the largest share of the plain and of the padded script's seconds of
+training that peftsearch may take."""
 
 HEADER = (
     "| method | epochs | peftsearch s | plain s | share (at most) | padded s | share (at most) "
@@ -59,9 +61,9 @@ def main() -> None:
 
 
 def measure(way: str, method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One run in a process of its own: its seconds, its processor's, its memory, and what it prints."""
+    """Run one way in a process of its own; return its wall and processor seconds, its memory and its own figures."""
     command = [sys.executable, "-m", "benchmarks.per_trial", *sys.argv[1:], "--one", f"{way}:{method}:{seed}"]
-    # Threads that spin while they wait make two busy cores look five times slower than they are.
+    # Threads that spin while they wait would take the cores from each other: two busy cores looked five times slower.
     quiet = {"OMP_NUM_THREADS": str(options.threads), "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -92,7 +94,7 @@ def measure(way: str, method: str, seed: int, options: argparse.Namespace) -> di
 
 
 def run_one(way: str, method: str, seed: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Train once in this process: seconds of training and macro F1 of the last epoch, and the epochs run."""
+    """Train once in this process; return the seconds of training, the last epoch's macro F1 and the epochs run."""
     from peftsearch.core.config import TrainingConfig, TrialConfig
     from peftsearch.data.load import load_data
     from peftsearch.data.section import DataSection
@@ -103,7 +105,7 @@ def run_one(way: str, method: str, seed: str, options: argparse.Namespace) -> di
     section = DataSection(
         source=str(options.data.resolve()), text=options.text, label=options.label, limit=limit, max_length=128
     )
-    # Prepared once: what is compared is training. Tokens and states are made anew in every process.
+    # The data are prepared once, since training is compared; every process makes its tokens and states anew.
     data = load_data(section, HERE, HERE.parent / "runs" / "benchmarks" / "data")
     epochs, settings, _ = METHODS[method]
     own = TABLE[method].hyperparameters
@@ -115,7 +117,7 @@ def run_one(way: str, method: str, seed: str, options: argparse.Namespace) -> di
         max_length=128,
     )
     run = run_peftsearch if way == "peftsearch" else run_plain
-    # On a GPU twice: the first trial of a process also waits for kernels to be loaded.
+    # On a GPU the second trial counts: the first one of a process also waits until the kernels are loaded.
     for _ in range(1 if options.device == "cpu" else 2):
         with tempfile.TemporaryDirectory() as folder:
             found = run(config, data, Path(folder), way, _clock(options), options.device)
@@ -123,7 +125,7 @@ def run_one(way: str, method: str, seed: str, options: argparse.Namespace) -> di
 
 
 def _clock(options: argparse.Namespace) -> Callable[[], float]:
-    """Seconds, after the GPU has done what it was given."""
+    """A clock in seconds that waits until the GPU has finished its work."""
     if options.device == "cpu":
         return CLOCKS[options.clock]
     import torch
@@ -132,7 +134,7 @@ def _clock(options: argparse.Namespace) -> Callable[[], float]:
 
 
 def _device(name: str) -> dict[str, Any]:
-    """On a GPU its name, and its memory instead of the process's."""
+    """On a GPU, the device's name and its peak memory, which replaces that of the process."""
     if name == "cpu":
         return {}
     import torch
@@ -145,7 +147,7 @@ def _device(name: str) -> dict[str, Any]:
 def run_peftsearch(
     config: Any, data: Any, folder: Path, way: str, now: Callable[[], float], device: str
 ) -> dict[str, Any]:
-    """As a worker does: batches of similar length, bf16 where it is fast, the prefix computed once."""
+    """Train as a worker does: with batches of similar length, the fastest precision and a frozen-prefix cache."""
     from peftsearch.training.loop import callbacks
     from peftsearch.training.prefix_cache import states as features
     from peftsearch.training.trial import run_trial
@@ -164,14 +166,14 @@ def run_peftsearch(
 
 
 def run_plain(config: Any, data: Any, folder: Path, way: str, now: Callable[[], float], device: str) -> dict[str, Any]:
-    """What a person writes; `padded` trains one epoch, for its time."""
+    """Train with a plain Trainer; the way `padded` trains one epoch only, since only its time counts."""
     padded = way == "padded"
     found = plain.train(config, data, folder, now, padded=padded, device=device, epochs=1 if padded else None)
     return {**found, "macro_f1": found["macro_f1"][-1]}
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """Medians over the seeds; a padded run's one epoch is multiplied by the epochs of the others."""
+    """A Markdown table of medians over the seeds; a padded run's one epoch is scaled to all epochs."""
     lines = [HEADER, "|" + "---|" * HEADER.count(" |")]
     for method, (epochs, _, (of_plain, of_padded)) in METHODS.items():
         runs = {way: [r for r in results if (r["way"], r["method"]) == (way, method)] for way in WAYS}
@@ -179,7 +181,7 @@ def table(results: list[dict[str, Any]]) -> str:
             continue
         ours, plain = (_spread(runs[way], "train_seconds") for way in WAYS[:2])
         padded = statistics.median(r["train_seconds"] * epochs / r["epochs"] for r in runs["padded"])
-        shares = [  # of the run beside it, so that a busy minute counts on both sides
+        shares = [  # of runs with the same seed, one after the other, so that a busy minute counts on both sides
             a["train_seconds"] / b["train_seconds"]
             for a in runs["peftsearch"]
             for b in runs["plain"]
@@ -220,14 +222,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=1000, help="training rows")
     parser.add_argument("--validation", type=int, default=500, help="validation rows")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--padded-seeds", type=int, default=1, help="seeds of which the padded way is run too")
+    parser.add_argument("--padded-seeds", type=int, default=1, help="seeds with which the padded script runs too")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu, or cuda")
     parser.add_argument(
         "--clock",
         choices=CLOCKS,
         default="wall",
-        help="of the seconds of training; processor, with one thread, where other programs share the machine",
+        help="the clock for training; take processor, with one thread, where other programs share the machine",
     )
     parser.add_argument("--results", type=Path, default=HERE / "results" / "per_trial.json")
     parser.add_argument("--one", help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""What a person writes: the model in a Trainer with its defaults. The benchmarks compare peftsearch with it."""
+"""The plain Trainer script that a person would write with all defaults; the benchmarks compare peftsearch with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 AfterEpoch = Callable[[int, float], None]
-"""Epoch, counted from 1, and its macro F1; may raise to end the training."""
+"""A function of an epoch, counted from 1, and its macro F1; it may raise to end the training."""
 
 
 def train(

@@ -1,15 +1,16 @@
-"""Samplers replayed on recorded learning curves; see `benchmarks/replay.py`.
+"""Replay samplers on recorded learning curves, as `benchmarks/replay.py` replays rules that stop trials.
 
     python -m benchmarks.proposals
 
-A replay is a search of 40 trials over eight of the table's methods, another eight with each seed: the default point of
-each first, then what the sampler asks for. Its answer is the recorded row of the same method whose settings are
-nearest, shown to the rule `dominated` epoch by epoch as in a real search.
+A replay is a search of 40 trials over eight of the table's methods, which differ from seed to seed. It runs their
+default configurations first and then what the sampler proposes. The result of a proposal is the recorded row of the
+same method with the nearest settings, which the rule `dominated` sees epoch by epoch as in a real search.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import warnings
@@ -33,24 +34,24 @@ from peftsearch.study.suggest import config_of, sampled_params, suggest
 
 METHODS = 8
 MARKS = (20, TRIALS)
-"""Trials after which the hypervolume is read."""
+"""The hypervolume is read after these numbers of trials."""
 
 Make = Callable[[int, int], Any]
-"""Seed and start-up trials → sampler."""
+"""A function of a seed and a number of start-up trials to a sampler."""
 
 
 def random_quota(seed: int, startup_trials: int) -> Any:
-    """Methods in turn, everything else at random."""
+    """Take the methods in turn and draw everything else at random."""
     return Quota(optuna.samplers.RandomSampler(seed=seed))
 
 
 def tpe_quota(seed: int, startup_trials: int) -> Any:
-    """Methods in turn, each one's settings by TPE."""
+    """Take the methods in turn and draw their settings by TPE."""
     return Quota(tpe(seed, startup_trials))
 
 
 def tpe_from(random_trials: int) -> Make:
-    """TPE after so many random trials beside the default points."""
+    """TPE that begins after the default configurations and this many random trials."""
     return lambda seed, startup_trials: tpe(seed, METHODS + random_trials)
 
 
@@ -59,12 +60,12 @@ def tpe_grouped(seed: int, startup_trials: int) -> Any:
 
 
 def gaussian_process(seed: int, startup_trials: int) -> Any:
-    """Of conditional dimensions it knows only those that all trials share; the others are random."""
+    """Models only the dimensions that all trials share; the conditional ones are drawn at random."""
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup_trials)
 
 
 class Quota(optuna.samplers.BaseSampler):
-    """Gives each method its turn and leaves the rest to another sampler."""
+    """Takes the methods in turn and leaves everything else to another sampler."""
 
     def __init__(self, base: Any) -> None:
         self.base = base
@@ -73,18 +74,27 @@ class Quota(optuna.samplers.BaseSampler):
         return dict(self.base.infer_relative_search_space(study, trial))
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-        return dict(self.base.sample_relative(study, trial, search_space))
+        if "method" not in search_space:
+            return dict(self.base.sample_relative(study, trial, search_space))
+        given = copy.copy(trial)
+        given.params = {**trial.params, "method": self._turn(trial, search_space["method"])}
+        return {**self.base.sample_relative(study, given, search_space), "method": given.params["method"]}
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
         if param_name == "method":
-            return param_distribution.choices[trial.number % len(param_distribution.choices)]
+            return self._turn(trial, param_distribution)
         return self.base.sample_independent(study, trial, param_name, param_distribution)
+
+    @staticmethod
+    def _turn(trial: Any, methods: Any) -> Any:
+        return methods.choices[trial.number % len(methods.choices)]
 
 
 class Begun(optuna.samplers.TPESampler):
-    """TPE that draws a dimension by another way until so many trials have had it: at random, or near its first value.
+    """TPE that draws a dimension at random, or near its first value, until `least` trials have had it.
 
-    The first trial of a method is its default point, so the other way is a prior on each method's known-good region.
+    The first trial of a method is its default configuration, so that to draw near its values is a prior on the region
+    that is known to be good.
     """
 
     def __init__(self, least: int, near: float | None, *, seed: int, n_startup_trials: int) -> None:
@@ -111,7 +121,7 @@ def begun(least: int, near: float | None = None) -> Make:
 
 
 def tpe_alone(seed: int, startup_trials: int) -> Any:
-    """Optuna's way: each dimension by itself."""
+    """Optuna's TPE, which draws each dimension by itself."""
     return optuna.samplers.TPESampler(n_startup_trials=startup_trials, multivariate=False, seed=seed)
 
 
@@ -131,7 +141,7 @@ COMPARED: dict[str, Make] = {
 
 
 class Nearest:
-    """The row of the table whose settings are nearest, each dimension scaled to 0..1."""
+    """Finds the row of the table with the nearest settings, where each dimension is scaled to 0..1."""
 
     def __init__(self, table: Table, spec: StudySpec) -> None:
         self._spec = spec
@@ -166,7 +176,7 @@ def _coordinates(dimension: Dimension, value: Scalar) -> Array:
 
 @dataclass(frozen=True)
 class Visit:
-    """A trial of a replayed search: the table's row, and the epochs that were shown of it."""
+    """A trial of a replayed search: its row in the table, and the record with the epochs that it ran."""
 
     place: int
     shown: Record
@@ -175,7 +185,7 @@ class Visit:
 def search(
     table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, trials: int = TRIALS
 ) -> list[Visit]:
-    """A replayed search, the default point of each method before all others."""
+    """Replay a search, with the default configuration of each method before all other trials."""
     study = optuna.create_study(
         directions=spec.directions, sampler=make(seed, len(spec.baselines) + spec.search.startup_trials)
     )
@@ -201,7 +211,7 @@ def eight(spec: StudySpec, seed: int) -> list[str]:
 
 
 def over(spec: StudySpec, methods: Sequence[str]) -> StudySpec:
-    """The study over some of its methods."""
+    """The same study over some of its methods only."""
     return replace(
         spec,
         methods={name: space for name, space in spec.methods.items() if name in methods},
@@ -214,7 +224,7 @@ def finished(visits: Sequence[Visit]) -> list[int]:
 
 
 def shown(found: dict[str, list[list[float]]]) -> str:
-    """A Markdown table: means and their standard errors, and the difference from `tpe` with the same seeds."""
+    """A Markdown table of means and standard errors, with the mean difference from `tpe` over the same seeds."""
     header = ("sampler", *(f"hypervolume after {mark} trials" for mark in MARKS), f"less `tpe`'s after {MARKS[-1]}")
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for name, volumes in found.items():

@@ -1,13 +1,13 @@
-"""Ways to stop trials, replayed on recorded learning curves: seconds instead of days.
+"""Replay the rules that stop trials early on recorded learning curves, in seconds instead of days.
 
     python -m benchmarks.replay
 
 A replay is a study in which nothing is trained: each trial is a row of `benchmarks/curves/NAME.jsonl.gz`
-(`benchmarks/curves.py`), whose epochs are shown to the real rule one after the other. It has eight of the table's
-methods, others with each seed: their default points come first, then rows in random order, 40 in all, and then as many
-more as the epochs saved allow. `benchmarks/proposals.py` replays what proposes trials.
+(`benchmarks/curves.py`), and the rule sees its epochs one after the other. The study has eight of the table's methods,
+which differ from seed to seed. It runs their default configurations first, then other rows in random order up to 40
+trials, and then as many more trials as the saved epochs allow. `benchmarks/proposals.py` replays the samplers.
 
-Hypervolume is of 1 - macro F1, and of parameters and seconds on logarithmic scales over the table's range.
+The hypervolume is that of 1 - macro F1, and of parameters and seconds on logarithmic scales over the table's range.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Run:
     """One replay.
 
     Attributes:
-        saved: share of the first trials' epochs that was not run.
-        lost: hypervolume that the first trials lack by the rule, as a share of what they would have come to.
-        wrong: trials among the first that were stopped, and would have ended on their front.
-        volume: hypervolume when as many epochs are spent as the first trials would take to the end.
-        trials: how many that were.
+        saved: the share of the first 40 trials' epochs that the rule saved.
+        lost: the share of the first 40 trials' hypervolume that the rule lost.
+        wrong: the number of trials among the first 40 that the rule stopped although they belong on their front.
+        volume: the hypervolume once as many epochs are spent as the first 40 trials take without a rule.
+        trials: the number of trials within these epochs.
     """
 
     saved: float
@@ -60,8 +60,8 @@ class Table:
     """The recorded rows as finished trials.
 
     Attributes:
-        records: in the order of the table.
-        losses: shape (records, 3), each scaled to 0..1 over the table.
+        records: one for each row that did not fail, in the order of the table.
+        losses: shape (records, 3), each column scaled to 0..1 over the table.
     """
 
     def __init__(self, name: str) -> None:
@@ -81,7 +81,7 @@ class Table:
 
 
 def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
-    """Trials in `order`, one after the other, stopped by `rule`."""
+    """Replay the rows in `order` as trials, one after the other, with `rule` to stop them."""
     budget = TRIALS * table.epochs
     known: list[Record] = []
     complete: list[int] = []
@@ -109,7 +109,7 @@ def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
 
 
 def show(whole: Record, rule: Rule, known: Sequence[Record], number: int) -> Record:
-    """`whole` as trial `number`, up to the epoch at which `rule` stops it."""
+    """`whole` as trial `number`, which ends at the epoch at which `rule` stops it."""
     for epochs in range(1, len(whole.curve)):
         running = Record(number, "running", whole.config, curve=whole.curve[:epochs])
         if rule(running, known, OBJECTIVES) is not None:
@@ -139,7 +139,7 @@ def _record(row: dict[str, Any]) -> Record:
 
 
 def orders(table: Table, seeds: int, methods: int) -> Iterator[list[int]]:
-    """For each seed a study over so many methods: their default points first, then rows of any of them, at random."""
+    """For each seed, the rows of a study over this many methods: default configurations first, then random rows."""
     of_method: dict[str, list[int]] = {}
     for place, record in enumerate(table.records):  # a method's first row is its default point
         of_method.setdefault(record.config.method if record.config else "", []).append(place)
@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", default="curves", help="name of the recorded table")
     parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--methods", type=int, default=8, help="of a study")
+    parser.add_argument("--methods", type=int, default=8, help="number of methods in a study")
     parser.add_argument("--rules", nargs="+", choices=[*RULES, TOLD], default=[*RULES, TOLD], metavar="RULE")
     options = parser.parse_args()
     found = compare_rules(Table(options.table), options.seeds, options.methods, options.rules)

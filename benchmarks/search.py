@@ -1,17 +1,16 @@
-"""A whole search three ways: peftsearch, Optuna around a plain Trainer, and the same with median pruning on F1.
+"""Run a whole search in three ways: peftsearch, Optuna around a plain Trainer, and the latter with median pruning.
 
     python -m benchmarks.search --data ../shared/data/trec-qc-6.jsonl.gz
 
-All have the same space, rows, number of trials and seed, one process with one thread on one core, and a SQLite storage:
+All three have the same space, rows, number of trials and seed, one process with one thread, and a SQLite storage:
 
 * *plain* is Optuna's TPE over the study's three objectives around `benchmarks/plain.py`;
-* *median* searches macro F1 alone with Optuna's MedianPruner, since Optuna prunes nothing where there are several
-  objectives;
+* *median* searches macro F1 alone with Optuna's MedianPruner, since Optuna does not prune with several objectives;
 * *peftsearch* is `peftsearch optimize`, as a user starts it.
 
-Hypervolume is of 1 - macro F1 and of the trainable parameters on a logarithmic scale. Time is left out of it: it is
-what the ways differ in. Seconds are the processor's, of the command and all that it starts, with one thread each, which
-other programs hardly change. Runs already in the results are not repeated: delete the file to start again.
+The hypervolume is that of 1 - macro F1 and of the trainable parameters on a logarithmic scale. It leaves out time, in
+which the ways differ. Seconds are processor time of the command and its child processes, with one thread each, which
+other programs hardly change. Runs that the results file holds are not repeated: delete the file to start again.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ HERE = Path(__file__).parent
 STUDY = HERE / "search.yaml"
 WAYS = ("plain", "median", "peftsearch")
 FEWEST, MOST = 1e3, 1e8
-"""Trainable parameters at which the hypervolume's scale begins and ends."""
+"""The numbers of trainable parameters between which the hypervolume's scale lies."""
 
 
 def main() -> None:
@@ -61,7 +60,7 @@ def main() -> None:
 
 
 def measure(way: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One search in a process of its own, and an empty folder: when each trial ended, and what it came to."""
+    """Run one search in a process of its own and an empty folder; return when and how each trial ended."""
     folder = Path(tempfile.mkdtemp(prefix="search-"))
     storage = f"sqlite:///{folder}/trials.db"
     python = [sys.executable, "-m"]
@@ -85,7 +84,7 @@ def measure(way: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         process = psutil.Popen(command, cwd=where, env={**os.environ, **quiet}, stdout=log, stderr=log)
         clock = watch(process)
     if process.returncode:
-        raise SystemExit(f"{way} failed; its words are in {folder}/log")
+        raise SystemExit(f"{way} failed; its output is in {folder}/log")
     found = {"way": way, "seed": seed, "rows": options.train, "seconds": clock[-1][1]}
     found |= {"wall_seconds": clock[-1][0] - clock[0][0], "trials": ended(storage, clock)}
     shutil.rmtree(folder)
@@ -94,7 +93,7 @@ def measure(way: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def watch(process: psutil.Popen) -> list[tuple[float, float]]:
-    """Until the process ends, every second: the time, and the processor's seconds of it and of all that it started."""
+    """Sample every second, until the process ends, the time and the processor seconds of it and its descendants."""
     found, spent = [(time.time(), 0.0)], {}
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
@@ -109,7 +108,7 @@ def watch(process: psutil.Popen) -> list[tuple[float, float]]:
 
 
 def ended(storage: str, clock: list[tuple[float, float]]) -> list[dict[str, Any]]:
-    """Trials in the order of their end, after how many seconds of the processor; the stopped ones without values."""
+    """The trials in the order of their end, with the processor seconds until then; stopped trials have no values."""
     import optuna
     from optuna.trial import TrialState
 
@@ -128,7 +127,7 @@ def ended(storage: str, clock: list[tuple[float, float]]) -> list[dict[str, Any]
 
 
 def search_plainly(way: str, seed: int, storage: str, options: argparse.Namespace) -> None:
-    """What a person writes: an objective that draws, trains and returns, around which Optuna goes."""
+    """Search as a person would: with an objective function that draws, trains and returns, and `study.optimize`."""
     import optuna
     from optuna.pruners import MedianPruner, NopPruner
 
@@ -172,7 +171,7 @@ def _asking(trial: Any) -> plain.AfterEpoch:
 
 
 def losses(trials: Sequence[dict[str, Any]]) -> Array:
-    """Shape (trials, 2), each between 0 and 1."""
+    """The losses of the complete trials, each in 0..1. Shape (trials, 2)."""
     span = math.log10(MOST / FEWEST)
     return np.array(
         [(1 - t["macro_f1"], math.log10(t["trainable_parameters"] / FEWEST) / span) for t in trials if "macro_f1" in t]
@@ -180,13 +179,13 @@ def losses(trials: Sequence[dict[str, Any]]) -> Array:
 
 
 def volume(run: dict[str, Any], seconds: float = math.inf) -> float:
-    """Hypervolume of what had ended after `seconds`."""
+    """The hypervolume of the trials that had ended after `seconds`."""
     found = losses([t for t in run["trials"] if t["after"] <= seconds])
     return hypervolume(found, np.ones(2)) if len(found) else 0.0
 
 
 def reached(run: dict[str, Any], wanted: float) -> float:
-    """Seconds after which the hypervolume was first as large as `wanted`; infinite if it never was."""
+    """The seconds until the hypervolume reaches `wanted`; infinite if it never does."""
     return next((t["after"] for t in run["trials"] if volume(run, t["after"]) >= wanted), math.inf)
 
 

@@ -1,12 +1,12 @@
-"""Whole searches three ways, as `benchmarks/search.py`, on recorded learning curves: 50 seeds in minutes.
+"""Replay the three searches of `benchmarks/search.py` on recorded learning curves: 50 seeds in minutes.
 
     python -m benchmarks.search_replayed
 
-The methods are the six that `benchmarks/per_trial.py` has measured. A trial of peftsearch takes the seconds of training
-that its row was recorded with; a trial around the plain Trainer takes for each of its epochs what `per_trial` measured
-for its method, by the row. All that is between trials, and evaluation, is left out on both sides. A trial has at most
-the table's 8 epochs. Where the 40 trials of peftsearch end before the plain search's hypervolume is reached, it goes
-on, as a user could, for as many trials again.
+The methods are the six that `benchmarks/per_trial.py` has measured. A trial of peftsearch takes the recorded seconds of
+training of its row. A trial of the plain Trainer takes, for each epoch, the seconds that `per_trial` measured for its
+method, scaled to the number of rows. Evaluation and the time between trials are left out on both sides. A trial has at
+most the table's 8 epochs. If 40 trials of peftsearch do not reach the hypervolume of the plain search, it runs up to 40
+more, as a user could.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ ROWS = 1000
 """Training rows of the table."""
 
 Timeline = list[tuple[float, float]]
-"""After each trial: the seconds so far, and the hypervolume of what has finished."""
+"""After each trial: the seconds so far, and the hypervolume of the complete trials."""
 
 
 def plain_epochs() -> dict[str, float]:
-    """Method → seconds of an epoch over the table's rows, around a plain Trainer."""
+    """Method → the seconds that a plain Trainer takes for one epoch over the table's rows."""
     runs = json.loads((HERE / "results" / "per_trial.json").read_text())
     found = {}
     for method in METHODS:
@@ -50,7 +50,7 @@ def plain_epochs() -> dict[str, float]:
 
 
 def plainly(table: Table, spec: StudySpec, nearest: Nearest, seed: int, *, several: bool) -> list[Visit]:
-    """As `benchmarks.search.search_plainly`: over all objectives, or pruned by the median of F1 alone."""
+    """Replay `benchmarks.search.search_plainly`: with all objectives, or with F1 alone and median pruning."""
     study = optuna.create_study(
         directions=spec.directions if several else ["maximize"], sampler=optuna.samplers.TPESampler(seed=seed)
     )
@@ -94,7 +94,7 @@ def timeline(table: Table, visits: Sequence[Visit], plain: dict[str, float] | No
 
 
 def share(run: Timeline, plain: Timeline) -> float:
-    """Of plain's time, until `run` has plain's final hypervolume; infinite if it never does."""
+    """The share of plain's time in which `run` reaches plain's final hypervolume; infinite if it never does."""
     after = next((seconds for seconds, volume in run if volume >= plain[-1][1]), math.inf)
     return after / plain[-1][0]
 
@@ -113,7 +113,7 @@ def compare(table: Table, spec: StudySpec, seeds: int) -> dict[str, list[Timelin
 
 
 def shown(found: dict[str, list[Timeline]]) -> str:
-    """A Markdown table; times are shares of that of plain's 40 trials, with quartiles."""
+    """A Markdown table; times are shares of the time of plain's 40 trials, with quartiles."""
     header = ("way", "time of 40 trials", "hypervolume then", "has plain's then", "has it after", "within a quarter")
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for way, runs in found.items():
