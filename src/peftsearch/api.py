@@ -22,7 +22,7 @@ from peftsearch.storage.study_attributes import About, write_about, write_refere
 from peftsearch.study.compatibility import check_feasible
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
-from peftsearch.study.suggest import config_of
+from peftsearch.study.suggest import baseline_config
 from peftsearch.workers.job import Job
 from peftsearch.workers.local import local_engine
 from peftsearch.workers.supervisor import Outcome, run_workers
@@ -257,7 +257,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
         from peftsearch.data.load import load_data
 
         classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
-    configs = [config_of(spec, baseline) for baseline in spec.baselines]
+    configs = [baseline_config(spec, baseline) for baseline in spec.baselines]
     known = [config for config in configs if config.method in ENCODER_METHODS]
     return [(c, trainable_by_epoch(c, resolve_outline(c.backbone, c.revision), classes)) for c in known]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.data.describe import describe, token_lengths
+from peftsearch.data.describe import describe_data, token_lengths
 from tests.helpers.files import json_lines, prepare, rows
 from tests.helpers.tiny import tiny_tokenizer
 
@@ -12,7 +12,7 @@ from tests.helpers.tiny import tiny_tokenizer
 def test_a_description_counts_without_opening_the_test_split(tmp_path: Path) -> None:
     json_lines(tmp_path / "a.jsonl", rows(90))
     data = prepare(tmp_path, "a.jsonl")
-    found = describe(data, examples=2)
+    found = describe_data(data, examples=2)
     assert found.rows == {"train": 63, "validation": 9, "test": 18}
     assert found.classes == {
         "train": {"cat": 21, "dog": 21, "sun": 21}, "validation": {"cat": 3, "dog": 3, "sun": 3},

@@ -83,9 +83,9 @@ def test_repeated_texts_never_stand_in_two_splits(tmp_path: Path) -> None:
     json_lines(tmp_path / "a.jsonl", rows(100) + [{**row, "text": row["text"].upper() + "!"} for row in rows(60)])
     data = prepare(tmp_path, "a.jsonl")
     assert data.notes[0] == "60 rows repeated; equal texts stay together in one split"
-    from peftsearch.data.base import Rows
+    from peftsearch.data.base import LabelledRows
 
-    seen = [set(keys(Rows(texts(data, split), []))) for split in data.splits]
+    seen = [set(keys(LabelledRows(texts(data, split), []))) for split in data.splits]
     assert sum(map(len, seen)) == len(set.union(*seen)) == 100
 
 
@@ -249,10 +249,10 @@ def test_loading_imports_no_torch(tmp_path: Path) -> None:
     json_lines(tmp_path / "a.jsonl", rows(30))
     code = (
         "import sys; from pathlib import Path; from peftsearch.data.load import load_data; "
-        "from peftsearch.data.section import DataSection; from peftsearch.data.describe import describe\n"
+        "from peftsearch.data.section import DataSection; from peftsearch.data.describe import describe_data\n"
         "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'sklearn'}; assert not heavy & set(sys.modules)\n"
         "folder = Path(sys.argv[1])\n"
-        "print(describe(load_data(DataSection(source='a.jsonl'), folder, folder / 'cache')).rows)\n"
+        "print(describe_data(load_data(DataSection(source='a.jsonl'), folder, folder / 'cache')).rows)\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)

@@ -1,12 +1,12 @@
 import pytest
 
 from peftsearch.core.errors import UserError
-from peftsearch.data.base import Rows
+from peftsearch.data.base import LabelledRows
 from peftsearch.data.overlap import keys, without_overlap
 
 
-def texts(*values: str) -> Rows:
-    return Rows(values, ["x"] * len(values))
+def texts(*values: str) -> LabelledRows:
+    return LabelledRows(values, ["x"] * len(values))
 
 
 def test_case_punctuation_and_spaces_do_not_count() -> None:
@@ -24,12 +24,12 @@ def test_what_does_count(one: str, other: str) -> None:
 
 
 def test_a_pair_is_the_same_only_if_both_its_texts_are() -> None:
-    a, b, c = keys(Rows(["x", "x", "X."], ["1", "1", "1"], pair=["y", "z", "y"]))
+    a, b, c = keys(LabelledRows(["x", "x", "X."], ["1", "1", "1"], pair=["y", "z", "y"]))
     assert a != b
     assert a == c
 
 
-def many(prefix: str, count: int, *more: str) -> Rows:
+def many(prefix: str, count: int, *more: str) -> LabelledRows:
     return texts(*more, *(f"{prefix} {i}" for i in range(count)))
 
 

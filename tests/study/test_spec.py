@@ -12,7 +12,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.sections import Backbone
 from peftsearch.study.spec import load_study, parse_study
-from peftsearch.study.suggest import config_of
+from peftsearch.study.suggest import baseline_config
 from tests.helpers.studies import STUDY, TABLE, study
 
 
@@ -81,7 +81,7 @@ def test_the_epoch_is_chosen_by_the_first_metric_that_is_maximised(objectives, s
 def test_a_metric_of_evaluate_reaches_the_trials_and_has_its_direction():
     spec = study(STUDY + "objectives: [macro_f1, evaluate:mae]")
     assert spec.directions == ("maximize", "minimize")
-    assert config_of(spec, spec.baselines[0]).evaluate == ("evaluate:mae",)
+    assert baseline_config(spec, spec.baselines[0]).evaluate == ("evaluate:mae",)
 
 
 def test_only_the_name_of_a_metric_follows_evaluate():

@@ -146,12 +146,12 @@ def check(study: ChosenStudy, as_json: bool) -> None:
     """
     from peftsearch import api
     from peftsearch.core.run_folder import RunFolder
-    from peftsearch.data.describe import describe
+    from peftsearch.data.describe import describe_data
     from peftsearch.report.data_preview import preview, preview_json
 
     spec = study.load()
     data = api.check_study(spec, RunFolder.of(spec.name))
-    described, lengths = describe(data), api.token_lengths(spec, data)
+    described, lengths = describe_data(data), api.token_lengths(spec, data)
     if as_json:
         print_json(preview_json(spec, described, lengths))
     else:

@@ -1,1 +1,1 @@
-"""Labelled text: where it comes from, how it is split, and how it is tokenised. Needs no torch."""
+"""Labelled text: its sources, its splits and its tokens. Needs no torch."""

@@ -1,4 +1,4 @@
-"""What the package hands on: prepared text with its labels, and the rows on their way there."""
+"""The types of this package: prepared data, and the tables and rows that it is made of."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class TextData:
     """Labelled text in three disjoint splits.
 
     Attributes:
-        labels: class names; a row's label is an index into it.
-        splits: train, validation and test; columns `text`, `pair` (only for pairs of texts), `label`.
-        fingerprint: of the labels and every row; equal exactly when the data is.
-        notes: what was found and done on the way, a sentence each.
+        labels: the class names; a row's label is an index into them.
+        splits: train, validation and test, with the columns `text`, `pair` (only for pairs of texts) and `label`.
+        fingerprint: a hash of the labels and every row; two data sets are equal exactly when their fingerprints are.
+        notes: what the preparation found and changed, a sentence each.
     """
 
     labels: tuple[str, ...]
@@ -36,7 +36,7 @@ class TextData:
 
 
 def documents(rows: Dataset) -> list[str]:
-    """Each row of a split as one text: of a pair, the words of both."""
+    """Each row of a split as one text; the two texts of a pair are joined by a space."""
     if "pair" not in rows.column_names:
         return list(rows["text"])
     return [f"{a} {b}" for a, b in zip(rows["text"], rows["pair"], strict=True)]
@@ -47,9 +47,10 @@ class Table:
     """One split as its source holds it.
 
     Attributes:
-        name: for messages, such as a file's name.
-        columns: all of the same length.
-        label_names: of columns that hold class ids, the names of the classes.
+        name: what messages call it, such as a file's name.
+        columns: the values by column; all columns have the same length.
+        label_names: the class names of each column that holds class ids, by column.
+        notes: what reading the source found, a sentence each.
     """
 
     name: str
@@ -59,8 +60,8 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of one split while they are shaped: lists of the same length, None for a column not asked for."""
+class LabelledRows:
+    """The rows of one split while they are shaped: lists of the same length, or None for a column the study lacks."""
 
     text: Sequence[str]
     label: Sequence[str]

@@ -1,4 +1,4 @@
-"""Folders that are made once and shared by all workers."""
+"""Folders that one worker makes and all workers read."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pathlib import Path
 
 
 def digest(*parts: object) -> str:
-    """16 hex digits of `parts`, which must be JSON data."""
+    """A hash of `parts`, which must be JSON data, in 16 hex digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """`folder`, filled by `build` if it is not there yet.
 
-    Whichever process comes first builds, the others wait. A folder is there whole or not at all, even after a kill.
+    The first process builds it while the others wait. The folder is complete or absent, even after a kill.
 
     Args:
-        build: fills the empty folder it is given; what it raises is passed on and leaves nothing behind.
+        build: a function that fills the empty folder it is given. If it raises, the error is passed on and nothing is
+            left behind.
     """
     if folder.exists():
         return folder

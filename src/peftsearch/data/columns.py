@@ -1,4 +1,4 @@
-"""A text may stand in one column, `text`, or be put together from several: `{title} {body}`."""
+"""A text is one column, written `text`, or is composed of several columns, written `{title} {body}`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLACE = re.compile(r"\{([^{}]+)\}")
 
 
 def columns_of(written: str) -> tuple[str, ...]:
-    """The columns that make up a text.
+    """The columns of which a text is composed.
 
     >>> columns_of("{title}. {body}"), columns_of("text")
     (('title', 'body'), ('text',))
@@ -20,8 +20,8 @@ def columns_of(written: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(PLACE.findall(written))) or (written,)
 
 
-def read_texts(table: Table, written: str) -> Sequence[Any]:
-    """One value a row, as it stands in its column, or put together; None where all of its columns are empty."""
+def compose_texts(table: Table, written: str) -> Sequence[Any]:
+    """Each row's text, from one column or composed of several; None where all of its columns are empty."""
     if not PLACE.search(written):
         return table.columns[written]
     names = columns_of(written)

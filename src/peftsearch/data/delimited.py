@@ -1,4 +1,4 @@
-"""CSV and its relatives: the delimiter and the quoting are found out from the columns that the study names."""
+"""CSV and similar formats. The delimiter is the one by which the file has the columns that the study names."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ USUAL = {".csv": ",", ".tsv": "\t"}
 
 
 def read_delimited(content: bytes, name: str, request: Request) -> Table:
-    """All values as text, an empty field as missing; `NA` and `null` are words like any other.
+    """Read every value as text. An empty field counts as missing; `NA` and `null` are texts like any other.
 
     Raises:
-        UserError: the lines do not all have as many fields as the header.
+        UserError: a line has more or fewer fields than the header.
     """
     text, notes = decode(content, name)
     text = text.lstrip("\r\n")
@@ -37,7 +37,7 @@ def read_delimited(content: bytes, name: str, request: Request) -> Table:
 
 
 def _header(text: str, request: Request) -> tuple[list[str], str]:
-    """The first line's fields, and the delimiter that gives the columns asked for, or failing that the most."""
+    """The first line's fields, and the delimiter by which it has the wanted columns, or otherwise the most columns."""
 
     def fits(fields: Sequence[str]) -> tuple[bool, int]:
         if request.header is not None:
@@ -50,7 +50,7 @@ def _header(text: str, request: Request) -> tuple[list[str], str]:
 
 
 def _body(text: str, delimiter: str, width: int, name: str) -> tuple[list[list[str]], tuple[str, ...]]:
-    """All rows, by the rules of quoting if the whole file keeps them, else with quotes taken as they stand."""
+    """All rows. Quotation marks are taken literally in a file that does not follow the rules of quoting throughout."""
     problem, rows = _checked(text, delimiter, width, csv.QUOTE_MINIMAL)
     if problem and '"' in text:
         # A stray quote would swallow the lines up to the next one.
@@ -66,7 +66,7 @@ def _body(text: str, delimiter: str, width: int, name: str) -> tuple[list[list[s
 
 
 def _checked(text: str, delimiter: str, width: int, quoting: int) -> tuple[str | None, list[list[str]]]:
-    """What is wrong with the first bad row, and the rows."""
+    """What is wrong with the first bad row (None if all are good), and the rows."""
     reader = _reader(text, delimiter, quoting, strict=True)
     rows, ragged = [], []
     try:

@@ -1,4 +1,4 @@
-"""What a person wants to see of the data before training on it. The test split stays sealed: only its size is told."""
+"""A summary of the data for a person who is about to train on it. The test split stays sealed but for its size."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ class Description:
     """A summary of `TextData`.
 
     Attributes:
-        rows: split → rows.
-        classes: train and validation → class → rows, in the order of the labels.
-        characters: percentile of the training texts (a pair's together) → characters.
-        examples: the first training row of some classes: label, and one or two texts.
+        rows: the number of rows of each split.
+        classes: the number of rows of each class, in the order of the labels, for train and validation.
+        characters: percentiles of the training texts' lengths in characters; the texts of a pair count together.
+        examples: the first training row of some classes: its label, and one or two texts.
+        fingerprint: as in `TextData`.
+        notes: as in `TextData`.
     """
 
     rows: Mapping[str, int]
@@ -40,8 +42,12 @@ class Description:
         return asdict(self)
 
 
-def describe(data: TextData, examples: int = 3) -> Description:
-    """Sizes, class balance, lengths and a few rows."""
+def describe_data(data: TextData, examples: int = 3) -> Description:
+    """Summarise sizes, class balance, text lengths and a few rows.
+
+    Args:
+        examples: how many classes to show a row of.
+    """
     texts = _texts(data)
     labels = [data.labels[i] for i in data.splits["train"]["label"][:]]
     first = {label: row for row, label in reversed(list(enumerate(labels)))}
@@ -58,12 +64,13 @@ def describe(data: TextData, examples: int = 3) -> Description:
 
 @dataclass(frozen=True)
 class TokenLengths:
-    """Tokens per training row before truncation.
+    """The lengths of training rows in tokens, before truncation.
 
     Attributes:
-        percentiles: percentile → tokens, special ones included.
+        percentiles: percentiles of the lengths, special tokens included.
         truncated: share of the rows that are longer than `max_length`, 0..1.
-        rows: how many were looked at.
+        max_length: tokens to which a row is truncated.
+        rows: how many rows were tokenised.
     """
 
     percentiles: Mapping[int, int]
@@ -79,7 +86,7 @@ class TokenLengths:
 def token_lengths(
     data: TextData, tokenizer: PreTrainedTokenizerBase, max_length: int, sample: int = 20_000
 ) -> TokenLengths:
-    """How long the training texts are for `tokenizer`, from `sample` rows at even distances."""
+    """Tokenise at most about `sample` training rows, spread evenly over the split, and summarise their lengths."""
     texts = _texts(data)
     columns = [list(column) for column in zip(*texts[:: max(1, len(texts) // sample)], strict=True)]
     # Without `verbose=False` transformers warns that an untruncated text is too long for the model.
@@ -94,7 +101,7 @@ def token_lengths(
 
 
 def _texts(data: TextData) -> list[tuple[str, ...]]:
-    """The training rows' texts, one or two each."""
+    """The training rows' texts, one or two a row."""
     train = data.splits["train"]
     return list(zip(*(train[column][:] for column in ("text", "pair")[: 1 + data.pair]), strict=True))
 

@@ -1,4 +1,4 @@
-"""Where the files of a source lie, and their bytes."""
+"""Finds the files of a data source and reads them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMATS = {
     ".parquet": read_parquet,
 }
 AMBIGUOUS = (".txt", ".json")
-"""Read when named, but not picked up from a folder: there they are as often something else."""
+"""Endings that are read when a study names the file, but ignored in a folder, where they are often something else."""
 
 SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
                "val": "validation", "dev": "validation", "test": "test"}  # fmt: skip
@@ -43,12 +43,14 @@ def _unzip(content: bytes) -> bytes:
         return archive.read(members[0])
 
 
+# fsspec.open(compression="infer") is no substitute: it overlooks the ending of a URL with a query (`a.csv.gz?token=…`),
+# takes `::` in a local file's name for a chain of protocols, and reads whichever file is first in a zip archive.
 UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress, ".zip": _unzip}
 
 
 @dataclass(frozen=True)
 class Location:
-    """A local file, a local folder with a folder per class, or a URL."""
+    """The place of one split's rows: a local file, a local folder with a folder per class, or a URL."""
 
     path: str
 
@@ -59,11 +61,11 @@ class Location:
 
     @property
     def name(self) -> str:
-        """For messages: without folders, and without a password that a URL may hold."""
+        """What messages call it: the last part of the path, so that no password in a URL is shown."""
         return PurePosixPath(self.path.partition("?")[0]).name
 
     def identity(self) -> list[object]:
-        """Differs once the content of a local file does, as far as size and time tell; a URL stands for itself."""
+        """JSON data that changes when the size or the time of a local file does; of a URL only the URL."""
         if self.url:
             return [self.path]
         path = Path(self.path)
@@ -72,18 +74,21 @@ class Location:
 
 
 def is_url(text: str) -> bool:
-    """Whether `text` is for fsspec to open: at least two letters before `://`."""
+    """Whether `text` is a URL for fsspec: `://` after a protocol of two or more letters, which no Windows drive has."""
     return bool(re.match(r"[a-z][a-z0-9+.-]+(::[a-z0-9+.-]+)*://", text))
 
 
 def locate(source: str, folder: Path) -> dict[str, Location]:
-    """Split → where it lies, for a file, a folder or a URL relative to `folder`.
+    """The location of each split of a source: a file, a folder or a URL.
 
     A folder holds one data file, or several with a split's word in each name (`train.csv`, `mrpc_test.tsv.gz`), or a
     folder per class with a text in each file, or such folders under `train` and `test`.
 
+    Args:
+        source: a path or URL; a relative path starts at `folder`.
+
     Raises:
-        UserError: there is nothing of the kind.
+        UserError: nothing is there, or the folder is none of these.
     """
     if is_url(source):
         return {"train": Location(source)}
@@ -97,10 +102,10 @@ def locate(source: str, folder: Path) -> dict[str, Location]:
 
 
 def locate_in_package(source: str) -> dict[str, Location]:
-    """The same for `IMPORT/PATH` in an installed package, which is found but not imported.
+    """As `locate`, for the path `IMPORT_NAME/PATH` in an installed package, which is not imported.
 
     Raises:
-        UserError: there is no such package, or no such path in it.
+        UserError: there is no such package, no such path in it, or the path leads out of it.
     """
     try:
         path = package_path(source)
@@ -113,10 +118,10 @@ def locate_in_package(source: str) -> dict[str, Location]:
 
 
 def read_location(location: Location, request: Request) -> Table:
-    """The file at `location`, unpacked and read by its format.
+    """Read the file or folder at `location`, and unpack it if its ending says that it is compressed.
 
     Raises:
-        UserError: it cannot be opened, is damaged, or has no format that is known.
+        UserError: it cannot be opened, is damaged, or has an unknown format.
     """
     if not location.url and Path(location.path).is_dir():
         return _read_class_folders(Path(location.path))

@@ -14,11 +14,11 @@ from peftsearch.data.base import Table
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be read.
+    """What a study needs of a file.
 
     Attributes:
-        wanted: columns that the study names.
-        header: names for the columns of a delimited file without a header line.
+        wanted: the columns that the study names.
+        header: the names of the columns, for a delimited file without a header line.
     """
 
     wanted: tuple[str, ...]
@@ -26,10 +26,13 @@ class Request:
 
 
 def decode(content: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    """Text in UTF-8 or UTF-16, else in the encoding that its bytes look most like, with a note that says so.
+    """The text of a file in UTF-8 or UTF-16, or else in the encoding that charset-normalizer guesses.
+
+    Returns:
+        The text, and a note that names the encoding if it was guessed.
 
     Raises:
-        UserError: it looks like no text.
+        UserError: the bytes are no text in any encoding.
     """
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16"), ()
@@ -49,7 +52,7 @@ def decode(content: bytes, name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def read_json_lines(content: bytes, name: str, request: Request) -> Table:
-    """One object a line, or one list of objects. A key that a row lacks counts as missing."""
+    """Read one object a line, or one list of objects. A key that a row lacks counts as missing."""
     text, notes = decode(content, name)
     rows = _json_list(text, name) if text.lstrip()[:1] == "[" else _json_lines(text, name)
     keys = dict.fromkeys(key for row in rows for key in row)
@@ -57,7 +60,7 @@ def read_json_lines(content: bytes, name: str, request: Request) -> Table:
 
 
 def read_parquet(content: bytes, name: str, request: Request) -> Table:
-    """Class names are taken from the features that 🤗 Datasets writes into its files."""
+    """Read Parquet. Class names come from the features that 🤗 Datasets writes into its files."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -67,7 +70,7 @@ def read_parquet(content: bytes, name: str, request: Request) -> Table:
         table = file.read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"data.source: {name} is not a Parquet file: {one_line(error)}") from error
-    # Columns that nobody asked for are named, so that a message can list them, but not read.
+    # Other columns are listed without their values, so that a message can name them.
     columns: dict[str, Sequence[Any]] = dict.fromkeys(file.schema_arrow.names, ())
     columns |= {column: table[column].to_pylist() for column in wanted}
     return Table(name, columns, _class_names(file.schema_arrow.metadata))

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 5.0
-"""Seconds to wait for the hub's first sign of life."""
+"""Seconds to wait until the hub answers a first request."""
 
 
-def identity(name: str, section: DataSection, folder: Path) -> object:
-    """A local folder by its files; the hub's data sets by name, because asking for their state needs a network."""
+def hub_identity(name: str, section: DataSection, folder: Path) -> object:
+    """JSON data that changes when a local folder's files do. A data set on the hub is identified by its name only,
+    because asking for its state needs a network."""
     local = Location(_candidates(name, folder)[0][0])
     return [name, section.revision, local.identity() if _is_local(name) else None]
 
 
 def read_hub(name: str, section: DataSection, folder: Path) -> dict[str, Table]:
-    """Split → its rows, for `NAME`, `./FOLDER`, each also with `/CONFIG`; a private token is taken from `HF_TOKEN`.
+    """The rows of each split of `NAME` or `./FOLDER`, both also with `/CONFIG`. `HF_TOKEN` opens private data sets.
 
     Raises:
         UserError: there is no such data set, or the hub cannot be reached.
@@ -42,13 +43,13 @@ def _is_local(name: str) -> bool:
 
 
 def _candidates(name: str, folder: Path) -> list[tuple[str, str | None]]:
-    """What `name` may mean, the likeliest first: `a/b` is an owner's data set, or one with its configuration."""
+    """What `name` may mean, the likeliest first: `a/b` is an owner's data set, or a data set and its configuration."""
     owner, _, last = name.rpartition("/")
     if not _is_local(name):
         return [(name, None)] * (name.count("/") < 2) + [(owner, last)] * ("/" in name)
     path = Path(folder, Path(name).expanduser())
     found = [(str(at), config) for at, config in ((path, None), (path.parent, last)) if at.is_dir()]
-    # The parent of a folder that is not there is a folder too: it must at least hold the data set's card.
+    # A folder that is not there has a parent too, which is a data set only if it holds a data set's card.
     if not found or (found[0][1] and not (path.parent / "README.md").is_file()):
         raise UserError(f"data.source: no folder {name!r} in {folder.resolve()}")
     return found[:1]
@@ -60,7 +61,7 @@ def _load(name: str, revision: str | None, folder: Path) -> DatasetDict:
     datasets.disable_progress_bars()
     candidates = _candidates(name, folder)
     if not _is_local(name) and not _reachable():
-        # Otherwise datasets 4.8 retries each request for half a minute, and says so, before it looks into its cache.
+        # Online, datasets 4.8 retries each request for half a minute, with warnings, before it looks into its cache.
         datasets.config.HF_HUB_OFFLINE = True
     failures: list[Exception] = []
     for path, config in candidates:

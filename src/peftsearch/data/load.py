@@ -1,4 +1,4 @@
-"""Prepare a study's data once, keep it as Arrow, and hand it to every worker."""
+"""Prepares a study's data once, stores it as Arrow files, and opens these in every worker."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peftsearch.core.errors import UserError
-from peftsearch.data import hub
-from peftsearch.data.base import SPLITS, Rows, Table, TextData
+from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData
 from peftsearch.data.cache import build_once, digest
 from peftsearch.data.files import Location, is_url, locate, locate_in_package, read_location
 from peftsearch.data.formats import Request
+from peftsearch.data.hub import hub_identity, read_hub
 from peftsearch.data.overlap import without_overlap
 from peftsearch.data.section import DataSection
 from peftsearch.data.shaping import complete, limit, shape
 
 PREPARATION = 1
-"""Raised whenever the same source would give other rows than before."""
+"""Part of the cache's key. It is increased when a change of the code gives other rows for the same source."""
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceKind:
     """A kind of source. Its functions take the name without prefix, the section and the study's folder.
 
     Attributes:
-        identity: JSON data that differs once the content does; cheap. Raises UserError if there is nothing there.
-        read: split → table; only `train` if the source is not split.
+        identity: returns JSON data that changes when the content does, without reading it; raises UserError if nothing
+            is there.
+        read: returns the table of each split; only `train` if the source has no splits.
     """
 
     summary: str
@@ -36,7 +37,7 @@ class Source:
     read: Callable[[str, DataSection, Path], Mapping[str, Table]]
 
 
-def _files(summary: str, find: Callable[[str, Path], dict[str, Location]]) -> Source:
+def _files(summary: str, find: Callable[[str, Path], dict[str, Location]]) -> SourceKind:
     def identity(name: str, section: DataSection, folder: Path) -> object:
         return {split: location.identity() for split, location in find(name, folder).items()}
 
@@ -44,28 +45,28 @@ def _files(summary: str, find: Callable[[str, Path], dict[str, Location]]) -> So
         request = Request(section.wanted_columns, tuple(section.columns) if section.columns else None)
         return {split: read_location(location, request) for split, location in find(name, folder).items()}
 
-    return Source(summary, identity, read)
+    return SourceKind(summary, identity, read)
 
 
-SOURCES: dict[str, Source] = {
+SOURCES: dict[str, SourceKind] = {
     "package": _files("a file or folder in an installed Python package", lambda name, _: locate_in_package(name)),
-    "hub": Source("a data set of the Hugging Face hub", hub.identity, hub.read_hub),
+    "hub": SourceKind("a data set of the Hugging Face hub", hub_identity, read_hub),
     "file": _files("a file, a folder or a URL", locate),
 }
-"""By the prefix in `data.source`, as in `hub:NAME`; a name without one is a file."""
+"""The kinds of sources by their prefix in `data.source`, as in `hub:NAME`; a name without a prefix is a file."""
 
 
 def load_data(section: DataSection, folder: Path, cache: Path) -> TextData:
-    """The study's data in three splits, prepared by whichever process comes first and then read from `cache`.
+    """The study's data in three splits. The first process prepares it; then it is read from `cache`.
 
-    A data set of the hub is fetched once: pin `revision`, or remove the cache, to have another state of it.
+    A data set of the hub is fetched once: pin `revision`, or remove the cache, to use another state of it.
 
     Args:
-        folder: the study file's; relative paths start here.
-        cache: made if it is not there; safe for several processes at once.
+        folder: the study file's folder, at which relative paths start.
+        cache: a folder, created if it is not there; several processes may use it at once.
 
     Raises:
-        UserError: the data is not there, or not usable as it is.
+        UserError: the data is not there, or cannot be used as it is.
     """
     sources = _sources(section)
     identity = [[split, source.identity(name, section, folder)] for split, source, name in sources]
@@ -73,8 +74,8 @@ def load_data(section: DataSection, folder: Path, cache: Path) -> TextData:
     return _open(build_once(cache / key, lambda target: _prepare(section, folder, target)))
 
 
-def _sources(section: DataSection) -> list[tuple[str | None, Source, str]]:
-    """The split that a source stands for (None: it may hold several), its kind, and its name without prefix."""
+def _sources(section: DataSection) -> list[tuple[str | None, SourceKind, str]]:
+    """For each source its split (None if it may hold several), its kind, and its name without prefix."""
     named = section.source.items() if isinstance(section.source, dict) else [(None, section.source)]
     found = []
     for split, text in named:
@@ -97,7 +98,7 @@ def _tables(section: DataSection, folder: Path) -> dict[str, Table]:
 
 
 def _prepare(section: DataSection, folder: Path, target: Path) -> None:
-    """Everything from the source's files to three splits on disk under `target`."""
+    """Read the sources, shape their rows, make the missing splits, and write all three under `target`."""
     tables = _tables(section, folder)
     parts, notes = shape(tables, section)
     parts = complete(parts, section, notes)
@@ -108,8 +109,8 @@ def _prepare(section: DataSection, folder: Path, target: Path) -> None:
     _write(parts, labels, notes, target)
 
 
-def _label_names(parts: Mapping[str, Rows], declared: Iterable[str]) -> tuple[str, ...]:
-    """The classes of the training split: as the source orders them, else numbers by value, else by name."""
+def _label_names(parts: Mapping[str, LabelledRows], declared: Iterable[str]) -> tuple[str, ...]:
+    """The classes of the training split, in the order that the source declares, else by number, else by name."""
     known = set(parts["train"].label)
     for split, rows in parts.items():
         unknown = sorted(set(rows.label) - known)
@@ -126,7 +127,7 @@ def _label_names(parts: Mapping[str, Rows], declared: Iterable[str]) -> tuple[st
     return tuple(sorted(known, key=lambda label: (order.get(label, len(order)), int(label) if numbers else 0, label)))
 
 
-def _write(parts: Mapping[str, Rows], labels: tuple[str, ...], notes: list[str], target: Path) -> None:
+def _write(parts: Mapping[str, LabelledRows], labels: tuple[str, ...], notes: list[str], target: Path) -> None:
     from datasets import Dataset, disable_progress_bars
 
     disable_progress_bars()

@@ -1,4 +1,4 @@
-"""The same text in two splits, word for word or but for case, punctuation and spaces."""
+"""Finds texts that stand in two splits, equal word for word or except for case, punctuation and spaces."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from collections.abc import Hashable, Sequence
 from itertools import combinations
 
 from peftsearch.core.errors import UserError
-from peftsearch.data.base import SPLITS, Rows
+from peftsearch.data.base import SPLITS, LabelledRows
 
 TOLERATED = 0.01
-"""Share of a split's rows that may stand in an earlier split before training is refused."""
+"""Training is refused if more than this share of a split's rows stands in an earlier split."""
 
 
-def keys(rows: Rows) -> list[Hashable]:
-    """One per row, equal for rows whose texts differ in case, punctuation and spaces at most.
+def keys(rows: LabelledRows) -> list[Hashable]:
+    """A key for each row, equal for rows whose texts differ at most in case, punctuation and spaces.
 
-    Letters, digits, accents, signs of any script and symbols count; a text of punctuation only stands for itself.
+    Letters, digits, accents, signs of any script and symbols are compared. A text of punctuation only is compared as it
+    is.
     """
     columns = [rows.text] if rows.pair is None else [rows.text, rows.pair]
     return list(zip(*(_normalised(column) for column in columns), strict=True))
 
 
-def without_overlap(parts: dict[str, Rows], allowed: bool) -> tuple[dict[str, Rows], list[str]]:
-    """Take out of the earlier split what stands in a later one too, if it is little.
+def without_overlap(parts: dict[str, LabelledRows], allowed: bool) -> tuple[dict[str, LabelledRows], list[str]]:
+    """Remove from the earlier split the rows that a later one has too, unless they are too many.
 
     Returns:
-        The splits, unchanged if `allowed`, and a note for each pair of splits that overlap, or that none does.
+        The splits, unchanged if `allowed`, and notes: one for each pair of splits that overlap, or one that none does.
 
     Raises:
         UserError: more than 1 % of a split's rows stand in an earlier split, and that is not `allowed`.
@@ -57,6 +58,6 @@ def without_overlap(parts: dict[str, Rows], allowed: bool) -> tuple[dict[str, Ro
 
 
 def _normalised(texts: Sequence[str]) -> list[str]:
-    # Not all but letters and digits: that would take the vowels off Hindi words, and merge 5 < 6 with 5 > 6.
+    # Removing everything but letters and digits would strip vowel signs from Hindi and equate 5 < 6 with 5 > 6.
     noise = {ord(c): None for c in set().union(*texts) if unicodedata.category(c)[0] in "PZC"}
     return [text.casefold().translate(noise) or text for text in texts]

@@ -1,4 +1,4 @@
-"""The `data:` part of a study."""
+"""The `data:` section of a study file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _as_label(value: object) -> str:
 
 
 Label = Annotated[str, BeforeValidator(_as_label)]
-Rows = Annotated[int, Field(ge=1)]
+RowCount = Annotated[int, Field(ge=1)]
 
 
 class _Strict(BaseModel):
@@ -27,7 +27,7 @@ class _Strict(BaseModel):
 
 
 class Splits(_Strict):
-    """Shares of the rows for the splits that the source lacks; one that it has is taken as it is."""
+    """Shares of the rows for splits that the source lacks. A split that the source has is used as it is."""
 
     validation: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
@@ -41,15 +41,15 @@ class Splits(_Strict):
 
 
 class Limit(_Strict):
-    """At most so many rows of a split, drawn so that each class keeps its share."""
+    """The most rows that a split may have. They are drawn so that each class keeps its share."""
 
-    train: Rows | None = None
-    validation: Rows | None = None
-    test: Rows | None = None
+    train: RowCount | None = None
+    validation: RowCount | None = None
+    test: RowCount | None = None
 
 
 class Files(_Strict):
-    """What files call otherwise than `source` does, used where `--data` puts files in its place."""
+    """The names of columns and classes in files that `--data` puts in the place of `source`, where they differ."""
 
     text: str | list[str] | None = None
     label: str | None = None
@@ -62,17 +62,20 @@ class DataSection(_Strict):
 
     Attributes:
         source: `package:IMPORT/PATH`, `hub:NAME[/CONFIG]`, a file, a folder or a URL; or such files by split.
-        text: the column with the text, or several put together as in `{title} {body}`; two of them for pairs of texts.
+        text: the column with the text, or several columns composed as in `{title} {body}`; two of these for pairs.
+        label: the column with the class.
         columns: names for the columns of delimited files that have no header line.
         revision: the data set's commit on the hub.
-        files: names of columns and classes in files that stand in for `source`; else it changes nothing.
+        files: how files in the place of `source` name their columns and classes.
         drop_labels: classes to leave out.
         min_rows: classes with fewer rows than this are left out.
         map_labels: new names for classes; several may become one.
         strip: take white space off both ends of every text.
         sample: share of the rows to keep, drawn so that each class keeps its share.
-        group: a column none of whose values may stand in two splits, such as an author.
+        group: a column, such as the author; rows with the same value in it stay together in one split.
+        splits: the shares of the splits that the source lacks.
         allow_overlap: train even though more than 1 % of a split's texts stand in another split too.
+        limit: the most rows that each split may have.
         max_length: tokens per text (or pair) after truncation.
     """
 
@@ -81,9 +84,9 @@ class DataSection(_Strict):
     label: str = "label"
     columns: list[str] | None = None
     revision: str | None = None
-    files: Files | None = Field(default=None, exclude=True)  # not part of what the data is
+    files: Files | None = Field(default=None, exclude=True)  # it does not change the data, nor the cache's key
     drop_labels: list[Label] = []
-    min_rows: Rows = 1
+    min_rows: RowCount = 1
     map_labels: dict[Label, Label] = {}
     strip: bool = False
     sample: float = Field(default=1.0, gt=0, le=1)
@@ -113,7 +116,7 @@ class DataSection(_Strict):
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """One text, or two for pairs, as written: a column or several put together."""
+        """The one text, or the two of pairs, as the study writes them."""
         return (self.text,) if isinstance(self.text, str) else tuple(self.text)
 
     @property

@@ -1,4 +1,4 @@
-"""From a source's tables to rows of text and label: each step is counted in a note."""
+"""Turns a source's tables into rows of text and label. A note counts the rows that each step drops or changes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itertools import combinations
 from typing import Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.data.base import SPLITS, Rows, Table, label_text
-from peftsearch.data.columns import columns_of, read_texts
+from peftsearch.data.base import SPLITS, LabelledRows, Table, label_text
+from peftsearch.data.columns import columns_of, compose_texts
 from peftsearch.data.overlap import keys
 from peftsearch.data.section import DataSection
 from peftsearch.data.splits import draw, joined, split
 
-Parts = dict[str, Rows]
+Parts = dict[str, LabelledRows]
 Notes = list[str]
 
 
@@ -32,7 +32,7 @@ def shape(tables: Mapping[str, Table], section: DataSection) -> tuple[Parts, Not
         _check_columns(table, section)
         labels = _labels(table, section.label)
         if labels and name != "train" and not any(labels):
-            # Benchmarks publish their test split without labels: it counts as one that the source lacks.
+            # Benchmarks publish their test split without labels; it is then made from the training rows.
             notes.append(f"{name}: has no labels, so it is made from the training rows")
             continue
         parts[name], dropped = _whole_rows(table, labels, section)
@@ -52,17 +52,17 @@ def _check_columns(table: Table, section: DataSection) -> None:
             raise UserError(f"{path}: no column {column!r} in {table.name}; columns: {columns}")
 
 
-def _whole_rows(table: Table, labels: Sequence[str | None], section: DataSection) -> tuple[Rows, Counter[str]]:
-    """The rows that have every column the study names, and how many lack which."""
+def _whole_rows(table: Table, labels: Sequence[str | None], section: DataSection) -> tuple[LabelledRows, Counter[str]]:
+    """The rows with a value in every column that the study names, and how many rows lack which."""
     texts = [
-        [_text(value, column, table.name) for value in read_texts(table, column)] for column in section.text_columns
+        [_text(value, column, table.name) for value in compose_texts(table, column)] for column in section.text_columns
     ]
     groups = [label_text(value) for value in table.columns[section.group]] if section.group else None
     lacks: dict[int, str] = {row: "group" for row, group in enumerate(groups or ()) if group is None}
     lacks |= {row: "label" for row, label in enumerate(labels) if label is None}
     lacks |= {row: "text" for column in texts for row, text in enumerate(column) if not (text and text.strip())}
     columns: list[Any] = [texts[0], labels, texts[1] if len(texts) == 2 else None, groups]
-    return Rows(*columns).take([row for row in range(len(labels)) if row not in lacks]), Counter(lacks.values())
+    return LabelledRows(*columns).take([row for row in range(len(labels)) if row not in lacks]), Counter(lacks.values())
 
 
 def _rows(number: int) -> str:
@@ -88,7 +88,8 @@ def _labels(table: Table, column: str) -> Sequence[str | None]:
     names = table.label_names.get(column)
     if names is None:
         return [label_text(value) for value in values]
-    return [None if value is None or value < 0 else names[value] for value in values]  # -1: not published
+    # -1 stands for a label that is not published.
+    return [None if value is None or value < 0 else names[value] for value in values]
 
 
 def _drop_labels(parts: Parts, section: DataSection, notes: Notes) -> Parts:
@@ -138,7 +139,7 @@ def _sample(parts: Parts, section: DataSection, notes: Notes) -> Parts:
 
 
 def complete(parts: Parts, section: DataSection, notes: Notes) -> Parts:
-    """All three splits: those that the source lacks are taken out of its training rows.
+    """All three splits. Those that the source lacks are taken from its training rows.
 
     Raises:
         UserError: a class is too small, or a group stands in two splits of the source.
@@ -161,7 +162,7 @@ def complete(parts: Parts, section: DataSection, notes: Notes) -> Parts:
 
 
 def limit(parts: Parts, section: DataSection, notes: Notes) -> Parts:
-    """At most as many rows of each split as the study says.
+    """Draw at most as many rows of each split as the study allows.
 
     Raises:
         UserError: fewer training rows than classes.

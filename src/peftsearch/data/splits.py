@@ -1,4 +1,4 @@
-"""Stratified draws and splits: pure, seeded, the same on every machine."""
+"""Stratified draws and splits: seeded, and the same on every machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from peftsearch.core.errors import UserError
 
 
 def draw(labels: Sequence[str], size: int, seed: int) -> list[int]:
-    """`size` row numbers, rising, each class with its share and none left out if there is room; all if there are fewer.
+    """Draw `size` rows so that each class keeps its share and, if `size` allows it, at least one row.
 
     Args:
-        labels: one per row.
+        labels: the label of each row.
+
+    Returns:
+        Row numbers in rising order; all of them if there are at most `size`.
     """
     if size >= len(labels):
         return list(range(len(labels)))
@@ -27,20 +30,20 @@ def draw(labels: Sequence[str], size: int, seed: int) -> list[int]:
 def split(
     labels: Sequence[str], groups: Sequence[Hashable], shares: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
-    """Divide rows into `train` and one split for each of `shares`, each class alike, no group in two splits.
+    """Divide rows into `train` and the splits of `shares`, so that classes keep their shares and groups stay together.
 
     A class with enough groups is in every split; with just two, it is in train and in the last of `shares`.
 
     Args:
-        labels: one per row; a group with several counts as its most frequent one.
-        groups: one per row; rows of equal groups stay together.
-        shares: split → share of all rows, each in 0..1; the rest is train.
+        labels: the label of each row; a group with several labels counts as its most frequent one.
+        groups: the group of each row.
+        shares: the share of all rows, 0..1, for each split but train, which gets the rest.
 
     Returns:
-        Split → row numbers, rising.
+        Row numbers in rising order for each split.
 
     Raises:
-        UserError: a class stands in one group only.
+        UserError: all rows of a class are in one group.
     """
     rng = np.random.default_rng(seed)
     strata = _strata(labels, groups)
@@ -55,7 +58,7 @@ def split(
 
 
 def joined(*keys: Sequence[Hashable]) -> list[int]:
-    """One group per row, so that rows which agree in any of `keys` are in one group, directly or through others.
+    """Number groups of rows: rows that agree in any of `keys` are in one group, directly or through other rows.
 
     >>> joined(["a", "a", "b", "c"], [1, 2, 2, 3])
     [0, 0, 0, 3]
@@ -76,7 +79,7 @@ def joined(*keys: Sequence[Hashable]) -> list[int]:
 
 
 def _positions(values: Sequence[Hashable]) -> dict[Hashable, list[int]]:
-    """Value → the rows it stands in; values in the order of their text, which no seed or hash changes."""
+    """The rows of each value. The values are sorted as text, an order that no seed or hash changes."""
     found: dict[Hashable, list[int]] = defaultdict(list)
     for row, value in enumerate(values):
         found[value].append(row)
@@ -84,7 +87,7 @@ def _positions(values: Sequence[Hashable]) -> dict[Hashable, list[int]]:
 
 
 def _strata(labels: Sequence[str], groups: Sequence[Hashable]) -> dict[str, list[list[int]]]:
-    """Label → its groups, each a list of rows, in the order in which the groups first stand in the data."""
+    """The groups of each label, each a list of rows, in the order in which they first occur in the data."""
     members: dict[Hashable, list[int]] = defaultdict(list)
     for row, group in enumerate(groups):
         members[group].append(row)
@@ -95,7 +98,7 @@ def _strata(labels: Sequence[str], groups: Sequence[Hashable]) -> dict[str, list
 
 
 def _deal(groups: Sequence[list[int]], shares: Mapping[str, float], parts: dict[str, list[int]]) -> None:
-    """Give each group, the largest first, to the part that is furthest from its target."""
+    """Give each group to the split that lacks most rows of its target. `groups` are sorted, the largest first."""
     missing = _targets(sum(map(len, groups)), shares)
     for rows in groups:
         name = max(missing, key=lambda part: missing[part])
@@ -104,7 +107,7 @@ def _deal(groups: Sequence[list[int]], shares: Mapping[str, float], parts: dict[
 
 
 def _targets(rows: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """How many of a class's rows each part gets: one for training at least, then one for each other part."""
+    """How many of a class's rows each split should get: at least one for train, then at least one for each other."""
     left = rows - 1
     targets = {}
     for name, share in reversed(list(shares.items())):
@@ -122,7 +125,7 @@ def _quotas(counts: Mapping[Hashable, int], size: int) -> dict[Hashable, int]:
     by_remainder = sorted(exact, key=lambda label: quotas[label] - exact[label])
     for label in by_remainder[: max(0, size - sum(quotas.values()))]:
         quotas[label] += 1
-    for _ in range(sum(quotas.values()) - size):  # small classes were rounded up: the largest pay for them
+    for _ in range(sum(quotas.values()) - size):  # small classes were rounded up, so the largest give rows
         quotas[max(quotas, key=lambda label: quotas[label])] -= 1
     return quotas
 

@@ -1,4 +1,4 @@
-"""Tokenise a split once and keep it as Arrow, shared by all workers."""
+"""Tokenises a split once and stores it as an Arrow file, which all workers read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ _hashes: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, str]] = WeakKeyDi
 
 
 def tokenize(data: TextData, split: str, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: Path) -> Dataset:
-    """Token ids of one split, truncated to `max_length` (of a pair, its longer text first) and not padded.
-
-    Columns `input_ids`, `token_type_ids` if the tokenizer makes them, `label`, and `length` in tokens. Every token is
-    to be attended to, so there is no mask.
+    """The token ids of one split, truncated to `max_length` (in a pair the longer text first) and not padded.
 
     Args:
-        cache: made if it is not there; safe for several processes at once.
+        split: a key of `data.splits`.
+        max_length: tokens per text or pair, special tokens included.
+        cache: a folder, created if it is not there; several processes may use it at once.
+
+    Returns:
+        A row for each text, with the columns `input_ids`, `token_type_ids` if the tokenizer makes them, `label`, and
+        `length` in tokens. There is no attention mask, because without padding every token is attended to.
     """
     from datasets import Dataset
 
@@ -48,12 +51,12 @@ def _write(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, t
     disable_progress_bars()
     text = [column for column in rows.column_names if column != "label"]
     file = str(target / "tokens.arrow")
-    # A fingerprint of its own keeps `map` from pickling the tokenizer to hash it, whose state every call changes.
+    # Without a given fingerprint `map` hashes the pickled tokenizer, whose state changes with every call.
     rows.map(encode, batched=True, remove_columns=text, cache_file_name=file, new_fingerprint=target.name.strip("."))
 
 
 def _content_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Equal for tokenizers that make the same ids; once per tokenizer, as a large vocabulary takes half a second."""
+    """A hash, equal for tokenizers that make the same ids. It is kept, as a large vocabulary takes half a second."""
     size, known = _hashes.get(tokenizer, (-1, ""))
     if size != len(tokenizer):
         known = digest(_content(tokenizer), tokenizer.model_input_names, tokenizer.truncation_side)
@@ -65,5 +68,5 @@ def _content(tokenizer: PreTrainedTokenizerBase) -> object:
     if not tokenizer.is_fast:
         return [type(tokenizer).__name__, sorted(tokenizer.get_vocab().items()), str(tokenizer)]
     content = json.loads(tokenizer.backend_tokenizer.to_str())
-    # Every call leaves its own padding and truncation in here (tokenizers 0.22).
+    # tokenizers 0.22 keeps the padding and truncation of the last call in here.
     return {part: value for part, value in content.items() if part not in ("padding", "truncation")}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from peftsearch.core.errors import UserError
-from peftsearch.data import columns as data_columns
+from peftsearch.data.columns import columns_of, compose_texts
 from peftsearch.data.files import Location, read_location
 from peftsearch.data.formats import Request
 
@@ -45,9 +45,9 @@ def _lines(file: Path, count: int) -> list[list[str]]:
 
 
 def _columns(file: Path, columns: Sequence[str]) -> list[Sequence[object]]:
-    wanted = tuple(name for written in columns for name in data_columns.columns_of(written))
+    wanted = tuple(name for written in columns for name in columns_of(written))
     table = read_location(Location(str(file)), Request(wanted))
     for column in wanted:
         if column not in table.columns:
             raise UserError(f"--file {file}: no column {column!r}; columns: {', '.join(table.columns)}")
-    return [data_columns.read_texts(table, written) for written in columns]
+    return [compose_texts(table, written) for written in columns]

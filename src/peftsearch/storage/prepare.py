@@ -13,7 +13,7 @@ from peftsearch.storage.study_attributes import read_space, write_space
 from peftsearch.storage.trial_attributes import baseline_attributes, failure_kind, has_config
 from peftsearch.study.signature import differences, signature
 from peftsearch.study.spec import Baseline, StudySpec
-from peftsearch.study.suggest import config_of, sampled_params
+from peftsearch.study.suggest import baseline_config, sampled_params
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -76,7 +76,7 @@ def enqueue_baselines(study: Study, spec: StudySpec) -> int:
     tried += [trial for trial in study.get_trials(deepcopy=False) if failure_kind(trial) == "killed"]
     new: dict[str, tuple[Baseline, TrialConfig]] = {}
     for baseline in spec.baselines:
-        config = config_of(spec, baseline)
+        config = baseline_config(spec, baseline)
         if not any(has_config(trial, config) for trial in tried):
             new.setdefault(config.key(), (baseline, config))
     for baseline, config in new.values():

@@ -40,10 +40,10 @@ def suggest(spec: StudySpec, trial: Suggester, baseline: Baseline | None = None)
         return _draw(spec, trial)
     for name, dimension, _ in _within(spec, baseline):
         _suggest(trial, name, dimension)
-    return config_of(spec, baseline)
+    return baseline_config(spec, baseline)
 
 
-def config_of(spec: StudySpec, baseline: Baseline) -> TrialConfig:
+def baseline_config(spec: StudySpec, baseline: Baseline) -> TrialConfig:
     """The configuration that `suggest` gives a trial that was enqueued for `baseline`."""
     return _config(spec, baseline.method, baseline.backbone, baseline.settings)
 
