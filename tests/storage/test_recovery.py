@@ -15,7 +15,7 @@ from peftsearch.storage.database import open_study
 from peftsearch.storage.optuna_access import frozen_trial
 from peftsearch.storage.records import records
 from peftsearch.storage.recovery import is_stale, put_back, reclaim, release, running_workers
-from peftsearch.storage.worker_identity import identity
+from peftsearch.storage.worker_identity import host, identity
 from tests.helpers.workers import dead_worker
 
 CONFIG = TrialConfig("b", "full").to_dict()
@@ -126,5 +126,14 @@ def test_release_puts_back_what_one_process_held(study: Study) -> None:
     held(study, identity("cpu"))
     held(study, ELSEWHERE)
     assert running_workers(study) == [identity("cpu"), ELSEWHERE]
-    release(study, os.getpid())
+    release(study, {"pid": os.getpid(), "host": "elsewhere"})
+    assert [record.state for record in records(study)] == ["running", "running"]
+    release(study, {"pid": os.getpid(), "host": host()})
     assert [record.state for record in records(study)] == ["waiting", "running"]
+
+
+def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(study: Study) -> None:
+    held(study, ELSEWHERE)
+    held(study, identity("cpu"))
+    assert reclaim(study) == []
+    assert reclaim(study, dead=ELSEWHERE) == [0]

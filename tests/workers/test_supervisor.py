@@ -155,6 +155,20 @@ def test_workers_that_wait_for_a_place_are_not_started_once_more(search: Search)
     assert [worker.index for worker in engine.started] == [0, 1, 2, 3]
 
 
+def test_a_worker_that_dies_on_another_machine_is_known_to_be_dead(search: Search) -> None:
+    """The engine says so; without it, only a missing heartbeat would."""
+    study, engine = search.prepare(), ScriptedEngine()
+    supervisor = Supervisor(study, search.job, engine)
+    assert supervisor.step()
+    [worker] = engine.started
+    worker.known_as = {"pid": 7, "host": "elsewhere", "started": 0.0}
+    claim(study, search.job.budget, worker.known_as)
+    worker.ended = Ended(None, "signal SIGSEGV")
+    assert supervisor.step()
+    assert states(search) == {"failed": 1, "waiting": 3}
+    assert len(engine.started) == 2
+
+
 def test_workers_whose_machine_is_lost_are_replaced_and_their_trials_put_back(search: Search) -> None:
     """As often as it happens: neither the configuration nor the search is to blame."""
     study, engine = search.prepare(), ScriptedEngine()

@@ -18,7 +18,7 @@ from peftsearch.storage.trial_attributes import (
     retry_attributes,
     worker_of,
 )
-from peftsearch.storage.worker_identity import host, is_gone
+from peftsearch.storage.worker_identity import is_gone, process_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -43,14 +43,18 @@ def is_stale(trial: FrozenTrial, now: float) -> bool:
     return now - (heartbeat_of(trial) or started) > STALE_SECONDS
 
 
-def reclaim(study: Study) -> list[int]:
+def reclaim(study: Study, dead: Mapping[str, Any] | None = None) -> list[int]:
     """Fail every trial whose worker is gone, and enqueue its configuration again unless it is a second try.
+
+    Args:
+        dead: a worker of which the caller knows that it is gone, on whichever machine it was.
 
     Returns:
         The numbers of the trials that were reclaimed.
     """
     now = time.time()
-    return [trial.number for trial in _running(study) if is_stale(trial, now) and _reclaim(study, trial)]
+    gone = [trial for trial in _running(study) if _is_of(trial, dead) or is_stale(trial, now)]
+    return [trial.number for trial in gone if _reclaim(study, trial)]
 
 
 def retry(study: Study, number: int) -> int | None:
@@ -67,11 +71,10 @@ def running_workers(study: Study) -> list[Mapping[str, Any]]:
     return [worker_of(trial) for trial in _running(study)]
 
 
-def release(study: Study, pid: int) -> None:
-    """Put back the trials of a process of this machine that was killed on purpose: no configuration is to blame."""
+def release(study: Study, worker: Mapping[str, Any]) -> None:
+    """Put back the trials of a worker that is gone for a reason for which no configuration is to blame."""
     for trial in _running(study):
-        worker = worker_of(trial)
-        if (worker.get("pid"), worker.get("host")) == (pid, host()):
+        if _is_of(trial, worker):
             put_back(study, trial.number)
 
 
@@ -120,6 +123,10 @@ def _retry(study: Study, trial: FrozenTrial) -> int | None:
     )
     storage = storage_of(study)
     return storage.get_trial_number_from_id(storage.create_new_trial(study_id(study), template_trial=again))
+
+
+def _is_of(trial: FrozenTrial, worker: Mapping[str, Any] | None) -> bool:
+    return worker is not None and process_of(worker_of(trial)) == process_of(worker)
 
 
 def _running(study: Study) -> list[FrozenTrial]:

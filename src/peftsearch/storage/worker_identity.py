@@ -23,6 +23,11 @@ def host() -> str:
     return socket.gethostname() + suffix
 
 
+def process_of(worker: Mapping[str, Any] | None) -> tuple[Any, Any] | None:
+    """The host and the process id of a worker's identity; None where there is no identity."""
+    return (worker.get("host"), worker.get("pid")) if worker else None
+
+
 def is_gone(worker: Mapping[str, Any]) -> bool | None:
     """Whether the worker's process has ended; None if it is on another machine.
 

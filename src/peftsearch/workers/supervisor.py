@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from peftsearch.core.errors import UserError
 from peftsearch.storage.budget import claimable, finished
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.recovery import reclaim, release, running_workers
+from peftsearch.storage.worker_identity import process_of
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.signals import requests_to_end
@@ -177,14 +178,14 @@ class Supervisor:
             self.outcome = self.outcome or Outcome("exhausted", report.message)
 
     def _put_back(self, worker: Worker) -> None:
-        """Make the trial of a dead worker wait again: the worker was killed on purpose, or its machine was lost."""
+        """Make the dead worker's trial wait again: the worker was killed on purpose, or its machine was lost."""
         identity = worker.identity()
         if identity is not None:
-            release(self.study, identity["pid"])
+            release(self.study, identity)
 
     def _died(self, worker: Worker, ended: Ended) -> None:
         """Fail the trial that the worker held, and give up the search if workers do nothing but die."""
-        reclaim(self.study)
+        reclaim(self.study, dead=worker.identity())
         if self.deaths.add(finished(self.study)) >= MOST_DEATHS:
             last = f"the last one's log, {ended.log}, ends: {ended.log_end}"
             self._stop(Outcome("deaths", f"{MOST_DEATHS} workers died in a row ({ended.how}); {last}"))
@@ -196,26 +197,21 @@ class Supervisor:
 
     def _start_workers(self) -> None:
         """Start as many workers as there are trials to claim, within what the engine has room for."""
-        capacity = self.engine.capacity(self._training())
-        free = [index for index in range(capacity) if index not in self.workers]
-        for index in free[: self._vacancies()] if free else ():  # counting the vacancies reads every trial
+        training = self._training()
+        free = [index for index in range(self.engine.capacity(training)) if index not in self.workers]
+        for index in free[: self._vacancies(training)] if free else ():  # counting the vacancies reads every trial
             self.workers[index] = self.engine.start(self.job, index)
 
-    def _vacancies(self) -> int:
+    def _vacancies(self, training: int) -> int:
         """How many trials nobody holds or is about to claim: each worker without a trial will claim one."""
-        starting = len(self.workers) - self._training()
+        starting = len(self.workers) - training
         return max(0, claimable(self.study, self.job.budget) - starting)
 
     def _training(self) -> int:
         """How many workers hold a trial."""
-        holding = {_process(worker) for worker in running_workers(self.study) if worker}
-        return sum(_process(worker.identity()) in holding for worker in self.workers.values())
+        holding = {process_of(worker) for worker in running_workers(self.study) if worker}
+        return sum(process_of(worker.identity()) in holding for worker in self.workers.values())
 
     def _claimed_by_nobody(self) -> bool:
         """Whether a trial runs without a worker's name on it, since its worker died while claiming it."""
         return not all(running_workers(self.study))
-
-
-def _process(identity: Mapping[str, Any] | None) -> tuple[str, int] | None:
-    """What tells a worker from all others; None while that is not known."""
-    return (identity["host"], identity["pid"]) if identity else None
