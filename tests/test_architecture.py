@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import peftsearch
+from peftsearch.backbones.families import FAMILIES
 
 ROOT = Path(peftsearch.__file__).parent
 FLOORS = {
@@ -178,3 +179,11 @@ def test_the_tables_of_methods_heads_and_poolings_load_nothing_heavy() -> None:
     assert (
         loaded_by("import peftsearch.methods.table, peftsearch.backbones.heads, peftsearch.backbones.families") == set()
     )
+
+
+def test_architectures_are_named_in_their_table_only() -> None:
+    def literals(file: Path) -> set[object]:
+        return {n.value for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Constant)}
+
+    found = {file.name: named for file in FILES if (named := literals(file) & FAMILIES.keys())}
+    assert found == {"families.py": set(FAMILIES)}

@@ -43,12 +43,12 @@ class Anatomy:
         tail: what comes after the last layer (a final norm, a pooler); a name may be absent.
         positions: tokens that fit, None without a limit.
         embedding_size: width of the word embeddings, which some architectures project to `hidden_size`.
-        has_native_head: whether transformers has a sequence classifier of the architecture.
         has_biases: whether any module has one.
         takes_token_types: whether more than one segment id has an embedding.
     """
 
     model_type: str
+    family: Family
     hidden_size: int
     embedding_size: int
     embeddings: tuple[str, ...]
@@ -57,7 +57,6 @@ class Anatomy:
     positions: int | None
     takes_token_types: bool
     has_biases: bool
-    has_native_head: bool
 
     @property
     def query_value(self) -> tuple[str, ...]:
@@ -106,15 +105,15 @@ def anatomy_of_config(config: Mapping[str, Any]) -> Anatomy:
     hidden = int(_first(config, "hidden_size", "dim"))
     return Anatomy(
         model_type=model_type,
+        family=family,
         hidden_size=hidden,
         embedding_size=int(config.get("embedding_size") or hidden),
         embeddings=family.embeddings,
-        layers=tuple(_layer(family, i, hidden) for i in range(int(_first(config, *family.count)))),
+        layers=tuple(_layer(family, i, hidden) for i in range(int(_first(config, *family.layer_count_keys)))),
         tail=family.tail,
-        positions=_positions(model_type, config),
+        positions=_positions(family, config),
         takes_token_types=family.token_types and int(config.get("type_vocab_size", 2)) > 1,
-        has_native_head=family.native_head,
-        has_biases=any(config.get(key, True) for key in family.biases),
+        has_biases=any(config.get(key, True) for key in family.bias_keys),
     )
 
 
@@ -148,13 +147,12 @@ def _projection(layer: str, name: str | None, hidden: int) -> Projection | None:
     return Projection(f"{layer}.{module}", (first, first + hidden))
 
 
-def _positions(model_type: str, config: Mapping[str, Any]) -> int | None:
+def _positions(family: Family, config: Mapping[str, Any]) -> int | None:
     positions = config.get("max_position_embeddings")
     if positions is None:
         return None
-    # These count positions from the padding id + 1.
-    offset = int(config.get("pad_token_id") or 0) + 1 if model_type in ("roberta", "xlm-roberta", "mpnet") else 0
-    return int(positions) - offset
+    unused = int(config.get("pad_token_id") or 0) + 1 if family.positions_after_padding else 0
+    return int(positions) - unused
 
 
 def _first(config: Mapping[str, Any], *keys: str) -> Any:

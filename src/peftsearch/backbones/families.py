@@ -1,20 +1,22 @@
-"""The names that each architecture of transformers gives its parts. A new one is one entry in `FAMILIES`.
+"""All that is particular about an architecture of transformers. A new one is one entry in `FAMILIES`.
 
 PEFT's and AdapterHub's own name tables miss some architectures (ModernBERT, DistilBERT, MPNet and ALBERT in PEFT
-0.21.2), and `all-linear` breaks on others, so every method takes its targets from here.
+0.21.2), and `all-linear` breaks on others, so every method takes the modules that it tunes from here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Family:
-    """Names from the root (`layers`, `embeddings`, `tail`) or from a layer (the rest).
+    """The architecture's module names, what its configuration means, and what works on it.
 
-    `{i}` is a layer's number; `Wqkv[1/3]` the second of three blocks of rows in a fused projection. Names of
-    `embeddings` and `tail` may be absent in some models.
+    `layers`, `embeddings` and `tail` are module names from the encoder's root, where `{i}` stands for a layer's number;
+    the other names start at the layer. `Wqkv[1/3]` is the second of three blocks of rows in a fused projection.
     """
 
     layers: str
@@ -25,14 +27,42 @@ class Family:
     value: str | None = None
     attention_output: str | None = None
     embeddings: tuple[str, ...] = ("embeddings",)
+    """The modules before the layers, or shared by all of them; some models may lack one."""
     tail: tuple[str, ...] = ("pooler",)
+    """The modules after the layers; some models may lack one."""
+
+    layer_count_keys: tuple[str, ...] = ("num_hidden_layers", "n_layers")
+    """The keys of config.json for the number of layers with weights of their own; the first that is present counts."""
+    bias_keys: tuple[str, ...] = ("",)
+    """The keys of config.json that give modules biases; an absent one counts as true."""
+    positions_after_padding: bool = False
+    """Whether positions are counted from the padding id + 1, so that as many fewer tokens fit."""
     token_types: bool = False
-    count: tuple[str, ...] = ("num_hidden_layers", "n_layers")
-    """The key of config.json that says how many layers have weights of their own; the first one present."""
+    """Whether the embeddings tell segments apart by `token_type_ids`."""
+    config_changes: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes of the configuration to set before the model is built."""
+
     native_head: bool = True
     """Whether transformers has a sequence classifier of the architecture."""
-    biases: tuple[str, ...] = ("",)
-    """The keys of config.json that give modules biases; one that is absent counts as true."""
+    pooler_takes_first_state: bool = False
+    """Whether the encoder hands its pooler the first state alone, which may be a virtual token's."""
+    layers_take_states_alone: bool = False
+    """Whether a layer is given nothing but the states before it and what follows from the attention mask.
+
+    The encoder can then resume from stored states of a frozen prefix. DeBERTa's first layer feeds a convolution from
+    outside, and ALBERT runs the same layers again and again."""
+
+    peft_prefix_tuning: bool = False
+    """Whether PEFT 0.21.2's prefix tuning works on it with transformers 4.57.6.
+
+    DistilBERT, ModernBERT, MPNet, DeBERTa and ALBERT take no cache; RoBERTa, XLM-R and ELECTRA do as bare encoders, but
+    not as the sequence classifiers into which adapters are loaded."""
+    adapterhub: bool = True
+    """Whether AdapterHub 1.3.0 can tune it at all."""
+    adapterhub_prefix_tuning: bool = True
+    """Whether AdapterHub 1.3.0 has prefix tuning for it."""
+    adapterhub_interface: Mapping[str, Any] | None = None
+    """The arguments of `adapters.AdapterModelInterface` that describe it to AdapterHub; None if AdapterHub knows it."""
 
 
 _BERT = Family(
@@ -45,13 +75,16 @@ _BERT = Family(
     norms=("attention.output.LayerNorm", "output.LayerNorm"),
     embeddings=("embeddings", "embeddings_project"),
     token_types=True,
+    layers_take_states_alone=True,
 )
 
+_ROBERTA = replace(_BERT, positions_after_padding=True)
+
 FAMILIES: dict[str, Family] = {
-    "bert": _BERT,
+    "bert": replace(_BERT, peft_prefix_tuning=True),
     "electra": _BERT,
-    "roberta": _BERT,
-    "xlm-roberta": _BERT,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
     "distilbert": Family(
         layers="transformer.layer.{i}",
         query="attention.q_lin",
@@ -60,6 +93,7 @@ FAMILIES: dict[str, Family] = {
         attention_output="attention.out_lin",
         feed_forward=("ffn.lin1", "ffn.lin2"),
         norms=("sa_layer_norm", "output_layer_norm"),
+        layers_take_states_alone=True,
     ),
     "modernbert": Family(
         layers="layers.{i}",
@@ -70,7 +104,11 @@ FAMILIES: dict[str, Family] = {
         feed_forward=("mlp.Wi", "mlp.Wo"),
         norms=("attn_norm", "mlp_norm"),
         tail=("final_norm",),
-        biases=("attention_bias", "mlp_bias", "norm_bias"),
+        bias_keys=("attention_bias", "mlp_bias", "norm_bias"),
+        # Else it compiles itself for minutes, and again for each length.
+        config_changes={"reference_compile": False},
+        layers_take_states_alone=True,
+        adapterhub_prefix_tuning=False,
     ),
     "deberta-v2": Family(
         layers="encoder.layer.{i}",
@@ -93,7 +131,8 @@ FAMILIES: dict[str, Family] = {
         norms=("attention.LayerNorm", "full_layer_layer_norm"),
         embeddings=("embeddings", "encoder.embedding_hidden_mapping_in"),
         token_types=True,
-        count=("num_hidden_groups",),
+        layer_count_keys=("num_hidden_groups",),
+        pooler_takes_first_state=True,
     ),
     "mamba": Family(
         layers="layers.{i}",
@@ -102,6 +141,7 @@ FAMILIES: dict[str, Family] = {
         norms=("norm",),
         tail=("norm_f",),
         native_head=False,
+        adapterhub=False,
     ),
     "mpnet": Family(
         layers="encoder.layer.{i}",
@@ -112,6 +152,23 @@ FAMILIES: dict[str, Family] = {
         feed_forward=("intermediate.dense", "output.dense"),
         norms=("attention.LayerNorm", "output.LayerNorm"),
         embeddings=("embeddings", "encoder.relative_attention_bias"),
+        positions_after_padding=True,
+        layers_take_states_alone=True,
+        adapterhub_prefix_tuning=False,
+        adapterhub_interface={
+            "adapter_methods": ["bottleneck", "lora", "reft"],
+            "model_embeddings": "embeddings",
+            "model_layers": "encoder.layer",
+            "layer_self_attn": "attention",
+            "layer_cross_attn": None,
+            "attn_q_proj": "attn.q",
+            "attn_k_proj": "attn.k",
+            "attn_v_proj": "attn.v",
+            "attn_o_proj": "attn.o",
+            "layer_intermediate_proj": "intermediate.dense",
+            "layer_output_proj": "output.dense",
+            "layer_pre_ffn": "intermediate",
+        },
     ),
 }
-"""A transformers `model_type` → where its parts are."""
+"""A `model_type` of transformers → what is particular about it."""

@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from peftsearch.backbones.anatomy import anatomy_of
 from peftsearch.backbones.classifier import Classifier, Encode, FrozenPrefix
 from peftsearch.backbones.head_modules import PooledHead
 
 if TYPE_CHECKING:
     from peftsearch.backbones.poolings import Pooling
-
-STACKS = ("bert", "electra", "roberta", "xlm-roberta", "distilbert", "modernbert", "mpnet")
-"""Architectures whose encoder hands its layers nothing but the states before them and what follows from the mask.
-
-DeBERTa's first layer feeds a convolution from outside, and ALBERT runs the same layers again and again."""
 
 
 class Pooled:
@@ -83,9 +79,10 @@ def reusable_prefix(classifier: Classifier) -> FrozenPrefix | None:
     whole = classifier.encoder in frozen
     if whole and isinstance(classifier.head, PooledHead):
         return Pooled(classifier.encoder, classifier.head.pool)
-    config: Any = classifier.encoder.config
+    encoder: Any = classifier.encoder
     # Flash attention lets ModernBERT drop the padding before its layers: their states have no rows.
-    if config.model_type not in STACKS or config._attn_implementation == "flash_attention_2":
+    without_rows = encoder.config._attn_implementation == "flash_attention_2"
+    if without_rows or not anatomy_of(encoder).family.layers_take_states_alone:
         return None
     below = [layer for layer in classifier.layers if whole or layer in frozen]
     above = [layer for layer in classifier.layers if layer not in below]

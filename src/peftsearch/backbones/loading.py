@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.heads import heads_for_any_encoder
 from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary
@@ -141,8 +142,8 @@ def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str,
         raise UserError(f"model {resolved.name!r}: {one_line(error)}") from error
     config._name_or_path = resolved.name  # what a saved adapter calls its base model; never a path of this machine
     config.dtype = torch.float32  # a half-precision checkpoint still needs full-precision weights to train
-    if hasattr(config, "reference_compile"):
-        config.reference_compile = False  # ModernBERT would compile itself for minutes, and recompile for each length
+    if config.model_type in FAMILIES:
+        config.update(dict(FAMILIES[config.model_type].config_changes))
     return config
 
 

@@ -80,7 +80,7 @@ class EncoderMethod(Method):
         reason = self.unsupported(anatomy, settings)
         if reason:
             raise UserError(f"method {self.name} cannot tune {resolved.name!r}: {reason}")
-        if HEADS[str(settings["head"])].native and not anatomy.has_native_head:
+        if HEADS[str(settings["head"])].native and not anatomy.family.native_head:
             raise UserError(
                 f"{resolved.name!r} ({anatomy.model_type}) has no head of its own; "
                 f"choose head: {heads_for_any_encoder()}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from peftsearch.backbones.anatomy import Anatomy, anatomy_of
 from peftsearch.core.dimensions import Choice, Range
 from peftsearch.methods.adapterhub import base as adapterhub
 from peftsearch.methods.base import EncoderMethod
@@ -14,12 +15,6 @@ from peftsearch.methods.peft_library import base as peft_library
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from peftsearch.backbones.anatomy import Anatomy
-
-PEFT_WORKS = ("bert",)
-"""Elsewhere PEFT 0.21.2 fails on transformers 4.57.6: DistilBERT, ModernBERT, MPNet, DeBERTa and ALBERT take no cache;
-RoBERTa, XLM-R and ELECTRA do as bare encoders, but not as the sequence classifiers into which adapters are loaded."""
 
 
 class PrefixTuning(EncoderMethod):
@@ -39,31 +34,33 @@ class PrefixTuning(EncoderMethod):
     }  # fmt: skip
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        if anatomy.model_type in adapterhub.NO_PREFIX:
+        family = anatomy.family
+        if not family.peft_prefix_tuning and not (family.adapterhub and family.adapterhub_prefix_tuning):
             return f"neither PEFT nor AdapterHub has prefix tuning for {anatomy.model_type}"
         return None
 
     def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
-        return int(settings["virtual_tokens"]) if anatomy.model_type in PEFT_WORKS else 0
+        return int(settings["virtual_tokens"]) if anatomy.family.peft_prefix_tuning else 0
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         tokens, projection = int(settings["virtual_tokens"]), bool(settings["projection"])
-        if _model_type(encoder) in PEFT_WORKS:
+        if _by_peft(encoder):
             return _with_peft(encoder, tokens, projection)
         return _with_adapterhub(encoder, tokens, projection)
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
-        (peft_library if _model_type(encoder) in PEFT_WORKS else adapterhub).save(encoder, folder)
+        (peft_library if _by_peft(encoder) else adapterhub).save(encoder, folder)
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        if _model_type(encoder) not in PEFT_WORKS:
+        if not _by_peft(encoder):
             return adapterhub.load(encoder, folder)
         peft_library.ignore_token_type_warning()
         return peft_library.load(encoder, folder)
 
 
-def _model_type(encoder: Any) -> str:
-    return str(encoder.config.model_type)
+def _by_peft(encoder: nn.Module) -> bool:
+    """Whether PEFT does it; elsewhere AdapterHub does."""
+    return anatomy_of(encoder).family.peft_prefix_tuning
 
 
 def _with_peft(encoder: nn.Module, tokens: int, projection: bool) -> nn.Module:

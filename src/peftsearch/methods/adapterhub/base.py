@@ -7,8 +7,9 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from peftsearch.backbones.anatomy import Anatomy, anatomy_of
 from peftsearch.core.dimensions import Fixed, Range
 from peftsearch.core.errors import UserError
 from peftsearch.methods.base import EncoderMethod, Library
@@ -17,18 +18,10 @@ from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_c
 if TYPE_CHECKING:
     from torch import nn
 
-    from peftsearch.backbones.anatomy import Anatomy
-
 NAME = "tuned"
 WEIGHTS = "adapter.safetensors"
 
 SHARED = "shared_parameters"
-
-UNKNOWN = ("mamba",)
-"""Architectures that AdapterHub 1.3.0 cannot tune at all."""
-
-NO_PREFIX = ("modernbert", "mpnet", *UNKNOWN)
-"""Those for which AdapterHub 1.3.0 has no prefix tuning."""
 
 TOP_LAYERS = Hyperparameter(
     Fixed(1.0), Range(0, 1000), "leave out all but the last ones: whole layers (3), or a share (0.5)"
@@ -39,21 +32,20 @@ class AdapterHubMethod(EncoderMethod):
     """A method that AdapterHub knows under some `AdapterConfig`."""
 
     library: Library = "adapters"
-    fails_on: tuple[str, ...] = UNKNOWN
-    """Architectures for which AdapterHub 1.3.0 lacks it."""
+    has_prefix: ClassVar[bool] = False
+    """Whether prefix tuning is a part of the method."""
 
     @abstractmethod
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
         """AdapterHub's configuration for an encoder with these parts."""
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        if anatomy.model_type in self.fails_on:
+        family = anatomy.family
+        if not family.adapterhub or (self.has_prefix and not family.adapterhub_prefix_tuning):
             return f"AdapterHub has no {self.name} for {anatomy.model_type}"
         return wrong_leave_out(anatomy, settings) if "top_layers" in settings else None
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        from peftsearch.backbones.anatomy import anatomy_of
-
         return wrap(encoder, self.config(anatomy_of(encoder), settings))
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
@@ -132,34 +124,13 @@ def _load_shared(encoder: Any, folder: Path) -> None:
                 encoder.get_parameter(name).copy_(tensor)
 
 
-def _interface(model_type: str) -> Any:
-    """Where AdapterHub finds the layers of an architecture that it does not know by itself."""
-    from adapters import AdapterModelInterface
-
-    if model_type != "mpnet":
-        return None
-    return AdapterModelInterface(
-        adapter_methods=["bottleneck", "lora", "reft"],
-        model_embeddings="embeddings",
-        model_layers="encoder.layer",
-        layer_self_attn="attention",
-        layer_cross_attn=None,
-        attn_q_proj="attn.q",
-        attn_k_proj="attn.k",
-        attn_v_proj="attn.v",
-        attn_o_proj="attn.o",
-        layer_intermediate_proj="intermediate.dense",
-        layer_output_proj="output.dense",
-        layer_pre_ffn="intermediate",
-    )
-
-
 def _init(encoder: Any) -> None:
     """Prepare `encoder` for adapters, computing what it computed before."""
     import adapters
 
     before = {name for name, _ in encoder.named_parameters()}
-    adapters.init(encoder, interface=_interface(encoder.config.model_type))
+    interface = anatomy_of(encoder).family.adapterhub_interface
+    adapters.init(encoder, interface=adapters.AdapterModelInterface(**interface) if interface else None)
     # adapters 1.3.0 gives a fused projection without a bias (ModernBERT's Wqkv) a random one: LoRAMergedLinear.wrap.
     for name in {name for name, _ in encoder.named_parameters()} - before:
         module, _, parameter = name.rpartition(".")

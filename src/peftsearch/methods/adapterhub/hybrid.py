@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Fixed, Range
-from peftsearch.methods.adapterhub.base import NO_PREFIX, TOP_LAYERS, leave_out
+from peftsearch.methods.adapterhub.base import TOP_LAYERS, leave_out
 from peftsearch.methods.adapterhub.bottleneck import Bottleneck, non_linearity, reduction
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
@@ -30,7 +30,7 @@ class UniPelt(Bottleneck):
     name = "unipelt"
     summary = "UniPELT: a prefix, bottleneck adapters and LoRA, each behind a trained gate"
     paper = "Mao et al. 2021, https://arxiv.org/abs/2110.07577"
-    fails_on = NO_PREFIX
+    has_prefix = True
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
         "virtual_tokens": tokens(10),
@@ -61,7 +61,7 @@ class MixAndMatch(Bottleneck):
     name = "mam"
     summary = "Mix-and-Match: a prefix, and parallel adapters"
     paper = "He et al. 2021, https://arxiv.org/abs/2110.04366"
-    fails_on = NO_PREFIX
+    has_prefix = True
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
         "virtual_tokens": tokens(30),

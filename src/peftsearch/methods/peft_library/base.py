@@ -7,14 +7,13 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.backbones.anatomy import Anatomy, anatomy_of
 from peftsearch.core.errors import UserError
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.hyperparameters import Settings
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from peftsearch.backbones.anatomy import Anatomy
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -29,8 +28,6 @@ class PeftMethod(EncoderMethod):
         """PEFT's configuration for an encoder with these parts."""
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        from peftsearch.backbones.anatomy import anatomy_of
-
         return wrap(encoder, self.config(anatomy_of(encoder), settings))
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
@@ -44,7 +41,7 @@ def wrap(encoder: Any, config: Any) -> nn.Module:
     """`encoder` frozen, with the trainable tensors of a PEFT `config` added (random: torch's generator)."""
     from peft import get_peft_model
 
-    _pass_over_unknown(encoder)
+    _ignore_output_attentions(encoder)
     wrapped: nn.Module = get_peft_model(encoder, config)
     return wrapped
 
@@ -66,15 +63,15 @@ def load(encoder: Any, folder: Path) -> nn.Module:
     # Without this file PEFT would look for a pickle, and then on the hub.
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
-    _pass_over_unknown(encoder)
+    _ignore_output_attentions(encoder)
     # PEFT 0.21.2 leaves a loaded prefix trainable even so.
     loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), is_trainable=False).requires_grad_(False)
     return loaded
 
 
-def _pass_over_unknown(encoder: Any) -> None:
-    """PEFT 0.21.2 passes `output_attentions` to every encoder, and Mamba has no attention."""
-    if encoder.config.model_type != "mamba":
+def _ignore_output_attentions(encoder: Any) -> None:
+    """PEFT 0.21.2 passes `output_attentions` to every encoder; one without attention does not take it."""
+    if anatomy_of(encoder).attention:
         return
     own = encoder.forward
 

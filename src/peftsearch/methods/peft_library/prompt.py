@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from peftsearch.backbones.heads import heads_for_any_encoder
+from peftsearch.backbones.heads import HEADS, heads_for_any_encoder
 from peftsearch.core.dimensions import Choice, Range
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 from peftsearch.methods.peft_library import base as peft_library
@@ -32,8 +32,8 @@ class SoftPrompt(PeftMethod):
     changes_input = True
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
-        if settings["head"] == "native" and anatomy.model_type == "albert":
-            return f"albert's own head would read a virtual token; choose head: {heads_for_any_encoder()}"
+        if HEADS[str(settings["head"])].native and anatomy.family.pooler_takes_first_state:
+            return f"{anatomy.model_type}'s own head would read a virtual token; choose head: {heads_for_any_encoder()}"
         return None
 
     def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
