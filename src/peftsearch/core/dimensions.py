@@ -48,7 +48,7 @@ class Range(_Annotation):
 
 @dataclass(frozen=True)
 class Text:
-    """What is valid where a study writes text of its own: any that `pattern` matches, such as `example`."""
+    """Valid are all texts that `pattern` matches as a whole, such as `example`."""
 
     pattern: str
     example: str
@@ -126,12 +126,12 @@ def in_type_of(valid: Valid, value: Scalar) -> Scalar:
 
 
 def as_text(value: Scalar) -> str:
-    """Text as a study file wrote it: YAML reads `8` as a number."""
+    """The text that a study file holds, where YAML has read `8` as a number."""
     return value if isinstance(value, str) else f"{value:g}"
 
 
 def extremes(dimension: Dimension) -> tuple[Scalar, ...]:
-    """The values that decide whether all of `dimension` is valid: its ends, its options or its value."""
+    """The ends of a range, all options of a choice, or the fixed value: if they are valid, all of `dimension` is."""
     if isinstance(dimension, Fixed):
         return (dimension.value,)
     if isinstance(dimension, Choice):

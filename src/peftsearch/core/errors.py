@@ -1,4 +1,4 @@
-"""What can go wrong, by who can mend it."""
+"""Errors by who can correct them, and the words in which messages tell them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal
 FailureKind = Literal["out_of_memory", "not_finite", "error", "killed", "interrupted", "disk", "hub"]
 
 OWN_FAILURES: frozenset[str] = frozenset({"out_of_memory", "not_finite"})
-"""Kinds the configuration itself is to blame for: told to Optuna as PRUNED, so that the sampler learns from them."""
+"""Kinds that the configuration causes. Optuna is told PRUNED for them, so that the sampler learns from them."""
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one line: what, which value, what to do. Exit code 2."""
+    """An error that the user can correct. It says what is wrong, with which value, and what to do. Exit code: 2."""
 
 
 class TrialFailure(Exception):

@@ -1,4 +1,4 @@
-"""The `baselines:` section: configurations that are tried first."""
+"""The `baselines:` section: configurations that are tried before the search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Baseline:
 
     Attributes:
         settings: a value for every dimension of the method's space.
-        written: its place in the file; None for a default point that the file does not mention.
+        written: its position in the file; None for a method's default settings, which the file does not mention.
     """
 
     method: str
@@ -33,7 +33,7 @@ class Baseline:
 
 
 def default_settings(method: Method, space: Space) -> dict[str, Scalar]:
-    """The method's default, or that of all methods, where it is one value that `space` has; else the middle."""
+    """Each dimension's default, the method's or the shared one, if it is one value in `space`; else the middle."""
 
     def start(name: str, dimension: Dimension) -> Scalar:
         defaults = [table[name].default for table in (method.hyperparameters, SHARED) if name in table]
@@ -45,19 +45,19 @@ def default_settings(method: Method, space: Space) -> dict[str, Scalar]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a baseline may name."""
+    """The methods, dimensions and backbones that a baseline may name."""
 
     table: Mapping[str, Method]
     spaces: Mapping[str, Space]
     backbones: tuple[Backbone, ...]
 
     def names(self, method: str | None = None) -> tuple[str, ...]:
-        """The backbones by name: all, or those that `method` tunes."""
+        """The names of all backbones, or of those that `method` tunes."""
         return tuple(b.name for b in self.backbones if method is None or b.takes(method))
 
 
 def read_baselines(raw: Any, known: Vocabulary, problems: Problems) -> tuple[Baseline, ...]:
-    """The written baselines, each with a value for every dimension; one outside its space is a warning."""
+    """The baselines in the file, completed by default settings. A value outside the study's space is a warning."""
     items = [] if raw is None else sequence(raw, "[{method: full, learning_rate: 2.0e-5}]", problems, ("baselines",))
     found: list[Baseline] = []
     for i, item in enumerate(items):
@@ -71,7 +71,7 @@ def read_baselines(raw: Any, known: Vocabulary, problems: Problems) -> tuple[Bas
 
 
 def starting_points(known: Vocabulary, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
-    """The default point of each method that no baseline tries, so that a short search has tried them all."""
+    """The default settings of each method that no baseline tries, so that even a short search tries every method."""
     tried = {baseline.method for baseline in baselines}
     return tuple(
         Baseline(name, known.names(name)[0], default_settings(known.table[name], space))

@@ -1,7 +1,8 @@
-"""Where study files are found: `./studies`, then the studies that the package brings, or any path."""
+"""Finds study files: by name in `./studies` and among the package's own studies, or by their path."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import peftsearch
@@ -23,8 +24,15 @@ def folders() -> tuple[Path, Path]:
     return Path("studies"), installed if installed.is_dir() else package.parents[1] / "studies"
 
 
+def displayed(path: Path) -> str:
+    """The path as messages write it: the file's name for a study of the package, else the shorter of its paths."""
+    if path.parent == folders()[-1]:
+        return path.name
+    return min(str(path), os.path.relpath(path), key=len)
+
+
 def list_studies() -> list[tuple[str, str, Path]]:
-    """Name, goal and path of every study that a name can find; the name is the file's, without its suffix."""
+    """The name, goal and path of every study that has a name, which is the file's name without its suffix."""
     return [(name, _goal(path), path) for name, path in sorted(_named().items())]
 
 
@@ -32,7 +40,7 @@ def find_study(name_or_path: str) -> Path:
     """The file of a study.
 
     Raises:
-        UserError: there is none; the message names the nearest one and lists all.
+        UserError: there is no such study; the message suggests the nearest name and lists all.
     """
     named = _named()
     if name_or_path in named:

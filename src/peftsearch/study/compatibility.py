@@ -1,4 +1,4 @@
-"""Whether a study can run here at all, told before anything is trained: its backbones are found and fit its methods."""
+"""Checks, before anything is trained, that a study's backbones are found and that its methods can tune them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from peftsearch.study.spec import StudySpec
 
 
 def check_feasible(spec: StudySpec) -> None:
-    """Resolve every backbone, and try every method's ends and every baseline on its configuration. Needs no torch.
+    """Resolve every backbone, and check the corners of every method's space and every baseline. Needs no torch.
 
     Raises:
         UserError: a backbone or its tokenizer is not found, the two do not fit, or a method cannot tune the backbone

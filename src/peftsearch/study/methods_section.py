@@ -15,17 +15,17 @@ from peftsearch.study.sections import mapping
 from peftsearch.study.values import read_dimension
 
 Space = Mapping[str, Dimension]
-"""One method's dimensions: each of its hyperparameters, and what it searches of the `training:` section."""
+"""One method's dimensions by name: its hyperparameters, and the fields of `training:` that the study searches."""
 
 
 def valid_values(method: Method) -> dict[str, Valid]:
-    """Every dimension that a study may name under `method`, with all values that make sense."""
+    """The valid values of every dimension that a study may name under `method`."""
     own: dict[str, Valid] = {name: parameter.valid for name, parameter in method.hyperparameters.items()}
     return {**own, **TRAINING}
 
 
 def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> dict[str, Space]:
-    """Each named method's space; a hyperparameter that the study leaves out has the method's default."""
+    """The space of each method in the study. A hyperparameter that the study leaves out has the method's default."""
     section = mapping(raw, problems, ("methods",))
     if isinstance(raw, Mapping) and not raw:
         problems.add(("methods",), f"is empty; name at least one of {', '.join(sorted(table))}")

@@ -1,4 +1,4 @@
-"""The same study on other data or another backbone: what `--data` and `--backbone` change in a study's document."""
+"""The same study on other data or another backbone: how `--data`, `--limit` and `--backbone` change its document."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Overrides:
-    """What stands in for parts of a study file. All else of the study stays as it is written.
+    """What replaces parts of a study file. The rest of the study stays as it is written.
 
     Attributes:
-        source: files by split, in place of `data.source`; `data.files` then says how they name columns and classes.
-        columns: `text`, `pair` and `label`: columns of those files, if neither `data` nor `data.files` names them.
-        backbones: in place of the study's, one by one; a last one stands for all that follow.
-        limit: at most so many rows of a split, in place of `data.limit`'s for that split.
+        source: a file for each split, which replace `data.source`; `data.files` says how they name columns and classes.
+        columns: the columns `text`, `pair` and `label` of these files, if neither `data` nor `data.files` names them.
+        backbones: models that replace the study's one by one; the last one also replaces all further ones.
+        limit: the most rows of a split, which replaces that split's limit in `data.limit`.
     """
 
     source: Mapping[str, str] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Overrides:
         return bool(self.source or self.columns or self.backbones or self.limit)
 
     def apply(self, document: Any) -> Any:
-        """A copy of a study's `document` with the changes made; what is malformed is left for validation to find."""
+        """A changed copy of a study's `document`. Malformed parts stay as they are; validation reports them."""
         if not isinstance(document, Mapping):
             return document
         changed = dict(document)
@@ -55,10 +55,11 @@ class Overrides:
         return data
 
     def _backbones(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The backbones under their new names, each new one once, and the baselines that name one of them."""
+        """The backbones under their new names, each once, and the baselines that name a backbone."""
         entries = [dict(item) if isinstance(item, Mapping) else {"name": item} for item in document["backbones"]]
         names = {str(entry.get("name")).strip(): self._name(place) for place, entry in enumerate(entries)}
-        pinned = ("revision", "trust_remote_code", "tokenizer", "tokenizer_revision")  # of the model that is not used
+        # These keys belong to the model that is replaced.
+        pinned = ("revision", "trust_remote_code", "tokenizer", "tokenizer_revision")
         renamed: dict[str, dict[str, Any]] = {}
         for place, entry in enumerate(entries):
             kept = {key: value for key, value in entry.items() if key not in pinned}
@@ -73,9 +74,10 @@ class Overrides:
 
 
 def from_here(name: str) -> str:
-    """A file relative to the working directory by its full path; URLs and prefixed names (`hub:…`) as they stand.
+    """The full path of a file that is named relative to the working directory.
 
-    In a study file the same name would be relative to that file's folder.
+    In a study file the same name would be relative to that file's folder. URLs and names with a prefix (`hub:…`) are
+    returned unchanged.
     """
     path = Path(name).expanduser()
     return str(path.absolute()) if path.exists() or ":" not in name else name

@@ -1,7 +1,7 @@
-"""Problems found in a study file: collected, and shown all at once.
+"""Collects the problems of a study file, so that one message shows them all.
 
-A message has one line a problem, `FILE: PATH.IN.FILE: what is wrong, the value, the nearest valid name`, as compilers
-write them: a file with one problem gives a one-line message, and each line stands on its own.
+Each problem is one line, as compilers write it: `FILE: PATH.IN.FILE: what is wrong, the value, the nearest valid
+name`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from peftsearch.core.errors import UserError, nearest
 
 Where = tuple[str | int, ...]
-"""A place in the file: the keys and list positions that lead there."""
+"""A place in the file: the keys and list positions that lead to it."""
 
 
 def show_path(where: Where) -> str:
@@ -39,14 +39,18 @@ class Problems:
         self.warnings.append(self._line(where, text))
 
     def unknown_keys(self, raw: Mapping[Any, Any], valid: Iterable[str], where: Where) -> None:
-        """One problem for every key of `raw` that is not in `valid`."""
+        """Add a problem for every key of `raw` that is not in `valid`."""
         names = list(valid)
         for key in raw:
             if key not in names:
                 self.add((*where, str(key)), f"unknown key {key!r}; {nearest(str(key), names)}")
 
     def raise_if_any(self) -> None:
-        """Raises: UserError: with every problem found so far."""
+        """Stop if anything is wrong.
+
+        Raises:
+            UserError: there are problems; the message has all of them.
+        """
         if self.found:
             raise UserError("\n".join(self.found))
 

@@ -65,7 +65,7 @@ class Backbone:
 
 
 def mapping(raw: Any, problems: Problems, where: Where) -> Mapping[str, Any]:
-    """`raw` if it is a mapping; nothing written counts as an empty one, anything else is a problem."""
+    """`raw` if it is a mapping. A section without content counts as an empty one; anything else is a problem."""
     if raw is not None and not isinstance(raw, Mapping):
         problems.add(where, f"must be a mapping, but got {shown(raw)}")
     return raw if isinstance(raw, Mapping) else {}
@@ -90,7 +90,7 @@ def read_search(raw: Any, problems: Problems) -> SearchConfig:
 
 
 def read_objectives(raw: Any, problems: Problems) -> tuple[str, ...]:
-    """The `objectives:` section: names of the table, each once."""
+    """The `objectives:` section: names of `OBJECTIVES` or `evaluate:NAME`, each once."""
     if raw is None:
         return DEFAULT_OBJECTIVES
     names = [str(name) for name in sequence(raw, "[macro_f1, train_seconds]", problems, ("objectives",))]

@@ -1,7 +1,7 @@
-"""What a storage's trials were drawn from, in a form that can be stored beside them and compared.
+"""The signature of a study, which is stored beside its trials and tells whether later trials are comparable.
 
-It holds what decides a trial's result: data, backbones, training, objectives and the methods' dimensions. Goal,
-baselines, sampler, pruner and seed may change between two runs of one study.
+It holds everything that decides a trial's result: data, backbones, training, objectives and the methods' dimensions.
+Goal, baselines, sampler, pruner and the sampler's seed may change between two runs of one study.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from peftsearch.study.values import in_words
 
 
 def signature(spec: StudySpec) -> str:
-    """A JSON object: place in the study file → what stands there, in words."""
+    """A JSON object that maps places in the study file to what is written there, in words."""
     return json.dumps(_described(spec), sort_keys=True)
 
 
 def differences(spec: StudySpec, stored: str) -> list[str]:
-    """How `spec` differs from a stored signature, a line each; empty if trials of both can stand side by side.
+    """How `spec` differs from a stored signature, one line a difference; empty if trials of both are comparable.
 
     A line reads `methods.lora.rank: 4 | 8 here, 4 | 16 in storage`.
     """
     here, there = _described(spec), json.loads(stored)
-    # A storage from before a field or a hyperparameter came to be was searched with its default.
+    # A storage that is older than a field or a hyperparameter was searched with its default.
     defaults = {**dict(_flat({"training": asdict(TrainingConfig())})), **_default_settings(there)}
     return [
         f"{place}: {here.get(place, 'nothing')} here, {there.get(place, 'nothing')} in storage"
@@ -54,7 +54,7 @@ def _described(spec: StudySpec) -> dict[str, str]:
 
 
 def _default_settings(stored: Mapping[str, str]) -> dict[str, str]:
-    """Of the methods that were searched, what a hyperparameter is that a study leaves out, if that is one value."""
+    """The defaults, where they are one value, of the hyperparameters of all methods in a stored signature."""
     searched = {place.split(".")[1] for place in stored if place.startswith("methods.")}
     return {
         f"methods.{method}.{name}": in_words(_canonical(parameter.default))
@@ -69,7 +69,7 @@ def _tokenizer(backbone: Backbone) -> str:
 
 
 def _canonical(dimension: Dimension) -> Dimension:
-    """Without what a rewritten file may change: the options' order, 4.0 for 4."""
+    """The dimension without what may change when a file is rewritten: the order of options, and 4.0 for 4."""
     if isinstance(dimension, Choice):
         return Choice(tuple(_plain(option) for option in in_order(dimension)))
     return Fixed(_plain(dimension.value)) if isinstance(dimension, Fixed) else dimension

@@ -1,8 +1,7 @@
-"""A study file → `StudySpec`, with all of the file's problems in one message."""
+"""Reads a study file into a `StudySpec`, or reports all of the file's problems in one message."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
 from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, starting_points
-from peftsearch.study.catalogue import find_study, folders, list_studies
+from peftsearch.study.catalogue import displayed, find_study, list_studies
 from peftsearch.study.methods_section import Space, read_methods
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.problems import Problems
@@ -42,12 +41,13 @@ class StudySpec:
     """A valid study.
 
     Attributes:
-        name: letters, digits, - and _: it names the study's storage and folder.
-        methods: the search space; each method with all of its dimensions.
-        baselines: what is tried first: the written ones, then a default point of every method without one.
-        path: the file; paths in `data` are relative to its folder.
+        name: letters, digits, - and _, because it names the study's storage and folder.
+        methods: the search space, with all dimensions of each method.
+        baselines: the configurations that are tried first: those in the file, then the default settings of every method
+            that these leave out.
+        path: the study file; paths in `data` are relative to its folder.
         document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
-        warnings: what is odd but allowed, one line each.
+        warnings: what is unusual but allowed, one line each.
     """
 
     name: str
@@ -79,16 +79,17 @@ class StudySpec:
 
 
 def load_study(name_or_path: str, overrides: Overrides | None = None) -> StudySpec:
-    """The study of a name in `./studies` or among the package's own, or of a path.
+    """Read a study file.
 
     Args:
+        name_or_path: the name of a study in `./studies` or in the package, or the path of a file.
         overrides: other data or backbones for the same study.
 
     Raises:
-        UserError: there is no such study, or its file has problems: one line each, all of them.
+        UserError: there is no such study, or its file has problems. The message has one line for each problem.
     """
     path = find_study(name_or_path)
-    problems = Problems(_shown(path))
+    problems = Problems(displayed(path))
     document = read_document(path, problems)
     return parse_study(overrides.apply(document) if overrides else document, path, problems)
 
@@ -96,12 +97,18 @@ def load_study(name_or_path: str, overrides: Overrides | None = None) -> StudySp
 def parse_study(
     document: Any, path: Path, problems: Problems | None = None, table: Mapping[str, Method] = METHODS
 ) -> StudySpec:
-    """The study that `document`, the data of a YAML file, describes.
+    """The study that `document` describes.
+
+    Args:
+        document: what a YAML file holds.
+        path: the file, for messages and relative paths.
+        problems: what reading the file found already.
+        table: the methods that a study may name.
 
     Raises:
         UserError: the document has problems, or `problems` holds some already.
     """
-    problems = problems or Problems(_shown(path))
+    problems = problems or Problems(displayed(path))
     if not isinstance(document, Mapping):
         problems.add((), f"must be a mapping with the keys {', '.join(REQUIRED)}, but got {shown(document)}")
         problems.raise_if_any()
@@ -117,7 +124,7 @@ def parse_study(
     baselines = read_baselines(document.get("baselines"), known, problems)
     search = read_search(document.get("search"), problems)
     problems.raise_if_any()
-    assert data is not None  # else there is a problem
+    assert data is not None  # otherwise there is a problem
     return StudySpec(
         name=name,
         goal=str(document.get("goal") or ""),
@@ -146,11 +153,3 @@ def _name(document: Mapping[str, Any], problems: Problems) -> str:
     if name is not None and not (isinstance(name, str) and STUDY_NAME.fullmatch(name)):
         problems.add(("name",), f"may have letters, digits, - and _ only (it names files), but got {name!r}")
     return str(name)
-
-
-def _shown(path: Path) -> str:
-    """The path as a person would write it: relative where that is shorter, and the name alone of a study that came with
-    the package."""
-    if path.parent == folders()[-1]:
-        return path.name
-    return min(str(path), os.path.relpath(path), key=len)

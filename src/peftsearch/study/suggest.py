@@ -1,8 +1,8 @@
-"""`StudySpec` × Optuna trial → `TrialConfig`: the conditional search space, and what is enqueued before it.
+"""Draws an Optuna trial's configuration from a study's conditional search space.
 
-Names of Optuna's parameters are `method`, `backbone` (only where a study has several; `METHOD.backbone` where a method
-tunes but some of them) and `METHOD.DIMENSION`: an independent sampler then learns each method's settings by themselves.
-What is fixed is not suggested.
+Optuna's parameters are named `method`, `backbone` and `METHOD.DIMENSION`, so that a sampler learns the settings of each
+method separately. `backbone` is suggested only in a study with several; it is `METHOD.backbone` for a method that tunes
+only some of them. A fixed value is not suggested.
 """
 
 from __future__ import annotations
@@ -99,12 +99,12 @@ def _within(spec: StudySpec, baseline: Baseline) -> Iterator[tuple[str, Dimensio
 
 
 def _methods(spec: StudySpec) -> Dimension:
-    """Suggested even where there is one, so that every trial's parameters say which method it is."""
+    """The choice of method. It is suggested even if there is only one, so that every trial's parameters name it."""
     return Choice(tuple(spec.methods))
 
 
 def _backbones(spec: StudySpec, method: str) -> tuple[str, Dimension]:
-    """The choice and its name in Optuna, where one parameter cannot have other options for another method."""
+    """The choice of backbone and its name, which depends on the options: Optuna allows one set of options a name."""
     names = tuple(backbone.name for backbone in spec.backbones if backbone.takes(method))
     shared = len(names) == len(spec.backbones)
     return "backbone" if shared else f"{method}.backbone", Choice(names) if len(names) > 1 else Fixed(names[0])
@@ -122,5 +122,5 @@ def _suggest(trial: Suggester, name: str, dimension: Dimension) -> Scalar:
 
 
 def in_order(choice: Choice) -> list[Scalar]:
-    """The options sorted: Optuna refuses a storage whose options stand in another order, which means nothing here."""
+    """The options sorted, because Optuna refuses to go on with a storage that has them in another order."""
     return sorted(choice.options, key=lambda option: (isinstance(option, str), option))

@@ -24,11 +24,11 @@ from peftsearch.core.dimensions import (
 from peftsearch.study.problems import Problems, Where
 
 RANGES = {"range": (False, False), "log": (True, False), "int": (False, True), "int_log": (True, True)}
-"""A range's key in a study file → (log, integer)."""
+"""Whether the range is logarithmic, and whether it is integer, by the key that a study file writes it with."""
 
 
 def parse_dimension(raw: Any) -> Dimension:
-    """The dimension written as `raw` in a study file.
+    """The dimension that a study file writes as `raw`: a value, a list of values, or a range as `{log: [1, 9]}`.
 
     >>> parse_dimension({"log": ["1e-5", 1e-3]})
     Range(low=1e-05, high=0.001, log=True, integer=False)
@@ -36,7 +36,7 @@ def parse_dimension(raw: Any) -> Dimension:
     Choice(options=(4, 8))
 
     Raises:
-        ValueError: it is none of the forms, or a range that is upside down.
+        ValueError: it has none of these forms, or is a range whose lower end is not below its upper one.
     """
     if isinstance(raw, list):
         return _parse_choice(raw)
@@ -46,7 +46,7 @@ def parse_dimension(raw: Any) -> Dimension:
 
 
 def read_dimension(raw: Any, valid: Valid, problems: Problems, where: Where) -> Dimension | None:
-    """The dimension written as `raw` if all of it lies within `valid`; else None, and a problem for each bad value."""
+    """The dimension that is written as `raw`; None, and a problem for each bad value, if not all of it is `valid`."""
     try:
         dimension = parse_dimension(raw)
     except ValueError as error:
@@ -61,7 +61,7 @@ def read_dimension(raw: Any, valid: Valid, problems: Problems, where: Where) -> 
 
 
 def middle(dimension: Dimension) -> Scalar:
-    """A point to start from: the value, the middle option, the middle of a range (geometric if it is a log range)."""
+    """A value to start from: the middle option, or the middle of a range (the geometric one of a log range)."""
     if isinstance(dimension, Fixed):
         return dimension.value
     if isinstance(dimension, Choice):
@@ -72,7 +72,7 @@ def middle(dimension: Dimension) -> Scalar:
 
 
 def in_words(dimension: Dimension) -> str:
-    """As `describe`, saying where only whole numbers count."""
+    """As `describe`, with a mark on ranges of whole numbers."""
     whole = isinstance(dimension, Range) and dimension.integer
     return describe(dimension) + (" (int)" if whole else "")
 

@@ -1,4 +1,4 @@
-"""Strict YAML: no duplicate keys, `1e-5` is a number, nothing but plain data."""
+"""Reads strict YAML: duplicate keys are problems, `1e-5` is a number, and there is nothing but plain data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
 class StudyLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, with YAML 1.2's numbers (1.1 reads `1e-5` as text) and without its dates."""
+    """PyYAML's safe loader, with the numbers of YAML 1.2 (1.1 reads `1e-5` as text) and without dates."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way to set it
         start: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
@@ -29,10 +29,10 @@ StudyLoader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.012
 
 
 def read_document(path: Path, problems: Problems) -> Any:
-    """What the YAML file holds; duplicate keys are added to `problems`.
+    """What the YAML file holds. Duplicate keys are added to `problems`.
 
     Raises:
-        UserError: the file cannot be read, or is no YAML: one line with line and column.
+        UserError: the file cannot be read, or is no YAML; the message gives line and column.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def read_document(path: Path, problems: Problems) -> Any:
 
 
 def parse_document(text: str, problems: Problems) -> Any:
-    """The data that `text` spells; duplicate keys are added to `problems`."""
+    """The data that `text` spells. Duplicate keys are added to `problems`."""
     loader = StudyLoader(text)
     try:
         node = loader.get_single_node()
@@ -67,7 +67,7 @@ def text_keys(data: Any) -> Any:
 
 
 def _duplicates(node: yaml.Node | None, where: Where, visited: set[int]) -> Iterator[Where]:
-    """Places of keys that their mapping has already. An aliased node is visited once: aliases of aliases explode."""
+    """The places of repeated keys. An aliased node is visited once, because nested aliases grow exponentially."""
     if node is None or id(node) in visited:
         return
     visited.add(id(node))
