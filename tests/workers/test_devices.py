@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
 
+import pynvml
 import pytest
 
 from peftsearch.workers import devices
-from peftsearch.workers.devices import Usage, cores, gpus, share, usage
+from peftsearch.workers.devices import GpuUsage, cores, gpu_usage, gpus, share
 
 
 @pytest.mark.parametrize(
@@ -16,46 +18,92 @@ def test_visible_devices_are_taken_as_they_are_named(visible: str, expected: lis
     assert gpus({"CUDA_VISIBLE_DEVICES": visible}) == expected
 
 
-Says = Callable[[str], None]
+GIB = 2**30
+
+
+@dataclass
+class Nvml:
+    """A driver with GPUs, behind the functions of `pynvml`.
+
+    Attributes:
+        devices: UUID → utilisation in percent, used bytes, total bytes; in PCI order.
+        silent: UUIDs of which the driver does not tell the utilisation.
+        open: how often it was initialised and not shut down again.
+    """
+
+    devices: dict[str, tuple[int, int, int]]
+    silent: tuple[str, ...] = ()
+    open: int = 0
+
+    def init(self) -> None:
+        self.open += 1
+
+    def shutdown(self) -> None:
+        self.open -= 1
+
+    def by_index(self, index: int) -> str:
+        return self.by_uuid(dict(enumerate(self.devices)).get(index, "none"))
+
+    def by_uuid(self, uuid: str) -> str:
+        assert self.open
+        if uuid not in self.devices:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return uuid
+
+    def utilisation(self, handle: str) -> SimpleNamespace:
+        if handle in self.silent:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return SimpleNamespace(gpu=self.devices[handle][0], memory=99)
+
+    def memory(self, handle: str) -> SimpleNamespace:
+        _, used, total = self.devices[handle]
+        return SimpleNamespace(used=used, total=total, free=total - used)
 
 
 @pytest.fixture
-def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
-    """Puts a program of that name first in the path; it is given what that says, as a shell script."""
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+def nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nvml]:
+    driver = Nvml({"GPU-ab": (32, 1 * GIB, 80 * GIB), "GPU-cd": (0, 0, 40 * GIB)})
+    monkeypatch.setattr(pynvml, "nvmlInit", driver.init)
+    monkeypatch.setattr(pynvml, "nvmlShutdown", driver.shutdown)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(driver.devices))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", driver.by_index)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", driver.by_uuid)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", driver.utilisation)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", driver.memory)
+    yield driver
+    assert not driver.open
 
-    def says(script: str) -> None:
-        program = tmp_path / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
 
-    return says
-
-
-def test_gpus_are_counted_by_nvidia_smi(nvidia_smi: Says) -> None:
-    nvidia_smi("echo 'GPU 0: H100 (UUID: x)'; echo '  MIG 1g'; echo 'GPU 1: H100 (UUID: y)'")
+def test_without_visible_devices_the_driver_counts_the_gpus(nvml: Nvml) -> None:
     assert gpus({}) == ["0", "1"]
 
 
-def test_usage_is_told_by_nvidia_smi(nvidia_smi: Says, tmp_path: Path) -> None:
-    nvidia_smi(f"echo \"$@\" > {tmp_path}/asked; echo '32, 1371, 81559'; echo '0, 4, 81559'")
-    assert usage(["0", "GPU-ab"]) == [Usage(0.32, 1371, 81559), Usage(0.0, 4, 81559)]
-    asked = "--query-gpu=utilization.gpu,memory.used,memory.total --format=csv,noheader,nounits -i 0,GPU-ab\n"
-    assert (tmp_path / "asked").read_text() == asked
+@pytest.mark.parametrize("names", [["0", "1"], ["GPU-ab", "GPU-cd"], ["0", "GPU-cd"]])
+def test_gpus_are_asked_by_index_and_by_uuid(nvml: Nvml, names: list[str]) -> None:
+    assert gpu_usage(names) == [GpuUsage(0.32, 1 * GIB, 80 * GIB), GpuUsage(0.0, 0, 40 * GIB)]
 
 
-@pytest.mark.parametrize(
-    "script", ["echo '[N/A], [N/A], [N/A]'", "echo 'No devices were found'; exit 6", "exit 9", "echo '3, 4'"]
-)
-def test_a_gpu_that_tells_nothing_has_no_usage(nvidia_smi: Says, script: str) -> None:
-    nvidia_smi(script)
-    assert usage(["0"]) == []
+@pytest.mark.parametrize("names", [["0", "MIG-ef"], ["0", "2"], ["GPU-xy"]])
+def test_if_one_gpu_is_not_told_of_none_is(nvml: Nvml, names: list[str]) -> None:
+    nvml.devices["MIG-ef"] = (0, 0, 10 * GIB)
+    del nvml.devices["GPU-cd"]
+    nvml.silent = ("MIG-ef",)
+    assert gpu_usage(names) == []
 
 
-def test_without_nvidia_smi_there_are_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_without_a_driver_there_are_no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", missing)
     assert gpus({}) == []
-    assert usage(["0"]) == []
+    assert gpu_usage(["0"]) == []
+
+
+def test_the_real_functions_take_what_they_are_given() -> None:
+    """On a machine without a GPU they say that there is no driver, or no such device."""
+    assert len(gpu_usage(gpus({}))) in (0, len(gpus({})))
+    assert gpu_usage(["GPU-ab"]) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])

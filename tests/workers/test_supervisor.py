@@ -19,9 +19,8 @@ from peftsearch.core.errors import UserError
 from peftsearch.storage.claims import claim
 from peftsearch.storage.records import Record
 from peftsearch.storage.worker_identity import host
-from peftsearch.workers import devices
-from peftsearch.workers import gpu_packing as packing
-from peftsearch.workers.devices import Usage
+from peftsearch.workers import devices, gpu_packing
+from peftsearch.workers.devices import GpuUsage
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.local import LocalEngine, local_engine
@@ -60,15 +59,15 @@ def test_four_workers_train_exactly_the_budget(search: Search) -> None:
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Usage:
+def gpu(monkeypatch: pytest.MonkeyPatch) -> GpuUsage:
     """One GPU that is always a fifth busy, and a search that believes what it sees at once."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("FAKE_SECONDS", "0.3")
     monkeypatch.setattr(devices, "cores", lambda: list(range(8)))
-    monkeypatch.setattr(packing, "LOOKS", 1)
-    monkeypatch.setattr(packing, "EVERY_SECONDS", 0.0)
-    usage = Usage(busy=0.2, used_mib=1_000, total_mib=80_000)
-    monkeypatch.setattr(devices, "usage", lambda names: [usage])
+    monkeypatch.setattr(gpu_packing, "SAMPLES", 1)
+    monkeypatch.setattr(gpu_packing, "SAMPLE_SECONDS", 0.0)
+    usage = GpuUsage(utilisation=0.2, used_memory=2**30, total_memory=80 * 2**30)
+    monkeypatch.setattr(devices, "gpu_usage", lambda names: [usage])
     return usage
 
 
@@ -86,11 +85,11 @@ def most_at_once(search: Search, **settings: int) -> int:
     return max(running)
 
 
-def test_a_gpu_with_room_gets_more_workers(search: Search, gpu: Usage) -> None:
-    assert 2 <= most_at_once(search) <= packing.MOST
+def test_a_gpu_with_room_gets_more_workers(search: Search, gpu: GpuUsage) -> None:
+    assert 2 <= most_at_once(search) <= gpu_packing.MAX_WORKERS
 
 
-def test_a_number_of_workers_that_is_asked_for_stays(search: Search, gpu: Usage) -> None:
+def test_a_number_of_workers_that_is_asked_for_stays(search: Search, gpu: GpuUsage) -> None:
     assert most_at_once(search, per_device=1) == 1
 
 

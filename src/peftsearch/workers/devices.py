@@ -1,29 +1,30 @@
-"""What workers share of this machine: its GPUs and its cores, told without importing torch."""
+"""The GPUs and CPU cores of this machine that workers share, found without importing torch."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What one GPU does, for all processes together.
+class GpuUsage:
+    """What all processes together use of one GPU.
 
     Attributes:
-        busy: share of the last second or less in which any kernel ran.
+        utilisation: the share of the last sampling period, at most a second, in which a kernel ran; 0 … 1.
+        used_memory: in bytes.
+        total_memory: in bytes.
     """
 
-    busy: float
-    used_mib: float
-    total_mib: float
+    utilisation: float
+    used_memory: int
+    total_memory: int
 
 
 def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The CUDA devices that may be used, as `CUDA_VISIBLE_DEVICES` names them; empty without a GPU."""
+    """The GPUs that may be used, named as in `CUDA_VISIBLE_DEVICES`: by index or UUID. Empty without a GPU."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         names = [name.strip() for name in visible.split(",")]
@@ -32,7 +33,7 @@ def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def default_workers(per_device: int) -> int:
-    """So many for each GPU, or for the CPU where there is none."""
+    """The number of workers with so many for each GPU, or for the CPU where there is no GPU."""
     return max(1, len(gpus())) * per_device
 
 
@@ -44,7 +45,9 @@ def cores() -> list[int]:
 
 
 def share(items: list[int], workers: int, index: int) -> list[int]:
-    """The part of `items` that worker `index` gets: disjoint and as equal as can be; one each where they are too few.
+    """The part of `items` for the worker `index`.
+
+    The parts are disjoint, and their sizes differ by one at most. With more workers than items, each gets one item.
 
     >>> share([0, 1, 2, 3, 4], workers=2, index=1)
     [3, 4]
@@ -56,27 +59,52 @@ def share(items: list[int], workers: int, index: int) -> list[int]:
     return items[start : start + size + (index < rest)]
 
 
-def usage(names: list[str]) -> list[Usage]:
-    """Of the GPUs of those `names`, in nvidia-smi's order; empty if it does not tell, as for a part of one (MIG)."""
-    query = ["--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"]
-    rows = [line.split(",") for line in _nvidia_smi(*query, "-i", ",".join(names)).splitlines()]
+def gpu_usage(names: Sequence[str]) -> list[GpuUsage]:
+    """The usage of each of the GPUs.
+
+    Args:
+        names: indices in PCI order, or UUIDs, as `gpus` returns them.
+
+    Returns:
+        One item for each name; none at all if the driver does not tell it for one of them, as for a MIG instance.
+    """
+    import pynvml
+
     try:
-        return [Usage(int(busy) / 100, float(used), float(total)) for busy, used, total in rows]
-    except ValueError:
+        with _nvml():
+            return [_usage_of(name) for name in names]
+    except pynvml.NVMLError:
         return []
 
 
+def _usage_of(name: str) -> GpuUsage:
+    import pynvml
+
+    handle = (
+        pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdecimal() else pynvml.nvmlDeviceGetHandleByUUID(name)
+    )
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    return GpuUsage(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100, memory.used, memory.total)
+
+
 def _count() -> int:
-    return sum(line.startswith("GPU ") for line in _nvidia_smi("-L").splitlines())
+    """How many GPUs the driver knows; none without a driver."""
+    import pynvml
 
-
-def _nvidia_smi(*arguments: str) -> str:
-    """What it says; nothing where it is missing or hangs."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ""
     try:
-        said = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
-    except subprocess.TimeoutExpired:
-        return ""
-    return said.stdout
+        with _nvml():
+            count: int = pynvml.nvmlDeviceGetCount()
+            return count
+    except pynvml.NVMLError:
+        return 0
+
+
+@contextmanager
+def _nvml() -> Iterator[None]:
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        yield
+    finally:
+        pynvml.nvmlShutdown()

@@ -15,7 +15,7 @@ from typing import IO, Any
 from peftsearch.storage.worker_identity import host
 from peftsearch.workers import devices
 from peftsearch.workers.engine import Ended
-from peftsearch.workers.gpu_packing import Packing
+from peftsearch.workers.gpu_packing import GpuPacking
 from peftsearch.workers.job import Job, WorkerReport
 
 WORKER = "peftsearch.workers.worker"
@@ -75,13 +75,13 @@ class LocalEngine:
     """
 
     workers: int
-    packing: Packing | None = None
+    packing: GpuPacking | None = None
     module: str = WORKER
 
     def capacity(self, training: int) -> int:
         if self.packing is None:
             return self.workers
-        self.packing.look(training, time.monotonic())
+        self.packing.sample(training, time.monotonic())
         return self.packing.workers
 
     def start(self, job: Job, index: int) -> LocalWorker:
@@ -116,7 +116,7 @@ def local_engine(workers: int | None = None, per_device: int | None = None, modu
         module: the module that a worker process runs.
     """
     gpus = [] if workers or per_device else devices.gpus()
-    packing = Packing(gpus, len(devices.cores()), devices.usage) if gpus else None
+    packing = GpuPacking(gpus, len(devices.cores()), devices.gpu_usage) if gpus else None
     return LocalEngine(workers or devices.default_workers(per_device or 1), packing, module)
 
 
