@@ -3,7 +3,7 @@
 A test tells it by environment variables how to behave, since it cannot reach a worker process otherwise:
 `FAKE_SECONDS` is what an epoch takes, trials of the method `FAKE_KILL` kill their process, trials of the method
 `FAKE_ERROR` raise, with `FAKE_DEAF` a trial does not stop when it is asked to, and with `FAKE_CRASH` the worker dies
-before its first trial.
+before its first trial. The one trial that deletes the file `FAKE_KILL_ONCE` kills its process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class FakeResult:
     measurement: Measurement
 
     def save(self, folder: Path) -> None:
+        import numpy as np
+        from safetensors.numpy import save_file
+
         folder.mkdir(parents=True)
+        save_file({"weight": np.zeros(1_000, dtype="float32")}, folder / "trainable.safetensors")
         (folder / "trial.json").write_text("{}")
 
 
@@ -84,8 +88,19 @@ def measured(curve: list[EpochReport]) -> Measurement:
 def _misbehave(config: TrialConfig) -> None:
     if config.method == os.environ.get("FAKE_KILL"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if _deleted(os.environ.get("FAKE_KILL_ONCE")):
+        os.kill(os.getpid(), signal.SIGKILL)
     if config.method == os.environ.get("FAKE_ERROR"):
         raise ValueError("a matrix of the wrong shape")
+
+
+def _deleted(file: str | None) -> bool:
+    """Whether this call deleted `file`, which only one process can."""
+    try:
+        Path(file or "/nowhere").unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _sleep(seconds: float, should_stop: Callable[[], bool]) -> None:

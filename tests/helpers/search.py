@@ -63,18 +63,23 @@ class Search:
 
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    return new_search(tmp_path, monkeypatch)
+
+
+def new_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """A study file in `folder`, and a job over it; its storage and its run folder are in there too."""
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)  # worker processes find the tests' worker there
-    file = tmp_path / "toy.yaml"
+    file = folder / "toy.yaml"
     file.write_text(STUDY)
     spec = load_study(str(file))
     job = Job(
         document=spec.document,
         path=str(file),
         name="toy",
-        storage=f"sqlite:///{tmp_path}/runs/toy.db",
+        storage=f"sqlite:///{folder}/runs/toy.db",
         budget=6,
-        folder=str(tmp_path / "runs" / "toy"),
+        folder=str(folder / "runs" / "toy"),
         sampler=spec.search.sampler,
         pruner="none",
         seed=0,

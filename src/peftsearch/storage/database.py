@@ -23,6 +23,10 @@ BUSY_SECONDS = 60.0
 OPENING_ATTEMPTS = 5
 """Of two processes that create the tables at the same moment, one finds half of them there and tries again."""
 
+UNNAMED_DRIVER = ("postgres", "postgresql")
+"""How hosting services write their URLs. SQLAlchemy refuses the first, and which driver the second means depends on its
+version; here both mean psycopg, which the extra `postgres` installs."""
+
 EXTRAS = {"postgresql": "pip install 'peftsearch[postgres]' and write postgresql+psycopg://…"}
 
 
@@ -50,6 +54,9 @@ def open_storage(url: str) -> BaseStorage:
         raise UserError(
             f"{_without_password(url)!r} is not a database URL; write one like sqlite:///runs/NAME.db"
         ) from None
+    if parsed.drivername in UNNAMED_DRIVER:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        url = parsed.render_as_string(hide_password=False)
     if _is_file(parsed):
         _make_folder(Path(str(parsed.database)))
     return get_storage(_open(parsed, url))
