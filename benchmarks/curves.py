@@ -77,13 +77,13 @@ def configuration(spec: Any, index: int) -> tuple[Any, dict[str, Any]]:
     import optuna
     from optuna.samplers import PartialFixedSampler, RandomSampler
 
-    from peftsearch.study.suggest import config_of, sampled_params, suggest
+    from peftsearch.study.suggest import baseline_config, sampled_params, suggest
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     method = list(spec.methods)[index % len(spec.methods)]
     if index < len(spec.methods):
         default = next(b for b in spec.baselines if b.method == method)
-        return config_of(spec, default), sampled_params(spec, default)
+        return baseline_config(spec, default), sampled_params(spec, default)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = PartialFixedSampler({"method": method}, RandomSampler(seed=index))

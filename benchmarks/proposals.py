@@ -27,10 +27,11 @@ from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.pareto import Array
 from peftsearch.search.pruning import Rule, dominated
 from peftsearch.search.samplers import random, tpe
+from peftsearch.storage.prepare import enqueue_baselines
 from peftsearch.storage.records import Record
-from peftsearch.storage.trial_attributes import baseline_attributes, fixed_baseline
+from peftsearch.storage.trial_attributes import fixed_baseline
 from peftsearch.study.spec import StudySpec, load_study
-from peftsearch.study.suggest import config_of, sampled_params, suggest
+from peftsearch.study.suggest import suggest
 
 METHODS = 8
 MARKS = (20, TRIALS)
@@ -189,10 +190,7 @@ def search(
     study = optuna.create_study(
         directions=spec.directions, sampler=make(seed, len(spec.baselines) + spec.search.startup_trials)
     )
-    for baseline in spec.baselines:
-        study.enqueue_trial(
-            sampled_params(spec, baseline), user_attrs=baseline_attributes(baseline, config_of(spec, baseline))
-        )
+    enqueue_baselines(study, spec)
     visits: list[Visit] = []
     for number in range(trials):
         trial = study.ask()

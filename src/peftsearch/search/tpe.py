@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
+from peftsearch.study.suggest import METHOD
+
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial
-
-METHOD = "method"
-"""The dimension that decides which others a trial has: those named `METHOD.DIMENSION`."""
 
 
 class MethodFirstTPE(TPESampler):

@@ -19,6 +19,9 @@ from peftsearch.study.conditions import is_active
 from peftsearch.study.spec import Baseline, StudySpec
 from peftsearch.study.values import middle
 
+METHOD = "method"
+"""The name of the parameter on which all others named `METHOD.DIMENSION` are conditional."""
+
 
 class Suggester(Protocol):
     """The part of `optuna.trial.Trial` that is used here."""
@@ -57,7 +60,7 @@ def sampled_params(spec: StudySpec, baseline: Baseline) -> dict[str, Scalar]:
 
 
 def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
-    method = str(_suggest(trial, "method", _methods(spec)))
+    method = str(_suggest(trial, METHOD, _methods(spec)))
     backbone = str(_suggest(trial, *_backbones(spec, method)))
     space = spec.methods[method]
     settings: dict[str, Scalar] = {}
@@ -92,7 +95,7 @@ def _within(spec: StudySpec, baseline: Baseline) -> Iterator[tuple[str, Dimensio
     settings = baseline.settings
     active = [name for name in settings if name in space and is_active(METHODS[method], name, settings)]
     own = [(f"{method}.{name}", space[name], settings[name]) for name in active]
-    shared = [("method", _methods(spec), method), (*_backbones(spec, method), baseline.backbone)]
+    shared = [(METHOD, _methods(spec), method), (*_backbones(spec, method), baseline.backbone)]
     for name, dimension, value in shared + own:
         if not isinstance(dimension, Fixed) and contains(dimension, value):
             yield name, dimension, value
