@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from peftsearch.backbones.anatomy import anatomy_of_config
+from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.loading import load_encoder, load_tokenizer
 from peftsearch.core.errors import UserError
 from peftsearch.methods.build import build_classifier
@@ -27,7 +28,7 @@ NOT_ON = {
     "mamba": {m for m in METHODS if m not in ON_MAMBA},
 }
 """ALBERT's layers share one set of weights, which does not make three stages."""
-MORE = ("albert", "deberta-v2", "electra", "mamba", "mpnet", "xlm-roberta")
+MORE = sorted(FAMILIES.keys() - set(ARCHITECTURES))
 
 LSTM = 4 * (2 * WIDTH * WIDTH + 2 * WIDTH)
 HEAD_SIZES = {

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from scripts.make_method_matrix import method_rows
 
 import peftsearch
 from peftsearch.methods.base import EncoderMethod, TextMethod
@@ -24,6 +25,11 @@ def test_a_method_is_declared_in_a_file_of_the_package(name: str) -> None:
     assert ("learning_rate" in method.own) == method.takes_steps
     assert inspect.getdoc(type(method)) != inspect.getdoc(type(method).__base__)
     assert Path(inspect.getfile(type(method))).is_relative_to(SOURCE / "methods")
+
+
+def test_the_documentation_has_a_row_for_each_method() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert "\n".join(method_rows()) in page, "run: python -m scripts.make_method_matrix"
 
 
 def test_each_table_has_the_methods_of_one_kind() -> None:
