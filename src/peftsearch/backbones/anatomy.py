@@ -1,4 +1,4 @@
-"""Where an encoder keeps its embeddings, layers, attention projections, feed-forward parts and norms."""
+"""Names the modules of an encoder: its embeddings, layers, attention projections, feed-forward modules and norms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Projection:
-    """A linear module, or the rows (first, last + 1) of one that computes several projections at once."""
+    """A linear module, or some rows of a fused one that computes several projections.
+
+    Attributes:
+        module: the module's name, from the encoder's root.
+        rows: the first row and the one after the last; None if the whole module is the projection.
+    """
 
     module: str
     rows: tuple[int, int] | None = None
@@ -23,7 +28,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Layer:
-    """Module names of one layer, from the encoder's root; attention's are None where there is none."""
+    """The module names of one layer, from the encoder's root; without attention its four names are None."""
 
     name: str
     query: Projection | None
@@ -36,15 +41,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """One encoder's parts by module name, in the order in which they compute.
+    """The module names of one encoder, in the order in which the modules compute, and its sizes.
 
     Attributes:
-        embeddings: what comes before the layers, or is shared by all of them; a name may be absent in some models.
-        tail: what comes after the last layer (a final norm, a pooler); a name may be absent.
-        positions: tokens that fit, None without a limit.
-        embedding_size: width of the word embeddings, which some architectures project to `hidden_size`.
-        has_biases: whether any module has one.
+        model_type: the architecture's name in transformers.
+        family: what is particular about the architecture.
+        hidden_size: the width of the hidden states.
+        embedding_size: the width of the word embeddings, which some architectures project to `hidden_size`.
+        embeddings: the modules before the layers, or shared by all of them; a model may lack one.
+        layers: the layers, the first one first.
+        tail: the modules after the last layer (a final norm, a pooler); a model may lack one.
+        positions: how many tokens fit; None if there is no limit.
         takes_token_types: whether more than one segment id has an embedding.
+        has_biases: whether any module has a bias.
     """
 
     model_type: str
@@ -82,7 +91,7 @@ class Anatomy:
 
 
 def anatomy_of(encoder: nn.Module) -> Anatomy:
-    """The parts of a bare transformers `encoder`, as it is before a method changes it.
+    """Return the anatomy of a bare transformers encoder, as it is before a method changes it.
 
     Raises:
         UserError: its architecture has no entry in `FAMILIES`.
@@ -92,7 +101,7 @@ def anatomy_of(encoder: nn.Module) -> Anatomy:
 
 
 def anatomy_of_config(config: Mapping[str, Any]) -> Anatomy:
-    """The parts of the encoder with this `config.json`; needs no torch.
+    """Return the anatomy of the encoder that a `config.json` describes; loads no torch.
 
     Raises:
         UserError: its architecture has no entry in `FAMILIES`.
@@ -118,7 +127,7 @@ def anatomy_of_config(config: Mapping[str, Any]) -> Anatomy:
 
 
 def modules(encoder: nn.Module, names: Iterable[str]) -> list[nn.Module]:
-    """The modules of those `names` that `encoder` has."""
+    """Return the modules with these names; a name that `encoder` lacks is passed over."""
     known = dict(encoder.named_modules())
     return [known[name] for name in names if name in known]
 
@@ -137,7 +146,7 @@ def _layer(family: Family, i: int, hidden: int) -> Layer:
 
 
 def _projection(layer: str, name: str | None, hidden: int) -> Projection | None:
-    """`Wqkv[1/3]` is the second of three blocks of `hidden` rows."""
+    """Read a name of a `Family`: `Wqkv[1/3]` is the second of three blocks of `hidden` rows."""
     if name is None:
         return None
     module, _, part = name.partition("[")

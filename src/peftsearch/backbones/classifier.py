@@ -34,17 +34,21 @@ class FrozenPrefix(Protocol):
 
 
 class Classifier(nn.Module):
-    """An encoder as some method has prepared it, with a head.
+    """An encoder that a method has prepared, with a head.
 
-    Parameters are named `encoder.…` and `head.…`; those with `requires_grad` are the ones to train.
+    Its parameters are named `encoder.…` and `head.…`; those with `requires_grad` are trained.
 
     Args:
-        embeddings, layers, tail: the encoder's modules in the order in which they compute.
+        encoder: the prepared encoder.
+        head: maps the encoder's outputs and the attention mask to logits.
+        embeddings: the encoder's modules before the layers.
+        layers: the encoder's layers, the first one first.
+        tail: the encoder's modules after the layers.
         takes_token_types: whether the encoder tells segments apart; otherwise `token_type_ids` are ignored.
 
     Attributes:
-        prefix: where `states` that are given to `forward` come from.
-        tensors: every parameter; walking all modules for them takes a millisecond.
+        prefix: the frozen prefix that has computed the `states` given to `forward`.
+        tensors: every parameter, kept because walking all modules for them takes a millisecond.
     """
 
     def __init__(
@@ -77,7 +81,10 @@ class Classifier(nn.Module):
         """A `SequenceClassifierOutput` with `logits` of shape (rows, labels).
 
         Args:
-            states: what `prefix_states` of these rows returned before; other arguments are (rows, tokens).
+            input_ids: token ids of shape (rows, tokens), as the mask and the token types are.
+            attention_mask: 1 for real tokens, 0 for padding; by default every token is real.
+            token_type_ids: the segment of each token.
+            states: the result of `prefix_states` for these rows; the prefix is then not computed.
         """
         from transformers.modeling_outputs import SequenceClassifierOutput
 
@@ -87,7 +94,7 @@ class Classifier(nn.Module):
         return SequenceClassifierOutput(logits=self.head(outputs, mask))
 
     def prefix_states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """The states where `prefix` ends, which must be set; see `FrozenPrefix.states`."""
+        """The states at the end of `prefix`, which must be set; see `FrozenPrefix.states`."""
         encode = self._encoding(input_ids, attention_mask, token_type_ids)
         return self._known_prefix().states(encode, attention_mask)
 
@@ -102,9 +109,9 @@ class Classifier(nn.Module):
         return partial(self.encoder, input_ids=input_ids, attention_mask=mask, **segments)
 
     def train(self, mode: bool = True) -> Classifier:
-        """As in torch, but what lies below the first trainable parameter stays in eval mode.
+        """Set the mode as in torch, but keep the modules below the first trainable parameter in eval mode.
 
-        Noise there could train nothing, and without it those modules compute the same thing in every epoch.
+        Dropout there could train nothing, and without it those modules compute the same in every epoch.
         """
         now = (mode, *(parameter.requires_grad for parameter in self.tensors))
         if now != self._mode:  # the Trainer calls this before every step, and walking all modules takes a while
@@ -115,7 +122,7 @@ class Classifier(nn.Module):
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """As in torch; the Trainer calls this after every step."""
+        """Clear the gradients as in torch, without walking all modules; the Trainer calls this after every step."""
         if not set_to_none:
             super().zero_grad(set_to_none=False)
             return
@@ -129,7 +136,7 @@ class Classifier(nn.Module):
         blocks = (*self.embeddings, *self.layers, *self.tail)
         inside = {id(parameter) for block in blocks for parameter in block.parameters()}
         added = any(p.requires_grad and id(p) not in inside for p in self.encoder.parameters())
-        # Tensors outside all blocks are a method's own (a prefix), which the first layer already reads.
+        # Parameters outside all blocks belong to the method (a prefix of keys and values); the first layer reads them.
         candidates = self.embeddings if added else blocks
         prefix: list[nn.Module] = []
         for block in candidates:

@@ -1,4 +1,4 @@
-"""The part of an encoder that training leaves as it is: its states computed alone, and the rest run from them."""
+"""Frozen prefixes: the part of an encoder whose states are computed once, and the encoder resumed from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Pooled:
-    """The whole encoder and a pooling: one state a row, which poolings of a single token then leave as it is."""
+    """A prefix of the whole encoder and its pooling, with one state a row.
+
+    Pooling again, over that single state, leaves it as it is.
+    """
 
     per_token = False
 
@@ -38,15 +41,15 @@ class Pooled:
 
 
 class Layers:
-    """The embeddings and the first layers: one state a token.
+    """A prefix of the embeddings and the first layers, with one state a token.
 
-    The encoder's own forward pass runs either way, with some layers handing on what they are given: its masks,
-    positions and norms stay its own business, and no module leaves its place, so no tensor changes its name.
+    The encoder's own forward pass runs in both directions, while the layers that are left out return their input. So
+    the encoder computes its masks, positions and norms itself, no module moves, and no parameter changes its name.
 
     Args:
         below: the layers of the prefix, at least one.
-        above: all others.
-        shared: what else decides the states, such as the embeddings.
+        above: all other layers.
+        shared: the other modules that determine the states, such as the embeddings.
     """
 
     per_token = True
@@ -74,7 +77,11 @@ class Layers:
 
 
 def reusable_prefix(classifier: Classifier) -> FrozenPrefix | None:
-    """What `classifier` need not compute again in every epoch; None if that is too little, or cannot be left out."""
+    """Return the prefix that `classifier` need not compute again in every epoch.
+
+    Returns:
+        None if no layer is frozen, or if the encoder cannot resume from stored states.
+    """
     frozen = classifier.frozen_prefix()
     whole = classifier.encoder in frozen
     if whole and isinstance(classifier.head, PooledHead):
@@ -95,7 +102,7 @@ def _hand_on(states: Tensor, *_: Any, **__: Any) -> tuple[Tensor]:
 
 @contextmanager
 def _replaced(modules: Sequence[nn.Module], forward: Callable[..., Any]) -> Iterator[None]:
-    """Inside, `modules` compute `forward`. Not safe for several threads."""
+    """Let `modules` compute `forward` inside the context. It is not safe for several threads."""
     before = [module.__dict__.get("forward") for module in modules]
     for module in modules:
         module.__dict__["forward"] = forward

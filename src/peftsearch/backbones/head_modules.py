@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def linear_layers(width: int, num_labels: int, dropout: float) -> nn.Module:
-    """Dropout and one linear layer."""
+    """Dropout, then one linear layer."""
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_labels))
 
 
@@ -70,7 +70,7 @@ class NativeHead(nn.Module):
 
     Args:
         model: the sequence classifier; a stand-in takes the place of its encoder.
-        dropout: the probability of every dropout module in the head.
+        dropout: the probability that every dropout module of the head gets.
     """
 
     def __init__(self, model: Any, dropout: float) -> None:

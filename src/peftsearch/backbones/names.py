@@ -83,7 +83,7 @@ def _resolve(name: str, revision: str | None, part: Part) -> ResolvedModel:
     return _from_hub(name, revision, part)
 
 
-def resolve_outline(name: str, revision: str | None = None) -> ResolvedModel:
+def resolve_config_only(name: str, revision: str | None = None) -> ResolvedModel:
     """As `resolve`, but a folder that has only a `config.json` is enough."""
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():

@@ -1,4 +1,4 @@
-"""A backbone, a method and a head put together."""
+"""Builds the classifier of a trial from a backbone, a method and a head."""
 
 from __future__ import annotations
 
@@ -28,15 +28,22 @@ def build_classifier(
     adapter: Path | None = None,
     without_weights: bool = False,
 ) -> Classifier:
-    """The pretrained backbone made ready for `method`, with a new head; on the CPU, in training mode.
+    """Prepare the pretrained backbone for `method` and put a new head on it.
 
-    New tensors are random: seed torch before.
+    New parameters are random, so the caller seeds torch before.
 
     Args:
+        resolved: where the backbone's files are.
+        method: how the backbone is tuned.
         settings: a value for every name in `method.hyperparameters`.
-        max_length: tokens of the longest text, if known: checked against the backbone's positions.
-        without_weights: make the backbone from its `config.json`, with random tensors.
-        adapter: a folder that `method.save` has written: its tensors instead of new ones, all frozen.
+        num_labels: the number of classes.
+        max_length: tokens of the longest text, which must fit the backbone's positions; 0 if it is not known.
+        trust_remote_code: whether the backbone's own code may run.
+        adapter: a folder that `method.save` has written; its parameters are loaded and frozen.
+        without_weights: whether the backbone is made from its `config.json`, with random parameters.
+
+    Returns:
+        The classifier on the CPU, in training mode.
 
     Raises:
         UserError: the backbone cannot be loaded, or `method` or the head does not fit it.
@@ -46,23 +53,17 @@ def build_classifier(
     method.check_supported(resolved, settings, max_length)
     encoder, head = _encoder_and_head(resolved, settings, num_labels, trust_remote_code, without_weights)
     parts = anatomy_of(encoder)
-    # Before the method wraps the encoder and its names change.
-    embeddings, tail = modules(encoder, parts.embeddings), modules(encoder, parts.tail)
-    layers = modules(encoder, (layer.name for layer in parts.layers))
+    names = {"embeddings": parts.embeddings, "layers": (layer.name for layer in parts.layers), "tail": parts.tail}
+    # The modules are looked up before the method wraps the encoder, which changes their names.
+    blocks = {block: [] if method.changes_input else modules(encoder, names[block]) for block in names}
     tuned = method.apply(encoder, settings) if adapter is None else method.load(encoder, adapter, settings)
-    classifier = Classifier(
-        tuned,
-        head,
-        embeddings=[] if method.changes_input else embeddings,
-        layers=[] if method.changes_input else layers,
-        tail=[] if method.changes_input else tail,
-        takes_token_types=parts.takes_token_types,
-    )
-    return classifier.train()
+    return Classifier(tuned, head, **blocks, takes_token_types=parts.takes_token_types).train()
 
 
-def outline(resolved: ResolvedModel, method: EncoderMethod, settings: Settings, num_labels: int) -> Classifier:
-    """The classifier's parameters without memory or values (on torch's meta device), from `config.json` alone.
+def build_on_meta_device(
+    resolved: ResolvedModel, method: EncoderMethod, settings: Settings, num_labels: int
+) -> Classifier:
+    """Build a classifier whose parameters have shapes but neither memory nor values, from `config.json` alone.
 
     Raises:
         UserError: `method` or the head does not fit the backbone.
@@ -77,7 +78,7 @@ def outline(resolved: ResolvedModel, method: EncoderMethod, settings: Settings, 
 def _encoder_and_head(
     resolved: ResolvedModel, settings: Settings, num_labels: int, trust_remote_code: bool, without_weights: bool
 ) -> tuple[nn.Module, nn.Module]:
-    """The bare encoder, and a new head for it."""
+    """Load the encoder and build a new head for it."""
     from peftsearch.backbones.loading import load_encoder, load_native
 
     head, model = HEADS[str(settings["head"])], None

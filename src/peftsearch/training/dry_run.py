@@ -50,7 +50,7 @@ def trainable_by_epoch(config: TrialConfig, resolved: ResolvedModel, classes: in
     Raises:
         UserError: the method cannot tune the backbone, or reads texts and has no parameters before it has seen them.
     """
-    from peftsearch.methods.build import outline
+    from peftsearch.methods.build import build_on_meta_device
     from peftsearch.training.loop.stages import Stages
 
     method = ENCODER_METHODS.get(config.method)
@@ -58,7 +58,7 @@ def trainable_by_epoch(config: TrialConfig, resolved: ResolvedModel, classes: in
         raise UserError(f"method {config.method} has no backbone; its parameters are known after a trial")
     if not method.takes_steps:
         return [0] * config.training.epochs
-    return Stages(outline(resolved, method, config.settings, classes), config).counts()
+    return Stages(build_on_meta_device(resolved, method, config.settings, classes), config).counts()
 
 
 def try_methods(resolved: ResolvedModel) -> Iterator[Fitness]:
