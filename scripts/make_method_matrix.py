@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tests.helpers.tiny import tiny_model
 
-from peftsearch.api import methods_on
 from peftsearch.backbones.families import FAMILIES
+from peftsearch.backbones.names import resolve
 from peftsearch.methods.table import METHODS
-from peftsearch.training.dry_run import Fitness
+from peftsearch.training.dry_run import Fitness, try_methods
 
 PAGE = Path(__file__).parent.parent / "docs" / "methods.md"
 
@@ -75,7 +75,8 @@ def table(rows: Iterable[list[str]]) -> list[str]:
 def main() -> None:
     """Try every method on every architecture, and write the page."""
     with tempfile.TemporaryDirectory() as folder:
-        matrix = {name: list(methods_on(str(tiny_model(Path(folder) / name, name)))) for name in FAMILIES}
+        models = {name: str(tiny_model(Path(folder) / name, name)) for name in FAMILIES}
+        matrix = {name: list(try_methods(resolve(model))) for name, model in models.items()}
     PAGE.write_text(page(matrix), encoding="utf-8")
 
 

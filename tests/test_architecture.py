@@ -26,6 +26,7 @@ FLOORS = {
     "search": 6,
     "workers": 7,
     "results": 8,
+    "optimize": 9,
     "confirm": 9,
     "export": 10,
     "report": 11,

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 from peftsearch import api
 from peftsearch.cli import COMMANDS, main
-from peftsearch.cli.options import parse_size
+from peftsearch.cli.parsing import parse_size
 from peftsearch.storage.records import Record
+from peftsearch.workers.job import Job
 from peftsearch.workers.supervisor import Outcome
 from tests.helpers.records import complete, config, report, store
 from tests.helpers.tiny import tiny_model
@@ -221,7 +222,7 @@ def test_a_method_that_does_not_fit_the_backbone_stops_before_anything_is_traine
 def test_a_fork_s_name_is_checked(work: Path) -> None:
     shown = run("optimize", "--study", "toy.yaml", "--trials", "2", "--fork", "../up")
     assert shown.exit_code == 2
-    assert "'../up' may have letters, digits, - and _ only" in shown.stderr
+    assert "'../up' names files, so it may have letters, digits, - and _ only" in shown.stderr
 
 
 def test_check_says_what_would_be_searched(work: Path) -> None:
@@ -300,7 +301,7 @@ WRONG_DATA = [
     ("train=", "'train=' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
     ("trian=a.csv", "'trian=a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
     ("test=a.csv,label=y", "names no file for train; write train=FILE"),
-    ("train=a.csv,train=b.csv", "train= stands twice; one file a split, one name a column"),
+    ("train=a.csv,train=b.csv", "train= is given twice; name one file for a split and one name for a column"),
 ]
 
 
@@ -321,14 +322,15 @@ def test_sizes(written: str | None, size: int | None) -> None:
 def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, object]] = []
 
-    def search(*_: object, **options: object) -> Outcome:
-        given.append(options)
+    def run_workers(_: object, job: Job, engine: object, **options: object) -> Outcome:
+        given.append({**vars(job), "engine": engine})
         return Outcome("done")
 
-    monkeypatch.setattr(api, "search", search)
+    monkeypatch.setattr(api, "run_workers", run_workers)
+    monkeypatch.setattr(api, "local_engine", lambda *numbers: numbers)
     optimize = ("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x")
     assert run(*optimize, "--exact", "--cache-size", "2G", "--workers-per-device", "3").exit_code == 0
-    assert [given[0][name] for name in ("exact", "cache_size", "workers_per_device")] == [True, 2 * 1024**3, 3]
+    assert [given[0][name] for name in ("exact", "cache_size", "engine")] == [True, 2 * 1024**3, (None, 3)]
     shown = run("optimize", "--study", "toy.yaml", "--trials", "1", "--cache-size", "much")
     assert shown.exit_code == 2
     assert shown.output.splitlines()[-1] == (
@@ -339,8 +341,8 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
 
 WRONG_LIMITS = [
     ("1000", "'1000' is not KEY=ROWS with one of the keys train, validation, test"),
-    ("train=0", "train= takes a number of rows from 1, but got '0'"),
-    ("train=5,train=6", "train= stands twice; one number a split"),
+    ("train=0", "train= takes a number of rows, at least 1, but got '0'"),
+    ("train=5,train=6", "train= is given twice; give one number for a split"),
 ]
 
 

@@ -10,12 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import peftsearch
-from peftsearch.api import check_study, confirm_study, load_study
+from peftsearch import confirm_study, load_study
 from peftsearch.cli import main
 from peftsearch.confirm import run as confirm_module
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.storage.confirmations import SeedRun
 from peftsearch.storage.records import Record
 from tests.helpers.records import complete, measurement, store
@@ -45,8 +44,8 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "toy.yaml").write_text(STUDY)
-    spec = load_study("toy.yaml", peftsearch.api.Overrides(limit={"train": 60}))
-    data = check_study(spec, RunFolder(tmp_path / "runs" / "toy"))
+    spec = load_study("toy.yaml", peftsearch.Overrides(limit={"train": 60}))
+    data = peftsearch.check_study(spec)
     records = [trial(0, "probe", 0.9, 99, data.fingerprint), trial(1, "tfidf", 0.8, 9, data.fingerprint)]
     store(tmp_path / "runs", records, about={"data": spec.data.model_dump(mode="json"), "budget": 2})
     return tmp_path
@@ -93,7 +92,7 @@ def test_ctrl_c_shows_what_is_done_and_says_how_to_go_on(work: Path, monkeypatch
     monkeypatch.setattr(confirm_module, "run_once", interrupted)
     shown = run("--trial", "1", "--trial", "best", "--seeds", "1")
     assert shown.exit_code == 130
-    assert shown.stderr.splitlines()[-1] == "stopped by Ctrl-C: the run in hand is lost; the same command goes on"
+    assert shown.stderr.splitlines()[-1] == "stopped by Ctrl-C: the unfinished run is lost; the same command continues"
     assert shown.stdout.startswith("toy: 1 trial trained again")
 
 

@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from peftsearch.api import (
         Confirmation,
         LoadedClassifier,
+        Overrides,
         StoredStudy,
         StudySpec,
+        UserError,
+        check_study,
         confirm_study,
         export_trial,
         list_studies,
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Confirmation",
     "LoadedClassifier",
+    "Overrides",
     "StoredStudy",
     "StudySpec",
+    "UserError",
+    "check_study",
     "confirm_study",
     "export_trial",
     "list_studies",
@@ -35,7 +41,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, loaded when first asked for: `import peftsearch` alone costs nothing."""
+    """Load a public name when it is first used, so that `import peftsearch` alone costs nothing."""
     if name not in __all__:
         raise AttributeError(f"module 'peftsearch' has no attribute {name!r}")
     from importlib import import_module

@@ -1,226 +1,210 @@
-"""The public functions: what the command line does, for Python."""
+"""The public functions: what the command line does, for Python. `import peftsearch` offers the same names."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftsearch.confirm.run import Progress, confirm, searched_data
+from peftsearch.confirm.run import ConfirmedRun, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
-from peftsearch.core.objectives import check_classes
 from peftsearch.core.run_folder import RunFolder
+from peftsearch.export import write
 from peftsearch.export.load import LoadedClassifier, load_classifier
-from peftsearch.export.write import export_trial
-from peftsearch.results.front import Row
-from peftsearch.results.reference import measure_reference
-from peftsearch.results.stored_study import StoredStudy, open_stored, storage_url
-from peftsearch.storage.prepare import check_space, prepare
+from peftsearch.optimize.begin import begin, check_data, job_of
+from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import Record
-from peftsearch.storage.study_attributes import About, write_about, write_reference
-from peftsearch.study.compatibility import check_feasible
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
-from peftsearch.study.suggest import baseline_config
-from peftsearch.workers.job import Job
 from peftsearch.workers.local import local_engine
 from peftsearch.workers.supervisor import Outcome, run_workers
 
 if TYPE_CHECKING:
-    from peftsearch.core.config import TrialConfig
     from peftsearch.data.base import TextData
-    from peftsearch.data.describe import TokenLengths
-    from peftsearch.training.dry_run import Fitness
+    from peftsearch.training.checkpoint import Checkpoint
 
 __all__ = [
     "Confirmation",
     "LoadedClassifier",
-    "Outcome",
     "Overrides",
-    "Record",
-    "Row",
     "StoredStudy",
     "StudySpec",
-    "baseline_parameters",
-    "begin_study",
+    "UserError",
     "check_study",
     "confirm_study",
     "export_trial",
     "list_studies",
     "load_classifier",
     "load_study",
-    "methods_on",
     "open_results",
     "run_study",
-    "search",
-    "token_lengths",
 ]
+
+Study = str | Path | StudySpec
+"""A study: its name, the path of its YAML file, or what `load_study` has read."""
+
+
+def check_study(study: Study, *, overrides: Overrides | None = None) -> TextData:
+    """Validate a study and prepare its data. Trains nothing.
+
+    Args:
+        study: a name, the path of a YAML file, or a loaded study.
+        overrides: other data, backbones or row limits for the same study.
+
+    Returns:
+        The data as every trial will read it: label names, splits and notes about what was found in them.
+
+    Raises:
+        UserError: the study file has problems, a method does not fit a backbone, the data cannot be used, or an
+            objective cannot be measured on it.
+
+    Example:
+        >>> data = check_study("quickstart")
+        >>> sorted(data.splits)
+        ['test', 'train', 'validation']
+    """
+    spec = load_study(study, overrides)
+    return check_data(spec, RunFolder.of(spec.name))
 
 
 def run_study(
-    spec: StudySpec,
-    *,
-    trials: int,
-    workers: int | None = None,
-    timeout: float | None = None,
-    storage: str | None = None,
-    fork: str | None = None,
-    on_tick: Callable[[list[Record]], None] = lambda _: None,
-) -> StoredStudy:
-    """Search until the study has `trials` finished trials, those of earlier runs among them.
-
-    Args:
-        trials: the total; running again continues.
-        workers: processes; by default one, and on GPUs as many as they have room for.
-        timeout: seconds, after which running trials are put back.
-        storage: a database URL; default `PEFTSEARCH_STORAGE`, else SQLite in `./runs`.
-        fork: another name to keep the trials under.
-        on_tick: called about once a second with every trial.
-
-    Raises:
-        UserError: the study cannot run; nothing has been trained.
-
-    Example:
-        >>> results = run_study(load_study("quickstart"), trials=12)  # doctest: +SKIP
-        >>> results.front()[0].objectives["macro_f1"]  # doctest: +SKIP
-        0.87
-    """
-    stored = begin_study(spec, trials=trials, storage=storage, fork=fork)
-    search(stored, spec, trials=trials, workers=workers, timeout=timeout, on_tick=on_tick)
-    return stored
-
-
-def begin_study(
-    spec: StudySpec,
-    *,
-    trials: int,
-    storage: str | None = None,
-    fork: str | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> StoredStudy:
-    """Everything before the first trial: the backbones are there, the data is prepared, the storage holds the study.
-
-    Args:
-        say: given what is worth knowing, a line each.
-
-    Raises:
-        UserError: any of them is not as it must be.
-    """
-    name = fork or spec.name
-    data = check_study(spec, RunFolder.of(name))
-    for note in (*spec.warnings, *data.notes):
-        say(note)
-    url = storage_url(name, storage)
-    study = prepare(spec, url, name)
-    stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
-    write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
-    _measure_reference(stored, data, say)
-    return stored
-
-
-def check_study(spec: StudySpec, folder: RunFolder) -> TextData:
-    """The study's data, prepared in `folder`, after its backbones were found to fit its methods.
-
-    Raises:
-        UserError: they do not, the data cannot be used, or an objective cannot be measured on it.
-    """
-    from peftsearch.data.load import load_data
-    from peftsearch.training.metrics.hf_evaluate import check_computable
-
-    check_feasible(spec)
-    data = load_data(spec.data, spec.folder, folder.data)
-    check_classes(spec.objectives, data.labels)
-    check_computable(spec.objectives, len(data.labels))
-    return data
-
-
-def token_lengths(spec: StudySpec, data: TextData) -> dict[str, TokenLengths]:
-    """How long the training texts are for each backbone's tokenizer, by the backbone's name.
-
-    Raises:
-        UserError: a tokenizer cannot be read.
-    """
-    from peftsearch.backbones.loading import resolve, tokenizer_of
-    from peftsearch.data.describe import token_lengths
-
-    found = {}
-    for backbone in spec.backbones:
-        tokenizer = tokenizer_of(backbone, resolve(backbone.name, backbone.revision))
-        found[backbone.name] = token_lengths(data, tokenizer, backbone.max_length or spec.data.max_length)
-    return found
-
-
-def search(
-    stored: StoredStudy,
-    spec: StudySpec,
+    study: Study,
     *,
     trials: int,
     workers: int | None = None,
     workers_per_device: int | None = None,
     timeout: float | None = None,
-    on_tick: Callable[[list[Record]], None] = lambda _: None,
     sampler: str | None = None,
     pruner: str | None = None,
     seed: int | None = None,
     exact: bool = False,
     cache_size: int | None = None,
-) -> Outcome:
-    """Train what `begin_study` has prepared; `sampler`, `pruner` and `seed` go before the study's own.
+    storage: str | None = None,
+    fork: str | None = None,
+    overrides: Overrides | None = None,
+    on_tick: Callable[[list[Record]], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> StoredStudy:
+    """Search a study until it has `trials` finished trials, counting those of earlier runs.
+
+    Ctrl-C once puts the running trials back and returns the results so far.
 
     Args:
-        workers_per_device: where `workers` does not say how many there are: for each GPU, or for the CPU. By default 1,
-            and on GPUs one more for as long as they are seen to have room for it.
-        exact: without what changes results, however little, for the sake of speed.
-        cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
+        study: a name, the path of a YAML file, or a loaded study.
+        trials: the total number of trials; the same call continues an unfinished search.
+        workers: the number of worker processes. By default there is one for the CPU, or as many as the GPUs have
+            room for.
+        workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
+        timeout: seconds after which the running trials are put back and the search ends.
+        sampler: what proposes configurations: `tpe` or `random`; by default what the study says.
+        pruner: when a trial is stopped early: `dominated`, `median` or `none`; by default what the study says.
+        seed: the sampler's seed; by default what the study says.
+        exact: switch off every optimisation that changes results, however little: slower, for comparisons.
+        cache_size: bytes that the frozen-prefix cache may take on disk; by default a quarter of the free space.
+        storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
+        fork: another name under which to keep this search's trials.
+        overrides: other data, backbones or row limits for the same study.
+        on_tick: called with every trial before the first worker starts, and about once a second after that.
+        say: called with each note worth knowing, one line each.
+
+    Returns:
+        The study's results; `results.outcome` says how the search ended.
+
+    Raises:
+        UserError: the study cannot run; nothing has been trained.
+
+    Example:
+        >>> results = run_study("quickstart", trials=2)
+        >>> results.outcome.how
+        'done'
+        >>> list(results.front_frame().columns[:4])
+        ['trial', 'method', 'backbone', 'macro_f1']
     """
-    job = Job(
-        document=spec.document,
-        path=str(spec.path.resolve()),
-        name=stored.name,
-        storage=stored.url,
-        budget=trials,
-        folder=str(stored.folder.root.resolve()),
-        startup_trials=len(spec.baselines) + spec.search.startup_trials,  # random ones beside those tried first
-        since=time.time(),
-        sampler=sampler or spec.search.sampler,
-        pruner=pruner or spec.search.pruner,
-        seed=spec.search.seed if seed is None else seed,
-        exact=exact,
-        cache_size=cache_size,
+    spec = load_study(study, overrides)
+    stored = begin(spec, trials=trials, storage=storage, fork=fork, say=say)
+    done = stored.status().done
+    if done >= trials:
+        say(f"{done} of {trials} trials are already done")
+        return replace(stored, outcome=Outcome("done"))
+    job = job_of(
+        stored, spec, trials=trials, sampler=sampler, pruner=pruner, seed=seed, exact=exact, cache_size=cache_size
     )
+    on_tick(stored.records())
     engine = local_engine(workers, workers_per_device)
-    return run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout)
+    outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout)
+    return replace(stored, outcome=outcome)
+
+
+def open_results(
+    study: Study, *, storage: str | None = None, fork: str | None = None, overrides: Overrides | None = None
+) -> StoredStudy:
+    """Open the results of a study for reading. A search of it may be running meanwhile.
+
+    Args:
+        study: a name, the path of a YAML file, or a loaded study. A name with trials in `./runs` needs no file.
+        storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
+        fork: the name under which the trials are kept, if it is not the study's own.
+        overrides: what the search was given. The trials of a loaded study, and of one with overrides, are checked to
+            be of just this study; a name or a path finds trials also after its file has changed.
+
+    Returns:
+        The trials so far.
+
+    Raises:
+        UserError: there is no such study, no search of it has begun, or its trials are of another study.
+
+    Example:
+        >>> results = open_results("quickstart")
+        >>> results.status().done
+        2
+        >>> results.best().record.state
+        'complete'
+    """
+    stored = open_stored(fork or _stored_name(study), storage)
+    if overrides or isinstance(study, StudySpec):
+        check_space(stored.study, load_study(study, overrides))
+    return stored
 
 
 def confirm_study(
-    study: str,
+    study: Study,
     *,
     trials: Sequence[int | str] = (),
     seeds: int = 3,
     storage: str | None = None,
     fork: str | None = None,
     overrides: Overrides | None = None,
-    on_run: Callable[[Progress], None] = lambda _: None,
+    on_run: Callable[[ConfirmedRun], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Confirmation:
     """Train trials again with other seeds, and measure them on the test split, which nothing else reads.
 
-    What was run before is not run again, so an interrupted call loses one run, and calls with more trials or seeds
-    add to it. That the test split was opened is written into the study.
+    Runs that were done before are not repeated: an interrupted call loses one run, and a call with more trials or
+    seeds adds to what is there. The study records that its test split was opened.
 
     Args:
-        study: a study's name, or its file's path. Its data is read as the search did, `--data` and `--limit` included.
-        trials: numbers, or `best`; none for the whole front.
-        seeds: for each trial: its own plus 1, 2, …; a method in which nothing is random is run once.
+        study: a name, the path of a YAML file, or a loaded study. The data is read as the search read it.
+        trials: trial numbers, or `best`; by default every trial on the front.
+        seeds: how many other seeds each trial is trained with. A method without randomness is trained once.
+        storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
+        fork: the name under which the trials are kept, if it is not the study's own.
+        overrides: as for `open_results`.
         on_run: called after each run.
-        say: given what is worth knowing, a line each.
+        say: called with each note worth knowing, one line each.
 
     Returns:
-        Every trial of the study that has been confirmed so far, the best on test first.
+        Every trial of the study that has been confirmed so far, the best on the test split first.
 
     Raises:
-        UserError: a trial is not there or not finished, the data has changed, or it has no usable test split.
+        UserError: a trial is missing or unfinished, the data has changed, or it has no usable test split.
+
+    Example:
+        >>> found = confirm_study("quickstart", trials=["best"], seeds=1)
+        >>> [len(row.test) for row in found.rows]
+        [1]
     """
     stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
     data = searched_data(stored, load_study(study, overrides))
@@ -228,72 +212,46 @@ def confirm_study(
     return confirmation(stored)
 
 
-def methods_on(backbone: str, revision: str | None = None) -> Iterator[Fitness]:
-    """How each method fares on a backbone, tried for a few steps on a toy batch.
-
-    Raises:
-        UserError: the backbone is not found.
-    """
-    from peftsearch.backbones.names import resolve
-    from peftsearch.training.dry_run import try_methods
-
-    return try_methods(resolve(backbone, revision))
-
-
-def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tuple[TrialConfig, list[int]]]:
-    """Each baseline with its trainable parameters in each epoch; of the backbones a `config.json` is enough.
+def export_trial(
+    study: Study | StoredStudy,
+    trial: int | str,
+    out: str | Path,
+    *,
+    storage: str | None = None,
+    fork: str | None = None,
+    overrides: Overrides | None = None,
+) -> Checkpoint:
+    """Write the classifier of a trial to a folder that needs neither the study nor its storage.
 
     Args:
-        classes: how many labels; by default the study's data is read to count them.
+        study: results that are open already, or a study as `open_results` takes it.
+        trial: a number, or `best`: the trial on the front with the best quality.
+        out: a new or empty folder, or an earlier export, which is replaced.
+        storage: as for `open_results`.
+        fork: as for `open_results`.
+        overrides: as for `open_results`.
+
+    Returns:
+        The trial that was exported: its number, configuration and measurement.
 
     Raises:
-        UserError: a baseline does not fit its backbone, or the data cannot be read.
+        UserError: no trial has finished, the trial's weights were not kept, or `out` holds something else.
+
+    Example:
+        >>> kept = export_trial("quickstart", "best", "my-classifier")
+        >>> kept.number == open_results("quickstart").best().record.number
+        True
     """
-    from peftsearch.backbones.names import resolve_config_only
-    from peftsearch.methods.table import ENCODER_METHODS
-    from peftsearch.training.dry_run import trainable_by_epoch
-
-    if classes is None:
-        from peftsearch.data.load import load_data
-
-        classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
-    configs = [baseline_config(spec, baseline) for baseline in spec.baselines]
-    known = [config for config in configs if config.method in ENCODER_METHODS]
-    return [(c, trainable_by_epoch(c, resolve_config_only(c.backbone, c.revision), classes)) for c in known]
+    if not isinstance(study, StoredStudy):
+        study = open_results(study, storage=storage, fork=fork, overrides=overrides)
+    return write.export_trial(study, trial, Path(out))
 
 
-def open_results(
-    study: str, *, storage: str | None = None, fork: str | None = None, overrides: Overrides | None = None
-) -> StoredStudy:
-    """The trials of a study so far.
-
-    Args:
-        study: a study's name, or its file's path. A name with trials in `./runs` needs no file any more.
-        overrides: if given, the trials must be of the study with just these.
-
-    Raises:
-        UserError: there is no such study, no search of it has begun, or it was of other data or backbones.
-    """
-    stored = open_stored(fork or _stored_name(study), storage)
-    if overrides:
-        check_space(stored.study, load_study(study, overrides))
-    return stored
-
-
-def _stored_name(study: str) -> str:
+def _stored_name(study: Study) -> str:
+    """The study's name in the storage. It is its own name when its file is gone but its trials are not."""
     try:
         return load_study(study).name
     except UserError:
-        if RunFolder.of(study).database.is_file():
-            return study
+        if RunFolder.of(str(study)).database.is_file():
+            return str(study)
         raise
-
-
-def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str], None]) -> None:
-    """Once for this data; without words (say, in texts of emoji) there is no such line to beat."""
-    if stored.reference and stored.reference.fingerprint == data.fingerprint:
-        return
-    try:
-        write_reference(stored.study, measure_reference(data).to_dict())
-    except UserError as error:
-        say(f"no reference line: {error}")

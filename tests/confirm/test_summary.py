@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
-from peftsearch.confirm.run import Progress
+from peftsearch.confirm.run import ConfirmedRun
 from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.report.confirmation import confirmation_json, confirmation_view, progress_line, sentences
@@ -16,7 +16,7 @@ from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirmations import SeedRun, write_opening, write_run
 from peftsearch.storage.records import Record
 from tests.helpers.records import complete, config, measurement, store
-from tests.report.test_views import printed
+from tests.report.test_study_views import printed
 
 RECORDS = [
     complete(0, "full", 0.90, 22_000_000, 40.0, learning_rate=2e-5),
@@ -122,7 +122,7 @@ def test_json_has_everything(tmp_path: Path) -> None:
 
 
 def test_a_progress_line() -> None:
-    progress = Progress(run(1, 43, 0.85), config("lora"), 2, 7)
+    progress = ConfirmedRun(run(1, 43, 0.85), config("lora"), 2, 7)
     assert progress_line(progress, "macro_f1") == (
         "2 of 7: trial 1 (lora), seed 43: macro F1 0.8500 on test, 0.8600 on validation, 30.0 s"
     )

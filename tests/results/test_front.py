@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from peftsearch.results.front import best_of_methods, front, full_trial_json, rows, trial_json
+from peftsearch.results.front import best_of_methods, front, rows
 from peftsearch.storage.records import Record
-from tests.helpers.records import OBJECTIVES, complete, config, measurement
+from tests.helpers.records import OBJECTIVES, complete, config
 
 FULL = complete(0, "full", 0.90, 100_000, 40.0)
 LORA = complete(1, "lora", 0.88, 2_000, 20.0)
@@ -61,23 +61,3 @@ def test_without_full_fine_tuning_parameters_are_of_all_and_time_is_unknown() ->
 
 def test_a_study_that_maximises_nothing_is_sorted_by_its_first_objective() -> None:
     assert [row.record.number for row in rows([FULL, PROBE, LORA], ("train_seconds",))] == [2, 1, 0]
-
-
-def test_json_has_exactly_the_promised_keys() -> None:
-    found = trial_json(LORA, OBJECTIVES)
-    assert list(found) == ["trial", "method", "backbone", "params", "objectives", "measurement", "state"]
-    assert found["objectives"] == {"macro_f1": 0.88, "trainable_parameters": 2000.0, "train_seconds": 20.0}
-    assert found["params"]["learning_rate"] == 3.1e-4
-    assert found["params"]["batch_size"] == 32
-    assert found["measurement"] == measurement(0.88, 2_000, 20.0).to_dict()
-    whole = full_trial_json(LORA, OBJECTIVES)
-    assert list(whole)[7:] == ["curve", "reason", "failure"]
-    assert [epoch["epoch"] for epoch in whole["curve"]] == [1, 2, 3]
-
-
-def test_json_of_a_trial_that_has_not_begun() -> None:
-    found = full_trial_json(Record(3, "waiting"), OBJECTIVES)
-    assert found == {
-        **dict.fromkeys(("method", "backbone", "measurement", "reason", "failure")),
-        **{"trial": 3, "state": "waiting", "params": {}, "objectives": {}, "curve": []},
-    }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.measurement import ClassReport
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.results.stored_study import open_stored, storage_url
-from tests.helpers.records import OBJECTIVES, complete, store
+from tests.helpers.records import OBJECTIVES, complete, measurement, store
 
 NONE = "study 'toy' has no trials yet; start it with: peftsearch optimize --study toy --trials 20"
 
@@ -55,3 +58,28 @@ def test_where_trials_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_password_is_not_shown(tmp_path: Path) -> None:
     assert "toy.db" not in repr(open_stored("toy", store(tmp_path, [])))
+
+
+def test_a_number_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    stored = open_stored("toy", store(tmp_path, [complete(0, "full", 0.9, 10, 1.0), complete(1, "lora", 0.8, 5, 1.0)]))
+    assert stored.trial(1).number == 1
+    with pytest.raises(UserError) as error:
+        stored.trial(7)
+    assert str(error.value) == "study 'toy' has no trial 7; its trials are 0 to 1"
+
+
+def test_a_class_report_survives_the_storage(tmp_path: Path) -> None:
+    report = ClassReport(("cat", "dog"), ((0, 0, 30), (0, 1, 2), (1, 1, 20)))
+    record = replace(complete(0, "lora", 0.8, 300_000, 12.0), measurement=measurement(classes=report))
+    stored = open_stored("toy", store(tmp_path, [record]))
+    kept = stored.trial(0).measurement
+    assert kept is not None
+    assert kept.classes == report
+
+
+def test_weights_are_where_they_were_kept(tmp_path: Path) -> None:
+    stored = replace(open_stored("toy", store(tmp_path, [])), folder=RunFolder(tmp_path))
+    (tmp_path / "weights" / "3").mkdir(parents=True)
+    assert stored.weights(3) is None
+    (tmp_path / "weights" / "3" / "trainable.safetensors").touch()
+    assert stored.weights(3) == tmp_path / "weights" / "3"

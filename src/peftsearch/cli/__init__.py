@@ -10,20 +10,20 @@ from peftsearch.cli import confirm, dashboard, export, optimize, results, studie
 from peftsearch.core.errors import UserError
 
 
-class Mendable(click.ClickException):
-    """What the user can mend: one line, exit code 2."""
+class UsageProblem(click.ClickException):
+    """A problem that the user can solve: one line and exit code 2."""
 
     exit_code = 2
 
 
 class Commands(click.Group):
-    """A group that shows a `UserError` as a message and lists its commands in the order they are used."""
+    """A group that shows a `UserError` as a message and lists its commands in the order of their use."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
-            raise Mendable(str(error)) from None
+            raise UsageProblem(str(error)) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -1,4 +1,4 @@
-"""`confirm`: what a search found, with other seeds, on the test split."""
+"""`confirm`: trains what a search has found with other seeds, and measures it on the test split."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ import os
 import click
 
 from peftsearch.cli.optimize import INTERRUPTED
-from peftsearch.cli.options import (
-    ChosenStudy,
-    example,
-    json_option,
-    parse_trials,
-    print_json,
-    show,
-    storage_options,
-    stored,
-)
+from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
+from peftsearch.cli.output import print_json, say, show
+from peftsearch.cli.parsing import parse_trials
 
 
 @click.command(
@@ -32,18 +25,24 @@ from peftsearch.cli.options import (
     multiple=True,
     callback=parse_trials,
     metavar="N|best",
-    help="Which trial; may be repeated.  [default: the whole front]",
+    help="A trial to train again; may be repeated.  [default: every trial on the front]",
 )
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Other seeds for each trial.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many other seeds each trial is trained with.",
+)
 @json_option
 def confirm(
     study: ChosenStudy, fork: str | None, storage: str | None, trials: tuple[int | str, ...], seeds: int, as_json: bool
 ) -> None:
-    """Train the front again with other seeds, and open the test split.
+    """Train the front again with other seeds, and measure it on the test split.
 
-    The only command that reads the test split; that it did is written into the study.
-    The best epoch is chosen on validation, as in the search. Running again, also after Ctrl-C, does only what is
-    missing; more seeds or trials add to it.
+    No other command reads the test split, and the study records that it was opened. The best epoch is chosen on the
+    validation split, as in the search. Running the command again, also after Ctrl-C, trains only what is missing; more
+    seeds or trials add to what is there.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
     from peftsearch import api
@@ -55,8 +54,7 @@ def confirm(
     try:
         api.confirm_study(
             study.name, trials=trials, seeds=seeds, storage=storage, fork=fork, overrides=study.overrides,
-            on_run=lambda progress: click.echo(progress_line(progress, metric), err=True),
-            say=lambda line: click.echo(line, err=True),
+            on_run=lambda run: say(progress_line(run, metric)), say=say,
         )  # fmt: skip
     except KeyboardInterrupt:
         interrupted = True
@@ -66,5 +64,5 @@ def confirm(
     else:
         show(*confirmation_view(found))
     if interrupted:
-        click.echo("stopped by Ctrl-C: the run in hand is lost; the same command goes on", err=True)
+        say("stopped by Ctrl-C: the unfinished run is lost; the same command continues")
         raise click.exceptions.Exit(INTERRUPTED)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import click
 
-from peftsearch.cli.options import (
-    ChosenStudy,
-    example,
-    storage_options,
-    stored,
-)
+from peftsearch.cli.options import ChosenStudy, example, storage_options, stored
+from peftsearch.cli.output import say
 
 
 @click.command(epilog=example("peftsearch dashboard --study quickstart --port 8080"))
 @storage_options
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The port on 127.0.0.1.")
 def dashboard(study: ChosenStudy, fork: str | None, storage: str | None, port: int) -> None:
     """Look at a study in the browser, with learning curves.
 
-    It is optuna-dashboard, on this machine only.
+    This starts optuna-dashboard, which only this machine can reach.
     """
     from peftsearch.report.dashboard import HOST, serve
 
     results = stored(study, fork, storage)
-    click.echo(f"{results.name}: http://{HOST}:{port}/dashboard (Ctrl-C ends it)", err=True)
+    say(f"{results.name}: http://{HOST}:{port}/dashboard (Ctrl-C ends it)")
     serve(results.study, results.storage, results.objectives, port)

@@ -6,32 +6,28 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.options import (
-    BEST,
-    ChosenStudy,
-    example,
-    json_option,
-    parse_trial,
-    print_json,
-    show,
-    storage_options,
-    stored,
-)
+from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
+from peftsearch.cli.output import print_json, show
+from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
 
 @click.command(epilog=example("peftsearch export --study quickstart --trial best --out my-classifier"))
 @storage_options
-@click.option("--trial", callback=parse_trial, default=BEST, show_default=True, metavar="N|best", help="Which trial.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder to write to.")
+@click.option(
+    "--trial", callback=parse_trial, default=BEST, show_default=True, metavar="N|best", help="The trial to export."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The new folder to write to."
+)
 @json_option
 def export(
     study: ChosenStudy, fork: str | None, storage: str | None, trial: int | str, out: Path, as_json: bool
 ) -> None:
     """Write a trial's classifier to a folder, ready to use.
 
-    Weights, tokenizer, label names, configuration and model card.
-    `best` is the trial of the front with the best quality. Weights are kept of the trials on the front.
+    The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front can be
+    exported, because only their weights are kept; `best` is the one with the best quality.
     """
     from peftsearch.api import export_trial
 
@@ -51,13 +47,17 @@ def export(
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--text", "texts", multiple=True, help="A text to label; may be repeated.")
-@click.option("--pair", "pairs", multiple=True, help="The second text of the --text at the same place.")
+@click.option(
+    "--pair", "pairs", multiple=True, help="The second text of a pair; give one for each --text, in the same order."
+)
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
-    help="Texts: a .txt file with one a line, or CSV, JSON Lines or Parquet with the columns the study had.",
+    help="A file of texts: .txt with one text on each line, or CSV, JSON Lines or Parquet with the study's columns.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts in one forward pass."
+)
 @json_option
 def predict(
     folder: Path, texts: tuple[str, ...], pairs: tuple[str, ...], file: Path | None, batch_size: int, as_json: bool
@@ -67,15 +67,17 @@ def predict(
     from rich.text import Text
 
     from peftsearch.api import load_classifier
-    from peftsearch.export.predict_input import read_texts
+    from peftsearch.export.predict_input import read_input
 
     if bool(texts) == bool(file):
         raise UserError("give the texts with either --text or --file")
     if pairs and len(pairs) != len(texts):
-        raise UserError(f"--pair stands {len(pairs)} times and --text {len(texts)} times; give each text its pair")
+        raise UserError(
+            f"--pair is given {len(pairs)} times and --text {len(texts)} times; give one --pair for each --text"
+        )
     classifier = load_classifier(folder)
     given = (
-        read_texts(file, classifier.text_columns) if file else list(zip(texts, pairs, strict=True)) if pairs else texts
+        read_input(file, classifier.text_columns) if file else list(zip(texts, pairs, strict=True)) if pairs else texts
     )
     answers = classifier.predict(list(given), batch_size)
     if as_json:

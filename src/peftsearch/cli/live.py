@@ -1,60 +1,67 @@
-"""What is shown while a search runs: a live view on a terminal, a line for each trial in a pipe."""
+"""What is shown while a search runs: a live view on a terminal, one line for each ended trial in a pipe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
-from peftsearch.cli.options import console
+from peftsearch.cli.output import console
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from peftsearch.storage.records import Record
 
-
-class Progress(Protocol):
-    """Called with all trials, again and again, while the workers run."""
-
-    def __call__(self, records: Sequence[Record]) -> None: ...
+OnTick = Callable[[Sequence["Record"]], None]
+"""Called with all trials before the workers start, and again and again while they run."""
 
 
 @contextmanager
-def shown_progress(
-    objectives: Sequence[str], budget: int, known: Sequence[Record], *, err: bool = False
-) -> Iterator[Progress]:
-    """A view that is drawn anew at each call, or lines that are printed once; `err`: not on the standard output."""
+def search_view(objectives: Sequence[str], budget: int, *, err: bool = False) -> Iterator[OnTick]:
+    """Show a search to a person: redraw a view at each call, or print each ended trial once.
+
+    Args:
+        objectives: the study's.
+        budget: the total of trials asked for.
+        err: whether to write to the standard error, because the standard output is for JSON.
+    """
     if console(err).is_terminal:
-        with _live(objectives, budget, err) as progress:
-            yield progress
+        with ExitStack() as stack:
+            yield _live(objectives, budget, err, stack)
     else:
-        yield _lines(objectives, known, err)
+        yield _lines(objectives, err)
 
 
-@contextmanager
-def _live(objectives: Sequence[str], budget: int, err: bool) -> Iterator[Progress]:
+def _live(objectives: Sequence[str], budget: int, err: bool, stack: ExitStack) -> OnTick:
+    """A view on the terminal, which is taken over at the first call and given back when `stack` is closed."""
     from rich.console import Group
     from rich.live import Live
 
-    from peftsearch.report.views import progress_view
+    from peftsearch.report.study_views import progress_view
 
-    with Live(console=console(err), transient=True, auto_refresh=False, vertical_overflow="ellipsis") as live:
+    live: list[Live] = []
 
-        def draw(records: Sequence[Record]) -> None:
-            live.update(Group(*progress_view(records, objectives, budget)), refresh=True)
+    def draw(records: Sequence[Record]) -> None:
+        if not live:
+            view = Live(console=console(err), transient=True, auto_refresh=False, vertical_overflow="ellipsis")
+            live.append(stack.enter_context(view))
+        live[0].update(Group(*progress_view(records, objectives, budget)), refresh=True)
 
-        yield draw
+    return draw
 
 
-def _lines(objectives: Sequence[str], known: Sequence[Record], err: bool) -> Progress:
-    from peftsearch.report.views import ended, trial_line
+def _lines(objectives: Sequence[str], err: bool) -> OnTick:
+    """One line for each trial that has ended since the first call."""
+    from peftsearch.report.study_views import newly_ended, trial_line
 
-    before = list(known)
+    before: list[Sequence[Record]] = []
 
     def tell(records: Sequence[Record]) -> None:
-        for record in ended(before, records):
+        for record in newly_ended(before[-1], records) if before else ():
             click.echo(trial_line(record, objectives), err=err)
-        before[:] = records
+        before[:] = [records]
 
     return tell

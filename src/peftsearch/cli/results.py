@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, storage_options, stored
-from peftsearch.cli.options import show as show_parts
+from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
+from peftsearch.cli.output import print_json, say, show
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @storage_options
 @json_option
 def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """How far it is: counts by state and method, running trials, time left."""
+    """Show how far a search is: trials by state and method, running trials, time left."""
     from peftsearch.report.tables import running_table, status_table, time_left
 
     results = stored(study, fork, storage)
@@ -33,23 +33,23 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
     ]
     if found.running:
         parts.append(running_table(found.running, results.quality))
-    show_parts(*parts)
+    show(*parts)
 
 
 @click.command(epilog=example("peftsearch trials --study quickstart", "peftsearch trials --study quickstart --json"))
 @storage_options
 @json_option
 def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """Every trial: settings, state, and why it was pruned or failed."""
+    """List every trial: settings, state, and why it was pruned or failed."""
     from peftsearch.report.tables import trials_table
-    from peftsearch.results.front import full_trial_json
+    from peftsearch.results.as_json import trial_with_curve_json
 
     results = stored(study, fork, storage)
     records = results.records()
     if as_json:
-        print_json([full_trial_json(record, results.objectives) for record in records])
+        print_json([trial_with_curve_json(record) for record in records])
     else:
-        show_parts(trials_table(records, results.objectives, results.quality))
+        show(trials_table(records, results.objectives, results.quality))
 
 
 @click.command(epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial 3 --study quickstart --json"))
@@ -57,16 +57,16 @@ def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 @storage_options
 @json_option
 def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """One trial: settings, curve, every class, weights, what went wrong."""
+    """Show one trial: settings, learning curve, scores by class, weights, errors."""
     from peftsearch.report.trial_view import trial_view
-    from peftsearch.results.trial_report import find_trial, kept_weights, trial_json
+    from peftsearch.results.as_json import full_trial_json
 
     results = stored(study, fork, storage)
-    record, weights = find_trial(results, number), kept_weights(results, number)
+    record, weights = results.trial(number), results.weights(number)
     if as_json:
-        print_json(trial_json(record, results.objectives, weights))
+        print_json(full_trial_json(record, weights))
     else:
-        show_parts(*trial_view(record, results.objectives, weights))
+        show(*trial_view(record, results.objectives, weights))
 
 
 @click.command(
@@ -79,13 +79,14 @@ def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None
 @storage_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
-@click.option("--each-method", is_flag=True, help="The best trial of each method instead, on the front or not.")
+@click.option("--each-method", is_flag=True, help="Show the best trial of each method instead of the front.")
 def front(
     study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None, each_method: bool
 ) -> None:
-    """The Pareto front: what no other trial dominates, best quality first."""
-    from peftsearch.report.views import front_view, methods_view
-    from peftsearch.results.front import best_of_methods, trial_json
+    """Show the Pareto front: the trials that no other one dominates, best quality first."""
+    from peftsearch.report.study_views import front_view, methods_view
+    from peftsearch.results.as_json import trial_json
+    from peftsearch.results.front import best_of_methods
 
     results = stored(study, fork, storage)
     if plot or as_json:
@@ -96,8 +97,8 @@ def front(
         save_front(rows, results.objectives, f"{results.name}: Pareto front of {len(rows)} finished trials", plot)
     if as_json:
         chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
-        print_json([trial_json(row.record, results.objectives) for row in chosen])
+        print_json([trial_json(row.record) for row in chosen])
     else:
-        show_parts(*(methods_view if each_method else front_view)(results))
+        show(*(methods_view if each_method else front_view)(results))
     if plot:
-        click.echo(f"drawn to {plot}", err=True)
+        say(f"drawn to {plot}")

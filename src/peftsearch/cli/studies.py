@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, print_json, study_option
-from peftsearch.cli.options import show as show_parts
+from peftsearch.cli.options import ChosenStudy, example, json_option, study_option
+from peftsearch.cli.output import print_json, show
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(epilog=example("peftsearch studies"))
 @json_option
 def studies(as_json: bool) -> None:
-    """The studies that --study finds by name, with their goals."""
+    """List the studies that --study finds by name, with their goals."""
     from rich.table import Table
 
     from peftsearch.api import list_studies
@@ -32,16 +32,18 @@ def studies(as_json: bool) -> None:
     table = Table("study", "goal", "file", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, goal, path in found:
         table.add_row(name, goal, str(path))
-    show_parts(table)
+    show(table)
 
 
 @click.command(
     epilog=example("peftsearch methods", "peftsearch methods --backbone sentence-transformers/all-MiniLM-L6-v2")
 )
-@click.option("--backbone", metavar="NAME", help="Try each method on this model for a few steps, and say how it fares.")
+@click.option(
+    "--backbone", metavar="NAME", help="Try each method on this model for a few steps, and say which ones work."
+)
 @json_option
 def methods(backbone: str | None, as_json: bool) -> None:
-    """The tuning methods: what each is, what it can search, its paper."""
+    """List the tuning methods: what each one is, what it can search, and its paper."""
     if backbone is not None:
         _methods_on(backbone, as_json)
         return
@@ -54,10 +56,10 @@ def methods(backbone: str | None, as_json: bool) -> None:
         print_json([_method_json(method) for method in METHODS.values()])
         return
     for method in METHODS.values():
-        show_parts(Text(method.name, style="bold"), Text(f"  {method.summary}\n  paper: {method.paper}"))
-        show_parts(_dimensions(method.own))
-    show_parts("Every method also has, unless it says otherwise above:", _dimensions(SHARED))
-    show_parts(f"and may search of the training section: {', '.join(TRAINING)}")
+        show(Text(method.name, style="bold"), Text(f"  {method.summary}\n  paper: {method.paper}"))
+        show(_dimensions(method.own))
+    show("Every method also has these, unless it says otherwise above:", _dimensions(SHARED))
+    show(f"Every method may also search these fields of the training section: {', '.join(TRAINING)}")
 
 
 def _methods_on(backbone: str, as_json: bool) -> None:
@@ -65,9 +67,10 @@ def _methods_on(backbone: str, as_json: bool) -> None:
 
     from rich.table import Table
 
-    from peftsearch import api
+    from peftsearch.backbones.names import resolve
+    from peftsearch.training.dry_run import try_methods
 
-    found = list(api.methods_on(backbone))
+    found = list(try_methods(resolve(backbone)))
     if as_json:
         print_json([{**asdict(fitness), "works": fitness.why is None} for fitness in found])
         return
@@ -80,7 +83,7 @@ def _methods_on(backbone: str, as_json: bool) -> None:
         table.add_row(
             fitness.method, _yes(works), *marks, f"{fitness.parameters:,}" if works else "", fitness.why or ""
         )
-    show_parts(table)
+    show(table)
 
 
 def _yes(mark: bool) -> str:
@@ -89,19 +92,20 @@ def _yes(mark: bool) -> str:
 
 @click.command(epilog=example("peftsearch params --study quickstart", "peftsearch params --study agnews --classes 4"))
 @study_option
-@click.option("--classes", type=click.IntRange(2), help="How many labels.  [default: counted in the study's data]")
+@click.option("--classes", type=click.IntRange(2), help="The number of labels.  [default: counted in the study's data]")
 @json_option
 def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
-    """Trainable parameters of a study's baselines, epoch by epoch where they change.
+    """Count the trainable parameters of a study's baselines.
 
-    Trains nothing; of a backbone the config.json is enough.
+    They are counted in each epoch and shown where they change. Nothing is trained, and a backbone's config.json is
+    enough.
     """
     from rich.table import Table
 
-    from peftsearch import api
+    from peftsearch.optimize.preview import baseline_parameters
     from peftsearch.results.formatting import backbone_in_words, config_in_words
 
-    found = api.baseline_parameters(study.load(), classes)
+    found = baseline_parameters(study.load(), classes)
     if as_json:
         print_json([{"config": config.to_dict(), "trainable_parameters": counts} for config, counts in found])
         return
@@ -111,7 +115,7 @@ def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
         changes = [count for i, count in enumerate(counts) if i == 0 or count != counts[i - 1]]
         words = " → ".join(f"{count:,}" for count in changes)
         table.add_row(config.method, backbone_in_words(config.backbone), config_in_words(config), words)
-    show_parts(table)
+    show(table)
 
 
 def _dimensions(hyperparameters: Mapping[str, Hyperparameter]) -> Table:
@@ -142,17 +146,17 @@ def _method_json(method: Method) -> dict[str, object]:
 def check(study: ChosenStudy, as_json: bool) -> None:
     """Validate a study and its data, and say what would be searched.
 
-    Trains nothing.
+    Nothing is trained.
     """
     from peftsearch import api
-    from peftsearch.core.run_folder import RunFolder
     from peftsearch.data.describe import describe_data
-    from peftsearch.report.data_preview import preview, preview_json
+    from peftsearch.optimize.preview import token_lengths
+    from peftsearch.report.study_preview import study_preview, study_preview_json
 
     spec = study.load()
-    data = api.check_study(spec, RunFolder.of(spec.name))
-    described, lengths = describe_data(data), api.token_lengths(spec, data)
+    data = api.check_study(spec)
+    described, lengths = describe_data(data), token_lengths(spec, data)
     if as_json:
-        print_json(preview_json(spec, described, lengths))
+        print_json(study_preview_json(spec, described, lengths))
     else:
-        show_parts(*preview(spec, described, lengths))
+        show(*study_preview(spec, described, lengths))

@@ -12,7 +12,6 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import duration
-from peftsearch.results.trial_report import find_trial
 from peftsearch.storage.confirmations import SeedRun, now, read_openings, read_runs, write_opening, write_run
 from peftsearch.storage.records import Record
 
@@ -25,8 +24,8 @@ TEST = "test"
 
 
 @dataclass(frozen=True)
-class Progress:
-    """A run that has ended, the `place`th of `total` that were missing."""
+class ConfirmedRun:
+    """A run with another seed that has just ended: number `place` of the `total` runs to do."""
 
     run: SeedRun
     config: TrialConfig
@@ -39,7 +38,7 @@ def confirm(
     data: TextData,
     trials: Sequence[int | str],
     seeds: int,
-    on_run: Callable[[Progress], None],
+    on_run: Callable[[ConfirmedRun], None],
     say: Callable[[str], None],
 ) -> None:
     """Train each trial with `seeds` other seeds, but for what was done before, and keep what it scores on both splits.
@@ -67,7 +66,7 @@ def confirm(
     for place, (record, config) in enumerate(missing, start=1):
         run = run_once(record.number, config, data, stored.folder.tokens)
         write_run(stored.study, run)
-        on_run(Progress(run, config, place, len(missing)))
+        on_run(ConfirmedRun(run, config, place, len(missing)))
 
 
 def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
@@ -92,7 +91,7 @@ def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Reco
     """
     if not trials:
         return [row.record for row in stored.found_front()]
-    found = [find_trial(stored, number) for number in dict.fromkeys(map(stored.number, trials))]
+    found = [stored.trial(number) for number in dict.fromkeys(map(stored.number, trials))]
     for record in found:
         if record.state != "complete" or record.config is None:
             finished = ", ".join(str(row.record.number) for row in stored.rows()) or "none"

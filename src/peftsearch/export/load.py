@@ -113,19 +113,24 @@ class LoadedTextModel(LoadedClassifier):
 
 
 def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> LoadedClassifier:
-    """The classifier that `peftsearch export` wrote to `folder`.
+    """Load a classifier that `export_trial` or `peftsearch export` has written.
 
     Args:
-        trust_remote_code: whether the backbone may bring its own code. What the folder says about that does not count:
-            it may come from anyone.
+        folder: the folder of the export.
+        trust_remote_code: whether the backbone may bring its own code. What the folder says about that does not count,
+            since the folder may come from anyone.
+
+    Returns:
+        The classifier on the CPU; its `predict` labels texts.
 
     Raises:
         UserError: the folder is no export, or its backbone cannot be found.
 
     Example:
-        >>> classifier = load_classifier("my-classifier")  # doctest: +SKIP
-        >>> classifier.predict(["a small wild cat"])[0]["label"]  # doctest: +SKIP
-        'animal'
+        >>> classifier = load_classifier("my-classifier")
+        >>> answer = classifier.predict(["the very good cat"])[0]
+        >>> answer["label"] in classifier.labels, sorted(answer)
+        (True, ['label', 'probabilities', 'probability'])
     """
     folder = Path(folder)
     described = _described(folder)

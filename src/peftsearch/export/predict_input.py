@@ -1,4 +1,4 @@
-"""Texts to label, read from a file."""
+"""Reads the texts that `predict` labels from a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from peftsearch.data.files import Location, read_location
 from peftsearch.data.formats import Request
 
 
-def read_texts(file: Path, columns: Sequence[str]) -> list[str | tuple[str, str]]:
+def read_input(file: Path, columns: Sequence[str]) -> list[str | tuple[str, str]]:
     """One text a line of a `.txt` file, or the rows of any other format that a study's data can have.
 
     Args:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from peftsearch.confirm.run import Progress
+    from peftsearch.confirm.run import ConfirmedRun
 
 
 def confirmation_view(found: Confirmation) -> list[RenderableType]:
@@ -122,7 +122,7 @@ def confirmation_json(found: Confirmation) -> dict[str, Any]:
     }
 
 
-def progress_line(progress: Progress, metric: str) -> str:
+def progress_line(progress: ConfirmedRun, metric: str) -> str:
     """One run that has ended."""
     run, config = progress.run, progress.config
     heading = f"{progress.place} of {progress.total}: trial {run.trial} ({config.method}), seed {run.seed}"

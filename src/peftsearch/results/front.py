@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import find_objective, quality_objective
 from peftsearch.core.pareto import losses_of, non_dominated
-from peftsearch.results.formatting import params
 
 if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
@@ -39,7 +38,7 @@ class Row:
 def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
     """Every finished trial, sorted by quality: the first maximised objective, best first."""
     done = [record for record in records if record.state == "complete" and record.measurement and record.config]
-    values = [[find_objective(name).read(record.measurement) for name in objectives] for record in done]  # type: ignore[arg-type]
+    values = [[record.values[name] for name in objectives] for record in done]
     on_front = non_dominated(losses_of(values, objectives))
     quality = quality_objective(objectives)
     full = {name: _full_fine_tuning(name, done, quality) for name in {r.config.backbone for r in done if r.config}}
@@ -64,30 +63,6 @@ def best_of_methods(found: Sequence[Row]) -> list[Row]:
     return list(best.values())
 
 
-def trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]:
-    """One trial for `front --json`; what it has not reached yet is null."""
-    config, measurement = record.config, record.measurement
-    return {
-        "trial": record.number,
-        "method": config.method if config else None,
-        "backbone": config.backbone if config else None,
-        "params": params(config) if config else {},
-        "objectives": {name: find_objective(name).read(measurement) for name in objectives} if measurement else {},
-        "measurement": measurement.to_dict() if measurement else None,
-        "state": record.state,
-    }
-
-
-def full_trial_json(record: Record, objectives: Sequence[str]) -> dict[str, Any]:
-    """One trial for `trials --json`."""
-    return {
-        **trial_json(record, objectives),
-        "curve": [report.to_dict() for report in record.curve],
-        "reason": record.reason,
-        "failure": record.failure,
-    }
-
-
 def _row(
     record: Record, objectives: dict[str, float], on_front: bool, fine_tuned: Mapping[str, Measurement | None]
 ) -> Row:
@@ -108,11 +83,12 @@ def _row(
 
 
 def _full_fine_tuning(backbone: str, done: Sequence[Record], quality: str) -> Measurement | None:
-    """The best full fine-tuning of the same backbone."""
+    """The measurement of the backbone's best full fine-tuning."""
     full = [
-        record.measurement
+        record
         for record in done
-        if record.measurement and record.config and (record.config.method, record.config.backbone) == ("full", backbone)
+        if record.config and (record.config.method, record.config.backbone) == ("full", backbone)
     ]
     sign = 1 if find_objective(quality).direction == "maximize" else -1
-    return max(full, key=lambda measurement: sign * find_objective(quality).read(measurement), default=None)
+    best = max(full, key=lambda record: sign * record.values[quality], default=None)
+    return best.measurement if best else None

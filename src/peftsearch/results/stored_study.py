@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import quality_objective
-from peftsearch.core.run_folder import RunFolder
-from peftsearch.results import front
+from peftsearch.core.run_folder import TENSORS, RunFolder
+from peftsearch.results import frames
+from peftsearch.results.front import Row, rows
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage
@@ -19,18 +20,32 @@ from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import About, read_about, read_reference
 
 if TYPE_CHECKING:
+    import pandas as pd
     from optuna.storages import BaseStorage
     from optuna.study import Study
+
+    from peftsearch.workers.supervisor import Outcome
 
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A study that a search has begun.
+    """The results of a study, read from its storage at each call: a search of it may be running meanwhile.
 
     Attributes:
-        url: of its storage; may hold a password.
-        objectives: by name, in the order of the study's directions.
-        folder: where its caches and checkpoints lie.
+        name: the study's name in the storage.
+        study: the Optuna study.
+        objectives: their names, in the order of the study's directions.
+        folder: where the study's caches and checkpoints lie.
+        url: the storage's URL; it may hold a password.
+        outcome: how the search ended that returned these results; None for results that were only opened.
+
+    Example:
+        >>> import peftsearch
+        >>> results = peftsearch.open_results("quickstart")
+        >>> results.quality
+        'macro_f1'
+        >>> len(results.trials_frame())
+        2
     """
 
     name: str
@@ -38,6 +53,7 @@ class StoredStudy:
     objectives: tuple[str, ...]
     folder: RunFolder
     url: str = field(repr=False)
+    outcome: Outcome | None = None
 
     @property
     def storage(self) -> BaseStorage:
@@ -50,23 +66,59 @@ class StoredStudy:
 
     @property
     def reference(self) -> Reference | None:
-        """TF-IDF and logistic regression on the same splits, if the search has measured it."""
+        """TF-IDF and logistic regression on the same splits, once the search has measured it."""
         raw = read_reference(self.study)
         return Reference.from_dict(raw) if raw else None
 
     @property
     def about(self) -> About:
-        """What `optimize` has written down of the study file."""
+        """What the search has written down of the study file."""
         return read_about(self.study)
 
     def records(self) -> list[Record]:
+        """Every trial in every state, by number."""
         return records(self.study)
 
-    def rows(self) -> list[front.Row]:
+    def rows(self) -> list[Row]:
         """Every finished trial, best quality first."""
-        return front.rows(self.records(), self.objectives)
+        return rows(self.records(), self.objectives)
 
-    def found_front(self) -> list[front.Row]:
+    def front(self) -> list[Row]:
+        """The Pareto front, best quality first: the finished trials that no other one dominates."""
+        return [row for row in self.rows() if row.on_front]
+
+    def front_frame(self) -> pd.DataFrame:
+        """The Pareto front as a pandas frame, best quality first.
+
+        Returns:
+            One row for each trial on the front, with these columns:
+
+            - `trial`, `method`, `backbone`;
+            - each objective by its name, in the study's order and in its own unit;
+            - each hyperparameter that a study can search by its name, missing where the method has none;
+            - `epochs`: how many were trained;
+            - `parameters_share`, `time_share`: trainable parameters and training seconds over those of the best full
+              fine-tuning of the same backbone. Without one, parameters are over the model's total, and the time is
+              missing.
+        """
+        return frames.front_frame(self.front(), self.objectives)
+
+    def trials_frame(self) -> pd.DataFrame:
+        """Every trial as a pandas frame, by number.
+
+        Returns:
+            One row for each trial, with these columns:
+
+            - `trial`, `method`, `backbone`;
+            - `state`: `waiting`, `running`, `complete`, `pruned` or `failed`;
+            - each objective by its name, in its own unit; missing unless the trial is complete;
+            - each hyperparameter that a study can search by its name, missing where the method has none;
+            - `epochs`: how many have finished;
+            - `reason`: why the trial was pruned or failed.
+        """
+        return frames.trials_frame(self.records(), self.objectives)
+
+    def found_front(self) -> list[Row]:
         """The front, which is not empty.
 
         Raises:
@@ -77,15 +129,48 @@ class StoredStudy:
             raise UserError(f"study {self.name!r} has no finished trial yet; see peftsearch status --study {self.name}")
         return found
 
-    def front(self) -> list[front.Row]:
-        """The Pareto front, best quality first."""
-        return front.front(self.records(), self.objectives)
+    def best(self) -> Row:
+        """The trial on the front with the best quality.
+
+        Raises:
+            UserError: no trial has finished.
+        """
+        return self.found_front()[0]
 
     def number(self, trial: int | str) -> int:
-        """The number of a trial: itself, or of `best`, the best quality on the front."""
-        return self.found_front()[0].record.number if trial == "best" else int(trial)
+        """A trial's number.
+
+        Args:
+            trial: the number itself, or `best`: the trial on the front with the best quality.
+
+        Raises:
+            UserError: `best` was asked for, and no trial has finished.
+        """
+        return self.best().record.number if trial == "best" else int(trial)
+
+    def trial(self, trial: int | str) -> Record:
+        """One trial in any state.
+
+        Args:
+            trial: its number, or `best`.
+
+        Raises:
+            UserError: there is no such trial; the message says which there are.
+        """
+        number, known = self.number(trial), self.records()
+        found = next((record for record in known if record.number == number), None)
+        if found is None:
+            numbers = f"its trials are {known[0].number} to {known[-1].number}" if known else "it has none yet"
+            raise UserError(f"study {self.name!r} has no trial {number}; {numbers}")
+        return found
+
+    def weights(self, number: int) -> Path | None:
+        """The folder with a trial's weights; None if they were not kept, as only those of the front are."""
+        folder = self.folder.weights / str(number)
+        return folder if (folder / TENSORS).is_file() else None
 
     def status(self) -> Status:
+        """Counts by state and method, the running trials, and an estimate of the time left."""
         return status(self.records(), self.about.budget)
 
 

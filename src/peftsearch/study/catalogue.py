@@ -32,7 +32,15 @@ def displayed(path: Path) -> str:
 
 
 def list_studies() -> list[tuple[str, str, Path]]:
-    """The name, goal and path of every study that has a name, which is the file's name without its suffix."""
+    """List every study that can be named.
+
+    Returns:
+        Name, goal and path of each study, sorted by name. The name is the file's, without its suffix.
+
+    Example:
+        >>> "quickstart" in [name for name, goal, path in list_studies()]
+        True
+    """
     return [(name, _goal(path), path) for name, path in sorted(_named().items())]
 
 

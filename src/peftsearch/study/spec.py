@@ -78,17 +78,28 @@ class StudySpec:
         return selection_metric(self.objectives)
 
 
-def load_study(name_or_path: str, overrides: Overrides | None = None) -> StudySpec:
-    """Read a study file.
+def load_study(study: str | Path | StudySpec, overrides: Overrides | None = None) -> StudySpec:
+    """Read and validate a study.
 
     Args:
-        name_or_path: the name of a study in `./studies` or in the package, or the path of a file.
-        overrides: other data or backbones for the same study.
+        study: a name found in `./studies` or among the package's own studies, the path of a YAML file, or a study
+            that is loaded already.
+        overrides: other data, backbones or row limits for the same study.
+
+    Returns:
+        The valid study; `warnings` lists what is odd in it but allowed.
 
     Raises:
-        UserError: there is no such study, or its file has problems. The message has one line for each problem.
+        UserError: there is no such study, or its file has problems: the message lists all of them, one line each.
+
+    Example:
+        >>> spec = load_study("quickstart")
+        >>> spec.name, "lora" in spec.methods
+        ('quickstart', True)
     """
-    path = find_study(name_or_path)
+    if isinstance(study, StudySpec):
+        return parse_study(overrides.apply(study.document), study.path) if overrides else study
+    path = find_study(str(study))
     problems = Problems(displayed(path))
     document = read_document(path, problems)
     return parse_study(overrides.apply(document) if overrides else document, path, problems)

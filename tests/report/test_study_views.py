@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
+from peftsearch.report.study_views import front_view, newly_ended, progress_view, trial_line
 from peftsearch.report.tables import front_table, trials_table
-from peftsearch.report.views import ended, front_view, progress_view, trial_line
 from peftsearch.results.formatting import config_in_words, percent, why
 from peftsearch.results.front import front, rows
 from peftsearch.results.stored_study import open_stored
@@ -73,7 +73,7 @@ def test_trials_tell_why_they_ended_early() -> None:
     text = printed(trials_table([LORA, PRUNED, FAILED], OBJECTIVES, "macro_f1"))
     assert "trial 0 has 0.9" in text
     assert "[bold]x[/bold]" in text
-    assert why(FAILED) == "error: ValueError: [bold]x[/bold]"
+    assert why(FAILED) == "error: ValueError: [bold]x[/bold] more"
     assert why(Record(1, "failed", failure={"kind": "killed"})) == "killed"
 
 
@@ -83,13 +83,15 @@ def test_one_line_for_each_ended_trial() -> None:
         "299,526 trainable parameters, train time 20.00 s"
     )
     assert trial_line(PRUNED, OBJECTIVES) == "trial 3 pruned: probe (lr 3.1e-4) after epoch 1: trial 0 has 0.9"
-    assert trial_line(FAILED, OBJECTIVES) == "trial 4 failed: full (lr 3.1e-4): error: ValueError: [bold]x[/bold]"
+    assert trial_line(FAILED, OBJECTIVES) == (
+        "trial 4 failed: full (lr 3.1e-4): error: ValueError: [bold]x[/bold] more"
+    )
 
 
 def test_a_trial_that_ended_is_told_once() -> None:
     running = replace(LORA, state="running")
-    assert ended([FULL, running], [FULL, LORA, PRUNED]) == [LORA, PRUNED]
-    assert ended([FULL, LORA], [FULL, LORA]) == []
+    assert newly_ended([FULL, running], [FULL, LORA, PRUNED]) == [LORA, PRUNED]
+    assert newly_ended([FULL, LORA], [FULL, LORA]) == []
 
 
 def test_the_live_view_shows_what_runs_the_front_and_how_far_it_is() -> None:

@@ -60,7 +60,7 @@ def trial_line(record: Record, objectives: Sequence[str]) -> str:
     return f"{heading}{epochs}: {why(record)}" if why(record) else heading + epochs
 
 
-def ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:
+def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:
     """The trials that have ended since `before`, by number."""
     over = {record.number for record in before if _is_over(record)}
     return [record for record in after if _is_over(record) and record.number not in over]

@@ -24,7 +24,7 @@ Lengths = Mapping[str, "TokenLengths"]
 """By the backbone's name."""
 
 
-def preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> dict[str, Any]:
+def study_preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> dict[str, Any]:
     """The study as it was understood, and its data, for programs."""
     return {
         "name": spec.name,
@@ -46,7 +46,7 @@ def preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> dict[s
     }
 
 
-def preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[RenderableType]:
+def study_preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[RenderableType]:
     """The same for people."""
     from rich.text import Text
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.console import Console
 
-from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import ClassReport
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.report.trial_view import trial_view
-from peftsearch.results.stored_study import open_stored
-from peftsearch.results.trial_report import find_trial, kept_weights, trial_json
+from peftsearch.results.as_json import full_trial_json
 from peftsearch.storage.records import Record
-from tests.helpers.records import OBJECTIVES, complete, config, measurement, store
+from tests.helpers.records import OBJECTIVES, complete, config, measurement
 
 THREE = ClassReport(("cat", "dog", "[red]"), ((0, 0, 30), (0, 1, 2), (1, 1, 20), (2, 0, 1500)))
 
@@ -100,42 +95,9 @@ def test_the_curve_marks_the_best_epoch_and_tells_parameters_where_they_change()
 
 def test_an_old_trial_has_no_classes_and_a_failed_one_its_traceback() -> None:
     assert "confusion" not in printed(complete(1, "full", 0.9, 10, 1.0))
-    assert trial_json(complete(1, "full", 0.9, 10, 1.0), OBJECTIVES, None)["classes"] is None
+    assert full_trial_json(complete(1, "full", 0.9, 10, 1.0), None)["classes"] is None
     failure = {"kind": "error", "message": "ValueError: [b]no[/b]", "traceback": 'Traceback:\n  File "[x]", line 1\n'}
     text = printed(Record(4, "failed", config("full"), failure=failure))
     assert text.startswith("trial 4: failed, full on tiny/bert\n  error: ValueError: [b]no[/b]\n")
     assert text.rstrip().endswith('Traceback:\n  File "[x]", line 1')
     assert printed(Record(9, "waiting")) == "trial 9: waiting\n"
-
-
-def test_json_holds_everything() -> None:
-    found = json.loads(json.dumps(trial_json(with_classes(THREE), OBJECTIVES, Path("runs/toy/weights/5"))))
-    assert found["classes"][0] == {
-        "label": "cat", "precision": 30 / 1530, "recall": 30 / 32, "f1": 60 / 1562, "support": 32
-    }  # fmt: skip
-    assert found["confusion_matrix"] == [[30, 2, 0], [0, 20, 0], [1500, 0, 0]]
-    assert found["weights"] == "runs/toy/weights/5"
-    assert len(found["curve"]) == 3
-
-
-def test_a_number_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    stored = open_stored("toy", store(tmp_path, [complete(0, "full", 0.9, 10, 1.0), complete(1, "lora", 0.8, 5, 1.0)]))
-    assert find_trial(stored, 1).number == 1
-    with pytest.raises(UserError) as error:
-        find_trial(stored, 7)
-    assert str(error.value) == "study 'toy' has no trial 7; its trials are 0 to 1"
-
-
-def test_a_class_report_survives_the_storage(tmp_path: Path) -> None:
-    stored = open_stored("toy", store(tmp_path, [with_classes(THREE)]))
-    kept = find_trial(stored, 0).measurement
-    assert kept is not None
-    assert kept.classes == THREE
-
-
-def test_weights_are_where_they_were_kept(tmp_path: Path) -> None:
-    stored = replace(open_stored("toy", store(tmp_path, [])), folder=RunFolder(tmp_path))
-    (tmp_path / "weights" / "3").mkdir(parents=True)
-    assert kept_weights(stored, 3) is None
-    (tmp_path / "weights" / "3" / "trainable.safetensors").touch()
-    assert kept_weights(stored, 3) == tmp_path / "weights" / "3"

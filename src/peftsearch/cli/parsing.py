@@ -1,0 +1,71 @@
+"""Callbacks that turn what a user wrote after an option into a value, or say what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from peftsearch.core.run_folder import STUDY_NAME
+
+BEST = "best"
+UNITS = "KMGT"
+SPLITS = ("train", "validation", "test")
+DATA_KEYS = (*SPLITS, "text", "pair", "label")
+
+
+def parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """`500M` or `2G` in bytes; the units are binary."""
+    written = re.fullmatch(rf"(\d+(?:\.\d+)?)([{UNITS}]?)", (value or "").strip().upper())
+    if value is not None and not written:
+        raise click.BadParameter(f"{value!r} is not a size; write bytes, or a number with K, M, G or T, as in 2G")
+    return int(float(written[1]) * 1024 ** (UNITS.index(written[2]) + 1 if written[2] else 0)) if written else None
+
+
+def parse_trial(_: click.Context, __: click.Parameter, value: str) -> int | str:
+    """A trial's number, or `best`."""
+    if value != BEST and not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is neither a trial's number nor {BEST!r}")
+    return value if value == BEST else int(value)
+
+
+def parse_trials(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Each value of a repeated option, as `parse_trial` reads it."""
+    return tuple(parse_trial(context, option, value) for value in values)
+
+
+def parse_data(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """`train=a.csv,label=topic` as a mapping. A comma belongs to a file's name where no key follows it."""
+    found = _parts(values, DATA_KEYS, "NAME", "name one file for a split and one name for a column")
+    if found and "train" not in found:
+        raise click.BadParameter("names no file for train; write train=FILE")
+    return found
+
+
+def parse_limit(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    """`train=1000,validation=500` as rows by split."""
+    found = _parts(values, SPLITS, "ROWS", "give one number for a split")
+    for split, rows in found.items():
+        if not rows.isdecimal() or int(rows) < 1:
+            raise click.BadParameter(f"{split}= takes a number of rows, at least 1, but got {rows!r}")
+    return {split: int(rows) for split, rows in found.items()}
+
+
+def check_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """A name that can be a file's name."""
+    if value is not None and not STUDY_NAME.fullmatch(value):
+        raise click.BadParameter(f"{value!r} names files, so it may have letters, digits, - and _ only")
+    return value
+
+
+def _parts(values: tuple[str, ...], keys: tuple[str, ...], value: str, remedy: str) -> dict[str, str]:
+    """The parts `KEY=VALUE` of all `values`, each key once."""
+    found: dict[str, str] = {}
+    for part in (part for written in values for part in re.split(rf",(?=(?:{'|'.join(keys)})=)", written)):
+        key, equals, name = part.partition("=")
+        if not equals or key not in keys or not name:
+            raise click.BadParameter(f"{part!r} is not KEY={value} with one of the keys {', '.join(keys)}")
+        if key in found:
+            raise click.BadParameter(f"{key}= is given twice; {remedy}")
+        found[key] = name
+    return found

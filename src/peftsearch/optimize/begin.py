@@ -1,0 +1,112 @@
+"""What happens before the first trial of a search: checks, data, storage and the reference to beat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from peftsearch.core.errors import UserError, nearest
+from peftsearch.core.objectives import check_classes
+from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.strategies import PRUNERS, SAMPLERS
+from peftsearch.results.reference import measure_reference
+from peftsearch.results.stored_study import StoredStudy, storage_url
+from peftsearch.storage.prepare import prepare
+from peftsearch.storage.study_attributes import About, write_about, write_reference
+from peftsearch.study.compatibility import check_feasible
+from peftsearch.workers.job import Job
+
+if TYPE_CHECKING:
+    from peftsearch.data.base import TextData
+    from peftsearch.study.spec import StudySpec
+
+
+def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
+    """Check that the study's methods fit its backbones, and prepare its data in `folder`.
+
+    Raises:
+        UserError: a method does not fit, the data cannot be used, or an objective cannot be measured on it.
+    """
+    from peftsearch.data.load import load_data
+    from peftsearch.training.metrics.hf_evaluate import check_computable
+
+    check_feasible(spec)
+    data = load_data(spec.data, spec.folder, folder.data)
+    check_classes(spec.objectives, data.labels)
+    check_computable(spec.objectives, len(data.labels))
+    return data
+
+
+def begin(
+    spec: StudySpec, *, trials: int, storage: str | None, fork: str | None, say: Callable[[str], None]
+) -> StoredStudy:
+    """Check the study, prepare its data, enqueue its baselines in the storage and measure the reference.
+
+    Args:
+        trials: the total of trials asked for, which is kept beside the study for `status`.
+        storage: a database URL; None for the default.
+        fork: the name in the storage, if it is not the study's own.
+        say: receives each note worth knowing as one line.
+
+    Raises:
+        UserError: something is not as it must be; nothing has been trained.
+    """
+    name = fork or spec.name
+    data = check_data(spec, RunFolder.of(name))
+    for note in (*spec.warnings, *data.notes):
+        say(note)
+    url = storage_url(name, storage)
+    study = prepare(spec, url, name)
+    stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
+    write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
+    _measure_reference(stored, data, say)
+    return stored
+
+
+def job_of(
+    stored: StoredStudy,
+    spec: StudySpec,
+    *,
+    trials: int,
+    sampler: str | None,
+    pruner: str | None,
+    seed: int | None,
+    exact: bool,
+    cache_size: int | None,
+) -> Job:
+    """What the workers of a search are told. `sampler`, `pruner` and `seed` take precedence over the study's own.
+
+    Raises:
+        UserError: there is no such sampler or pruner.
+    """
+    sampler, pruner = sampler or spec.search.sampler, pruner or spec.search.pruner
+    for kind, name, table in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
+        if name not in table:
+            raise UserError(f"no {kind} {name!r}; {nearest(name, table)}")
+    return Job(
+        document=spec.document,
+        path=str(spec.path.resolve()),
+        name=stored.name,
+        storage=stored.url,
+        budget=trials,
+        folder=str(stored.folder.root.resolve()),
+        # If the baselines counted as random trials, TPE would begin with one point for each method and repeat it.
+        startup_trials=len(spec.baselines) + spec.search.startup_trials,
+        since=time.time(),
+        sampler=sampler,
+        pruner=pruner,
+        seed=spec.search.seed if seed is None else seed,
+        exact=exact,
+        cache_size=cache_size,
+    )
+
+
+def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str], None]) -> None:
+    """Measure the reference once for this data. Texts without words (only emoji, say) have none."""
+    if stored.reference and stored.reference.fingerprint == data.fingerprint:
+        return
+    try:
+        write_reference(stored.study, measure_reference(data).to_dict())
+    except UserError as error:
+        say(f"no reference line: {error}")

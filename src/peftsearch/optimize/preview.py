@@ -1,0 +1,55 @@
+"""What can be said about a study before anything is trained: token lengths and parameter counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from peftsearch.core.run_folder import RunFolder
+from peftsearch.study.suggest import baseline_config
+
+if TYPE_CHECKING:
+    from peftsearch.core.config import TrialConfig
+    from peftsearch.data.base import TextData
+    from peftsearch.data.describe import TokenLengths
+    from peftsearch.study.spec import StudySpec
+
+
+def token_lengths(spec: StudySpec, data: TextData) -> dict[str, TokenLengths]:
+    """How many tokens the training texts have, by backbone name.
+
+    Raises:
+        UserError: a tokenizer cannot be read.
+    """
+    from peftsearch.backbones.loading import resolve, tokenizer_of
+    from peftsearch.data.describe import token_lengths
+
+    found = {}
+    for backbone in spec.backbones:
+        tokenizer = tokenizer_of(backbone, resolve(backbone.name, backbone.revision))
+        found[backbone.name] = token_lengths(data, tokenizer, backbone.max_length or spec.data.max_length)
+    return found
+
+
+def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tuple[TrialConfig, list[int]]]:
+    """Count the trainable parameters of each baseline in each epoch. A backbone's `config.json` is enough for that.
+
+    Args:
+        classes: the number of labels; by default the study's data is read to count them.
+
+    Returns:
+        One pair for each baseline that has a backbone: its configuration and one count per epoch.
+
+    Raises:
+        UserError: a baseline does not fit its backbone, or the data cannot be read.
+    """
+    from peftsearch.backbones.names import resolve_config_only
+    from peftsearch.methods.table import ENCODER_METHODS
+    from peftsearch.training.dry_run import trainable_by_epoch
+
+    if classes is None:
+        from peftsearch.data.load import load_data
+
+        classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
+    configs = [baseline_config(spec, baseline) for baseline in spec.baselines]
+    known = [config for config in configs if config.method in ENCODER_METHODS]
+    return [(c, trainable_by_epoch(c, resolve_config_only(c.backbone, c.revision), classes)) for c in known]

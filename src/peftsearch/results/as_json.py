@@ -1,0 +1,51 @@
+"""Trials as JSON data, for `--json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.results.formatting import params
+
+if TYPE_CHECKING:
+    from peftsearch.storage.records import Record
+
+
+def trial_json(record: Record) -> dict[str, Any]:
+    """A trial for `front --json`. What it has not reached yet is null or empty."""
+    config, measurement = record.config, record.measurement
+    return {
+        "trial": record.number,
+        "method": config.method if config else None,
+        "backbone": config.backbone if config else None,
+        "params": params(config) if config else {},
+        "objectives": dict(record.values),
+        "measurement": measurement.to_dict() if measurement else None,
+        "state": record.state,
+    }
+
+
+def trial_with_curve_json(record: Record) -> dict[str, Any]:
+    """A trial for `trials --json`."""
+    return {
+        **trial_json(record),
+        "curve": [report.to_dict() for report in record.curve],
+        "reason": record.reason,
+        "failure": record.failure,
+    }
+
+
+def full_trial_json(record: Record, weights: Path | None) -> dict[str, Any]:
+    """A trial for `trial --json`, with its classes; these are null where no class was counted.
+
+    Args:
+        record: the trial.
+        weights: the folder of its kept weights, if there is one.
+    """
+    report = record.measurement.classes if record.measurement else None
+    return {
+        **trial_with_curve_json(record),
+        "classes": [vars(score) for score in report.scores()] if report else None,
+        "confusion_matrix": report.matrix() if report else None,
+        "weights": str(weights) if weights else None,
+    }

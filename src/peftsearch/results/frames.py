@@ -1,0 +1,66 @@
+"""Results as pandas frames, for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.results.formatting import params, why
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from peftsearch.results.front import Row
+    from peftsearch.storage.records import Record
+
+
+def trials_frame(records: Sequence[Record], objectives: Sequence[str]) -> pd.DataFrame:
+    """One row for each trial: see `StoredStudy.trials_frame`."""
+    cells = [
+        {
+            **_what_it_is(record),
+            "state": record.state,
+            **_numbers(record, objectives),
+            "epochs": len(record.curve),
+            "reason": why(record) or None,
+        }
+        for record in records
+    ]
+    return _frame(cells, ("trial", "method", "backbone", "state", *objectives), ("epochs", "reason"))
+
+
+def front_frame(rows: Sequence[Row], objectives: Sequence[str]) -> pd.DataFrame:
+    """One row for each trial of the front: see `StoredStudy.front_frame`."""
+    cells = [
+        {
+            **_what_it_is(row.record),
+            **_numbers(row.record, objectives),
+            "epochs": row.measurement.epochs,
+            "parameters_share": row.parameters_share,
+            "time_share": row.time_share,
+        }
+        for row in rows
+    ]
+    return _frame(cells, ("trial", "method", "backbone", *objectives), ("epochs", "parameters_share", "time_share"))
+
+
+def _what_it_is(record: Record) -> dict[str, Any]:
+    config = record.config
+    return {
+        "trial": record.number,
+        "method": config.method if config else None,
+        "backbone": config.backbone if config else None,
+    }
+
+
+def _numbers(record: Record, objectives: Iterable[str]) -> dict[str, Any]:
+    values = {name: record.values.get(name) for name in objectives}
+    return values | (params(record.config) if record.config else {})
+
+
+def _frame(cells: Sequence[Mapping[str, Any]], first: Sequence[str], last: Sequence[str]) -> pd.DataFrame:
+    """A frame with the settings, of which each method has its own, between the `first` and the `last` columns."""
+    import pandas as pd
+
+    settings = dict.fromkeys(name for row in cells for name in row if name not in (*first, *last))
+    return pd.DataFrame(cells, columns=[*first, *settings, *last])
