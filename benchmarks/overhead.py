@@ -145,21 +145,21 @@ def gaps(_: str, options: argparse.Namespace) -> dict[str, Seconds]:
 
     from peftsearch.study.overrides import Overrides
     from peftsearch.study.spec import load_study
-    from peftsearch.training.loop.callbacks import Guards
+    from peftsearch.training.loop.callbacks import AbortTrial
 
     watch = Stopwatch()
-    tell, guard = Study.tell, Guards.on_step_end
+    tell, guard = Study.tell, AbortTrial.on_step_end
 
     def told(self: Study, *arguments: Any, **named: Any) -> Any:
         found = tell(self, *arguments, **named)
         watch.start("gap")
         return found
 
-    def stepped(self: Guards, *arguments: Any, **named: Any) -> None:
+    def stepped(self: AbortTrial, *arguments: Any, **named: Any) -> None:
         watch.stop("gap")
         guard(self, *arguments, **named)
 
-    Study.tell, Guards.on_step_end = told, stepped  # type: ignore[method-assign]
+    Study.tell, AbortTrial.on_step_end = told, stepped  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "probes.yaml"
         file.write_text(PROBES)

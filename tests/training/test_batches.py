@@ -1,8 +1,7 @@
-"""Order of rows, padding, and what a batch holds."""
+"""The order of rows, and the padding of a batch."""
 
 from __future__ import annotations
 
-import datasets
 import numpy as np
 import pytest
 import torch
@@ -10,7 +9,7 @@ import torch
 from peftsearch.training.batches import (
     LengthGroupedSampler,
     PadToLongest,
-    TokenRows,
+    Row,
     length_grouped_order,
     padding_share,
 )
@@ -50,36 +49,13 @@ def test_rows_of_the_short_batch_are_drawn_from_all_lengths() -> None:
     assert lasts.mean() == pytest.approx(LENGTHS.mean(), rel=0.15)
 
 
-def tokens() -> datasets.Dataset:
-    ids = [[5, 6, 7], [8], [9, 10]]
-    return datasets.Dataset.from_dict(
-        {"input_ids": ids, "token_type_ids": [[0, 0, 1], [0], [0, 1]], "label": [1, 0, 2], "length": [3, 1, 2]}
-    )
-
-
-def test_rows_keep_their_tokens_and_labels() -> None:
-    rows = TokenRows(tokens())
-    columns, label = rows[2]
-    assert columns["input_ids"].tolist() == [9, 10]
-    assert columns["token_type_ids"].tolist() == [0, 1]
-    assert label == 2
-
-
-def test_selected_rows_are_the_selected_ones() -> None:
-    rows = TokenRows(tokens().select([2, 0]))
-    assert [rows[i][0]["input_ids"].tolist() for i in range(2)] == [[9, 10], [5, 6, 7]]
-
-
-def test_sorted_rows_are_in_order_of_length() -> None:
-    rows = TokenRows(tokens(), sort=True)
-    assert [len(rows[i][0]["input_ids"]) for i in range(3)] == [1, 2, 3]
-    assert [rows[i][1] for i in range(3)] == [0, 2, 1]
+THREE: Row = ({"input_ids": np.array([5, 6, 7])}, 1)
+ONE: Row = ({"input_ids": np.array([8])}, 0)
 
 
 @pytest.mark.parametrize(("side", "expected"), [("right", [8, 99, 99]), ("left", [99, 99, 8])])
 def test_padding_to_the_longest(side: str, expected: list[int]) -> None:
-    rows = TokenRows(tokens())
-    batch = PadToLongest(99, side)([rows[0], rows[1]])
+    batch = PadToLongest(99, side)([THREE, ONE])
     assert batch["input_ids"].tolist() == [[5, 6, 7], expected]
     assert batch["attention_mask"].tolist()[1] == [int(token == 8) for token in expected]
     assert batch["labels"].dtype == torch.int64
@@ -87,5 +63,4 @@ def test_padding_to_the_longest(side: str, expected: list[int]) -> None:
 
 
 def test_width_is_rounded_up_for_tensor_cores() -> None:
-    rows = TokenRows(tokens())
-    assert PadToLongest(0, multiple=8)([rows[0]])["input_ids"].shape == (1, 8)
+    assert PadToLongest(0, multiple=8)([THREE])["input_ids"].shape == (1, 8)

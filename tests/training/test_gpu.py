@@ -18,7 +18,7 @@ from peftsearch.core.measurement import EpochReport
 from peftsearch.core.run_folder import PREFIXES
 from peftsearch.training.meter import MIB
 from peftsearch.training.precision import choice
-from peftsearch.training.precision.benchmark import Workload
+from peftsearch.training.precision.benchmark import TrainingStep
 from peftsearch.training.precision.number_formats import formats_of
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
@@ -130,7 +130,7 @@ def test_choosing_a_number_format_leaves_tf32_as_it_was(
     monkeypatch.setattr(choice, "MEASURE_SECONDS", 0.2)
     device = torch.device(DEVICE)
     with tf32_set_to(allowed):
-        chosen = choice.choose_precision("auto", device, Workload(resolve(backbone), False, rows=16, tokens=12.0))
+        chosen = choice.choose_precision("auto", device, TrainingStep(resolve(backbone), False, rows=16, tokens=12.0))
         assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == allowed
     (measured,) = choice._KNOWN.values()
     assert set(measured) == set(formats_of(device))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from peftsearch.training.gradient_check import NotTrained, prove_gradients
+from peftsearch.training.gradient_check import GradientError, check_gradients
 from peftsearch.training.loop.loss import TrainingLoss
 
 BATCH = {"x": torch.randn(4, 5), "labels": torch.tensor([0, 1, 0, 1])}
@@ -37,20 +37,20 @@ class LowRank(nn.Module):
 
 
 def test_an_unused_trainable_tensor_is_named() -> None:
-    with pytest.raises(NotTrained, match=r"^no gradient reaches unused.bias, unused.weight$"):
-        prove_gradients(Toy(), BATCH, TrainingLoss())
+    with pytest.raises(GradientError, match=r"^no gradient reaches unused.bias, unused.weight$"):
+        check_gradients(Toy(), BATCH, TrainingLoss())
 
 
 def test_frozen_unused_tensors_are_fine_and_no_gradient_is_left() -> None:
     model = Toy()
     model.unused.requires_grad_(False)
-    prove_gradients(model, BATCH, TrainingLoss())
+    check_gradients(model, BATCH, TrainingLoss())
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_a_zero_initialised_tensor_hides_none_and_stays_zero() -> None:
     model = LowRank()
-    prove_gradients(model, BATCH, TrainingLoss())
+    check_gradients(model, BATCH, TrainingLoss())
     assert not model.b.weight.any()
 
 
@@ -59,7 +59,7 @@ def test_a_tensor_cut_off_for_good_is_found_behind_zeros() -> None:
     forward = model.forward
     model.a.weight.requires_grad_(True)
     model.forward = lambda x: SimpleNamespace(logits=forward(x).logits * 1 + model.b(torch.ones(4, 2)))  # type: ignore[method-assign]
-    prove_gradients(model, BATCH, TrainingLoss())
+    check_gradients(model, BATCH, TrainingLoss())
     model.forward = lambda x: SimpleNamespace(logits=model.b(model.a(x).detach()))  # type: ignore[method-assign]
-    with pytest.raises(NotTrained, match=r"^no gradient reaches a.weight$"):
-        prove_gradients(model, BATCH, TrainingLoss())
+    with pytest.raises(GradientError, match=r"^no gradient reaches a.weight$"):
+        check_gradients(model, BATCH, TrainingLoss())

@@ -17,15 +17,18 @@ from sklearn.metrics import f1_score
 from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
+from peftsearch.data.tokens import tokenize
 from peftsearch.export.load import load_classifier
 from peftsearch.export.write import write
 from peftsearch.methods.table import METHODS
 from peftsearch.study.baselines import default_settings
 from peftsearch.training import attempt as attempt_module
-from peftsearch.training import trial as trial_module
-from peftsearch.training.batches import PadToLongest, TokenRows
+from peftsearch.training import rows as rows_module
+from peftsearch.training.batches import PadToLongest
 from peftsearch.training.checkpoint import read_checkpoint
-from peftsearch.training.trial import halvings, run_trial
+from peftsearch.training.compute import Compute
+from peftsearch.training.rows import TokenRows
+from peftsearch.training.trial import micro_batch_sizes, run_trial
 from tests.helpers.tiny import WORDS, tiny_model, tiny_tokenizer
 from tests.helpers.toy import toy_data
 
@@ -53,7 +56,7 @@ def config(backbone: str, method: str = "full", training: dict[str, Any] | None 
 
 
 def predictions(result: Any, data: Any, cache: Path) -> np.ndarray:
-    rows = TokenRows(trial_module.tokenize(data, "validation", result.tokenizer, 24, cache))
+    rows = TokenRows(tokenize(data, "validation", result.tokenizer, 24, cache))
     batch = PadToLongest(result.tokenizer.pad_token_id)([rows[i] for i in range(len(rows))])
     batch.pop("labels")
     with torch.no_grad():
@@ -178,10 +181,10 @@ def test_short_of_memory_the_micro_batch_is_halved(
 ) -> None:
     train = attempt_module.train
 
-    def fits_four_rows(*args: Any, micro_batch: int, **kwargs: Any) -> Any:
-        if micro_batch > 4:
+    def fits_four_rows(model: Any, rows: Any, config: Any, compute: Compute, *others: Any) -> Any:
+        if compute.micro_batch > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return train(*args, micro_batch=micro_batch, **kwargs)
+        return train(model, rows, config, compute, *others)
 
     whole = run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu").measurement
     monkeypatch.setattr(attempt_module, "train", fits_four_rows)
@@ -201,14 +204,14 @@ def test_out_of_memory_at_one_row_fails(backbone: str, tmp_path: Path, monkeypat
 
 
 def test_halvings_divide_the_batch() -> None:
-    assert list(halvings(32)) == [32, 16, 8, 4, 2, 1]
-    assert list(halvings(15)) == [15, 5, 1]
+    assert list(micro_batch_sizes(32)) == [32, 16, 8, 4, 2, 1]
+    assert list(micro_batch_sizes(15)) == [15, 5, 1]
 
 
 def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(
     backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_module, "_ROWS", {})  # what an earlier test has read would not be tokenised again
+    monkeypatch.setattr(rows_module, "_splits", {})  # what an earlier test has read would not be tokenised again
     words = str(tmp_path / "words")
     tiny_tokenizer(vocabulary=WORDS[::-1]).save_pretrained(words)
     named = replace(config(backbone, "probe", {"epochs": 1}), tokenizer=words)
@@ -233,7 +236,7 @@ def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(
 def test_a_trial_never_opens_the_test_split(
     backbone: str, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_module, "_ROWS", {})
+    monkeypatch.setattr(rows_module, "_splits", {})
     opened: list[str] = []
 
     class Watched(dict[str, Any]):

@@ -1,4 +1,4 @@
-"""A finished trial's classifier measured on one more split: batches, device and precision as in its evaluation."""
+"""Measures a finished trial's classifier on another split, with the batches and number format of its own evaluation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import SplitScores
 from peftsearch.data.base import TextData, documents
-from peftsearch.training.loop.trainer import EVALUATION_BATCH
+from peftsearch.training.batches import padding
+from peftsearch.training.compute import Compute, chosen_device
 from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy
-from peftsearch.training.precision.number_formats import computing
+from peftsearch.training.precision.number_formats import in_number_format
+from peftsearch.training.rows import token_rows
 from peftsearch.training.text_trial import TextTrialResult
-from peftsearch.training.trial import TrialResult, chosen_device, padding, token_rows
+from peftsearch.training.trial import TrialResult
 
 
 def check_split(data: TextData, split: str) -> None:
-    """Raises UserError if `data` lacks the split, or a row of it has none of the training split's classes."""
+    """Check that `data` has the split, and that all of its labels are classes of the training split.
+
+    Raises:
+        UserError: it lacks the split, or some label is none of the classes.
+    """
     if split not in data.splits or not len(data.splits[split]):
         raise UserError(f"the data has no {split} split; give it a file, or let data.splits cut one off")
     labels, classes = np.asarray(data.splits[split]["label"]), len(data.labels)
@@ -34,7 +40,7 @@ def check_split(data: TextData, split: str) -> None:
 def measure_split(
     result: TrialResult | TextTrialResult, data: TextData, split: str, *, cache: Path, device: str = "auto"
 ) -> SplitScores:
-    """What the classifier of `result` scores on a split. Labels are read only to count what it got right.
+    """What the classifier of `result` scores on a split. Labels are read only to count what it labelled correctly.
 
     Args:
         cache: folder of the tokenised splits, as in training.
@@ -61,9 +67,10 @@ def _logits(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Logits of shape (rows, classes) and labels of shape (rows,), the shortest row first."""
     rows = token_rows(data, split, result.tokenizer, result.config.max_length, cache)
-    collate, size = padding(result.tokenizer, on), result.measurement.micro_batch_size * EVALUATION_BATCH
+    compute = Compute(on, result.measurement.precision, result.measurement.micro_batch_size)
+    collate, size = padding(result.tokenizer, on), compute.evaluation_batch
     classifier, found = result.classifier.to(on).eval(), []
-    with torch.no_grad(), computing(on, result.measurement.precision):
+    with torch.no_grad(), in_number_format(on, compute.precision):
         for start in range(0, len(rows), size):
             batch = collate([rows[i] for i in range(start, min(start + size, len(rows)))])
             batch.pop("labels")

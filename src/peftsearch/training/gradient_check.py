@@ -1,4 +1,4 @@
-"""Before a trial trains: proof that what is trained is what was asked."""
+"""Checks, before a trial trains, that gradients reach the trainable parameters and no others."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ import torch
 from torch import nn
 
 
-class NotTrained(RuntimeError):
-    """A trainable tensor that no batch can move, or a frozen one that a batch would: a fault of ours."""
+class GradientError(RuntimeError):
+    """A trainable parameter gets no gradient, or a frozen one gets some. This is a bug of peftsearch."""
 
 
-def prove_gradients(model: nn.Module, batch: dict[str, torch.Tensor], loss: Callable[[Any, torch.Tensor], Any]) -> None:
-    """One batch must give every trainable tensor a gradient and no frozen one any.
+def check_gradients(model: nn.Module, batch: dict[str, torch.Tensor], loss: Callable[[Any, torch.Tensor], Any]) -> None:
+    """Check that one batch gives every trainable parameter a gradient and no frozen one any.
 
-    Zero-initialised tensors hide others from the first gradient (LoRA's B hides A), so where a gradient is zero they
-    are nudged for a second look and put back. Leaves no gradients behind.
+    A parameter that starts at zero keeps the gradient of others at zero (LoRA's B does so to A). If gradients are
+    missing, those zeros are therefore replaced by small random values for a second backward pass, and restored after.
+    No gradient is left behind.
+
+    Args:
+        batch: the model's inputs, and `labels`.
+        loss: of the model's outputs and the labels.
 
     Raises:
-        NotTrained: with the names of the tensors.
+        GradientError: with the names of the parameters.
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     silent = _without_gradient(model, batch, loss, trained)
@@ -35,7 +40,7 @@ def prove_gradients(model: nn.Module, batch: dict[str, torch.Tensor], loss: Call
             for parameter, value in zip(zeros, kept, strict=True):
                 parameter.copy_(value)
     if silent:
-        raise NotTrained(f"no gradient reaches {_some(silent)}")
+        raise GradientError(f"no gradient reaches {_some(silent)}")
 
 
 def _without_gradient(
@@ -51,7 +56,7 @@ def _without_gradient(
     model.zero_grad()
     frozen = moved - trained.keys()
     if frozen:
-        raise NotTrained(f"a gradient reaches frozen {_some(frozen)}")
+        raise GradientError(f"a gradient reaches frozen {_some(frozen)}")
     return trained.keys() - moved
 
 

@@ -1,34 +1,33 @@
-"""One trial: data, backbone and method put together, trained, measured. The only place that does."""
+"""One trial: data, backbone and method are put together, trained and measured. No other module does that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
-from peftsearch.backbones.loading import resolve, tokenizer_of
+from peftsearch.backbones.loading import ResolvedModel, resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.run_folder import PREFIXES
 from peftsearch.data.base import TextData
-from peftsearch.data.tokens import tokenize
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
-from peftsearch.training.attempt import Setup
-from peftsearch.training.batches import POOL_BATCHES, PadToLongest, TokenRows
+from peftsearch.training.attempt import Attempt
+from peftsearch.training.batches import POOL_BATCHES, padding
 from peftsearch.training.checkpoint import save_classifier
+from peftsearch.training.compute import Compute, chosen_device
 from peftsearch.training.loop.callbacks import Report
-from peftsearch.training.loop.trainer import Rows
 from peftsearch.training.meter import device_name
-from peftsearch.training.precision.benchmark import Workload
+from peftsearch.training.precision.benchmark import TrainingStep
 from peftsearch.training.precision.choice import choose_precision
-from peftsearch.training.prefix_cache.store import FeatureStore
+from peftsearch.training.prefix_cache.store import PrefixStore
+from peftsearch.training.rows import TrialRows, token_rows
 from peftsearch.training.text_trial import TextTrialResult, run_text_trial
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
     from peftsearch.backbones.classifier import Classifier
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A finished trial: what it measured, and its classifier with the best epoch's weights, on the CPU."""
+    """A finished trial: its measurement, and its classifier with the best epoch's weights, on the CPU."""
 
     measurement: Measurement
     classifier: Classifier
@@ -64,57 +63,38 @@ def run_trial(
 
     Args:
         report: called after every epoch; what it raises ends the trial and passes through.
-        cache: folder of the tokenised splits and of frozen prefixes' states, shared with other workers.
+        cache: folder of the tokenised splits and the frozen-prefix cache, shared with other workers.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
         should_stop: asked after every step.
-        cache_size: bytes that frozen prefixes' states may take; by default a quarter of the free disk space.
-        exact: nothing that changes a result, however little, for the sake of speed: frozen prefixes are computed in
-            every epoch, in fp32 unless the study names a precision, and batches are random rows of any length.
+        cache_size: bytes that the frozen-prefix cache may take; by default a quarter of the free disk space.
+        exact: do without every speed-up that changes results, however little: no frozen-prefix cache, batches of
+            random rows, and fp32 unless the study names a number format.
 
     Raises:
-        TrialFailure: out of memory even at one row a step, or a loss that is not finite.
+        TrialFailure: the memory is too small for a single row, or a loss is not finite.
         Interrupted: `should_stop` said so.
         UserError: the backbone cannot be loaded, or does not fit the method.
     """
     if config.method in TEXT_METHODS:
         return run_text_trial(config, data, TEXT_METHODS[config.method])
-    method = ENCODER_METHODS[config.method]
-    # What is not trained has no epochs to report.
-    report = report if method.takes_steps else _say_nothing
-    on = chosen_device(device)
+    takes_steps, on = ENCODER_METHODS[config.method].takes_steps, chosen_device(device)
     resolved = resolve(config.backbone, config.revision)
     tokenizer = tokenizer_of(config, resolved)
-    rows = Rows(
-        token_rows(data, "train", tokenizer, config.max_length, cache),
-        token_rows(data, "validation", tokenizer, config.max_length, cache),
-        padding(tokenizer, on),
-        data.labels,
-        pool_batches=1 if exact else POOL_BATCHES,
-    )
-    asked = "fp32" if exact and config.training.precision == "auto" else config.training.precision
-    tokens = float(rows.train.lengths.mean())
-    workload = Workload(resolved, config.trust_remote_code, config.training.batch_size, tokens)
-    precision = choose_precision(asked, on, workload)
-    # A backbone's own code may compute anything; and without training nothing is computed twice.
-    reuse = method.takes_steps and not exact and not config.trust_remote_code
-    store = FeatureStore(cache / PREFIXES, cache_size) if reuse else None
-    setup = Setup(config, rows, data.fingerprint, resolved, on, precision, store, report, should_stop)
-    for micro_batch in halvings(config.training.batch_size):
-        trained = setup.attempt(micro_batch)
-        if trained is not None:
-            classifier, measurement = trained
-            return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
-    raise TrialFailure("out_of_memory", f"one row of {config.max_length} tokens does not fit on {device_name(on)}")
+    rows = _rows(config, data, tokenizer, on, cache, exact)
+    compute = Compute(on, _precision(config, resolved, rows, on, exact), config.training.batch_size)
+    # A backbone's own code may compute anything, and without training nothing is computed twice.
+    caches = takes_steps and not exact and not config.trust_remote_code
+    store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
+    report = report if takes_steps else _ignore
+    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop)
+    classifier, measurement = _largest_that_fits(attempt)
+    return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
 
 
-def _say_nothing(report: EpochReport) -> None:
-    """Takes the place of `report`."""
+def micro_batch_sizes(batch_size: int) -> Iterator[int]:
+    """Micro-batches to try: the batch size, then about half of it and so on, each a divisor of the one before.
 
-
-def halvings(batch_size: int) -> Iterator[int]:
-    """Micro-batches to try: the batch size, then half of it and so on, each a divisor of the one before.
-
-    >>> list(halvings(12))
+    >>> list(micro_batch_sizes(12))
     [12, 6, 3, 1]
     """
     micro = batch_size
@@ -124,33 +104,41 @@ def halvings(batch_size: int) -> Iterator[int]:
         yield micro
 
 
-def chosen_device(asked: str) -> torch.device:
-    """The device of that name; for `auto` the GPU if there is one."""
-    if asked == "auto":
-        asked = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(asked)
+def _largest_that_fits(attempt: Attempt) -> tuple[Classifier, Measurement]:
+    """What the attempt gives with the largest micro-batch that fits the memory."""
+    config, compute = attempt.config, attempt.compute
+    for micro_batch in micro_batch_sizes(config.training.batch_size):
+        trained = replace(attempt, compute=replace(compute, micro_batch=micro_batch)).run()
+        if trained is not None:
+            return trained
+    name = device_name(compute.device)
+    raise TrialFailure("out_of_memory", f"one row of {config.max_length} tokens does not fit on {name}")
 
 
-def padding(tokenizer: PreTrainedTokenizerBase, device: torch.device) -> PadToLongest:
-    """How this tokenizer's rows become batches on `device`."""
-    return PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if device.type == "cuda" else 1)
+def _rows(
+    config: TrialConfig,
+    data: TextData,
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device,
+    cache: Path,
+    exact: bool,
+) -> TrialRows:
+    return TrialRows(
+        token_rows(data, "train", tokenizer, config.max_length, cache),
+        token_rows(data, "validation", tokenizer, config.max_length, cache),
+        padding(tokenizer, device),
+        data.labels,
+        pool_batches=1 if exact else POOL_BATCHES,
+    )
 
 
-_ROWS: dict[tuple[object, ...], TokenRows] = {}
-"""The splits this process trained on last: a warm worker reads them from disk once."""
+def _precision(config: TrialConfig, resolved: ResolvedModel, rows: TrialRows, device: torch.device, exact: bool) -> str:
+    """The number format to compute in."""
+    asked = "fp32" if exact and config.training.precision == "auto" else config.training.precision
+    tokens = float(rows.train.lengths.mean())
+    step = TrainingStep(resolved, config.trust_remote_code, config.training.batch_size, tokens)
+    return choose_precision(asked, device, step)
 
 
-def token_rows(
-    data: TextData, split: str, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: Path
-) -> TokenRows:
-    """One split's token ids; those to be evaluated stand sorted by length.
-
-    Args:
-        cache: folder of the tokenised splits.
-    """
-    key = (data.fingerprint, split, tokenizer.name_or_path, max_length)
-    if key not in _ROWS:
-        while len(_ROWS) >= 8:
-            del _ROWS[next(iter(_ROWS))]
-        _ROWS[key] = TokenRows(tokenize(data, split, tokenizer, max_length, cache), sort=split != "train")
-    return _ROWS[key]
+def _ignore(report: EpochReport) -> None:
+    """Takes the reports of a method without training, which has no epochs."""

@@ -51,3 +51,11 @@ def test_layer_decay_leaves_the_head_alone(bert):
     of = _groups(bert, "full", layer_decay=0.5, head_learning_rate_ratio=2.0)
     assert of["encoder.embeddings.word_embeddings.weight"][0] == pytest.approx(0.0025)
     assert of["head.classify.1.weight"][0] == pytest.approx(0.02)
+
+
+def test_a_missing_learning_rate_is_an_error_and_not_zero(bert):
+    settings = settings_of("full")
+    del settings["learning_rate"]
+    model = build_classifier(bert, METHODS["full"], settings, 3)
+    with pytest.raises(KeyError, match="learning_rate"):
+        parameter_groups(model, TrialConfig(bert.name, "full", settings))

@@ -108,7 +108,7 @@ def test_what_a_plan_thaws_later_rises_over_a_warmup_of_its_own(modernbert):
 
 def test_after_a_trial_the_weights_are_those_of_the_best_epoch(modernbert, tmp_path, monkeypatch):
     """What thaws later must not stay as later epochs made it."""
-    monkeypatch.setattr("peftsearch.training.loop.callbacks.Epochs._remember", _first_is_best)
+    monkeypatch.setattr("peftsearch.training.loop.callbacks.EpochRecorder._remember", _first_is_best)
     config = _config(modernbert, order="from_end")
     result = run_trial(config, toy_data(96, 24), lambda _: None, cache=tmp_path / "cache", device="cpu")
     pretrained = build_classifier(resolve(modernbert), METHODS["probe"], settings_of("probe"), 3)

@@ -15,7 +15,8 @@ from transformers import TrainingArguments
 from peftsearch.backbones.classifier import Classifier
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.measurement import EpochReport
-from peftsearch.training.loop import trainer as loop
+from peftsearch.training.compute import Compute
+from peftsearch.training.loop.arguments import training_arguments
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
@@ -43,7 +44,7 @@ def test_a_trial_in_fp32_after_one_in_bf16_computes_in_fp32(tmp_path: Path) -> N
 def test_transformers_still_leaves_the_precision_in_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When this fails, `loop._arguments` need not reset it any more."""
+    """When this fails, `loop.arguments` need not reset it any more."""
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     TrainingArguments(output_dir=str(tmp_path), bf16=True, use_cpu=True, report_to=[])
     TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
@@ -53,14 +54,14 @@ def test_transformers_still_leaves_the_precision_in_the_environment(
 def test_a_gpu_that_has_tf32_uses_it_but_where_products_are_exact_or_fp16(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for asking in ("transformers.training_args", "peftsearch.training.loop.trainer"):
+    for asking in ("transformers.training_args", "peftsearch.training.loop.arguments"):
         monkeypatch.setattr(f"{asking}.is_torch_tf32_available", lambda: True)
     before = torch.backends.cuda.matmul.allow_tf32
     config = TrialConfig(backbone="any", method="full", settings={}, training=TrainingConfig(epochs=1, batch_size=16))
     allowed = {}
     try:
         for precision in ("bf16", "tf32", "fp16", "fp32"):
-            loop._arguments(config, str(tmp_path), torch.device("cpu"), precision, 16)
+            training_arguments(config, Compute(torch.device("cpu"), precision, 16), str(tmp_path))
             allowed[precision] = torch.backends.cuda.matmul.allow_tf32
     finally:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = before

@@ -19,7 +19,12 @@ from sklearn.metrics import (
 )
 
 from peftsearch.core.objectives import OBJECTIVES
-from peftsearch.training.metrics.classification import Scores, class_report, classification_metrics, cross_entropy
+from peftsearch.training.metrics.classification import (
+    ValidationScores,
+    class_report,
+    classification_metrics,
+    cross_entropy,
+)
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(size=(200, 4))
@@ -93,10 +98,10 @@ def test_the_class_report_is_scikit_learns() -> None:
 
 
 def test_the_scores_of_an_evaluation_keep_its_class_report() -> None:
-    scores = Scores(tuple("abcd"))
-    found = scores(SimpleNamespace(predictions=LOGITS, label_ids=LABELS))  # type: ignore[arg-type]
-    assert found["metric_macro_f1"] == pytest.approx(f1_score(LABELS, PREDICTED, average="macro"))
-    assert found["metric_validation_loss"] == cross_entropy(LOGITS, LABELS)
+    scores = ValidationScores(tuple("abcd"))
+    assert scores(SimpleNamespace(predictions=LOGITS, label_ids=LABELS)) == {}  # type: ignore[arg-type]
+    assert scores.metrics["macro_f1"] == pytest.approx(f1_score(LABELS, PREDICTED, average="macro"))
+    assert scores.loss == cross_entropy(LOGITS, LABELS)
     assert scores.classes == class_report(LOGITS, LABELS, "abcd")
 
 

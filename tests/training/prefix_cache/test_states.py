@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.run_folder import PREFIXES
 from peftsearch.data.base import TextData
+from peftsearch.training.prefix_cache import state_rows
 from peftsearch.training.prefix_cache import states as features
 from peftsearch.training.prefix_cache.states import weights_fingerprint
-from peftsearch.training.prefix_cache.store import FeatureStore
+from peftsearch.training.prefix_cache.store import PrefixStore
 from peftsearch.training.trial import TrialResult, run_trial
 from tests.helpers.tiny import ARCHITECTURES, tiny_model
 from tests.helpers.toy import toy_data
@@ -114,13 +116,13 @@ def test_a_later_trial_uses_what_an_earlier_one_computed(
 def test_the_whole_pass_is_charged_to_the_first_epoch_only(
     backbones: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    get = FeatureStore.get
+    get = PrefixStore.get
 
     def dear(*args: Any) -> Any:
         entry = get(*args)
         return entry and replace(entry, cost=features.Cost(1000.0, 5000.0))
 
-    monkeypatch.setattr(FeatureStore, "get", dear)
+    monkeypatch.setattr(PrefixStore, "get", dear)
     reports, result = run(config(backbones["bert"]), tmp_path)
     assert [report.train_seconds > 1000 for report in reports] == [True, False, False]
     assert [report.evaluation_seconds > 1000 for report in reports] == [True, False, False]
@@ -266,16 +268,16 @@ def test_an_order_of_rows_that_is_sorted_gets_its_own_states(backbones: dict[str
     tokens = [[5, 6, 7], [8], [9, 10]]
     import datasets
 
-    from peftsearch.training.batches import TokenRows
+    from peftsearch.training.rows import TokenRows
 
     split = datasets.Dataset.from_dict({"input_ids": tokens, "label": [0, 1, 2], "length": [3, 1, 2]})
     values = np.arange(6, dtype=np.float32).reshape(6, 1)
     (tmp_path / "states").write_bytes(values.tobytes())
     for sort in (False, True):
         rows = TokenRows(split, sort=sort)
-        layout = features.Layout(rows.starts, 1, np.dtype(np.float32), per_token=True)
-        with features.FileIO(tmp_path / "states") as file:
-            states = features.StateRows(rows, file, layout)
+        layout = state_rows.Layout(rows.starts, 1, np.dtype(np.float32), per_token=True)
+        with FileIO(tmp_path / "states") as file:
+            states = state_rows.StateRows(rows, file, layout)
             for i in range(3):
                 columns, label = states[i]
                 first = int(rows.starts[label])

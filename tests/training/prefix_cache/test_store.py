@@ -13,7 +13,7 @@ import pytest
 
 from peftsearch.core.errors import Interrupted
 from peftsearch.training.prefix_cache import store as feature_store
-from peftsearch.training.prefix_cache.store import ABOUT, STATES, Cost, FeatureStore
+from peftsearch.training.prefix_cache.store import ABOUT, STATES, Cost, PrefixStore
 
 
 class Maker:
@@ -29,7 +29,7 @@ class Maker:
         return Cost(seconds=1.5, peak_memory_mb=7.0)
 
 
-def read(store: FeatureStore, key: str, make: Maker) -> bytes | None:
+def read(store: PrefixStore, key: str, make: Maker) -> bytes | None:
     entry = store.get(key, len(make.content), make)
     if entry is None:
         return None
@@ -43,8 +43,8 @@ def entries(folder: Path) -> set[str]:
 
 def test_made_once_and_its_cost_kept(tmp_path: Path) -> None:
     make = Maker()
-    first = FeatureStore(tmp_path).get("a", 10, make)
-    second = FeatureStore(tmp_path).get("a", 10, make)
+    first = PrefixStore(tmp_path).get("a", 10, make)
+    second = PrefixStore(tmp_path).get("a", 10, make)
     assert first is not None
     assert second is not None
     assert (first.made, second.made, make.calls) == (True, False, 1)
@@ -56,7 +56,7 @@ def test_made_once_and_its_cost_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "no description", "half a description", "no states"])
 def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
-    make, store = Maker(), FeatureStore(tmp_path)
+    make, store = Maker(), PrefixStore(tmp_path)
     assert read(store, "a", make) == make.content
     states, about = tmp_path / "a" / STATES, tmp_path / "a" / ABOUT
     if damage == "cut":
@@ -74,14 +74,14 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
 
 
 def test_an_entry_is_read_whole_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, make = FeatureStore(tmp_path), Maker()
+    store, make = PrefixStore(tmp_path), Maker()
     read(store, "a", make)
     monkeypatch.setattr(feature_store, "_checksum", lambda path: pytest.fail("checked again"))
     assert read(store, "a", make) == make.content
 
 
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path, limit=30)
+    store = PrefixStore(tmp_path, limit=30)
     for age, key in enumerate("abc"):
         read(store, key, Maker())
         os.utime(tmp_path / key / ABOUT, (age, age))
@@ -91,7 +91,7 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
 
 
 def test_what_never_fits_is_not_made_and_costs_no_other_its_place(tmp_path: Path) -> None:
-    store, large = FeatureStore(tmp_path, limit=15), Maker(b"0" * 16)
+    store, large = PrefixStore(tmp_path, limit=15), Maker(b"0" * 16)
     read(store, "a", Maker())
     assert read(store, "b", large) is None
     assert large.calls == 0
@@ -99,7 +99,7 @@ def test_what_never_fits_is_not_made_and_costs_no_other_its_place(tmp_path: Path
 
 
 def test_an_entry_that_goes_stays_readable_for_whoever_has_it_open(tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path, limit=10)
+    store = PrefixStore(tmp_path, limit=10)
     entry = store.get("a", 10, Maker())
     read(store, "b", Maker())
     assert entries(tmp_path) == {"b"}
@@ -111,8 +111,8 @@ def test_an_entry_that_goes_stays_readable_for_whoever_has_it_open(tmp_path: Pat
 def test_by_default_a_quarter_of_the_free_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 79})
     monkeypatch.setattr(feature_store.shutil, "disk_usage", lambda _: usage)
-    assert read(FeatureStore(tmp_path), "a", Maker(b"0" * 20)) is None
-    assert read(FeatureStore(tmp_path), "b", Maker(b"0" * 19)) is not None
+    assert read(PrefixStore(tmp_path), "a", Maker(b"0" * 20)) is None
+    assert read(PrefixStore(tmp_path), "b", Maker(b"0" * 19)) is not None
 
 
 def test_a_pass_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_pass_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
         file.write(b"012")
         raise Interrupted("stopped")
 
-    store = FeatureStore(tmp_path)
+    store = PrefixStore(tmp_path)
     with pytest.raises(Interrupted):
         store.get("a", 10, stopped)
     assert entries(tmp_path) == set()
@@ -131,7 +131,7 @@ def test_two_processes_at_once_make_one(tmp_path: Path) -> None:
     code = f"""
         import os, time
         from pathlib import Path
-        from peftsearch.training.prefix_cache.store import Cost, FeatureStore
+        from peftsearch.training.prefix_cache.store import Cost, PrefixStore
 
         def make(file):
             Path({str(tmp_path)!r}, f"made-{{os.getpid()}}").touch()
@@ -139,7 +139,7 @@ def test_two_processes_at_once_make_one(tmp_path: Path) -> None:
             file.write(b"0123456789")
             return Cost(1.0)
 
-        entry = FeatureStore(Path({str(tmp_path / "store")!r})).get("a", 10, make)
+        entry = PrefixStore(Path({str(tmp_path / "store")!r})).get("a", 10, make)
         assert entry.states.read() == b"0123456789"
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]

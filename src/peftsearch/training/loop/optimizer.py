@@ -25,8 +25,7 @@ def parameter_groups(model: Classifier, config: TrialConfig) -> list[dict[str, A
     as in BERT's own recipe. A group's `first_epoch` (the first is 0) says when it thaws: until then its tensors have no
     gradients, and AdamW passes over them.
     """
-    rate = float(config.settings.get("learning_rate", 0.0))
-    ratio = float(config.settings.get("head_learning_rate_ratio", 1.0))
+    rate, ratio = float(config.settings["learning_rate"]), float(config.settings["head_learning_rate_ratio"])
     own = ENCODER_METHODS[config.method].learning_rate_multipliers(model.encoder, config.settings)
     factors = {f"encoder.{name}": factor for name, factor in own.items()}
     stages = Stages(model, config)

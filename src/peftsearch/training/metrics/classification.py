@@ -58,20 +58,35 @@ def class_report(logits: NDArray[np.floating], labels: NDArray[np.integer], name
     return ClassReport(tuple(names), cells)
 
 
-class Scores:
-    """`Trainer.compute_metrics` over the classes `labels`; `classes` holds the report of the last evaluation."""
+class ValidationScores:
+    """`Trainer.compute_metrics`: keeps what it finds, for the callback that reports the epoch.
+
+    The Trainer would put a prefix before every name that is returned to it, so it gets none.
+
+    Args:
+        labels: the names of the classes, by index.
+        evaluate: objectives of the form `evaluate:NAME` to compute too.
+
+    Attributes:
+        metrics: of the last evaluation, as `classification_metrics` names them.
+        loss: the last evaluation's cross entropy.
+        classes: how the last evaluation labelled each class.
+    """
+
+    metrics: dict[str, float]
+    loss: float
+    classes: ClassReport
 
     def __init__(self, labels: Sequence[str], evaluate: Sequence[str] = ()) -> None:
-        self.labels = labels
-        self.evaluate = evaluate
-        self.classes: ClassReport | None = None
+        self._labels = labels
+        self._evaluate = evaluate
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
         logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-        self.classes = class_report(logits, labels, self.labels)
-        metrics = classification_metrics(logits, labels, self.evaluate)
-        metrics["validation_loss"] = cross_entropy(logits, labels)
-        return {f"metric_{name}": value for name, value in metrics.items()}
+        self.metrics = classification_metrics(logits, labels, self._evaluate)
+        self.loss = cross_entropy(logits, labels)
+        self.classes = class_report(logits, labels, self._labels)
+        return {}
 
 
 def cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:

@@ -14,7 +14,7 @@ import torch
 from peftsearch.backbones.anatomy import anatomy_of_config
 from peftsearch.backbones.loading import ResolvedModel, load_encoder
 from peftsearch.training.meter import clock, device_name, is_out_of_memory, processor
-from peftsearch.training.precision.number_formats import computing
+from peftsearch.training.precision.number_formats import in_number_format
 
 Step = Callable[[], None]
 
@@ -26,7 +26,7 @@ MOST_TOKENS = 16_384
 
 
 @dataclass(frozen=True)
-class Workload:
+class TrainingStep:
     """What is computed in a step of one trial.
 
     Attributes:
@@ -59,7 +59,7 @@ class Workload:
 
 
 def step_seconds(
-    device: torch.device, formats: tuple[str, ...], workload: Workload, seconds: float
+    device: torch.device, formats: tuple[str, ...], work: TrainingStep, seconds: float
 ) -> dict[str, float]:
     """Median seconds of a step in each of `formats`, which take turns for `seconds`.
 
@@ -70,10 +70,10 @@ def step_seconds(
     if device.type == "cpu":
         with _one_thread():
             return _take_turns(_linear_step(), device, formats, seconds)
-    rows, tokens = workload.batch
+    rows, tokens = work.batch
     while True:
         try:
-            return _take_turns(encoder_step(workload, rows, tokens, device), device, formats, seconds)
+            return _take_turns(encoder_step(work, rows, tokens, device), device, formats, seconds)
         except RuntimeError as error:
             if not is_out_of_memory(error) or rows == 1:
                 raise
@@ -81,10 +81,10 @@ def step_seconds(
         torch.cuda.empty_cache()
 
 
-def encoder_step(workload: Workload, rows: int, tokens: int, device: torch.device) -> Step:
+def encoder_step(work: TrainingStep, rows: int, tokens: int, device: torch.device) -> Step:
     """Forward and backward through the backbone with random weights, all of it trainable."""
     with device:
-        encoder: Any = load_encoder(workload.backbone, workload.trust_remote_code, without_weights=True).train()
+        encoder: Any = load_encoder(work.backbone, work.trust_remote_code, without_weights=True).train()
     tensors = list(encoder.parameters())  # as a trial's steps, these walk no modules for them
     known = encoder.get_input_embeddings().num_embeddings
     ids = torch.randint(known, (rows, tokens), device=device)
@@ -103,13 +103,13 @@ def _take_turns(step: Step, device: torch.device, formats: tuple[str, ...], seco
     now = time.process_time if device.type == "cpu" else lambda: clock(device)
     taken: dict[str, list[float]] = {name: [] for name in formats}
     for name in formats:  # the first of each also chooses and loads kernels
-        with computing(device, name):
+        with in_number_format(device, name):
             step()
     until = now() + seconds
     while now() < until or not taken[formats[0]]:
         for name in formats:
             started = now()
-            with computing(device, name):
+            with in_number_format(device, name):
                 step()
             taken[name].append(now() - started)
     return {name: median(times) for name, times in taken.items()}

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 TF32 = ("tf32", "bf16")
-"""Formats in which matrix products of fp32 keep 10 bits of the fraction, on GPUs of compute capability 8.0 or above."""
+"""Formats in which fp32 matrix products run in TF32, where the GPU has it (compute capability 8.0 or above)."""
 
 
 def formats_of(device: torch.device) -> tuple[str, ...]:
-    """What may be faster than fp32 on this device, the most exact first."""
+    """The number formats worth trying on this device: fp32 and those that may be faster, the most exact first."""
     if device.type == "cuda":
         recent = torch.cuda.get_device_capability(device) >= (8, 0)
         return ("fp32", "tf32", "bf16") if recent else ("fp32", "fp16")
@@ -23,8 +23,8 @@ def formats_of(device: torch.device) -> tuple[str, ...]:
 
 
 @contextmanager
-def computing(device: torch.device, precision: str) -> Iterator[None]:
-    """As inside the Trainer, for what is computed outside it."""
+def in_number_format(device: torch.device, precision: str) -> Iterator[None]:
+    """Compute in this number format as the Trainer does; restores torch's TF32 flags at the end."""
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
@@ -38,13 +38,13 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
 
 @cache
 def cpu_has_bf16() -> bool:
-    """Whether the processor computes with bf16 and does not emulate it, as far as Linux tells."""
+    """Whether the processor has bf16 instructions, so that torch need not emulate them; Linux only, else False."""
     info = Path("/proc/cpuinfo")
     if platform.system() != "Linux" or not info.exists():
         return False
     flags = {
         word
-        for line in info.read_text().splitlines()
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines()
         if line.startswith(("flags", "Features"))
         for word in line.split()
     }

@@ -1,4 +1,4 @@
-"""A frozen prefix computes the same states in every epoch and in every trial: they are computed once and kept."""
+"""The frozen-prefix cache: what the frozen first layers compute is computed once, for all epochs and all trials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import Dataset
 from xxhash import xxh3_128
 
 from peftsearch.backbones.anatomy import anatomy_of
@@ -23,109 +22,52 @@ from peftsearch.backbones.frozen_prefix import reusable_prefix
 from peftsearch.backbones.loading import ResolvedModel
 from peftsearch.core.errors import Interrupted
 from peftsearch.data.cache import digest
-from peftsearch.training.batches import BFLOAT16, PadToLongest, Row, Split, TokenRows
-from peftsearch.training.loop.trainer import Rows
+from peftsearch.training.batches import BFLOAT16, PadToLongest
+from peftsearch.training.compute import Compute
 from peftsearch.training.meter import PeakMemory, clock, device_name
-from peftsearch.training.precision.number_formats import computing
-from peftsearch.training.prefix_cache.store import Cost, FeatureStore
+from peftsearch.training.precision.number_formats import in_number_format
+from peftsearch.training.prefix_cache.state_rows import Layout, StateRows
+from peftsearch.training.prefix_cache.store import Cost, PrefixStore
+from peftsearch.training.rows import Split, TokenRows, TrialRows
 
 FORMAT = 1
-"""Of an entry; raise it when what is written under the same key changes."""
+"""The version of an entry's format; raise it when other bytes would be written under the same key."""
 
-NOTHING = Cost()
-_NO_TOKEN = np.zeros(1, dtype=np.int64)
-
-
-class StateRows(Dataset[Row]):
-    """The rows of `tokens` with the states that a frozen prefix made of them, read from a file.
-
-    Read and not mapped into memory: pages of a mapped file would count as this process's memory, and a file cut short
-    would kill it.
-
-    Args:
-        states: the rows in the order of the data, without padding; opened unbuffered.
-        layout: how they lie in the file.
-    """
-
-    def __init__(self, tokens: TokenRows, states: FileIO, layout: Layout) -> None:
-        self.tokens = tokens
-        self.labels, self.lengths = tokens.labels, tokens.lengths
-        self.states = states
-        self.layout = layout
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def __getitem__(self, index: int) -> Row:
-        row = int(self.tokens.order[index])
-        states = self.layout.empty(row)
-        self.states.seek(self.layout.offset(row))
-        if self.states.readinto(states.data.cast("B")) != states.nbytes:
-            raise OSError(f"{self.states.name!r} ends before row {row}")
-        if not self.layout.per_token:
-            return {"input_ids": _NO_TOKEN, "states": states}, int(self.labels[row])
-        columns, label = self.tokens[index]
-        return {**columns, "states": states}, label
+NO_COST = Cost()
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Rows of states one after another.
-
-    Attributes:
-        starts: the first state of each row, and the number of all states.
-        width: numbers in a state.
-        dtype: of a number.
-    """
-
-    starts: NDArray[np.int64]
-    width: int
-    dtype: np.dtype[Any]
-    per_token: bool
-
-    @property
-    def size(self) -> int:
-        return self.offset(len(self.starts) - 1)
-
-    def offset(self, row: int) -> int:
-        """In bytes."""
-        return int(self.starts[row]) * self.width * self.dtype.itemsize
-
-    def empty(self, row: int) -> NDArray[Any]:
-        return np.empty((int(self.starts[row + 1] - self.starts[row]), self.width), dtype=self.dtype)
-
-
-@dataclass(frozen=True)
-class Source:
+class CachedSplit:
     """One split's rows, and what computing their states took.
 
     Attributes:
-        cost: nothing where the prefix is computed in every epoch, as a part of training.
-        made: whether this trial has computed them, not an earlier one.
+        rows: with the prefix's states where the cache has room for them, else tokens.
+        cost: zero where the prefix is computed in every epoch, as a part of training.
+        computed_now: whether this trial has computed the states, and not an earlier one.
     """
 
     rows: Split
-    cost: Cost = NOTHING
-    made: bool = True
+    cost: Cost = NO_COST
+    computed_now: bool = True
 
 
 @dataclass(frozen=True)
-class Reuse:
-    """The rows to train on, and where they come from."""
+class CachedRows:
+    """The rows to train on, and what the cache knows about each split."""
 
-    rows: Rows
-    train: Source
-    validation: Source
+    rows: TrialRows
+    train: CachedSplit
+    validation: CachedSplit
 
     @property
-    def spent(self) -> tuple[float, float]:
-        """Seconds that belong to training and to evaluation, whichever trial has spent them."""
+    def prefix_seconds(self) -> tuple[float, float]:
+        """What computing the prefix of the training and of the validation rows took, in whichever trial."""
         return self.train.cost.seconds, self.validation.cost.seconds
 
     @property
-    def spared_seconds(self) -> float:
-        """Of training, spent by an earlier trial."""
-        return 0.0 if self.train.made else self.train.cost.seconds
+    def saved_seconds(self) -> float:
+        """The part of the training's prefix seconds that an earlier trial has spent."""
+        return 0.0 if self.train.computed_now else self.train.cost.seconds
 
     @property
     def peak_memory_mb(self) -> float:
@@ -133,42 +75,35 @@ class Reuse:
 
 
 @dataclass(frozen=True)
-class Pass:
-    """How one pass through a prefix is made.
+class PrefixPass:
+    """How a prefix's states are computed.
 
     Attributes:
-        batch: rows of a forward pass.
         memory: read when the states of a split are computed.
         should_stop: asked before each batch.
     """
 
-    device: torch.device
-    precision: str
-    batch: int
+    compute: Compute
     memory: PeakMemory
     should_stop: Callable[[], bool]
 
 
 @contextmanager
-def reusing_prefix(
-    classifier: Classifier,
-    rows: Rows,
-    resolved: ResolvedModel,
-    store: FeatureStore | None,
-    how: Pass,
-) -> Iterator[Reuse]:
-    """Inside, `classifier` also takes rows that hold its prefix's states; those of the result do, where it pays.
+def cached_prefix(
+    classifier: Classifier, rows: TrialRows, resolved: ResolvedModel, store: PrefixStore | None, how: PrefixPass
+) -> Iterator[CachedRows]:
+    """Compute or read the states of the frozen prefix; inside, `classifier` takes rows that hold them.
 
     Args:
-        store: None to compute everything in every epoch.
+        store: None to compute the prefix in every epoch.
 
     Raises:
         Interrupted: `should_stop` said so.
     """
-    # Padded on the left, a text's positions, and so its states, follow from what it is padded to.
+    # With padding on the left, a text's positions, and so its states, depend on the longest text of its batch.
     prefix = None if store is None or rows.collate.left else reusable_prefix(classifier)
     if prefix is None or store is None:
-        yield Reuse(rows, Source(rows.train), Source(rows.validation))
+        yield CachedRows(rows, CachedSplit(rows.train), CachedSplit(rows.validation))
         return
     place = _place(classifier, prefix, resolved, how)
     classifier.prefix = prefix
@@ -176,7 +111,7 @@ def reusing_prefix(
         with ExitStack() as files:
             train = _states(classifier, rows.train, rows.collate, place, store, how, files)
             validation = _states(classifier, rows.validation, rows.collate, place, store, how, files)
-            yield Reuse(replace(rows, train=train.rows, validation=validation.rows), train, validation)
+            yield CachedRows(replace(rows, train=train.rows, validation=validation.rows), train, validation)
     finally:
         classifier.prefix = None
 
@@ -186,37 +121,39 @@ def _states(
     rows: Split,
     collate: PadToLongest,
     place: str,
-    store: FeatureStore,
-    how: Pass,
+    store: PrefixStore,
+    how: PrefixPass,
     files: ExitStack,
-) -> Source:
+) -> CachedSplit:
     assert isinstance(rows, TokenRows)
-    layout = _layout(classifier, rows, how.precision)
+    layout = _layout(classifier, rows, how.compute.precision)
     key = digest(place, rows.fingerprint)
     entry = store.get(key, layout.size, partial(_compute, classifier, rows, collate, layout, how))
     if entry is None:
-        return Source(rows)
-    return Source(StateRows(rows, files.enter_context(entry.states), layout), entry.cost, entry.made)
+        return CachedSplit(rows)
+    return CachedSplit(StateRows(rows, files.enter_context(entry.states), layout), entry.cost, entry.made)
 
 
 def _layout(classifier: Classifier, tokens: TokenRows, precision: str) -> Layout:
     assert classifier.prefix is not None
     per_token = classifier.prefix.per_token
     starts = tokens.starts if per_token else np.arange(len(tokens) + 1)
-    # One state a row is small; and fp16 has too little range for the sums that go past the layers.
+    # A single state for a row is small anyway; and fp16 has too little range for the residual stream.
     dtype = BFLOAT16 if per_token and precision == "bf16" else np.dtype(np.float32)
     return Layout(starts, anatomy_of(classifier.encoder).hidden_size, dtype, per_token)
 
 
-def _place(classifier: Classifier, prefix: FrozenPrefix, resolved: ResolvedModel, how: Pass) -> str:
-    """What decides the states beside the tokens, and what their cost depends on: the device."""
+def _place(classifier: Classifier, prefix: FrozenPrefix, resolved: ResolvedModel, how: PrefixPass) -> str:
+    """A key for all that decides the states but the tokens, and for the device, which decides what they cost."""
     versions = {name: version(name) for name in ("torch", "transformers")}
-    weights = weights_fingerprint(prefix.modules)
-    return digest(FORMAT, prefix.name, weights, resolved.config(), versions, how.precision, device_name(how.device))
+    weights, compute = weights_fingerprint(prefix.modules), how.compute
+    return digest(
+        FORMAT, prefix.name, weights, resolved.config(), versions, compute.precision, device_name(compute.device)
+    )
 
 
 def weights_fingerprint(modules: tuple[nn.Module, ...]) -> str:
-    """Equal for modules with the same tensors under the same names."""
+    """The same for modules that hold the same tensors under the same names."""
     found = xxh3_128()
     for place, module in enumerate(modules):
         for name, tensor in module.state_dict().items():
@@ -226,22 +163,23 @@ def weights_fingerprint(modules: tuple[nn.Module, ...]) -> str:
 
 
 def _compute(
-    classifier: Classifier, tokens: TokenRows, collate: PadToLongest, layout: Layout, how: Pass, file: FileIO
+    classifier: Classifier, tokens: TokenRows, collate: PadToLongest, layout: Layout, how: PrefixPass, file: FileIO
 ) -> Cost:
-    """Write the states of all rows."""
+    """Compute the states of all rows and write them to `file`."""
     file.truncate(layout.size)
     order = np.argsort(tokens.lengths[tokens.order], kind="stable")
-    started = clock(how.device)
-    with torch.inference_mode(), computing(how.device, how.precision):
-        for start in range(0, len(order), how.batch):
+    device, size = how.compute.device, how.compute.evaluation_batch
+    started = clock(device)
+    with torch.inference_mode(), in_number_format(device, how.compute.precision):
+        for start in range(0, len(order), size):
             if how.should_stop():
                 raise Interrupted("stopped before the first step")
-            picked = order[start : start + how.batch]
+            picked = order[start : start + size]
             batch = collate([tokens[int(i)] for i in picked])
             batch.pop("labels")
-            states = classifier.prefix_states(**{name: tensor.to(how.device) for name, tensor in batch.items()})
-            _write(file, tokens.order[picked], _numbers(states, layout), layout)
-    return Cost(clock(how.device) - started, how.memory.read())
+            states = classifier.prefix_states(**{name: tensor.to(device) for name, tensor in batch.items()})
+            _write(file, tokens.order[picked], _to_numpy(states, layout), layout)
+    return Cost(clock(device) - started, how.memory.read())
 
 
 def _write(file: FileIO, rows: NDArray[np.int64], states: NDArray[Any], layout: Layout) -> None:
@@ -251,7 +189,7 @@ def _write(file: FileIO, rows: NDArray[np.int64], states: NDArray[Any], layout: 
         file.write(padded[:length].data.cast("B"))
 
 
-def _numbers(states: torch.Tensor, layout: Layout) -> NDArray[Any]:
+def _to_numpy(states: torch.Tensor, layout: Layout) -> NDArray[Any]:
     if layout.dtype == BFLOAT16:
         return states.to(torch.bfloat16).cpu().contiguous().view(torch.uint16).numpy()
     return states.float().cpu().contiguous().numpy()

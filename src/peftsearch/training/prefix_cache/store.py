@@ -1,4 +1,4 @@
-"""States of frozen prefixes on disk, shared by all workers: made once, checked, the least recently used go first."""
+"""The frozen-prefix cache on disk, shared by all workers: entries are checked, the least recently used go first."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from peftsearch.data.cache import build_once
 
 STATES, ABOUT = "states.bin", "about.json"
 SHARE_OF_DISK = 4
-"""By default all entries together may take one part in so many of the disk space that is free without them."""
+"""By default, all entries together may take 1 / SHARE_OF_DISK of the disk space that would be free without them."""
 
 _checked: set[tuple[int, int, int, int]] = set()
-"""Files that this process has read whole and found sound: device, inode, size, time of the last change."""
+"""Files whose checksum this process has verified: device, inode, size, time of the last change."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What making an entry took, on whichever worker made it."""
+    """What making an entry took the worker that made it."""
 
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
@@ -34,18 +34,23 @@ class Cost:
 
 @dataclass(frozen=True)
 class Entry:
-    """`states` is open for reading, unbuffered; `made` whether this call has made it."""
+    """An entry of the store.
+
+    Attributes:
+        states: the file, open for reading and without a buffer.
+        made: whether the call that returned this entry has made it.
+    """
 
     states: FileIO
     cost: Cost
     made: bool
 
 
-class FeatureStore:
-    """A folder of entries.
+class PrefixStore:
+    """A folder with one entry for each split, backbone, prefix, number format and device.
 
     Args:
-        limit: bytes of all entries together; None for a quarter of the free disk space.
+        limit: bytes that all entries together may take; None for a quarter of the free disk space.
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
@@ -53,11 +58,11 @@ class FeatureStore:
         self.limit = limit
 
     def get(self, key: str, size: int, make: Callable[[FileIO], Cost]) -> Entry | None:
-        """The entry `key`; None if it is too large for the store.
+        """The entry `key`, made first if it is missing or damaged; None if it is too large for the store.
 
         Args:
-            size: of its states in bytes.
-            make: writes them, if they are not there or damaged. Other processes wait for it.
+            size: bytes of the entry's states.
+            make: writes the states to a file. Other processes that want the entry wait meanwhile.
         """
         folder = self.folder / key
         with self._lock():
@@ -71,7 +76,7 @@ class FeatureStore:
             with FileIO(target / STATES, "w") as file:
                 made.append(make(file))
             about = {**asdict(made[0]), "checksum": _checksum(target / STATES)}
-            (target / ABOUT).write_text(json.dumps(about))
+            (target / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
         build_once(folder, build)
         with self._lock():
@@ -102,14 +107,14 @@ class FeatureStore:
 
 
 def _cost(folder: Path) -> Cost:
-    about = json.loads((folder / ABOUT).read_text())
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     return Cost(about["seconds"], about["peak_memory_mb"])
 
 
 def _sound(folder: Path) -> bool:
-    """Whether the entry is there and is as it was written; reads it whole once per process."""
+    """Whether the entry is there and has its checksum, which each process verifies once."""
     try:
-        about = json.loads((folder / ABOUT).read_text())
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         stat = (folder / STATES).stat()
         file = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if file not in _checked:
@@ -130,7 +135,7 @@ def _checksum(path: Path) -> str:
 
 
 def _remove(folder: Path) -> None:
-    """First out of sight, so that the folder is there whole or not at all. Files that are open stay readable."""
+    """Delete an entry. It is renamed first, so that it is whole or absent at any time. Open files stay readable."""
     if folder.exists():
         gone = folder.with_name(f".{folder.name}.gone")
         shutil.rmtree(gone, ignore_errors=True)
