@@ -57,8 +57,7 @@ PRIVATE = {
     ("report/dashboard.py", "_custom_plot_data"),
     ("report/dashboard.py", "_note"),
     ("storage/optuna_access.py", "_storage"),
-    ("training/batches.py", "_indices"),
-    ("training/loop/trainer.py", "_n_gpu"),
+    ("training/loop/arguments.py", "_n_gpu"),
 }
 """Private names of other packages that a file uses. Each says there why, and which public call is missing."""
 
