@@ -101,8 +101,10 @@ def test_without_a_driver_there_are_no_gpus(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_real_functions_take_what_they_are_given() -> None:
-    """On a machine without a GPU they say that there is no driver, or no such device."""
-    assert len(gpu_usage(gpus({}))) in (0, len(gpus({})))
+    """Without a GPU there is no driver; with one, its usage is told unless it is parted into MIG instances."""
+    found = gpu_usage(gpus({}))
+    assert len(found) in (0, len(gpus({})))
+    assert all(0 <= usage.utilisation <= 1 and 0 < usage.used_memory < usage.total_memory for usage in found)
     assert gpu_usage(["GPU-ab"]) == []
 
 

@@ -1,14 +1,14 @@
-"""A worker: a process with a device that claims a trial, trains it, tells it, and claims the next.
+"""A worker: a process with a device that claims a trial, trains it, tells the storage the result, and claims the next.
 
-Started as `python -m peftsearch.workers.worker` with a `Job` on its standard input, which stays open: when it ends, the
-parent is gone and the worker stops as if asked to. Workers share nothing but the storage.
+The local engine starts it as `python -m peftsearch.workers.worker` and writes a `Job` to its standard input. That input
+stays open for as long as the parent lives; at its end the worker stops as if it was asked to. Workers share nothing but
+the storage.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +32,7 @@ from peftsearch.storage.worker_identity import identity
 from peftsearch.study.spec import StudySpec, parse_study
 from peftsearch.study.suggest import suggest
 from peftsearch.workers.job import Job, WorkerReport
+from peftsearch.workers.signals import requests_to_end
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -42,7 +43,15 @@ Trainer = Callable[[StudySpec, Job], Train]
 
 
 def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.Event) -> WorkerReport:
-    """Claim, train and tell until the budget is spent or `stop` is set; a trial in hand is then put back."""
+    """Claim trials, train them and tell their results, until the budget is spent or `stop` is set.
+
+    Args:
+        train: trains one trial.
+        stop: once it is set, the trial that is being trained is put back.
+
+    Returns:
+        Why the worker ends.
+    """
     me = identity(job.device)
     heartbeat = Heartbeat(study)
     heartbeat.start()
@@ -65,7 +74,11 @@ def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.
 def _run_held(
     study: Study, trial: Trial, config: TrialConfig, job: Job, train: Train, stop: threading.Event, heartbeat: Heartbeat
 ) -> str | None:
-    """Run one trial while the heartbeat keeps it; the kind of its failure, if it failed."""
+    """Run one trial while the heartbeat shows that it is alive.
+
+    Returns:
+        The kind of its failure; None if it did not fail.
+    """
     from optuna.exceptions import UpdateFinishedTrialError
 
     def should_stop() -> bool:
@@ -77,17 +90,21 @@ def _run_held(
     except Interrupted:
         put_back(study, trial.number)
     except UpdateFinishedTrialError:
-        print(f"trial {trial.number}: another process took this one for dead and failed the trial", file=sys.stderr)
+        print(f"trial {trial.number}: another process took this worker for dead and failed the trial", file=sys.stderr)
     finally:
         heartbeat.hold(None)
     return None
 
 
 def real_trainer(spec: StudySpec, job: Job) -> Train:
-    """Trains for real, on data that is loaded once for all of this worker's trials."""
+    """Make the function that trains a trial on the study's data, which is loaded once for all trials of this worker.
+
+    Raises:
+        UserError: the data cannot be used.
+    """
     from peftsearch.data.load import load_data
 
-    data = load_data(spec.data, spec.folder, job.run_folder.data)  # before the seconds that torch takes to import
+    data = load_data(spec.data, spec.folder, job.run_folder.data)  # refused before torch, which takes seconds to import
 
     import torch
 
@@ -108,10 +125,13 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
 
 
 def read_history(study: Study) -> int:
-    """Read all trials there are, and say how many; what is loaded by now is then no garbage collector's business.
+    """Read all trials of the study, then take every object that exists by now out of garbage collection.
 
-    A trial collects garbage before it measures its memory: 0.3 s each time if that looks through all the libraries, and
-    half a second more if through ten thousand trials.
+    Each trial collects garbage before it measures its memory. That takes 0.3 s each time if the garbage collector
+    visits the objects of all libraries, and half a second more if it visits those of ten thousand trials.
+
+    Returns:
+        The number of trials.
     """
     with without_collector():
         records(study)
@@ -121,11 +141,14 @@ def read_history(study: Study) -> int:
 
 
 def run_job(job: Job, stop: threading.Event, trainer: Trainer = real_trainer) -> WorkerReport:
-    """Everything a worker does, from its job to its report.
+    """Do the job: open the study, load the data, train trials.
 
     Args:
         stop: once it is set, the worker puts its trial back and ends.
         trainer: makes the function that trains a trial.
+
+    Returns:
+        Why the worker ends; `refused` if the study, its storage or its data cannot be used.
     """
     try:
         spec = parse_study(job.document, Path(job.path))
@@ -150,17 +173,15 @@ def main(trainer: Trainer = real_trainer) -> None:
     report_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    job = Job.from_line(sys.stdin.readline())
-    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
-    with report_to:
+    with requests_to_end(stop.set), report_to:
+        job = Job.from_line(sys.stdin.readline())
+        threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
         report_to.write(run_job(job, stop, trainer).to_line())
 
 
 def _watch_parent(stop: threading.Event) -> None:
-    """The parent never writes again: an end of file means that it is gone."""
-    while os.read(0, 4096):  # not through sys.stdin, whose lock this thread would hold while the interpreter ends
+    """Set `stop` when the parent is gone: it writes nothing after the job, so its pipe only ever ends."""
+    while os.read(0, 4096):  # reading from sys.stdin would hold its lock while the interpreter ends
         pass
     stop.set()
 
