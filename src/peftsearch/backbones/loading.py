@@ -24,7 +24,7 @@ __all__ = ["ResolvedModel", "load_encoder", "load_native", "load_tokenizer", "qu
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what transformers says about weights that we check ourselves."""
+    """Silence transformers' messages about missing weights, which `_check_complete` checks."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -36,7 +36,7 @@ def quiet() -> Iterator[None]:
 
 
 def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> Any:
-    """The backbone's fast tokenizer, with a padding token.
+    """Load the backbone's fast tokenizer and give it a padding token.
 
     Raises:
         UserError: its files are missing or broken.
@@ -60,7 +60,7 @@ def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> 
 
 
 class NamesTokenizer(Protocol):
-    """A trial's configuration, or a study's backbone."""
+    """An object that may name a tokenizer: a trial's configuration, or a study's backbone."""
 
     @property
     def tokenizer(self) -> str | None: ...
@@ -71,7 +71,7 @@ class NamesTokenizer(Protocol):
 
 
 def tokenizer_of(config: NamesTokenizer, backbone: ResolvedModel) -> Any:
-    """The tokenizer that the study names for `backbone`, else the backbone's own.
+    """Load the tokenizer that the study names for `backbone`, or else the backbone's own.
 
     Raises:
         UserError: its files are missing or broken, or it has more entries than the backbone has embeddings.
@@ -84,7 +84,7 @@ def tokenizer_of(config: NamesTokenizer, backbone: ResolvedModel) -> Any:
 
 
 def load_encoder(resolved: ResolvedModel, trust_remote_code: bool = False, without_weights: bool = False) -> nn.Module:
-    """The pretrained encoder without a pooler or head; every tensor trainable, its memory not shared with other calls.
+    """Load the pretrained encoder without a pooler or head, with every parameter trainable and in memory of its own.
 
     Raises:
         UserError: the files lack weights of the encoder.
@@ -95,7 +95,7 @@ def load_encoder(resolved: ResolvedModel, trust_remote_code: bool = False, witho
 def load_native(
     resolved: ResolvedModel, num_labels: int, trust_remote_code: bool = False, without_weights: bool = False
 ) -> nn.Module:
-    """The architecture's own sequence classifier; head weights that the files lack are random (torch's generator).
+    """Load the architecture's sequence classifier; torch's generator draws the head weights that the files lack.
 
     Raises:
         UserError: the architecture has none, or the files lack weights of its encoder (a pooler is part of that).
@@ -140,7 +140,7 @@ def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str,
         config = AutoConfig.from_pretrained(resolved.path, trust_remote_code=trust_remote_code, **changes)
     except (OSError, ValueError) as error:
         raise UserError(f"model {resolved.name!r}: {one_line(error)}") from error
-    config._name_or_path = resolved.name  # what a saved adapter calls its base model; never a path of this machine
+    config._name_or_path = resolved.name  # a saved adapter names its base model so; a path would leak
     config.dtype = torch.float32  # a half-precision checkpoint still needs full-precision weights to train
     if config.model_type in FAMILIES:
         config.update(dict(FAMILIES[config.model_type].config_changes))
@@ -181,7 +181,7 @@ def _has_optional_pooler(model_class: Any) -> bool:
 
 
 def _check_complete(resolved: ResolvedModel, model: Any, report: dict[str, Any], auto: str) -> None:
-    """Weights that a file lacks are random: fine for a new head, a silent disaster in an encoder."""
+    """Refuse files that lack weights of the encoder, which would be random; only a head's may be."""
     prefix = "" if auto == "AutoModel" else f"{model.base_model_prefix}."
     absent = [*report["missing_keys"], *report["mismatched_keys"]]
     lacking = sorted(key for key in absent if key.startswith(prefix))
@@ -197,7 +197,7 @@ def _check_complete(resolved: ResolvedModel, model: Any, report: dict[str, Any],
 
 @lru_cache(maxsize=2)
 def _weights(path: str) -> dict[str, torch.Tensor]:
-    """All tensors in the folder's safetensors; treat them as read-only."""
+    """Read all tensors of the folder's safetensors; the caller must not change them."""
     import json
 
     from safetensors import SafetensorError

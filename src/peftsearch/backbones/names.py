@@ -1,4 +1,4 @@
-"""From a backbone's name to a folder with its files: local, packaged, cached, downloaded. Needs no torch."""
+"""Finds the folder with a backbone's files: local, packaged, cached or downloaded. Loads no torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "s
 _TEXTS = ["*.json", "*.txt", "*.model"]
 
 Part = Literal["backbone", "tokenizer"]
-"""What is looked for under a name: a model with its weights and tokenizer, or only the tokenizer's files."""
+"""What a name stands for: a model with its weights and tokenizer, or a tokenizer alone."""
 
 
 _NO_FOLDER: dict[Part, str] = {
@@ -45,15 +45,19 @@ class ResolvedModel:
     revision: str | None = None
 
     def config(self) -> dict[str, Any]:
-        """What `config.json` says."""
+        """The content of `config.json`."""
         data: dict[str, Any] = json.loads((Path(self.path) / "config.json").read_text(encoding="utf-8"))
         return data
 
 
 def resolve(name: str, revision: str | None = None) -> ResolvedModel:
-    """Find the backbone `name`: a local folder, `package:IMPORT_NAME/FOLDER`, the Hugging Face cache, the hub.
+    """Find the backbone `name`: a local folder, `package:IMPORT_NAME/FOLDER`, or a model of the Hugging Face hub.
 
-    Only the last step needs a network.
+    A network is needed only for a model of the hub that is not in the local cache.
+
+    Args:
+        name: as a study file writes it.
+        revision: a commit, tag or branch on the hub; the newest state by default.
 
     Raises:
         UserError: there is no such model, it cannot be reached, or it has no safetensors weights.
@@ -62,7 +66,7 @@ def resolve(name: str, revision: str | None = None) -> ResolvedModel:
 
 
 def resolve_tokenizer(name: str, revision: str | None = None) -> ResolvedModel:
-    """As `resolve`, but the files of a tokenizer are enough.
+    """Find a tokenizer, as `resolve` finds a backbone; it needs no model beside it.
 
     Raises:
         UserError: there is no such tokenizer, or it cannot be reached.
@@ -84,7 +88,7 @@ def _resolve(name: str, revision: str | None, part: Part) -> ResolvedModel:
 
 
 def resolve_config_only(name: str, revision: str | None = None) -> ResolvedModel:
-    """As `resolve`, but a folder that has only a `config.json` is enough."""
+    """Find a backbone, as `resolve` does, but accept a local folder that holds only a `config.json`."""
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return ResolvedModel(name, str(folder), "folder")
@@ -151,12 +155,12 @@ def _local(part: Part) -> str:
 
 
 def _complete(folder: Path) -> bool:
-    """A cached snapshot may hold only what some other program has asked for."""
+    """Whether a cached snapshot holds everything; another program may have fetched only some files."""
     return _has_weights(folder) and has_vocabulary(folder)
 
 
 def has_vocabulary(folder: Path) -> bool:
-    """Whether a tokenizer can be made from `folder`."""
+    """Whether `folder` holds a tokenizer's vocabulary."""
     return any((folder / name).is_file() for name in _VOCABULARIES)
 
 
@@ -172,7 +176,7 @@ def _has_weights(folder: Path) -> bool:
 
 
 def _snapshot(name: str, revision: str | None, part: Part, *, offline: bool) -> Path | None:
-    """The folder of the model's files; None if `offline` and nothing of it is cached."""
+    """Fetch the files and return their folder; None if `offline` and none of them is cached."""
     import requests
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (

@@ -1,4 +1,4 @@
-"""Whether a tokenizer that a study names fits a backbone. Needs no torch."""
+"""Checks that a tokenizer named by a study fits a backbone. Loads no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from peftsearch.core.errors import UserError, one_line
 
 
 def vocabulary_size(folder: str) -> int | None:
-    """One more than the highest id of the tokenizer in `folder`; None if that shows only when it is loaded."""
+    """The number of embeddings that the tokenizer in `folder` needs; None if only loading it would tell."""
     path = Path(folder)
     if (path / "tokenizer.json").is_file():
         from tokenizers import Tokenizer
@@ -29,7 +29,7 @@ def vocabulary_size(folder: str) -> int | None:
 
 
 def check_vocabulary(backbone: ResolvedModel, tokenizer: str, size: int | None) -> None:
-    """Refuse a tokenizer of `size` ids, some of which `backbone` has no embedding for.
+    """Check that `backbone` has an embedding for each of a tokenizer's `size` ids.
 
     Raises:
         UserError: it has more ids than the backbone has embeddings.

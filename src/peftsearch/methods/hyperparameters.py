@@ -1,4 +1,4 @@
-"""What a method declares of its hyperparameters, and those that all methods share."""
+"""How a method declares its hyperparameters, and the hyperparameters that all methods share."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ class Hyperparameter:
 def learning_rate(low: float, high: float) -> Hyperparameter:
     """A method's own learning-rate range, because a range shared by all methods would rank ranges, not methods."""
     return Hyperparameter(
-        Range(low, high, log=True), Range(1e-8, 10.0), "of the method's tensors and the head", short_name="lr"
+        Range(low, high, log=True),
+        Range(1e-8, 10.0),
+        "learning rate of all trained parameters",
+        short_name="lr",
     )
 
 
@@ -79,13 +82,13 @@ def wrong_layer_count(name: str, asked: Scalar, layers: int) -> str | None:
 
 SHARED: dict[str, Hyperparameter] = {
     "head": Hyperparameter(
-        Fixed("linear"), Choice(tuple(HEADS)), "native is the architecture's own"),
+        Fixed("linear"), Choice(tuple(HEADS)), "classification head; native is the architecture's own"),
     "pooling": Hyperparameter(
-        Fixed("mean"), Choice(tuple(POOLINGS)), "of the last hidden states; native heads have one",
+        Fixed("mean"), Choice(tuple(POOLINGS)), "how the last hidden states become one state",
         active_when=Condition("head", tuple(name for name, head in HEADS.items() if head.pools))),
-    "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before the head's last layer"),
+    "head_dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "dropout before the head's last layer"),
     "head_learning_rate_ratio": Hyperparameter(
-        Fixed(1.0), Range(0.001, 10_000.0), "the head's learning rate over the method's", short_name="head lr ×"),
+        Fixed(1.0), Range(0.001, 10_000.0), "multiplier of the head's learning rate", short_name="head lr ×"),
 }  # fmt: skip
 """Hyperparameters of every method with a backbone; a method may declare its own default under the same name."""
 

@@ -1,4 +1,4 @@
-"""Prefix tuning, by PEFT on BERT and by AdapterHub elsewhere."""
+"""Prefix tuning, by PEFT where it works and by AdapterHub elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PrefixTuning(EncoderMethod):
-    """Every layer attends to a few trained keys and values before those of the text."""
+    """Each layer attends to a few trained keys and values in addition to those of the text."""
 
     name = "prefix"
     summary = "prefix tuning: trained virtual tokens before each frozen layer's keys and values"
@@ -30,7 +30,7 @@ class PrefixTuning(EncoderMethod):
             Range(4, 40, integer=True), Range(1, 512, integer=True), "trained keys and values in each layer",
             short_name="tokens"),
         "projection": Hyperparameter(
-            Choice((True, False)), Choice((True, False)), "train them through a small network instead of directly"),
+            Choice((True, False)), Choice((True, False)), "whether a small network generates them in training"),
     }  # fmt: skip
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
@@ -59,7 +59,7 @@ class PrefixTuning(EncoderMethod):
 
 
 def _by_peft(encoder: nn.Module) -> bool:
-    """Whether PEFT does it; elsewhere AdapterHub does."""
+    """Whether PEFT tunes this encoder; AdapterHub tunes the others."""
     return anatomy_of(encoder).family.peft_prefix_tuning
 
 

@@ -1,4 +1,4 @@
-"""TF-IDF and logistic regression: no encoder at all."""
+"""TF-IDF and logistic regression, which need no encoder."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TERMS = "terms.json"
-"""The files of a fitted model: `idf` (terms,), `weights` (classes, terms), `intercepts` (classes,), and the terms."""
+"""The files of a fitted model: its tensors by the names of `LinearText`'s attributes, and its terms."""
 
 NEVER = -1e4
-"""The intercept of a class that the training rows lack: its probability is 0."""
+"""The intercept of a class without training rows, which makes its probability 0."""
 
 
 @dataclass(frozen=True)
 class LinearText:
-    """A linear classifier over the weighted counts of words and runs of words.
+    """A linear classifier over the TF-IDF weights of word n-grams.
 
     Attributes:
-        terms: the column of each.
-        longest: words in the longest term.
-        idf: shape (terms,).
-        weights: shape (classes, terms).
+        terms: the column of each term.
+        longest: the number of words in the longest term.
+        idf: inverse document frequencies of shape (terms,).
+        weights: coefficients of shape (classes, terms).
         intercepts: shape (classes,).
     """
 
@@ -45,7 +45,7 @@ class LinearText:
 
     @property
     def parameters(self) -> int:
-        """How many numbers fitting has chosen: weights and intercepts."""
+        """The number of weights and intercepts, which fitting has chosen."""
         return int(self.weights.size + self.intercepts.size)
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -66,17 +66,17 @@ class LinearText:
 
 
 class Tfidf(TextMethod):
-    """Words and short runs of words, weighted by how few texts have them, and a logistic regression over them."""
+    """Word n-grams are weighted by TF-IDF, and a logistic regression classifies the weights."""
 
     name = "tfidf"
     summary = "TF-IDF and logistic regression on the words themselves, without a backbone"
     paper = "Wang and Manning 2012, https://aclanthology.org/P12-2018"
     random = False
     own: ClassVar[Mapping[str, Hyperparameter]] = {
-        "longest_term": Hyperparameter(Choice((1, 2)), Range(1, 5, integer=True), "words in the longest run of words"),
-        "minimum_texts": Hyperparameter(Fixed(1), Range(1, 10_000, integer=True), "that a term must occur in"),
+        "longest_term": Hyperparameter(Choice((1, 2)), Range(1, 5, integer=True), "words in the longest n-gram"),
+        "minimum_texts": Hyperparameter(Fixed(1), Range(1, 10_000, integer=True), "texts that a term must occur in"),
         "inverse_penalty": Hyperparameter(
-            Range(0.1, 100.0, log=True), Range(1e-6, 1e6), "C of the regression: larger fits the rows more closely"),
+            Range(0.1, 100.0, log=True), Range(1e-6, 1e6), "C of the regression; a larger one fits more closely"),
     }  # fmt: skip
 
     def fit(self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, settings: Settings) -> LinearText:
@@ -90,7 +90,7 @@ class Tfidf(TextMethod):
             raise UserError(f"method tfidf finds no terms in the training texts ({error}); leave it out") from error
         model = LogisticRegression(C=float(settings["inverse_penalty"]), max_iter=1000).fit(counts, labels)
         weights, intercepts = np.zeros((classes, counts.shape[1])), np.full(classes, NEVER)
-        two = len(model.classes_) == 2  # scikit-learn then keeps only the second's, over the first's
+        two = len(model.classes_) == 2  # for two classes scikit-learn keeps the second one's coefficients alone
         weights[model.classes_] = np.vstack([np.zeros_like(model.coef_), model.coef_]) if two else model.coef_
         intercepts[model.classes_] = np.append(0.0, model.intercept_) if two else model.intercept_
         return LinearText(vectorizer.vocabulary_, int(settings["longest_term"]), vectorizer.idf_, weights, intercepts)

@@ -1,4 +1,4 @@
-"""AdapterHub's wrapping and file format, for the methods that use it."""
+"""The base of the methods that AdapterHub implements: adding an adapter, writing it, loading it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ WEIGHTS = "adapter.safetensors"
 
 SHARED = "shared_parameters"
 
-TOP_LAYERS = Hyperparameter(
-    Fixed(1.0), Range(0, 1000), "leave out all but the last ones: whole layers (3), or a share (0.5)"
-)
+TOP_LAYERS = Hyperparameter(Fixed(1.0), Range(0, 1000), "how many of the last layers are adapted (3), or a share (0.5)")
 
 
 class AdapterHubMethod(EncoderMethod):
-    """A method that AdapterHub knows under some `AdapterConfig`."""
+    """A method that AdapterHub implements, given by an `AdapterConfig`."""
 
     library: Library = "adapters"
     has_prefix: ClassVar[bool] = False
@@ -37,7 +35,7 @@ class AdapterHubMethod(EncoderMethod):
 
     @abstractmethod
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
-        """AdapterHub's configuration for an encoder with these parts."""
+        """AdapterHub's configuration for an encoder with this anatomy."""
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         family = anatomy.family
@@ -56,13 +54,13 @@ class AdapterHubMethod(EncoderMethod):
 
 
 def leave_out(anatomy: Anatomy, settings: Settings) -> list[int]:
-    """The layers, by number, that `top_layers` leaves out."""
+    """The numbers of the layers that get no adapter, because `top_layers` counts the others."""
     layers = len(anatomy.layers)
     return list(range(layers - layer_count(settings["top_layers"], layers)))
 
 
 def wrong_leave_out(anatomy: Anatomy, settings: Settings) -> str | None:
-    """Why `top_layers` leaves nothing to tune, in half a sentence; None if it leaves something."""
+    """Why `top_layers` is no number of layers to adapt, in half a sentence; None if it is one."""
     asked, layers = settings["top_layers"], len(anatomy.layers)
     if layer_count(asked, layers) < 1:
         return f"top_layers is {asked}, which is none of its {layers} layers"
@@ -70,7 +68,7 @@ def wrong_leave_out(anatomy: Anatomy, settings: Settings) -> str | None:
 
 
 def wrap(encoder: Any, config: Any) -> nn.Module:
-    """`encoder` frozen, with the trainable tensors of an AdapterHub `config` added (random: torch's generator)."""
+    """Freeze `encoder` and add the trainable parameters of an AdapterHub `config`, drawn by torch's generator."""
     with _quiet():
         _init(encoder)
         encoder.add_adapter(NAME, config=config)
@@ -80,7 +78,7 @@ def wrap(encoder: Any, config: Any) -> nn.Module:
 
 
 def save(encoder: Any, folder: Path) -> None:
-    """Write the adapter as AdapterHub does: `adapter.safetensors` and `adapter_config.json`."""
+    """Write `adapter.safetensors` and `adapter_config.json`, as AdapterHub does."""
     from adapters.loading import AdapterLoader
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,18 +87,18 @@ def save(encoder: Any, folder: Path) -> None:
     # adapters 1.3.0 registers a prefix once in the model and once more in each layer (`….pool.…`); safetensors refuses
     # to write the same memory twice.
     loader.weights_helper.state_dict = lambda keep: {k: v for k, v in states(keep).items() if ".pool." not in k}
-    # What all layers share (Compacter's factors) is left out by adapters 1.3.0 for a bare encoder, whose names lack the
-    # dot before them.
+    # adapters 1.3.0 leaves out the parameters that all layers share (Compacter's factors) of a bare encoder, because
+    # there no dot stands before their names.
     of_adapter = loader.filter_func
     loader.filter_func = lambda name: lambda key: of_adapter(name)(key) or key.startswith(f"{SHARED}.{name}.")
     loader.save(str(folder), NAME)
 
 
 def load(encoder: Any, folder: Path) -> nn.Module:
-    """`encoder` with the adapter in `folder`, active, everything frozen.
+    """Add the adapter in `folder` to `encoder` and activate it, with every parameter frozen.
 
     Raises:
-        UserError: `folder` has no safetensors of an adapter.
+        UserError: `folder` has no adapter in safetensors.
     """
     # Without this file adapters 1.3.0 falls back to torch.load.
     if not (folder / WEIGHTS).is_file():
@@ -114,7 +112,7 @@ def load(encoder: Any, folder: Path) -> nn.Module:
 
 
 def _load_shared(encoder: Any, folder: Path) -> None:
-    """What all layers share, which adapters 1.3.0 passes over; see `save`."""
+    """Load the parameters that all layers share, which adapters 1.3.0 passes over; see `save`."""
     import torch
     from safetensors.torch import load_file
 
@@ -125,7 +123,7 @@ def _load_shared(encoder: Any, folder: Path) -> None:
 
 
 def _init(encoder: Any) -> None:
-    """Prepare `encoder` for adapters, computing what it computed before."""
+    """Prepare `encoder` for adapters without changing its outputs."""
     import adapters
 
     before = {name for name, _ in encoder.named_parameters()}
@@ -139,7 +137,7 @@ def _init(encoder: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """While it activates an adapter, adapters 1.3.0 warns that none is active."""
+    """Silence adapters 1.3.0, which warns that no adapter is active while it activates one."""
     logger = logging.getLogger("adapters.model_mixin")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -16,24 +16,24 @@ NON_LINEARITIES = ("relu", "gelu", "swish", "tanh")
 
 
 def reduction(*options: int) -> Hyperparameter:
-    """How much narrower the bottleneck is."""
+    """The hyperparameter that sets the bottleneck's width."""
     return Hyperparameter(
-        Choice(options), Range(1, 4096), "the encoder's width over the bottleneck's", short_name="reduction"
+        Choice(options), Range(1, 4096), "width of the encoder over the width of the bottleneck", short_name="reduction"
     )
 
 
 def non_linearity(default: str) -> Hyperparameter:
-    """What stands between the two layers."""
-    return Hyperparameter(Fixed(default), Choice(NON_LINEARITIES), "inside the bottleneck")
+    """The hyperparameter that sets the activation function."""
+    return Hyperparameter(Fixed(default), Choice(NON_LINEARITIES), "activation function in the bottleneck")
 
 
 def bottleneck_width(anatomy: Anatomy, settings: Settings) -> int:
-    """As AdapterHub rounds it."""
+    """The width of the bottleneck, rounded as AdapterHub does."""
     return int(anatomy.hidden_size // float(settings["reduction_factor"]))
 
 
 class Bottleneck(AdapterHubMethod):
-    """Narrow two-layer networks in each frozen layer."""
+    """Narrow two-layer networks are trained in each frozen layer."""
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         if bottleneck_width(anatomy, settings) < 1:
@@ -53,7 +53,7 @@ class Bottleneck(AdapterHubMethod):
 
 
 class SequentialBottleneck(Bottleneck):
-    """A narrow two-layer network after each frozen layer's feed-forward part."""
+    """A bottleneck follows the feed-forward module of each layer."""
 
     name = "seq_bn"
     summary = "bottleneck adapters: a narrow network is trained after each frozen layer"
@@ -72,10 +72,10 @@ class SequentialBottleneck(Bottleneck):
 
 
 class DoubleSequentialBottleneck(Bottleneck):
-    """A narrow network after each layer's attention, and another after its feed-forward part."""
+    """A bottleneck follows the attention module of each layer, and another its feed-forward module."""
 
     name = "double_seq_bn"
-    summary = "double bottleneck adapters: narrow networks after each frozen layer's attention and feed-forward part"
+    summary = "double bottleneck adapters: narrow networks after each frozen layer's attention and feed-forward module"
     paper = "Houlsby et al. 2019, https://arxiv.org/abs/1902.00751"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
@@ -91,10 +91,10 @@ class DoubleSequentialBottleneck(Bottleneck):
 
 
 class ParallelBottleneck(Bottleneck):
-    """A narrow network beside each layer's feed-forward part."""
+    """A bottleneck runs in parallel to the feed-forward module of each layer."""
 
     name = "par_bn"
-    summary = "parallel adapters: a narrow network is trained beside each frozen feed-forward part"
+    summary = "parallel adapters: a narrow network is trained beside each frozen feed-forward module"
     paper = "He et al. 2021, https://arxiv.org/abs/2110.04366"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
@@ -110,7 +110,7 @@ class ParallelBottleneck(Bottleneck):
 
 
 class Compacter(Bottleneck):
-    """As `double_seq_bn`, but each matrix is a sum of Kronecker products whose small factors all layers share."""
+    """As `double_seq_bn`, with matrices that are sums of Kronecker products whose small factors all layers share."""
 
     name = "compacter"
     summary = "Compacter: double bottleneck adapters made of shared Kronecker factors"
@@ -122,7 +122,7 @@ class Compacter(Bottleneck):
         "top_layers": TOP_LAYERS,
     }
     factors = 4
-    """Of which each matrix is a sum; the paper's."""
+    """The number of Kronecker products in a sum, as in the paper."""
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         width = bottleneck_width(anatomy, settings)

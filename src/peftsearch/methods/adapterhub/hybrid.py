@@ -1,4 +1,4 @@
-"""Several kinds of adapters at once, by AdapterHub."""
+"""Methods that combine several kinds of adapters, by AdapterHub."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 def tokens(default: int) -> Hyperparameter:
-    """Of the prefix."""
+    """The hyperparameter that sets the length of the prefix."""
     return Hyperparameter(
-        Fixed(default), Range(1, 512, integer=True), "trained keys and values in each layer", short_name="tokens"
+        Fixed(default),
+        Range(1, 512, integer=True),
+        "trained keys and values in each layer",
+        short_name="tokens",
     )
 
 
 class UniPelt(Bottleneck):
-    """A prefix, bottleneck adapters and LoRA on queries and values, each behind a trained gate.
+    """A prefix, bottleneck adapters, and LoRA on queries and values are trained, each behind a trained gate.
 
-    The gates of adapters 1.3.0 average over padding too: what is predicted for a text depends a little on its batch.
+    The gates of adapters 1.3.0 average over padding too, so a text's prediction depends a little on its batch.
     """
 
     name = "unipelt"
@@ -36,7 +39,7 @@ class UniPelt(Bottleneck):
         "virtual_tokens": tokens(10),
         "reduction_factor": reduction(4, 16, 64),
         "non_linearity": non_linearity("relu"),
-        "rank": Hyperparameter(Fixed(8), Range(1, 4096, integer=True), "of LoRA's products"),
+        "rank": Hyperparameter(Fixed(8), Range(1, 4096, integer=True), "rank of LoRA's products"),
         "top_layers": TOP_LAYERS,
     }
 
@@ -56,7 +59,7 @@ class UniPelt(Bottleneck):
 
 
 class MixAndMatch(Bottleneck):
-    """A prefix, and bottleneck adapters beside the feed-forward parts."""
+    """A prefix, and bottlenecks in parallel to the feed-forward modules, are trained."""
 
     name = "mam"
     summary = "Mix-and-Match: a prefix, and parallel adapters"

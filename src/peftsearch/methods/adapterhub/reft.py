@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class LoReft(AdapterHubMethod):
-    """After each frozen layer the first tokens' states are edited within a small trained subspace."""
+    """The first tokens' states are edited after each frozen layer, within a trained low-rank subspace."""
 
     name = "loreft"
     summary = "LoReFT: the states of the first tokens are edited within a small trained subspace"
     paper = "Wu et al. 2024, https://arxiv.org/abs/2404.03592"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-3, 1e-1),
-        "rank": Hyperparameter(Choice((1, 4, 8)), Range(1, 4096, integer=True), "dimensions of the subspace"),
-        "positions": Hyperparameter(Range(1, 8, integer=True), Range(1, 512, integer=True), "of the edited tokens"),
-        "dropout": Hyperparameter(Fixed(0.05), Range(0.0, 0.9), "of the edit"),
+        "rank": Hyperparameter(Choice((1, 4, 8)), Range(1, 4096, integer=True), "rank of the subspace"),
+        "positions": Hyperparameter(Range(1, 8, integer=True), Range(1, 512, integer=True), "number of edited tokens"),
+        "dropout": Hyperparameter(Fixed(0.05), Range(0.0, 0.9), "dropout of the edit"),
         "top_layers": TOP_LAYERS,
     }
 
@@ -35,7 +35,7 @@ class LoReft(AdapterHubMethod):
         return super().unsupported(anatomy, settings)
 
     def constants(self, encoder: nn.Module) -> Mapping[str, Tensor]:
-        """Where each orthogonal projection starts; what is trained is the way from there."""
+        """The random starts of the orthogonal projections, to which the trained parameters are relative."""
         return {
             name: tensor for name, tensor in encoder.named_buffers() if name.endswith(".parametrizations.weight.0.base")
         }
@@ -46,7 +46,7 @@ class LoReft(AdapterHubMethod):
         left_out = leave_out(anatomy, settings)
         return LoReftConfig(
             layers=list(range(len(left_out), len(anatomy.layers))) if left_out else "all",
-            tied_weights=True,  # else adapters 1.3.0 adds an edit of the last tokens, which none reaches
+            tied_weights=True,  # otherwise adapters 1.3.0 adds an edit of the last tokens, which never runs
             prefix_positions=int(settings["positions"]),
             r=int(settings["rank"]),
             dropout=float(settings["dropout"]),

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
 INITIAL_SHARE, FINAL_SHARE, ALLOCATIONS = 0.1, 0.3, 100
-"""Share of the steps before ranks are taken away and after the last is; how often they are taken in between."""
+"""The shares of all steps before the first and after the last rank allocation, and the number of allocations."""
 
 ORTHOGONALITY = 0.5
-"""Weight of the paper's penalty on singular vectors that are not orthogonal; PEFT's default."""
+"""The weight of the paper's penalty on singular vectors that are not orthogonal; it is PEFT's default."""
 
 
 class AdaLora(LinearMethod):
-    """LoRA as a singular value decomposition, whose least important values are set to zero as training goes on."""
+    """LoRA in the form of a singular value decomposition; training sets its least important values to zero."""
 
     name = "adalora"
-    summary = "AdaLoRA: low-rank products whose ranks are moved to where they matter"
+    summary = "AdaLoRA: LoRA whose ranks are allocated to the layers where they matter most"
     paper = "Zhang et al. 2023, https://arxiv.org/abs/2303.10512"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(3e-4, 3e-2),
-        "rank": Hyperparameter(Choice((4, 8, 16)), Range(1, 4096, integer=True), "of a product in the end, on average"),
+        "rank": Hyperparameter(Choice((4, 8, 16)), Range(1, 4096, integer=True), "average rank at the end"),
         "alpha_ratio": replace(ALPHA_RATIO, summary="alpha over the final rank"),
-        "initial_ratio": Hyperparameter(Fixed(1.5), Range(1.0, 16.0), "the rank at the start over that in the end"),
+        "initial_ratio": Hyperparameter(Fixed(1.5), Range(1.0, 16.0), "rank at the start over the rank at the end"),
         **ON_LINEAR,
-        "dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before each product"),
+        "dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "dropout before each product"),
     }
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
@@ -59,7 +59,7 @@ class AdaLora(LinearMethod):
         config.deltaT = max(1, steps // ALLOCATIONS)
 
     def before_step(self, encoder: nn.Module, settings: Settings) -> None:
-        """Add the gradient of the penalty, which PEFT 0.21.2 adds only to a loss that the encoder itself computes."""
+        """Add the penalty's gradient, because PEFT 0.21.2 adds the penalty only to a loss that the encoder computes."""
         (ORTHOGONALITY * non_orthogonality(encoder)).backward()  # type: ignore[no-untyped-call]
 
     def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:

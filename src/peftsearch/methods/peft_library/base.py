@@ -1,4 +1,4 @@
-"""PEFT's wrapping and file format, for the methods that use it."""
+"""The base of the methods that PEFT implements: adding an adapter, writing it, loading it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 class PeftMethod(EncoderMethod):
-    """A method that PEFT knows under some `PeftConfig`."""
+    """A method that PEFT implements, given by a `PeftConfig`."""
 
     library: Library = "peft"
 
     @abstractmethod
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
-        """PEFT's configuration for an encoder with these parts."""
+        """PEFT's configuration for an encoder with this anatomy."""
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return wrap(encoder, self.config(anatomy_of(encoder), settings))
@@ -38,7 +38,7 @@ class PeftMethod(EncoderMethod):
 
 
 def wrap(encoder: Any, config: Any) -> nn.Module:
-    """`encoder` frozen, with the trainable tensors of a PEFT `config` added (random: torch's generator)."""
+    """Freeze `encoder` and add the trainable parameters of a PEFT `config`, drawn by torch's generator."""
     from peft import get_peft_model
 
     _ignore_output_attentions(encoder)
@@ -47,16 +47,16 @@ def wrap(encoder: Any, config: Any) -> nn.Module:
 
 
 def save(encoder: Any, folder: Path) -> None:
-    """Write the adapter as PEFT does: `adapter_model.safetensors` and `adapter_config.json`."""
-    # Left to itself, PEFT 0.21.2 asks the hub whether the base model's vocabulary has changed.
+    """Write `adapter_model.safetensors` and `adapter_config.json`, as PEFT does."""
+    # Without this argument PEFT 0.21.2 asks the hub whether the base model's vocabulary has changed.
     encoder.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
 
 
 def load(encoder: Any, folder: Path) -> nn.Module:
-    """`encoder` with the adapter in `folder`, everything frozen.
+    """Add the adapter in `folder` to `encoder`, with every parameter frozen.
 
     Raises:
-        UserError: `folder` has no safetensors of an adapter.
+        UserError: `folder` has no adapter in safetensors.
     """
     from peft import PeftModel
 
@@ -64,7 +64,7 @@ def load(encoder: Any, folder: Path) -> nn.Module:
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
     _ignore_output_attentions(encoder)
-    # PEFT 0.21.2 leaves a loaded prefix trainable even so.
+    # PEFT 0.21.2 leaves a loaded prefix trainable in spite of `is_trainable=False`.
     loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), is_trainable=False).requires_grad_(False)
     return loaded
 
@@ -82,5 +82,5 @@ def _ignore_output_attentions(encoder: Any) -> None:
 
 
 def ignore_token_type_warning() -> None:
-    """PEFT 0.21.2 drops `token_type_ids` from prefix tuning and warns of it at every call site."""
+    """Silence PEFT 0.21.2, which drops `token_type_ids` with virtual tokens and warns at every call site."""
     warnings.filterwarnings("ignore", message="Token type ids are not supported")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Ia3(PeftMethod):
-    """Trained vectors that scale the keys, the values and the inner states of each feed-forward part."""
+    """Trained vectors scale the keys, the values and the inner activations of each feed-forward module."""
 
     name = "ia3"
     summary = "(IA)3: vectors that scale keys, values and inner activations are trained"

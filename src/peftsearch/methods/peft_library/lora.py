@@ -1,4 +1,4 @@
-"""LoRA and its variants, by PEFT."""
+"""LoRA, by PEFT, and the choice of the linear modules that it adapts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
 TARGETS = ("query_value", "attention", "all")
-"""Each but `all` (every linear module of the layers) is a property of `Anatomy`."""
+"""Sets of linear modules: queries and values, all of attention, or every linear module of the layers."""
 
-RANK = Hyperparameter(Choice((4, 8, 16, 32)), Range(1, 4096, integer=True), "of each product")
+RANK = Hyperparameter(Choice((4, 8, 16, 32)), Range(1, 4096, integer=True), "rank of each product")
 ALPHA_RATIO = Hyperparameter(
-    Choice((1, 2, 4)), Range(0.01, 1024), "alpha over rank: the product's weight", short_name="alpha/rank"
+    Choice((1, 2, 4)), Range(0.01, 1024), "alpha over rank, the scale of the product", short_name="alpha/rank"
 )
 
 ON_LINEAR: dict[str, Hyperparameter] = {
-    "targets": Hyperparameter(Choice(TARGETS), Choice(TARGETS), "which linear layers; a fused one as a whole"),
-    "top_layers": Hyperparameter(Fixed(1.0), Range(0, 1000), "only the last ones: whole layers (3), or a share (0.5)"),
+    "targets": Hyperparameter(Choice(TARGETS), Choice(TARGETS), "adapted linear modules; a fused one as a whole"),
+    "top_layers": Hyperparameter(
+        Fixed(1.0), Range(0, 1000), "how many of the last layers are adapted (3), or a share (0.5)"
+    ),
 }
-"""Where a method adds to linear modules."""
+"""The hyperparameters that choose which linear modules a method adapts."""
 
 
 def targets(anatomy: Anatomy, settings: Settings) -> list[str]:
-    """The full names of the linear modules that `targets` and `top_layers` stand for."""
+    """The full names of the linear modules that `targets` and `top_layers` choose."""
     count = layer_count(settings["top_layers"], len(anatomy.layers))
     top = replace(anatomy, layers=anatomy.layers[len(anatomy.layers) - count :])
     table = {"query_value": top.query_value, "attention": top.attention, "all": top.all_linear}
@@ -39,7 +41,7 @@ def targets(anatomy: Anatomy, settings: Settings) -> list[str]:
 
 
 def no_targets(anatomy: Anatomy, settings: Settings) -> str | None:
-    """Why there is nothing to add to, in half a sentence; None if there is."""
+    """Why `targets` and `top_layers` choose no module, in half a sentence; None if they choose one."""
     wrong = wrong_layer_count("top_layers", settings["top_layers"], len(anatomy.layers))
     if wrong:
         return wrong
@@ -51,14 +53,14 @@ def no_targets(anatomy: Anatomy, settings: Settings) -> str | None:
 
 
 class LinearMethod(PeftMethod):
-    """A method that adds to linear modules, chosen by `ON_LINEAR`."""
+    """A method that adapts the linear modules that `ON_LINEAR` chooses."""
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         return no_targets(anatomy, settings)
 
 
 class Lora(LinearMethod):
-    """Frozen weights, and beside some of them the product of two thin matrices that are trained."""
+    """A product of two thin trained matrices is added to some of the frozen weight matrices."""
 
     name = "lora"
     summary = "LoRA: a low-rank product is trained beside frozen linear layers"
@@ -68,13 +70,13 @@ class Lora(LinearMethod):
         "rank": RANK,
         "alpha_ratio": ALPHA_RATIO,
         **ON_LINEAR,
-        "dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "before each product"),
+        "dropout": Hyperparameter(Fixed(0.1), Range(0.0, 0.9), "dropout before each product"),
         "rslora": Hyperparameter(
-            Fixed(False), Choice((False, True)), "weight by alpha / sqrt(rank), https://arxiv.org/abs/2312.03732"),
+            Fixed(False), Choice((False, True)), "scale by alpha / sqrt(rank), https://arxiv.org/abs/2312.03732"),
         "dora": Hyperparameter(
-            Fixed(False), Choice((False, True)), "train the weights' lengths too, https://arxiv.org/abs/2402.09353"),
+            Fixed(False), Choice((False, True)), "train the weights' magnitudes too, https://arxiv.org/abs/2402.09353"),
         "b_learning_rate_ratio": Hyperparameter(
-            Fixed(1.0), Range(0.01, 1000.0), "B's learning rate over A's (LoRA+), https://arxiv.org/abs/2402.12354"),
+            Fixed(1.0), Range(0.01, 1000.0), "multiplier of B's learning rate (LoRA+), https://arxiv.org/abs/2402.12354"),
         "initialization": Hyperparameter(
             Fixed("zero"), Choice(("zero", "pissa")),
             "pissa starts from the weights' largest singular vectors, https://arxiv.org/abs/2404.02948"),

@@ -12,7 +12,7 @@ from peftsearch.methods.peft_library.lora import ALPHA_RATIO, ON_LINEAR, RANK, L
 if TYPE_CHECKING:
     from peftsearch.backbones.anatomy import Anatomy
 
-MODULE_DROPOUT = Hyperparameter(Fixed(0.0), Range(0.0, 0.9), "share of the products left out of a step")
+MODULE_DROPOUT = Hyperparameter(Fixed(0.0), Range(0.0, 0.9), "probability that a product is left out of a step")
 
 PRODUCT: Mapping[str, Hyperparameter] = {
     "learning_rate": learning_rate(1e-3, 3e-2),
@@ -21,20 +21,20 @@ PRODUCT: Mapping[str, Hyperparameter] = {
     **ON_LINEAR,
     "module_dropout": MODULE_DROPOUT,
 }
-"""Of the methods that train a product beside each layer, as `_product` reads them."""
+"""The hyperparameters of LoHa and LoKr."""
 
 
 class Vera(LinearMethod):
-    """Two random frozen matrices shared by all layers of a shape, and two trained vectors a layer that scale them."""
+    """Two random frozen matrices are shared by all layers, and each layer trains two vectors that scale them."""
 
     name = "vera"
     summary = "VeRA: vectors that scale a random low-rank product shared by all layers are trained"
     paper = "Kopiczko et al. 2023, https://arxiv.org/abs/2310.11454"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-3, 1e-1),
-        "rank": Hyperparameter(Choice((64, 256, 1024)), Range(1, 65_536, integer=True), "of the shared matrices"),
+        "rank": Hyperparameter(Choice((64, 256, 1024)), Range(1, 65_536, integer=True), "rank of the shared matrices"),
         **ON_LINEAR,
-        "dropout": Hyperparameter(Fixed(0.0), Range(0.0, 0.9), "before each product"),
+        "dropout": Hyperparameter(Fixed(0.0), Range(0.0, 0.9), "dropout before each product"),
     }
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
@@ -49,10 +49,10 @@ class Vera(LinearMethod):
 
 
 class LoHa(LinearMethod):
-    """The elementwise product of two low-rank products: a higher rank from as many numbers."""
+    """The Hadamard product of two low-rank products is added, which has a higher rank with as many parameters."""
 
     name = "loha"
-    summary = "LoHa: an elementwise product of two low-rank products is trained beside frozen linear layers"
+    summary = "LoHa: a Hadamard product of two low-rank products is trained beside frozen linear layers"
     paper = "Hyeon-Woo et al. 2021, https://arxiv.org/abs/2108.06098"
     own: ClassVar[Mapping[str, Hyperparameter]] = PRODUCT
 
@@ -63,7 +63,7 @@ class LoHa(LinearMethod):
 
 
 class LoKr(LinearMethod):
-    """The Kronecker product of a small matrix and a low-rank product."""
+    """The Kronecker product of a small matrix and a low-rank product is added."""
 
     name = "lokr"
     summary = "LoKr: a Kronecker product is trained beside frozen linear layers"

@@ -1,4 +1,4 @@
-"""Trained tokens before the text, by PEFT: prompt tuning and p-tuning."""
+"""Prompt tuning and p-tuning, by PEFT: trained virtual tokens stand before the text."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 TOKENS = Hyperparameter(
     Range(4, 40, integer=True),
     Range(1, 512, integer=True),
-    "trained embeddings before those of the text",
+    "number of trained embeddings before those of the text",
     short_name="tokens",
 )
 
 
 class SoftPrompt(PeftMethod):
-    """Embeddings of a few tokens are trained, the encoder is frozen."""
+    """The embeddings of a few virtual tokens are trained, and the encoder is frozen."""
 
     changes_input = True
 
@@ -51,7 +51,8 @@ class SoftPrompt(PeftMethod):
         return self.kind()(
             task_type="FEATURE_EXTRACTION",
             num_virtual_tokens=int(settings["virtual_tokens"]),
-            # PEFT 0.21.2 knows neither DistilBERT's names for these, nor that ELECTRA's and ALBERT's are narrower.
+            # PEFT 0.21.2 does not find these sizes in DistilBERT's configuration, and finds a wrong token_dim where
+            # the embeddings are narrower than the hidden states, as in ELECTRA and ALBERT.
             num_layers=len(anatomy.layers),
             token_dim=anatomy.embedding_size,
             num_attention_heads=1,
@@ -63,12 +64,12 @@ class SoftPrompt(PeftMethod):
         """PEFT's configuration class."""
 
     def options(self, anatomy: Anatomy, settings: Settings) -> dict[str, Any]:
-        """What the class takes beside the tokens."""
+        """Further arguments of the configuration class."""
         return {}
 
 
 class Prompt(SoftPrompt):
-    """The tokens' embeddings themselves are trained."""
+    """The virtual tokens' embeddings are trained directly."""
 
     name = "prompt"
     summary = "prompt tuning: trained virtual tokens stand before the text"
@@ -85,7 +86,7 @@ class Prompt(SoftPrompt):
 
 
 class PTuning(SoftPrompt):
-    """The tokens' embeddings are what a small trained network makes of others."""
+    """A small trained network generates the virtual tokens' embeddings."""
 
     name = "p_tuning"
     summary = "p-tuning: virtual tokens before the text, trained through a small network"
@@ -93,7 +94,7 @@ class PTuning(SoftPrompt):
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-1),
         "virtual_tokens": TOKENS,
-        "network": Hyperparameter(Choice(("mlp", "lstm")), Choice(("mlp", "lstm")), "that makes the embeddings"),
+        "network": Hyperparameter(Choice(("mlp", "lstm")), Choice(("mlp", "lstm")), "generates the embeddings"),
     }
 
     def kind(self) -> Any:
@@ -109,7 +110,7 @@ class PTuning(SoftPrompt):
 
 
 def _without_virtual_tokens(encoder: nn.Module, tokens: int) -> nn.Module:
-    """`encoder` whose states, and what its pooler reads, are those of the text alone."""
+    """Cut the virtual tokens' states out of the encoder's output, and out of its pooler's input."""
 
     def of_text(states: Tensor) -> Tensor:
         return states[:, tokens:]

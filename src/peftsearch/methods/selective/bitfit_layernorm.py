@@ -1,4 +1,4 @@
-"""Training a few of the encoder's own tensors: its biases, or its norms."""
+"""BitFit and LN-tuning: only the encoder's biases, or only its norms, are trained."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BitFit(EncoderMethod):
 
 
 class LayerNorm(EncoderMethod):
-    """Only the scales (and shifts, where there are any) of the encoder's norms are trained."""
+    """Only the scales and shifts of the encoder's normalisation layers are trained."""
 
     name = "layernorm"
     summary = "LN-tuning: only the norms are trained"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Frozen(EncoderMethod):
-    """The embeddings and the first layers stay as they were pretrained; the rest is trained."""
+    """The embeddings and the first layers are frozen, and the rest of the encoder is trained."""
 
     name = "frozen"
     summary = "layer freezing: the embeddings and the first layers are frozen, the rest is trained"
@@ -24,7 +24,7 @@ class Frozen(EncoderMethod):
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-5, 1e-3),
         "frozen_layers": Hyperparameter(
-            Range(0.25, 0.85), Range(0, 1000), "whole layers (3), or a share of all layers (0.5)", short_name="frozen"
+            Range(0.25, 0.85), Range(0, 1000), "number of frozen layers (3), or their share (0.5)", short_name="frozen"
         ),
     }
 

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class Full(EncoderMethod):
-    """Every tensor of the encoder is trained, the lower layers more slowly if asked."""
+    """Every parameter of the encoder is trained, with a learning rate that can fall from layer to layer."""
 
     name = "full"
-    summary = "full fine-tuning: every tensor moves"
+    summary = "full fine-tuning: every parameter is trained"
     paper = "Devlin et al. 2019, https://arxiv.org/abs/1810.04805"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-5, 5e-4),
         "layer_decay": Hyperparameter(
-            Fixed(1.0), Range(0.1, 1.0), "a layer's rate over that of the layer above, https://arxiv.org/abs/1801.06146"
+            Fixed(1.0), Range(0.1, 1.0), "learning rate relative to the layer above, https://arxiv.org/abs/1801.06146"
         ),
     }
 
@@ -30,7 +30,7 @@ class Full(EncoderMethod):
         return encoder.requires_grad_(True)
 
     def learning_rate_multipliers(self, encoder: nn.Module, settings: Settings) -> Mapping[str, float]:
-        """The last layer and what follows learn at the full rate, each layer below at `layer_decay` times the next."""
+        """Layer-wise learning-rate decay: 1 for the last layer, times `layer_decay` for each layer further down."""
         from peftsearch.backbones.anatomy import anatomy_of
 
         decay, parts = float(settings["layer_decay"]), anatomy_of(encoder)

@@ -1,4 +1,4 @@
-"""The parameters of an encoder's parts, by name; of a projection alone too where query, key and value are fused."""
+"""Sets of an encoder's parameter names: of its blocks and of its query, key and value projections, fused or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Names = frozenset[str]
 
 
 def blocks(encoder: nn.Module) -> list[Names]:
-    """The parameters of the embeddings, of each layer, and all others."""
+    """The parameter names of the embeddings, of each layer, and of everything else, in this order."""
     from peftsearch.backbones.anatomy import anatomy_of
 
     parts = anatomy_of(encoder)
@@ -23,7 +23,7 @@ def blocks(encoder: nn.Module) -> list[Names]:
 
 
 def by_name(encoder: nn.Module) -> Mapping[str, Names]:
-    """The parameters of each of `plan.PARTS` that the encoder has, and of each layer under its number."""
+    """The parameter names of each part that a plan can name: `unfreezing_plan.PARTS`, and layers by their number."""
     embeddings, *layers, rest = blocks(encoder)
     return {
         "embeddings": embeddings,
@@ -36,7 +36,7 @@ def by_name(encoder: nn.Module) -> Mapping[str, Names]:
 
 
 def projections(encoder: nn.Module) -> list[Names]:
-    """The parameters of all queries, of all keys, of all values; fused ones after `split_fused`."""
+    """The parameter names of all query, all key and all value projections; call `split_fused` before."""
     from peftsearch.backbones.anatomy import anatomy_of
 
     layers = anatomy_of(encoder).layers
@@ -45,9 +45,9 @@ def projections(encoder: nn.Module) -> list[Names]:
 
 
 def split_fused(encoder: nn.Module) -> None:
-    """Make each projection's rows of a fused module a parameter of their own, as if they were not fused.
+    """Make the rows of each projection in a fused module a parameter of their own.
 
-    Then the optimizer knows them apart: their decay, their moments and their learning rate.
+    The optimizer then keeps separate moments, weight decay and learning rates for them.
     """
     from torch.nn.utils.parametrize import register_parametrization
 
@@ -74,7 +74,7 @@ def _of_projection(encoder: nn.Module, projection: Projection) -> Names:
     if projection.rows is None:
         return names
     first, last = projection.rows
-    place = first // (last - first)  # of the block of rows that `split_fused` has made a tensor of its own
+    place = first // (last - first)  # the index that `split_fused` has given this block of rows
     return frozenset(name for name in names if name.endswith(f".original{place}"))
 
 

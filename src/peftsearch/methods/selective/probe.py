@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Probe(EncoderMethod):
-    """The encoder is frozen, poolers included, and only the head learns from its states."""
+    """The encoder is frozen, poolers included, and only the head is trained."""
 
     name = "probe"
     summary = "linear probing: the whole encoder is frozen, only the head is trained"

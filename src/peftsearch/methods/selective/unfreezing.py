@@ -22,28 +22,28 @@ PLANNED = "planned"
 
 
 class Unfreezing(EncoderMethod):
-    """What is trained changes from one stage to the next; the head is trained in all of them.
+    """The set of trained parameters changes from stage to stage; the head is trained in every stage.
 
-    `from_end` starts with the last layers and ends with everything, embeddings, final norm and pooler being the last
-    to thaw; `from_start` goes the other way, embeddings first; `query_key_value` trains the queries of all layers,
-    then also the keys, then also the values, and nothing else; `refreeze` starts with everything and freezes the
-    embeddings first, then layers from the start; `planned` follows the study's own `plan`, stage by stage.
+    `from_end` starts with the last layers and unfreezes downwards, the embeddings, the final norm and the pooler last.
+    `from_start` unfreezes upwards, the embeddings first. `query_key_value` trains the query projections of all layers,
+    then the keys too, then the values too, and nothing else. `refreeze` starts with the whole encoder and freezes the
+    embeddings first, then the layers from the start. `planned` follows the `plan` that the study gives.
     """
 
     name = "unfreezing"
-    summary = "gradual unfreezing: stage by stage more of the encoder is trained (or less)"
+    summary = "gradual unfreezing: the trained part of the encoder grows (or shrinks) from stage to stage"
     paper = "Howard and Ruder 2018, https://arxiv.org/abs/1801.06146"
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-5, 5e-4),
-        "order": Hyperparameter(Choice(ORDERS), Choice((*ORDERS, PLANNED)), "what thaws first; planned: as plan says"),
+        "order": Hyperparameter(Choice(ORDERS), Choice((*ORDERS, PLANNED)), "what is unfrozen first, or as plan says"),
         "stages": Hyperparameter(
-            Fixed(3), Range(2, 1000, integer=True), "the last one has everything; query_key_value always has 3",
+            Fixed(3), Range(2, 1000, integer=True), "number of stages",
             active_when=Condition("order", ("from_end", "from_start", "refreeze"))),
         "plan": Hyperparameter(
             Fixed(""), PLAN,
-            "stages, like '10-11; 8-11; all': layers from 0, embeddings, rest, query, key, value, all, head",
+            "stages, like '10-11; 8-11; all', of layers from 0, embeddings, rest, query, key, value, all, head",
             active_when=Condition("order", (PLANNED,))),
-        "every": Hyperparameter(Fixed(1), Range(1, 1000, integer=True), "epochs of a stage; the last one stays"),
+        "every": Hyperparameter(Fixed(1), Range(1, 1000, integer=True), "epochs in each stage but the last"),
     }  # fmt: skip
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
@@ -78,7 +78,7 @@ def _tells_projections_apart(settings: Settings) -> bool:
 
 
 def _stages(encoder: nn.Module, settings: Settings) -> list[Names]:
-    """The names of the parameters that each stage trains."""
+    """The names of the parameters that are trained in each stage."""
     order = settings["order"]
     if order == PLANNED:
         named = by_name(encoder)
@@ -91,13 +91,13 @@ def _stages(encoder: nn.Module, settings: Settings) -> list[Names]:
         return _growing([*reversed(groups), embeddings | tail])
     if order == "from_start":
         return _growing([embeddings, *groups[:-1], groups[-1] | tail])
-    # Frozen in the order in which `from_start` thaws, but for the last group.
+    # `refreeze` freezes in the order in which `from_start` unfreezes, and never the last group.
     frozen = _growing([frozenset(), embeddings, *groups[:-1]])
     return [frozenset().union(embeddings, *layers, tail) - names for names in frozen]
 
 
 def _groups(layers: Sequence[Names], count: int) -> list[Names]:
-    """`count` runs of layers of nearly the same length."""
+    """Divide the layers into `count` groups of neighbours, of nearly the same size."""
     ends = [round(len(layers) * i / count) for i in range(count + 1)]
     return [frozenset().union(*layers[a:b]) for a, b in pairwise(ends)]
 

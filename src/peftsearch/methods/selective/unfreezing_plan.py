@@ -19,7 +19,7 @@ _LAYERS = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 def read_plan(plan: str) -> list[list[str]]:
-    """What each stage trains beside the head: names of `PARTS` and numbers of layers, ranges written out.
+    """The parts that each stage trains beside the head: names in `PARTS` and numbers of layers, with ranges expanded.
 
     >>> read_plan("0-1, rest; all")
     [['0', '1', 'rest'], ['all']]
@@ -28,7 +28,7 @@ def read_plan(plan: str) -> list[list[str]]:
 
 
 def complaint_about_plan(plan: str, anatomy: Anatomy) -> str | None:
-    """Why `plan` cannot be followed on an encoder of this `anatomy`, in half a sentence; None if it can."""
+    """Why `plan` cannot be followed on an encoder with this anatomy, in half a sentence; None if it can."""
     if not plan.strip():
         return f'order: planned needs a plan, like plan: "{PLAN.example}"'
     found = (_complaint(word, anatomy) for stage in _words(plan) for word in stage)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Untuned(EncoderMethod):
-    """Nothing is trained; the classifier is evaluated once. What every method must beat."""
+    """Nothing is trained, and the classifier is evaluated once: the score that every method must beat."""
 
     name = "none"
     summary = "no tuning: the pretrained encoder with a random head, evaluated once"
