@@ -35,7 +35,7 @@ LEARNING: dict[str, tuple[float, int, dict[str, Any]]] = {
     "frozen": (1e-2, 8, {"frozen_layers": 1}),
     "lora": (3e-2, 10, {}),
     "prefix": (3e-2, 32, {}),
-    "seq_bn": (3e-2, 10, {}),
+    "seq_bn": (3e-2, 16, {}),
     "unfreezing": (1e-2, 8, {}),
 }
 """The learning rate and epochs at which a method learns the toy task."""
