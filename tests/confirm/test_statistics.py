@@ -58,3 +58,13 @@ def test_what_is_not_random_is_the_same_with_every_seed() -> None:
     sure = paired_difference(0.5, 0.4)
     assert sure is not None
     assert (sure.told_apart, sure.seeds) == (True, 0)
+
+
+def test_identical_differences_have_an_interval_without_width(recwarn: pytest.WarningsRecorder) -> None:
+    found = paired_difference({1: 0.75, 2: 0.5, 3: 0.25}, {1: 0.5, 2: 0.25, 3: 0.0})
+    assert found is not None
+    assert (found.mean, found.low, found.high, found.told_apart) == (0.25, 0.25, 0.25, True)
+    equal = paired_difference({1: 0.75, 2: 0.5}, {1: 0.75, 2: 0.5})
+    assert equal is not None
+    assert (equal.low, equal.high, equal.told_apart) == (0.0, 0.0, False)
+    assert list(recwarn) == []

@@ -52,11 +52,12 @@ def test_notes_tell_settings_and_epochs_also_of_ended_trials(stored: StoredStudy
     assert "- pruned: trial 0 has 0.9 | with less" in note_of(stored, 1)
 
 
-def test_again_writes_nothing_that_is_there_already(stored: StoredStudy) -> None:
+def test_again_writes_nothing_that_is_there_already(stored: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     decorate(stored.study, OBJECTIVES)
-    before = attributes(stored)
+    before, written = attributes(stored), list[str]()
+    monkeypatch.setattr(type(stored.storage), "set_study_system_attr", lambda _, __, name, ___: written.append(name))
     decorate(stored.study, OBJECTIVES)
-    assert attributes(stored) == before
+    assert (attributes(stored), written) == (before, [])
 
 
 def test_what_a_person_adds_below_the_line_is_kept(stored: StoredStudy) -> None:

@@ -1,8 +1,9 @@
-"""What several seeds tell: mean and spread of one trial, and the difference of two trials over the same seeds."""
+"""Statistics over seeds: the mean and spread of one trial, and the difference of two trials over the same seeds."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ class Spread:
     """Scores of one trial over its seeds.
 
     Attributes:
-        deviation: the standard deviation of a sample (n - 1); None of fewer than two scores.
+        mean: their mean.
+        deviation: the sample standard deviation (n - 1); None for fewer than two scores.
+        seeds: how many scores there are.
     """
 
     mean: float
@@ -24,11 +27,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """Scores of one trial minus those of another with the same seeds.
+    """Scores of one trial minus the scores of another trial with the same seeds.
 
     Attributes:
-        low, high: 95 % interval of the mean difference; None if too few seeds are shared to tell.
-        seeds: how many are shared; 0 where neither trial has anything random in it.
+        mean: the mean difference.
+        low: the lower end of its 95 % interval; None if too few seeds are shared.
+        high: the upper end.
+        seeds: how many seeds are shared; 0 where nothing is random in either trial.
     """
 
     mean: float
@@ -55,28 +60,36 @@ def spread(scores: Sequence[float]) -> Spread:
 
 
 def paired_difference(one: Mapping[int, float] | float, other: Mapping[int, float] | float) -> Difference | None:
-    """`one` minus `other` over the seeds that both have, with Student's t (Student 1908).
+    """Compare two trials over the seeds that both have, with Student's paired t-test (Student 1908).
 
-    The interval holds for other seeds on the same rows; that other rows would score differently is not in it.
+    The interval tells what other seeds would give on the same rows; it does not cover the choice of the rows.
 
     Args:
-        one, other: seed → score; or the score of what is the same with every seed.
+        one: seed → score, or one score for a trial without randomness.
+        other: the same of the other trial.
 
     Returns:
-        None if no seed is shared.
+        `one` minus `other`; None if no seed is shared.
     """
-    from scipy.stats import t
-
     if isinstance(one, float) and isinstance(other, float):
         return Difference(one - other, one - other, one - other, 0)
     seeds = sorted(set.intersection(*(set(scores) for scores in (one, other) if not isinstance(scores, float))))
     if not seeds:
         return None
-    found = spread([_at(one, seed) - _at(other, seed) for seed in seeds])
-    if found.deviation is None:
-        return Difference(found.mean, None, None, 1)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(seeds) - 1)) * found.deviation / math.sqrt(len(seeds))
-    return Difference(found.mean, found.mean - reach, found.mean + reach, len(seeds))
+    ours, theirs = ([_at(scores, seed) for seed in seeds] for scores in (one, other))
+    mean = spread([a - b for a, b in zip(ours, theirs, strict=True)]).mean
+    low, high = _interval(ours, theirs) if len(seeds) > 1 else (None, None)
+    return Difference(mean, low, high, len(seeds))
+
+
+def _interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+    """The interval of the mean difference; a point where all differences are the same."""
+    from scipy.stats import ttest_rel
+
+    with warnings.catch_warnings():  # of equal differences SciPy says that its p-value, which is not used, is unsure
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = ttest_rel(one, other).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
 
 
 def _at(scores: Mapping[int, float] | float, seed: int) -> float:

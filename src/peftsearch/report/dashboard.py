@@ -1,4 +1,4 @@
-"""What optuna-dashboard shows beyond its own: each trial's learning curve, its settings, and the front."""
+"""optuna-dashboard over one study, with the front, and the learning curve and settings of each trial."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import quality_objective
+from peftsearch.report.dashboard_store import DashboardStore
 from peftsearch.report.figures import curve_figure, front_figure
-from peftsearch.results.formatting import objective_label, objective_with_unit, params, value_in_words, why
+from peftsearch.report.trial_note import note_with_own_words
 from peftsearch.results.front import rows
-from peftsearch.storage.optuna_access import storage_of, study_id, trial_ids
 from peftsearch.storage.records import records
-from peftsearch.storage.study_attributes import read_foreign_attributes
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
     from plotly.graph_objects import Figure
 
-    from peftsearch.core.config import TrialConfig
     from peftsearch.storage.records import Record
 
 logger = logging.getLogger(__name__)
@@ -34,11 +32,9 @@ HOST = "127.0.0.1"
 
 REFRESH_SECONDS = 10.0
 
-KEPT = "---\n*peftsearch writes what stands above this line, and keeps what you write below it.*"
-
 
 def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: int) -> None:
-    """Serve the dashboard on loopback until Ctrl-C; figures and notes follow the search every `REFRESH_SECONDS`.
+    """Serve the dashboard on loopback until Ctrl-C. Figures and notes follow the search every `REFRESH_SECONDS`.
 
     Raises:
         UserError: the port is taken.
@@ -57,80 +53,24 @@ def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: i
 
 
 def decorate(study: Study, objectives: Sequence[str]) -> None:
-    """Write the front's figure, and a figure and a note for every trial; what has not changed is not written again."""
-    known = records(study)
-    attrs, ids = read_foreign_attributes(study), trial_ids(study)
+    """Write the front's figure, and a figure and a note for every trial. What has not changed is not written again."""
+    known, store = records(study), DashboardStore(study)
     for name, figure in _figures(study.study_name, known, objectives):
-        _save_figure(study, attrs, name, figure)
+        store.save_figure(name, figure)
     for record in known:
         if record.config:
-            _save_note(
-                study,
-                attrs,
-                ids[record.number],
-                note(record, objectives),
-            )
-
-
-def note(record: Record, objectives: Sequence[str]) -> str:
-    """A trial in Markdown: what it is, what it reached, its settings and its epochs."""
-    if record.config is None:
-        return ""
-    reached = [objective_with_unit(name, value) for name, value in record.values.items()]
-    lines = [f"**{record.config.method}** on {record.config.backbone}", ""]
-    lines += [f"- {line}" for line in [*reached, *([f"{record.state}: {why(record)}"] if why(record) else [])]]
-    lines += ["", *_markdown_table(("setting", "value"), _settings(record.config)), ""]
-    if record.curve:
-        lines += _epochs(record, quality_objective(objectives))
-        lines += ["", f"Its learning curve is the figure `trial-{record.number}` on the study's page."]
-    return "\n".join(lines)
+            note = note_with_own_words(record, objectives, store.note(record.number))
+            store.save_note(record.number, note)
 
 
 def _figures(name: str, known: Sequence[Record], objectives: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """Figure by its id on the study's page, the front first."""
+    """Each figure with its id on the study's page, the front first."""
     finished = rows(known, objectives)
     if finished:
         yield "front", front_figure(finished, objectives, f"Pareto front of {name}")
     for record in known:
         if record.curve:
             yield f"trial-{record.number}", curve_figure(record, quality_objective(objectives))
-
-
-def _save_figure(study: Study, attrs: Mapping[str, Any], name: str, figure: Figure) -> None:
-    from optuna_dashboard import save_plotly_graph_object
-    from optuna_dashboard._custom_plot_data import SYSTEM_ATTR_PLOT_DATA, split_plot_data
-
-    # The attributes of a longer figure of before are emptied, not removed: only those of this one are compared.
-    parts = split_plot_data(figure.to_json(), f"{SYSTEM_ATTR_PLOT_DATA}{name}:")
-    if any(attrs.get(key) != part for key, part in parts.items()):
-        save_plotly_graph_object(study, figure, graph_object_id=name)
-
-
-def _save_note(study: Study, attrs: Mapping[str, Any], trial_id: int, text: str) -> None:
-    from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
-
-    written = get_note_from_system_attrs(dict(attrs), trial_id)
-    ours, _, theirs = written["body"].rpartition(KEPT)
-    body = f"{text}\n\n{KEPT}{theirs if ours else theirs and chr(10) + theirs}"
-    if body != written["body"]:
-        # `save_note` takes a trial only while it is running; notes stand on the study, so any trial can have one.
-        save_note_with_version(storage_of(study), study_id(study), trial_id, written["version"] + 1, body)
-
-
-def _settings(config: TrialConfig) -> list[tuple[str, str]]:
-    return [(name, value_in_words(value)) for name, value in params(config).items()]
-
-
-def _epochs(record: Record, quality: str) -> list[str]:
-    cells = [
-        (str(e.epoch), f"{e.train_loss:.4f}", f"{e.validation_loss:.4f}", f"{e.metrics.get(quality, float('nan')):.4f}")
-        for e in record.curve
-    ]
-    return _markdown_table(("epoch", "train loss", "validation loss", objective_label(quality)), cells)
-
-
-def _markdown_table(heading: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (heading, ["---"] * len(heading), *cells)]
 
 
 def _keep_decorating(study: Study, objectives: Sequence[str]) -> None:

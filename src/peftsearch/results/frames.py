@@ -21,12 +21,12 @@ def trials_frame(records: Sequence[Record], objectives: Sequence[str]) -> pd.Dat
             **_what_it_is(record),
             "state": record.state,
             **_numbers(record, objectives),
-            "epochs": len(record.curve),
+            "epochs_trained": len(record.curve),
             "reason": why(record) or None,
         }
         for record in records
     ]
-    return _frame(cells, ("trial", "method", "backbone", "state", *objectives), ("epochs", "reason"))
+    return _frame(cells, ("trial", "method", "backbone", "state", *objectives), ("epochs_trained", "reason"))
 
 
 def front_frame(rows: Sequence[Row], objectives: Sequence[str]) -> pd.DataFrame:
@@ -35,13 +35,15 @@ def front_frame(rows: Sequence[Row], objectives: Sequence[str]) -> pd.DataFrame:
         {
             **_what_it_is(row.record),
             **_numbers(row.record, objectives),
-            "epochs": row.measurement.epochs,
+            "epochs_trained": row.measurement.epochs,
             "parameters_share": row.parameters_share,
             "time_share": row.time_share,
         }
         for row in rows
     ]
-    return _frame(cells, ("trial", "method", "backbone", *objectives), ("epochs", "parameters_share", "time_share"))
+    return _frame(
+        cells, ("trial", "method", "backbone", *objectives), ("epochs_trained", "parameters_share", "time_share")
+    )
 
 
 def _what_it_is(record: Record) -> dict[str, Any]:

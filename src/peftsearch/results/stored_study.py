@@ -96,7 +96,7 @@ class StoredStudy:
             - `trial`, `method`, `backbone`;
             - each objective by its name, in the study's order and in its own unit;
             - each hyperparameter that a study can search by its name, missing where the method has none;
-            - `epochs`: how many were trained;
+            - `epochs_trained`: how many epochs the trial has run;
             - `parameters_share`, `time_share`: trainable parameters and training seconds over those of the best full
               fine-tuning of the same backbone. Without one, parameters are over the model's total, and the time is
               missing.
@@ -113,7 +113,7 @@ class StoredStudy:
             - `state`: `waiting`, `running`, `complete`, `pruned` or `failed`;
             - each objective by its name, in its own unit; missing unless the trial is complete;
             - each hyperparameter that a study can search by its name, missing where the method has none;
-            - `epochs`: how many have finished;
+            - `epochs_trained`: how many epochs have finished;
             - `reason`: why the trial was pruned or failed.
         """
         return frames.trials_frame(self.records(), self.objectives)

@@ -1,0 +1,54 @@
+"""The Markdown note of a trial, which the dashboard shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from peftsearch.core.objectives import quality_objective
+from peftsearch.results.formatting import objective_label, objective_with_unit, params, value_in_words, why
+
+if TYPE_CHECKING:
+    from peftsearch.storage.records import Record
+
+END = "---\n*peftsearch writes what stands above this line, and keeps what you write below it.*"
+
+
+def note_with_own_words(record: Record, objectives: Sequence[str], written: str) -> str:
+    """The trial's note, followed by what a person has written into the note that is there.
+
+    Args:
+        record: the trial.
+        objectives: the study's, by name.
+        written: the note that is there; empty if there is none.
+    """
+    ours, _, theirs = written.rpartition(END)
+    own_words = theirs if ours or not theirs else f"\n{theirs}"
+    return f"{trial_note(record, objectives)}\n\n{END}{own_words}"
+
+
+def trial_note(record: Record, objectives: Sequence[str]) -> str:
+    """What the trial is, what it reached, its settings and its epochs."""
+    if record.config is None:
+        return ""
+    reached = [objective_with_unit(name, value) for name, value in record.values.items()]
+    lines = [f"**{record.config.method}** on {record.config.backbone}", ""]
+    lines += [f"- {line}" for line in [*reached, *([f"{record.state}: {why(record)}"] if why(record) else [])]]
+    settings = [(name, value_in_words(value)) for name, value in params(record.config).items()]
+    lines += ["", *_table(("setting", "value"), settings), ""]
+    if record.curve:
+        lines += _epochs(record, quality_objective(objectives))
+        lines += ["", f"Its learning curve is the figure `trial-{record.number}` on the study's page."]
+    return "\n".join(lines)
+
+
+def _epochs(record: Record, quality: str) -> list[str]:
+    cells = [
+        (str(e.epoch), f"{e.train_loss:.4f}", f"{e.validation_loss:.4f}", f"{e.metrics.get(quality, float('nan')):.4f}")
+        for e in record.curve
+    ]
+    return _table(("epoch", "train loss", "validation loss", objective_label(quality)), cells)
+
+
+def _table(heading: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (heading, ["---"] * len(heading), *cells)]
