@@ -14,7 +14,7 @@ from tests.helpers.tiny import tiny_model
 from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.names import resolve
 from peftsearch.methods.table import METHODS
-from peftsearch.training.dry_run import Fitness, try_methods
+from peftsearch.training.dry_run import MethodCheck, try_methods
 
 PAGE = Path(__file__).parent.parent / "docs" / "methods.md"
 
@@ -47,9 +47,9 @@ def method_rows() -> list[str]:
     return table([["method", "what is trained", "paper"], ["---"] * 3, *rows])
 
 
-def page(matrix: dict[str, list[Fitness]]) -> str:
+def page(matrix: dict[str, list[MethodCheck]]) -> str:
     """The whole page, from each architecture's results."""
-    methods = [fitness.method for fitness in next(iter(matrix.values()))]
+    methods = [check.method for check in next(iter(matrix.values()))]
     rows = [["", *matrix], ["---"] * (len(matrix) + 1)]
     for place, method in enumerate(methods):
         rows.append([f"`{method}`", *("yes" if works(found[place]) else "–" for found in matrix.values())])
@@ -62,9 +62,9 @@ def page(matrix: dict[str, list[Fitness]]) -> str:
     return HEAD.format(methods="\n".join(method_rows()), matrix="\n".join(table(rows)), why="\n".join(why))
 
 
-def works(fitness: Fitness) -> bool:
+def works(check: MethodCheck) -> bool:
     """Whether the method trains what it should on the architecture."""
-    return fitness.why is None and fitness.trains
+    return check.why is None and check.trains
 
 
 def table(rows: Iterable[list[str]]) -> list[str]:

@@ -50,16 +50,16 @@ def test_a_config_is_enough_and_counts_follow_the_epochs(folder, tmp_path):
 
 @pytest.mark.parametrize("architecture", FAMILIES)
 def test_the_matrix_of_an_architecture(tmp_path, architecture):
-    found = {fitness.method: fitness for fitness in try_methods(resolve(str(tiny_model(tmp_path, architecture))))}
+    found = {check.method: check for check in try_methods(resolve(str(tiny_model(tmp_path, architecture))))}
     assert list(found) == list(ENCODER_METHODS)
-    works = {name: fitness for name, fitness in found.items() if not fitness.why}
-    assert [name for name, fitness in works.items() if not fitness.trains] == []
+    works = {name: check for name, check in found.items() if not check.why}
+    assert [name for name, check in works.items() if not check.trains] == []
     assert works["full"].parameters > works["probe"].parameters > works["none"].parameters == 0
     assert works["full"].merges
     assert works["lora"].merges
     assert not works["prompt"].merges
-    assert json.dumps([fitness.why for fitness in found.values()])
-    assert _documented(architecture) == {name: not fitness.why for name, fitness in found.items()}, (
+    assert json.dumps([check.why for check in found.values()])
+    assert _documented(architecture) == {name: not check.why for name, check in found.items()}, (
         "run: python -m scripts.make_method_matrix"
     )
 

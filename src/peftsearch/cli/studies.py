@@ -72,17 +72,15 @@ def _methods_on(backbone: str, as_json: bool) -> None:
 
     found = list(try_methods(resolve(backbone)))
     if as_json:
-        print_json([{**asdict(fitness), "works": fitness.why is None} for fitness in found])
+        print_json([{**asdict(check), "works": check.why is None} for check in found])
         return
     table = Table("method", "works", "trains", "merges", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("parameters", justify="right")
     table.add_column("why not")
-    for fitness in found:
-        works = fitness.why is None
-        marks = (_yes(fitness.trains), _yes(fitness.merges)) if works else ("", "")
-        table.add_row(
-            fitness.method, _yes(works), *marks, f"{fitness.parameters:,}" if works else "", fitness.why or ""
-        )
+    for check in found:
+        works = check.why is None
+        marks = (_yes(check.trains), _yes(check.merges)) if works else ("", "")
+        table.add_row(check.method, _yes(works), *marks, f"{check.parameters:,}" if works else "", check.why or "")
     show(table)
 
 

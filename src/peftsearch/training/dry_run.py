@@ -1,4 +1,4 @@
-"""What a configuration would train, and how each method fares on a backbone: found out without a study."""
+"""Counts what a configuration would train, and tries every method on a backbone, without a study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from peftsearch.backbones.names import ResolvedModel
 
 TEXTS = ["a good day", "it rains, and the road is long and wet", "red and blue"]
-"""The toy batch: three classes, three lengths."""
+"""A batch of three classes and three lengths."""
 
 STEPS = 3
 RATE = 1e-2
@@ -27,14 +27,14 @@ SEED = 42
 
 
 @dataclass(frozen=True)
-class Fitness:
-    """How a method fares on a backbone.
+class MethodCheck:
+    """Whether a method works on a backbone.
 
     Attributes:
-        why: why it does not work, in half a sentence; else None.
-        trains: every trainable tensor moves in a few steps, and no other does.
-        parameters: trainable ones, the head's included.
-        merges: whether what is trained can be merged into the backbone's own weights.
+        why: why it does not work, in half a sentence; None if it does.
+        trains: whether a few steps change every trainable parameter and no other.
+        parameters: the number of trainable parameters, including the head's.
+        merges: whether the trained parameters can be merged into the backbone's own weights.
     """
 
     method: str
@@ -45,7 +45,7 @@ class Fitness:
 
 
 def trainable_by_epoch(config: TrialConfig, resolved: ResolvedModel, classes: int) -> list[int]:
-    """Trainable parameters in each epoch of `config`, head included. Of the backbone only `config.json` is read.
+    """The number of trainable parameters in each epoch, with the head's, from the backbone's `config.json` alone.
 
     Raises:
         UserError: the method cannot tune the backbone, or reads texts and has no parameters before it has seen them.
@@ -61,24 +61,24 @@ def trainable_by_epoch(config: TrialConfig, resolved: ResolvedModel, classes: in
     return Stages(build_on_meta_device(resolved, method, config.settings, classes), config).counts()
 
 
-def try_methods(resolved: ResolvedModel) -> Iterator[Fitness]:
+def try_methods(resolved: ResolvedModel) -> Iterator[MethodCheck]:
     """Run each method that tunes encoders for a few steps on `resolved`."""
     for name, method in ENCODER_METHODS.items():
         yield _try(name, method, resolved)
 
 
-def _try(name: str, method: EncoderMethod, resolved: ResolvedModel) -> Fitness:
+def _try(name: str, method: EncoderMethod, resolved: ResolvedModel) -> MethodCheck:
     import torch
 
     from peftsearch.methods.build import build_classifier
 
     settings, why = _supported(method, resolved)
     if why:
-        return Fitness(name, why)
+        return MethodCheck(name, why)
     torch.manual_seed(SEED)
     classifier = build_classifier(resolved, method, settings, len(TEXTS))
     parameters = sum(p.numel() for p in classifier.parameters() if p.requires_grad) if method.takes_steps else 0
-    found = Fitness(name, trains=not method.takes_steps, parameters=parameters, merges=method.library == "torch")
+    found = MethodCheck(name, trains=not method.takes_steps, parameters=parameters, merges=method.library == "torch")
     if method.takes_steps:
         batch = _batch(resolved)
         found = replace(found, trains=_trains(classifier, batch))
@@ -87,7 +87,7 @@ def _try(name: str, method: EncoderMethod, resolved: ResolvedModel) -> Fitness:
 
 
 def _supported(method: EncoderMethod, resolved: ResolvedModel) -> tuple[dict[str, Scalar], str | None]:
-    """The method's first defaults, with one changed if need be for the backbone; else why there are none."""
+    """Default settings that the backbone supports, with at most one other than the first; else why there are none."""
     options = {name: extremes(h.default) for name, h in method.hyperparameters.items()}
     first = {name: values[0] for name, values in options.items()}
     changes = [{}, *({name: value} for name, values in options.items() for value in values[1:])]
@@ -123,7 +123,7 @@ def _trains(classifier: Classifier, batch: Any) -> bool:
 
 
 def _merges(classifier: Classifier, batch: Any) -> bool:
-    """Whether the library can, and the result computes the same."""
+    """Whether the library can merge the adapter, and the merged encoder computes the same."""
     import torch
 
     merge = getattr(classifier.encoder, "merge_and_unload", None)

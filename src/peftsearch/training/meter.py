@@ -1,4 +1,4 @@
-"""Seconds and memory of one trial, so that an earlier trial in the same process counts for nothing."""
+"""Measures the time and memory of one trial, undisturbed by earlier trials of the same process."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ MIB = 1024 * 1024
 
 
 def clock(device: torch.device) -> float:
-    """Seconds on a steady clock, after the device has done what it was given."""
+    """Seconds on a monotonic clock, read after the device has finished its queue."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def device_name(device: torch.device) -> str:
-    """`NVIDIA H100 80GB HBM3`, or a CPU's model and the threads used."""
+    """The GPU's name, such as `NVIDIA H100 80GB HBM3`, or the CPU's model and the number of threads used."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{processor()} ({torch.get_num_threads()} threads)"
 
 
 def processor() -> str:
-    """The CPU's model, where the system tells it."""
+    """The CPU's model on Linux, else `CPU`."""
     info = Path("/proc/cpuinfo")
     models = [line.split(":")[1].strip() for line in _lines(info) if line.startswith("model name")]
     return models[0] if models else "CPU"
 
 
 class PeakMemory:
-    """Peak memory since construction, in MiB.
+    """The peak memory since construction, in MiB.
 
-    On a GPU: the allocator's peak above nothing, after the cache of earlier trials is given back. On a CPU: the
-    peak of the process's resident memory above what it held at the start.
+    On a GPU it is the peak of torch's allocator, whose cache is emptied first. On a CPU it is how far the process's
+    resident memory rose above its size at construction.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -59,7 +59,7 @@ class PeakMemory:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` is a device or host allocation that failed; the CPU allocator has no class of its own."""
+    """Whether an allocation failed, on a device or the host. The CPU allocator's error is only known by its text."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)
@@ -67,11 +67,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
 
 
 def _give_back_free_memory() -> None:
-    """glibc keeps freed pages; the next trial would reuse them and seem to need no memory."""
+    """Return freed pages from glibc to the system: a trial that reused them would seem to need no memory."""
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     except (OSError, AttributeError):
@@ -79,7 +79,7 @@ def _give_back_free_memory() -> None:
 
 
 def _reset_resident_peak() -> float:
-    """Set the kernel's high-water mark back to what is resident now (Linux, proc(5)); MiB resident now."""
+    """Reset the kernel's high-water mark of resident memory (Linux, proc(5)), and return the MiB resident now."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -1,4 +1,4 @@
-"""A trial of a method that needs no backbone: it is fitted to the texts themselves, once."""
+"""A trial of a method that needs no backbone and is fitted to the texts in one go."""
 
 from __future__ import annotations
 

@@ -77,18 +77,7 @@ def run_trial(
     """
     if config.method in TEXT_METHODS:
         return run_text_trial(config, data, TEXT_METHODS[config.method])
-    takes_steps, on = ENCODER_METHODS[config.method].takes_steps, chosen_device(device)
-    resolved = resolve(config.backbone, config.revision)
-    tokenizer = tokenizer_of(config, resolved)
-    rows = _rows(config, data, tokenizer, on, cache, exact)
-    compute = Compute(on, _precision(config, resolved, rows, on, exact), config.training.batch_size)
-    # A backbone's own code may compute anything, and without training nothing is computed twice.
-    caches = takes_steps and not exact and not config.trust_remote_code
-    store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
-    report = report if takes_steps else _ignore
-    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop)
-    classifier, measurement = _largest_that_fits(attempt)
-    return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
+    return _run_encoder_trial(config, data, report, cache, chosen_device(device), should_stop, cache_size, exact)
 
 
 def micro_batch_sizes(batch_size: int) -> Iterator[int]:
@@ -102,6 +91,30 @@ def micro_batch_sizes(batch_size: int) -> Iterator[int]:
     while micro > 1:
         micro = max(divisor for divisor in range(1, micro // 2 + 1) if micro % divisor == 0)
         yield micro
+
+
+def _run_encoder_trial(
+    config: TrialConfig,
+    data: TextData,
+    report: Report,
+    cache: Path,
+    device: torch.device,
+    should_stop: Callable[[], bool],
+    cache_size: int | None,
+    exact: bool,
+) -> TrialResult:
+    takes_steps = ENCODER_METHODS[config.method].takes_steps
+    resolved = resolve(config.backbone, config.revision)
+    tokenizer = tokenizer_of(config, resolved)
+    rows = _rows(config, data, tokenizer, device, cache, exact)
+    compute = Compute(device, _precision(config, resolved, rows, device, exact), config.training.batch_size)
+    # A backbone's own code may compute anything, and without training nothing is computed twice.
+    caches = takes_steps and not exact and not config.trust_remote_code
+    store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
+    report = report if takes_steps else _ignore
+    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop)
+    classifier, measurement = _largest_that_fits(attempt)
+    return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
 
 
 def _largest_that_fits(attempt: Attempt) -> tuple[Classifier, Measurement]:

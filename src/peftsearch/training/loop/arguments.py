@@ -16,14 +16,10 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 
 
 def training_arguments(config: TrialConfig, compute: Compute, folder: str) -> TrainingArguments:
-    """The Trainer's arguments for one trial.
-
-    Args:
-        folder: where the Trainer may write; nothing is kept of it.
-    """
+    """The Trainer's arguments for one trial; the Trainer may write to `folder`, of which nothing is kept."""
     # transformers 4.57 sets this variable to bf16 or fp16 and never resets it: a later trial in fp32 would inherit it.
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
-    training, on_cpu = config.training, compute.device.type == "cpu"
+    training, device = config.training, compute.device.type
     arguments = TrainingArguments(
         output_dir=folder,
         num_train_epochs=training.epochs,
@@ -38,8 +34,8 @@ def training_arguments(config: TrialConfig, compute: Compute, folder: str) -> Tr
         bf16=compute.precision == "bf16",
         fp16=compute.precision == "fp16",
         tf32=compute.precision in TF32 and is_torch_tf32_available(),
-        use_cpu=on_cpu,
-        dataloader_pin_memory=compute.device.type == "cuda",
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=device == "cuda",
         eval_strategy="epoch",
         save_strategy="no",
         logging_strategy="no",

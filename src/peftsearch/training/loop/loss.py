@@ -1,4 +1,4 @@
-"""The loss that is trained on, and its running mean."""
+"""The training loss and its running mean."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from peftsearch.core.errors import TrialFailure
 
 
 class TrainingLoss:
-    """Cross entropy as `Trainer.compute_loss_func`; sums over micro-batches come out as the mean over the batch.
+    """Cross entropy as `Trainer.compute_loss_func`: the micro-batches' losses add up to the mean over the batch.
 
-    A weighted sum too is divided by the number of rows, not by the sum of the rows' weights as torch's weighted mean
-    is. Balanced weights are 1 on average over the training rows, so both have the same scale, but dividing by the
-    weights of a batch would take a rare class its weight wherever it is alone, and make micro-batches count unequally.
+    A weighted sum is divided by the number of rows, whereas torch's weighted mean divides it by the sum of the rows'
+    weights. Balanced weights are 1 on average over the training rows, so that both have the same scale. But dividing by
+    the weights would cancel a rare class's weight in a batch that holds no other class, and micro-batches would count
+    unequally.
 
     Args:
         label_smoothing: share of the target spread evenly over all classes.
         weights: shape (classes,); each class's term is multiplied by its weight.
-        focal_gamma: each class's term is multiplied by (1 - p) ** gamma, p being its probability. Source: Lin et al.,
-            "Focal Loss for Dense Object Detection" (2017), https://arxiv.org/abs/1708.02002, over a softmax.
+        focal_gamma: each class's term is multiplied by (1 - p) ** gamma, where p is its probability. Source: Lin
+            et al., "Focal Loss for Dense Object Detection" (2017), https://arxiv.org/abs/1708.02002, over a softmax.
     """
 
     def __init__(
@@ -70,13 +71,13 @@ class TrainingLoss:
         targets = targets + self.label_smoothing / logits.shape[-1]
         if self.weights is not None:
             targets = targets * self.weights
-        # Kept off zero, where a gamma below 1 has no finite gradient.
+        # At zero, a gamma below 1 has no finite gradient.
         rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).eps)
         return -(targets * rest**self.focal_gamma * log_p).sum()
 
 
 def training_loss(training: TrainingConfig, labels: NDArray[np.int64], device: torch.device) -> TrainingLoss:
-    """The loss that `training` asks for, over the training rows' labels, which have every class."""
+    """The loss that `training` asks for. Every class must occur among `labels`, those of the training rows."""
     weights = None
     if training.class_weights == "balanced":
         weights = torch.tensor(balanced_weights(labels), dtype=torch.float32, device=device)

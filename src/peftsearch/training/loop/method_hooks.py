@@ -1,4 +1,4 @@
-"""Calls a method's hooks while the Trainer runs."""
+"""Calls the hooks of a tuning method while the Trainer runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MethodHooks(TrainerCallback):
-    """`EncoderMethod.stages`, `begin`, `before_step` and `after_step` of the encoder in training."""
+    """Calls `EncoderMethod.begin`, `before_step` and `after_step`, and enters the method's stages epoch by epoch."""
 
     def __init__(self, model: Classifier, config: TrialConfig) -> None:
         self.method = ENCODER_METHODS[config.method]

@@ -1,4 +1,4 @@
-"""What is trainable in each epoch, where a method changes that as training goes on."""
+"""Which parameters are trainable in each epoch, for methods that freeze and thaw them as training goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """The epochs of a trial, by what is trainable in them. Outside of them is trainable whatever any of them trains."""
+    """Freezes and thaws a model's parameters as its method's epochs demand.
+
+    Outside the epochs (before training, and when the best weights are loaded) every parameter is trainable that any
+    epoch trains.
+    """
 
     def __init__(self, model: Classifier, config: TrialConfig) -> None:
         self._all = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -23,18 +27,18 @@ class Stages:
         self._epochs = [head.union(f"encoder.{name}" for name in names) for names in own]
 
     def enter(self, epoch: int) -> None:
-        """Freeze what is not trained in `epoch`; the first is 0."""
+        """Thaw what `epoch` trains and freeze the rest. The first epoch is 0."""
         if self._epochs:
             for name, parameter in self._all.items():
                 parameter.requires_grad_(name in self._epochs[epoch])
 
     def leave(self) -> None:
-        """Make everything trainable that any epoch trains."""
+        """Thaw every parameter that any epoch trains."""
         for parameter in self._all.values():
             parameter.requires_grad_(True)
 
     def each(self) -> Iterator[int]:
-        """The first epoch of each stage, entered while it is looked at."""
+        """Enter each stage in turn, and yield its first epoch while the model is in it."""
         for epoch, names in enumerate(self._epochs or [set(self._all)]):
             if names not in self._epochs[:epoch]:
                 self.enter(epoch)
@@ -42,7 +46,7 @@ class Stages:
         self.leave()
 
     def counts(self) -> list[int]:
-        """Trainable parameters in each epoch."""
+        """The number of trainable parameters in each epoch."""
         names = self._epochs or [set(self._all)] * self._length
         return [sum(self._all[name].numel() for name in trained) for trained in names]
 

@@ -1,4 +1,4 @@
-"""Metrics of 🤗 Evaluate: loaded from the hub or its cache, computed from class ids."""
+"""Metrics of 🤗 Evaluate, loaded from the hub or its cache and computed from class ids."""
 
 from __future__ import annotations
 

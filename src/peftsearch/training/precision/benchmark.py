@@ -1,4 +1,4 @@
-"""How long a training step takes in each number format of a device."""
+"""Measures how long a training step takes in each number format of a device."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from peftsearch.training.precision.number_formats import in_number_format
 Step = Callable[[], None]
 
 ROWS, WIDTH, INNER = 512, 384, 1536
-"""Of the product that is measured on a CPU: a small batch's tokens through a small encoder's feed-forward part."""
+"""The matrix product measured on a CPU: a small batch's tokens in the feed-forward part of a small encoder."""
 
 MOST_TOKENS = 16_384
-"""Of a step that is measured on a GPU; with more, all formats take longer alike."""
+"""Tokens of a step that is measured on a GPU, at most; with more, every format takes proportionally longer."""
 
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What is computed in a step of one trial.
+    """A training step of one trial.
 
     Attributes:
-        rows: of a batch.
-        tokens: of a row, on average.
+        rows: rows of a batch.
+        tokens: the mean number of tokens in a row.
     """
 
     backbone: ResolvedModel
@@ -40,7 +40,7 @@ class TrainingStep:
     tokens: float
 
     def name_on(self, device: torch.device) -> str:
-        """The same for steps that need no second measurement; a CPU is measured once for all."""
+        """The key of the measurement, which similar steps share; on a CPU all steps do."""
         if device.type == "cpu":
             return f"{processor()}, torch {torch.__version__}"
         encoder = anatomy_of_config(self.backbone.config())
@@ -50,7 +50,7 @@ class TrainingStep:
 
     @property
     def batch(self) -> tuple[int, int]:
-        """Rows, and tokens of each rounded up to a power of two, from 8 on, as far as the backbone has positions."""
+        """Rows and tokens to measure with: tokens are rounded up to a power of two, if the backbone takes so many."""
         tokens = 8
         while tokens < self.tokens:
             tokens *= 2
@@ -61,11 +61,11 @@ class TrainingStep:
 def step_seconds(
     device: torch.device, formats: tuple[str, ...], work: TrainingStep, seconds: float
 ) -> dict[str, float]:
-    """Median seconds of a step in each of `formats`, which take turns for `seconds`.
+    """The median seconds of a step in each number format; the formats take turns for `seconds` in all.
 
-    On a CPU the step is one linear layer's, with one thread and in the processor's seconds: two threads on busy cores
-    wait for each other, and showed bf16 at 0.7 of fp32's speed where one showed 1.9. On a GPU it is the whole
-    encoder's, with random weights: where it waits for Python, every layer and every cast counts.
+    On a CPU the step is that of one linear layer, with one thread and in processor time: two threads on busy cores wait
+    for each other, and showed bf16 at 0.7 of fp32's speed where one thread showed 1.9. On a GPU it is that of the whole
+    encoder, with random weights, because every layer and every cast adds to the time that Python needs.
     """
     if device.type == "cpu":
         with _one_thread():
@@ -82,14 +82,14 @@ def step_seconds(
 
 
 def encoder_step(work: TrainingStep, rows: int, tokens: int, device: torch.device) -> Step:
-    """Forward and backward through the backbone with random weights, all of it trainable."""
+    """A forward and backward pass through the backbone with random weights, all of them trainable."""
     with device:
         encoder: Any = load_encoder(work.backbone, work.trust_remote_code, without_weights=True).train()
-    tensors = list(encoder.parameters())  # as a trial's steps, these walk no modules for them
+    tensors = list(encoder.parameters())  # read once, because a trial's steps walk no modules for them either
     known = encoder.get_input_embeddings().num_embeddings
     ids = torch.randint(known, (rows, tokens), device=device)
     mask = torch.ones_like(ids)
-    mask[0, -1] = 0  # as nearly every batch has; without any padding attention takes another kernel
+    mask[0, -1] = 0  # nearly every batch has padding; without any, attention uses another kernel
 
     def step() -> None:
         encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float().sum().backward()
@@ -102,7 +102,7 @@ def encoder_step(work: TrainingStep, rows: int, tokens: int, device: torch.devic
 def _take_turns(step: Step, device: torch.device, formats: tuple[str, ...], seconds: float) -> dict[str, float]:
     now = time.process_time if device.type == "cpu" else lambda: clock(device)
     taken: dict[str, list[float]] = {name: [] for name in formats}
-    for name in formats:  # the first of each also chooses and loads kernels
+    for name in formats:  # the first step also chooses and loads kernels
         with in_number_format(device, name):
             step()
     until = now() + seconds

@@ -1,4 +1,4 @@
-"""Which number format a trial computes in."""
+"""Chooses the number format that a trial computes in, by measurement."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from filelock import FileLock
 from peftsearch.training.precision.benchmark import TrainingStep, step_seconds
 from peftsearch.training.precision.number_formats import formats_of
 
-PAYS = 1.1
-"""How many times faster than a more exact format one must be to be taken."""
+MINIMUM_SPEEDUP = 1.1
+"""A less exact format is only taken if it is this many times as fast."""
 
 MEASURE_SECONDS = 2.0
 
 
 def choose_precision(asked: str, device: torch.device, work: TrainingStep) -> str:
-    """`asked`, or for `auto`: the most exact of the device's formats that no other beats by a tenth, as measured.
+    """`asked`, or for `auto` the most exact of the device's number formats that no other beats by a tenth.
 
-    On a GPU that is so with small encoders and short batches, which wait for Python: each cast of autocast is one more
-    kernel to start. On a CPU with native bf16 it is nearly always bf16; one without it emulates it many times slower.
+    On a GPU, small encoders and short batches are often fastest in fp32: their steps wait for Python, and each cast of
+    autocast is one more kernel to launch. On a CPU with bf16 instructions, bf16 is nearly always fastest.
 
     Args:
-        work: a step of this trial; for each there is one measurement a machine, so that its trials all agree.
+        work: a training step of this trial. A machine measures each kind of step once, so that its trials agree.
     """
     formats = formats_of(device)
     if asked == "tf32" and asked not in formats:
-        return "fp32"  # which it is, everywhere else
+        return "fp32"  # as a device without TF32 computes anyway
     if asked != "auto":
         return asked
     if len(formats) == 1:
         return formats[0]
     seconds = _measured(device, formats, work)
     fastest = min(seconds.values())
-    return next(name for name in formats if seconds[name] <= PAYS * fastest)
+    return next(name for name in formats if seconds[name] <= MINIMUM_SPEEDUP * fastest)
 
 
 _KNOWN: dict[str, dict[str, float]] = {}
-"""What this process has measured or read."""
+"""What this process has measured or read: a step's name → seconds in each format."""
 
 
 def _measured(device: torch.device, formats: tuple[str, ...], work: TrainingStep) -> dict[str, float]:
@@ -52,7 +52,7 @@ def _measured(device: torch.device, formats: tuple[str, ...], work: TrainingStep
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "peftsearch"
     kept = folder / "precision.json"
     with ExitStack() as lock:
-        with suppress(OSError):  # a home that cannot be written costs each process the two seconds
+        with suppress(OSError):  # where the home cannot be written, each process measures for itself
             folder.mkdir(parents=True, exist_ok=True)
             lock.enter_context(FileLock(folder / ".precision.lock"))
         known = _read(kept)
@@ -65,7 +65,7 @@ def _measured(device: torch.device, formats: tuple[str, ...], work: TrainingStep
 
 
 def _read(kept: Path) -> dict[str, dict[str, float]]:
-    """Of every machine that shares this home; nothing if it is not there, or not ours."""
+    """The measurements of all machines that share this home; none if the file is missing or damaged."""
     try:
         found = json.loads(kept.read_text(encoding="utf-8"))
         return {name: {key: float(value) for key, value in taken.items()} for name, taken in found.items()}
