@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError, one_line
 from peftsearch.data.base import SPLITS, Table
-from peftsearch.data.files import Location
+from peftsearch.data.read.files import Location
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

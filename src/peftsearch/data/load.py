@@ -11,10 +11,10 @@ from pathlib import Path
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData
 from peftsearch.data.cache import build_once, digest
-from peftsearch.data.files import Location, is_url, locate, locate_in_package, read_location
-from peftsearch.data.formats import Request
 from peftsearch.data.hub import hub_identity, read_hub
 from peftsearch.data.overlap import without_overlap
+from peftsearch.data.read.files import Location, is_url, locate, locate_in_package, read_location
+from peftsearch.data.read.formats import Request
 from peftsearch.data.section import DataSection
 from peftsearch.data.shaping import complete, limit, shape
 

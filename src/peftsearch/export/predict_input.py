@@ -7,8 +7,8 @@ from pathlib import Path
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.columns import columns_of, compose_texts
-from peftsearch.data.files import Location, read_location
-from peftsearch.data.formats import Request
+from peftsearch.data.read.files import Location, read_location
+from peftsearch.data.read.formats import Request
 
 
 def read_input(file: Path, columns: Sequence[str]) -> list[str | tuple[str, str]]:

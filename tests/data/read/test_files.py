@@ -12,8 +12,8 @@ import pytest
 import peftsearch
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
-from peftsearch.data.files import Location, locate, locate_in_package, read_location
-from peftsearch.data.formats import Request
+from peftsearch.data.read.files import Location, locate, locate_in_package, read_location
+from peftsearch.data.read.formats import Request
 from tests.helpers.files import json_lines, rows
 
 WANTED = Request(("text", "label"))

@@ -2,8 +2,8 @@ import pytest
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
-from peftsearch.data.delimited import read_delimited
-from peftsearch.data.formats import Request
+from peftsearch.data.read.delimited import read_delimited
+from peftsearch.data.read.formats import Request
 
 WANTED = Request(("text", "label"))
 

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from peftsearch.core.errors import UserError, one_line
 from peftsearch.core.packages import NotInPackage, package_path
 from peftsearch.data.base import SPLITS, Table
-from peftsearch.data.delimited import read_delimited
-from peftsearch.data.formats import Request, read_json_lines, read_parquet
+from peftsearch.data.read.delimited import read_delimited
+from peftsearch.data.read.formats import Request, read_json_lines, read_parquet
 
 FORMATS = {
     ".csv": read_delimited,

@@ -10,7 +10,7 @@ from typing import Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
-from peftsearch.data.formats import Request, decode
+from peftsearch.data.read.formats import Request, decode
 
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 USUAL = {".csv": ",", ".tsv": "\t"}
