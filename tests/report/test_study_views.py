@@ -70,7 +70,7 @@ def test_shares() -> None:
 
 
 def test_trials_tell_why_they_ended_early() -> None:
-    text = printed(trials_table([LORA, PRUNED, FAILED], OBJECTIVES, "macro_f1"))
+    text = printed(trials_table([LORA, PRUNED, FAILED], "macro_f1"))
     assert "trial 0 has 0.9" in text
     assert "[bold]x[/bold]" in text
     assert why(FAILED) == "error: ValueError: [bold]x[/bold] more"

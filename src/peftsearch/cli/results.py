@@ -49,7 +49,7 @@ def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
     if as_json:
         print_json([trial_with_curve_json(record) for record in records])
     else:
-        show(trials_table(records, results.objectives, results.quality))
+        show(trials_table(records, results.quality))
 
 
 @click.command(epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial 3 --study quickstart --json"))

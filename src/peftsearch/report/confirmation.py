@@ -1,4 +1,4 @@
-"""What confirming has found, for people and for programs: the table, and the sentences under it."""
+"""What confirming has found, for people and for programs: a table, sentences under it, and JSON."""
 
 from __future__ import annotations
 
@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.confirm.statistics import Difference, Spread
 from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.objectives import find_objective
-from peftsearch.report.tables import plain_table
-from peftsearch.results.formatting import (
-    backbone_in_words,
-    config_in_words,
-    count_in_words,
-    objective_in_words,
-    objective_label,
-    params,
-    varied_training,
-)
+from peftsearch.report.tables import ConfigurationColumns, plain_table
+from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label, params
 from peftsearch.storage.confirmations import SeedRun
 
 if TYPE_CHECKING:
@@ -29,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def confirmation_view(found: Confirmation) -> list[RenderableType]:
-    """The table and what it says, a line each."""
+    """A heading, the table, and what it says in sentences."""
     if not found.rows:
         return [f"{found.study}: no trial has been confirmed yet"]
     count = f"{len(found.rows)} trial{'s' if len(found.rows) > 1 else ''}"
@@ -39,26 +31,17 @@ def confirmation_view(found: Confirmation) -> list[RenderableType]:
 
 
 def confirmation_table(found: Confirmation) -> Table:
-    """Best mean on test first. Fits 100 columns with one backbone."""
+    """The confirmed trials, best mean on the test split first. With one backbone, the table fits 100 columns."""
     table, label = plain_table(None), objective_label(found.metric)
-    several = len({row.config.backbone for row in found.rows}) > 1
-    table.add_column("trial", justify="right")
-    table.add_column("method", no_wrap=True)
-    if several:
-        table.add_column("backbone", overflow="fold", min_width=8)
-    table.add_column("settings", ratio=1, min_width=11)
+    first = ConfigurationColumns(table, [row.config for row in found.rows])
     table.add_column(f"{label}\nin the search", justify="right", no_wrap=True)
     table.add_column(f"{label} on test\nmean ± sd", justify="right", no_wrap=True)
     table.add_column("\nseeds", justify="right", no_wrap=True)
     table.add_column("trainable\nparameters", justify="right", no_wrap=True)
     table.add_column("train time\nmean s", justify="right", no_wrap=True)
-    varied = varied_training(row.config for row in found.rows)
     for row in found.rows:
         table.add_row(
-            str(row.record.number),
-            row.config.method,
-            *([backbone_in_words(row.config.backbone)] if several else []),
-            config_in_words(row.config, varied),
+            *first.cells(row.record.number, row.config),
             objective_in_words(found.metric, row.searched),
             _spread_in_words(found.metric, row.test_spread),
             str(len(row.test)) if row.random else "not random",
@@ -69,7 +52,7 @@ def confirmation_table(found: Confirmation) -> Table:
 
 
 def sentences(found: Confirmation) -> Iterator[str]:
-    """What cannot be told apart from the best, how optimistic the search was, and what failed."""
+    """Say which trials cannot be told apart from the best, how optimistic the search was, and what failed."""
     if found.measured:
         yield from _against_the_best(found.measured[0], found.measured[1:], found.metric)
         yield _optimism(found)
@@ -97,7 +80,8 @@ def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str)
 
 
 def _optimism(found: Confirmation) -> str:
-    """Sampling error and other seeds are in it too: of one trial it may have either sign."""
+    """How much worse the test scores are than the scores of the search. Sampling error and seeds add to the optimism of
+    selection, so a single trial may show either sign."""
     gaps, digits = list(found.optimism.values()), find_objective(found.metric).digits
     lower = sum(gaps) > 0
     amounts = gaps if lower else [-gap for gap in gaps]
@@ -110,7 +94,7 @@ def _optimism(found: Confirmation) -> str:
 
 
 def confirmation_json(found: Confirmation) -> dict[str, Any]:
-    """All there is, for programs."""
+    """Everything that confirming has found, for programs."""
     best = found.measured[0] if found.measured else None
     return {
         "study": found.study,
@@ -122,10 +106,10 @@ def confirmation_json(found: Confirmation) -> dict[str, Any]:
     }
 
 
-def progress_line(progress: ConfirmedRun, metric: str) -> str:
-    """One run that has ended."""
-    run, config = progress.run, progress.config
-    heading = f"{progress.place} of {progress.total}: trial {run.trial} ({config.method}), seed {run.seed}"
+def progress_line(done: ConfirmedRun, metric: str) -> str:
+    """One line about a run that has just ended."""
+    run, config = done.run, done.config
+    heading = f"{done.place} of {done.total}: trial {run.trial} ({config.method}), seed {run.seed}"
     if run.test is None or run.measurement is None:
         return f"{heading} failed: {_failure(run)}"
     test, validation = (objective_in_words(metric, m[metric]) for m in (run.test.metrics, run.measurement.metrics))

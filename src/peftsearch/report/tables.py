@@ -1,8 +1,8 @@
-"""Fronts, trials and counts as rich tables: at most 100 columns on a terminal, plain aligned text in a pipe."""
+"""Fronts, trials and counts as rich tables of at most 100 columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.objectives import find_objective
@@ -23,40 +23,54 @@ from peftsearch.results.status import Status
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from peftsearch.core.config import TrialConfig
     from peftsearch.storage.records import Record
 
 STATE_STYLE = {"complete": "green", "running": "cyan", "pruned": "yellow", "failed": "red", "waiting": "dim"}
 
 
-def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str | None = None) -> Table:
-    """Rows, best quality first; `vs full` is beside full fine-tuning. Fits 80 columns with one backbone.
+class ConfigurationColumns:
+    """The columns with which every table of trials begins: trial, method, backbone if there are several, settings."""
+
+    def __init__(self, table: Table, configs: Collection[TrialConfig]) -> None:
+        """Add the columns to `table`; `configs` are the configurations of all its rows."""
+        self._several_backbones = len({config.backbone for config in configs}) > 1
+        self._varied = varied_training(configs)
+        table.add_column("trial", justify="right")
+        table.add_column("method", no_wrap=True)
+        if self._several_backbones:
+            table.add_column("backbone", overflow="fold", min_width=8)
+        table.add_column("settings", ratio=1, min_width=11)
+
+    def cells(self, number: int, config: TrialConfig | None) -> list[str]:
+        """The first cells of a trial's row; only its number where it has no configuration yet."""
+        if config is None:
+            return [str(number), "", *([""] if self._several_backbones else []), ""]
+        backbone = [backbone_in_words(config.backbone)] if self._several_backbones else []
+        return [str(number), config.method, *backbone, config_in_words(config, self._varied)]
+
+
+def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | None = None) -> Table:
+    """Finished trials with their objectives. With one backbone, the table fits 80 columns.
 
     Args:
-        front: all of the Pareto front, or also others: a column then says which is which.
+        rows: the Pareto front, best quality first. If others are among them, a column marks those on the front.
+        objectives: the study's, by name.
+        title: a line above the table.
     """
-    table = plain_table(title)
-    several = len({row.config.backbone for row in front}) > 1
-    others = not all(row.on_front for row in front)
-    table.add_column("trial", justify="right")
-    table.add_column("method", no_wrap=True)
-    if several:
-        table.add_column("backbone", overflow="fold", min_width=8)
+    table, others = plain_table(title), not all(row.on_front for row in rows)
+    first = ConfigurationColumns(table, [row.config for row in rows])
     if others:
         table.add_column("front", justify="center")
-    table.add_column("settings", ratio=1, min_width=11)
     for name in objectives:
         table.add_column(objective_heading(find_objective(name)), justify="right", no_wrap=True)
     table.add_column("epochs", justify="right")
     table.add_column("params\nvs full", justify="right", no_wrap=True)
     table.add_column("time\nvs full", justify="right", no_wrap=True)
-    varied = varied_training(row.config for row in front)
-    for row in front:
+    for row in rows:
         table.add_row(
-            str(row.record.number),
-            row.config.method,
-            *([backbone_in_words(row.config.backbone)] if several else []),
+            *first.cells(row.record.number, row.config),
             *(["*" if row.on_front else ""] if others else []),
-            config_in_words(row.config, varied),
             *(objective_in_words(name, row.objectives[name]) for name in objectives),
             str(row.measurement.epochs),
             percent(row.parameters_share),
@@ -65,23 +79,23 @@ def front_table(front: Sequence[Row], objectives: Sequence[str], *, title: str |
     return table
 
 
-def trials_table(records: Sequence[Record], objectives: Sequence[str], quality: str) -> Table:
-    """Every trial with its state, and why it ended early if it did."""
+def trials_table(records: Sequence[Record], quality: str) -> Table:
+    """Every trial with its state, and why it was pruned or failed.
+
+    Args:
+        records: the trials.
+        quality: the metric whose last value is shown.
+    """
     table = plain_table(None)
-    table.add_column("trial", justify="right")
+    first = ConfigurationColumns(table, [record.config for record in records if record.config])
     table.add_column("state", no_wrap=True)
-    table.add_column("method", no_wrap=True)
-    table.add_column("settings", ratio=2, min_width=16)
     table.add_column("epochs", justify="right")
     table.add_column(f"last\n{objective_label(quality)}", justify="right", no_wrap=True)
-    table.add_column("reason", ratio=3)
-    varied = varied_training(record.config for record in records if record.config)
+    table.add_column("reason", ratio=1)
     for record in records:
         table.add_row(
-            str(record.number),
+            *first.cells(record.number, record.config),
             _styled(record.state),
-            record.config.method if record.config else "",
-            config_in_words(record.config, varied) if record.config else "",
             str(len(record.curve)),
             _last(record, quality),
             _plain(why(record)),
@@ -103,7 +117,7 @@ def status_table(status: Status) -> Table:
 
 
 def running_table(running: Sequence[Record], quality: str) -> Table:
-    """What the workers train now."""
+    """The trials that the workers train now."""
     table = plain_table(None)
     for heading in ("trial", "method", "settings", "epoch", objective_label(quality)):
         table.add_column(heading, justify="right" if heading in ("trial", "epoch") else "left")
@@ -121,12 +135,12 @@ def running_table(running: Sequence[Record], quality: str) -> Table:
 
 
 def time_left(status: Status) -> str:
-    """The estimate in words, empty without one."""
+    """The estimate of the time left in words; empty if there is none."""
     return f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
 
 
 def plain_table(title: str | None) -> Table:
-    """A table without columns yet, as all of them look."""
+    """A table without columns, in the look that all tables share."""
     from rich import box
     from rich.table import Table
 
@@ -147,7 +161,7 @@ def _styled(state: str) -> Any:
 
 
 def _plain(text: str) -> Any:
-    """Text as it is: what a library's exception puts in square brackets is no markup of ours."""
+    """Text that rich does not read as markup: a library's exception may hold square brackets."""
     from rich.text import Text
 
     return Text(text)
