@@ -65,14 +65,7 @@ def run_workers(
         UserError: the workers cannot do the job at all, say because the data is not there.
     """
     supervisor = Supervisor(study, job, engine, deadline=None if timeout is None else time.monotonic() + timeout)
-    with requests_to_end(supervisor.on_request_to_end):
-        try:
-            while supervisor.step():
-                on_tick(records(study))
-                supervisor.wait()
-        finally:
-            supervisor.kill()
-        on_tick(records(study))
+    supervisor.run(on_tick)
     if supervisor.refusal is not None:
         raise UserError(supervisor.refusal)
     return supervisor.outcome or Outcome("done")
@@ -117,6 +110,17 @@ class Supervisor:
     deaths: DeathsInARow = field(default_factory=DeathsInARow)
     reclaimed: float = field(default_factory=time.monotonic)
     awake: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, on_tick: Callable[[list[Record]], None]) -> None:
+        """Look after the workers until none is left to look after."""
+        with requests_to_end(self.on_request_to_end):
+            try:
+                while self.step():
+                    on_tick(records(self.study))
+                    self.wait()
+            finally:
+                self.kill()
+            on_tick(records(self.study))
 
     def step(self) -> bool:
         """Look after the workers once; False when nothing is left to look after."""
