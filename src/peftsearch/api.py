@@ -11,8 +11,8 @@ from peftsearch.confirm.run import ConfirmedRun, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
-from peftsearch.export import write
 from peftsearch.export.load import LoadedClassifier, load_classifier
+from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.prepare import check_space
@@ -244,7 +244,7 @@ def export_trial(
     """
     if not isinstance(study, StoredStudy):
         study = open_results(study, storage=storage, fork=fork, overrides=overrides)
-    return write.export_trial(study, trial, Path(out))
+    return write_export(study, trial, Path(out))
 
 
 def _stored_name(study: Study) -> str:

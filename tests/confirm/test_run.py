@@ -120,7 +120,7 @@ def test_that_the_test_split_was_opened_is_written_down(stored: StoredStudy, ran
     warning, _ = go(stored, (3,), seeds=1)
     assert warning == (
         f"note: the test split was opened before ({second.when}, trials 0, 1); "
-        f"to go on choosing by what it shows is selection, and its scores are then as optimistic as any others"
+        f"whoever chooses trials by their test scores makes these scores as optimistic as the validation scores"
     )
 
 
@@ -160,7 +160,7 @@ def test_other_data_than_in_the_search_is_refused(stored: StoredStudy, ran: list
         go(stored, data=replace(DATA, fingerprint="other"))
     assert str(caught.value) == (
         "the data of 'toy' is not what trial 0 was trained on (fingerprint toy-48-24-0 then, other now); "
-        "put it back, or search it anew with --fork NEW_NAME"
+        "restore the data, or search again with --fork NEW_NAME"
     )
     assert (ran, read_openings(stored.study)) == ([], [])
 

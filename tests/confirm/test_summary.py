@@ -65,7 +65,7 @@ def test_the_table_fits_a_hundred_columns_with_all_its_numbers(tmp_path: Path) -
 def test_which_cannot_be_told_apart_and_how_optimistic_the_search_was(tmp_path: Path) -> None:
     expected = ttest_rel(list(SCORES[1].values()), list(SCORES[0].values())).confidence_interval(0.95)
     assert list(sentences(found(tmp_path, SCORES))) == [
-        f"cannot be told apart from trial 0, the best on test, over the same seeds, by Student's t: "
+        f"cannot be told apart from trial 0, the best on test, over the same seeds by Student's t-test: "
         f"trial 1 (-0.0100, 95 % interval {expected.low:+.4f} to {expected.high:+.4f})",
         # (0.90 - 0.87, 0.88 - 0.86, 0.70 - 0.71): mean 0.0133
         "on test, macro F1 is 0.0133 worse (from -0.0100 to 0.0300) than the validation scores by which the trials "
@@ -75,18 +75,18 @@ def test_which_cannot_be_told_apart_and_how_optimistic_the_search_was(tmp_path: 
 
 def test_a_clear_winner(tmp_path: Path) -> None:
     told = list(sentences(found(tmp_path, {0: SCORES[0], 2: {43: 0.71}})))
-    assert told[0] == "trial 0 is better on test than every other one here over the same seeds, by Student's t (95 %)"
+    assert told[0] == "trial 0 is better on test than the others here over the same seeds by Student's t-test (95 %)"
 
 
 def test_one_seed_tells_nothing(tmp_path: Path) -> None:
     told = list(sentences(found(tmp_path, {0: {43: 0.9}, 1: {43: 0.8}, 2: {43: 0.7}})))
-    assert told[0] == "one seed tells nothing: fewer than 2 seeds to compare trial 0 with 1, 2"
+    assert told[0] == "trial 0 cannot be compared with 1, 2: that takes 2 seeds or more; use --seeds"
 
 
 def test_one_seed_of_one_trial_tells_nothing(tmp_path: Path) -> None:
     told = list(sentences(found(tmp_path, {0: {43: 0.95}})))
     assert told == [
-        "one seed tells nothing: how far scores spread takes --seeds 2 or more",
+        "one seed does not show how far scores spread; use --seeds 2 or more",
         "on test, macro F1 is 0.0500 better than the validation scores by which the trials were chosen: "
         "no optimism of selection shows",
     ]

@@ -19,7 +19,7 @@ def test_pairs_have_a_tab_between_them(tmp_path: Path) -> None:
     (file := tmp_path / "a.txt").write_text("one\ttwo\nthree\tfour\n")
     assert read_input(file, ("a", "b")) == [("one", "two"), ("three", "four")]
     file.write_text("one\ttwo\nthree\n")
-    with pytest.raises(UserError, match="line 2 is no pair; write two texts with a tab between them"):
+    with pytest.raises(UserError, match="line 2 is not a pair; write two texts with a tab between them"):
         read_input(file, ("a", "b"))
 
 
@@ -30,7 +30,7 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("columns", "said"),
-    [(("txt",), "no column 'txt'; columns: a, b"), (("b",), "row 2 has a blank text; fill it or take the row out")],
+    [(("txt",), "no column 'txt'; columns: a, b"), (("b",), "row 2 has a blank text; fill it or delete the row")],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, columns: tuple[str, ...], said: str) -> None:
     (file := tmp_path / "a.jsonl").write_text('{"a": "one", "b": "two"}\n{"a": "three", "b": null}\n')

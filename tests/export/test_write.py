@@ -14,7 +14,7 @@ from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.load import LoadedClassifier, load_classifier
-from peftsearch.export.write import EXPORTERS, check_out, export_trial, write
+from peftsearch.export.write import EXPORTERS, check_out, write_export, write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.results.stored_study import StoredStudy, open_stored
@@ -70,7 +70,7 @@ def test_an_export_labels_as_the_trained_classifier_did(model: Path, method: str
         pytest.skip("the head is written the same way for every library")
     kept, expected = trained(model, method, tmp_path / "weights", head=head)
     (out := tmp_path / "out").mkdir()
-    write(kept, out, ABOUT)
+    write_files(kept, out, ABOUT)
     torch.testing.assert_close(probabilities(load_classifier(out)), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -90,20 +90,20 @@ def test_what_a_folder_holds_depends_on_what_moved(bert: Path, tmp_path: Path) -
     for number, (method, more) in enumerate(expected.items()):
         kept, _ = trained(bert, method, tmp_path / "weights", number)
         (out := tmp_path / method).mkdir()
-        write(kept, out, ABOUT)
+        write_files(kept, out, ABOUT)
         assert {path.name for path in out.iterdir()} == always | more, method
 
 
 def test_no_pickle_is_written(bert: Path, tmp_path: Path) -> None:
     for number, method in enumerate(("full", "lora", "seq_bn")):
         (out := tmp_path / method).mkdir()
-        write(trained(bert, method, tmp_path / "weights", number)[0], out, ABOUT)
+        write_files(trained(bert, method, tmp_path / "weights", number)[0], out, ABOUT)
         assert not [path for path in out.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".pth")]
 
 
 def test_the_configuration_is_whole_and_safe_to_read(bert: Path, tmp_path: Path) -> None:
     kept, _ = trained(bert, "lora", tmp_path / "weights", 7)
-    write(kept, tmp_path, ABOUT)
+    write_files(kept, tmp_path, ABOUT)
     described = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert TrialConfig.from_dict(described["config"]) == kept.config
     assert described["measurement"] == kept.measurement.to_dict()
@@ -125,13 +125,13 @@ def stored(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store
 
 
 def test_best_is_the_front_s_best_quality(stored: StoredStudy, tmp_path: Path) -> None:
-    assert export_trial(stored, "best", tmp_path / "out").number == 1
+    assert write_export(stored, "best", tmp_path / "out").number == 1
     assert load_classifier(tmp_path / "out").config.method == "lora"
 
 
 def test_an_earlier_export_is_replaced_whole(stored: StoredStudy, tmp_path: Path) -> None:
-    export_trial(stored, 1, tmp_path / "out")
-    export_trial(stored, 0, tmp_path / "out")
+    write_export(stored, 1, tmp_path / "out")
+    write_export(stored, 0, tmp_path / "out")
     assert load_classifier(tmp_path / "out").config.method == "probe"
     assert not (tmp_path / "out" / "adapter").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
@@ -141,12 +141,12 @@ def test_another_folder_is_left_alone(stored: StoredStudy, tmp_path: Path) -> No
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError) as caught:
-        export_trial(stored, 1, tmp_path / "out")
+        write_export(stored, 1, tmp_path / "out")
     assert str(caught.value) == f"--out {tmp_path}/out: holds other files (thesis.txt); choose a new folder"
-    export_trial(stored, 1, tmp_path / "new")
+    write_export(stored, 1, tmp_path / "new")
     (tmp_path / "new" / "notes.md").write_text("mine")
     with pytest.raises(UserError, match=r"notes\.md"):
-        export_trial(stored, 0, tmp_path / "new")
+        write_export(stored, 0, tmp_path / "new")
     assert (tmp_path / "new" / "notes.md").read_text() == "mine"
 
 
@@ -158,7 +158,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_a_trial_without_weights_says_which_have_them(stored: StoredStudy, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        export_trial(stored, 5, tmp_path / "out")
+        write_export(stored, 5, tmp_path / "out")
     assert str(caught.value) == "--trial 5: its weights were not kept (only the front's are); trials with weights: 0, 1"
 
 
@@ -172,7 +172,7 @@ def test_tensors_of_another_configuration_are_refused(bert: Path, tmp_path: Path
 
 
 def test_predictions_come_in_the_order_of_the_texts_whatever_the_batch(stored: StoredStudy, tmp_path: Path) -> None:
-    export_trial(stored, 1, tmp_path / "out")
+    write_export(stored, 1, tmp_path / "out")
     classifier = load_classifier(tmp_path / "out")
     texts = ["red", "bad dog is the very good", "good cat", "a", "not a very green dog"]
     together, alone = classifier.predict(texts, batch_size=2), [classifier.predict([text])[0] for text in texts]
@@ -186,7 +186,7 @@ def test_predictions_come_in_the_order_of_the_texts_whatever_the_batch(stored: S
 def test_pairs_and_single_texts_are_told_apart(bert: Path, tmp_path: Path) -> None:
     kept, _ = trained(bert, "probe", tmp_path / "weights")
     (out := tmp_path / "out").mkdir()
-    write(kept, out, {**ABOUT, "data": {"text": ["one", "two"]}})
+    write_files(kept, out, {**ABOUT, "data": {"text": ["one", "two"]}})
     classifier = load_classifier(out)
     assert len(classifier.predict([("good cat", "bad dog")])) == 1
     with pytest.raises(UserError, match=r"this classifier labels pairs of texts; got 'good cat'"):
@@ -199,7 +199,7 @@ def test_a_folder_that_is_no_export(tmp_path: Path) -> None:
 
 
 def test_an_export_cannot_bring_code_by_itself(stored: StoredStudy, tmp_path: Path) -> None:
-    export_trial(stored, 0, tmp_path / "out")
+    write_export(stored, 0, tmp_path / "out")
     file = tmp_path / "out" / "config.yaml"
     file.write_text(file.read_text().replace("trust_remote_code: false", "trust_remote_code: true"))
     with pytest.raises(UserError, match="its backbone brings its own code"):

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from peftsearch.report.study_views import front_view, newly_ended, progress_view, trial_line
 from peftsearch.report.tables import front_table, trials_table
-from peftsearch.results.formatting import config_in_words, percent, why
+from peftsearch.results.formatting import config_in_words, percent, reason_in_words
 from peftsearch.results.front import front, rows
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.records import Record
@@ -73,8 +73,8 @@ def test_trials_tell_why_they_ended_early() -> None:
     text = printed(trials_table([LORA, PRUNED, FAILED], "macro_f1"))
     assert "trial 0 has 0.9" in text
     assert "[bold]x[/bold]" in text
-    assert why(FAILED) == "error: ValueError: [bold]x[/bold] more"
-    assert why(Record(1, "failed", failure={"kind": "killed"})) == "killed"
+    assert reason_in_words(FAILED) == "error: ValueError: [bold]x[/bold] more"
+    assert reason_in_words(Record(1, "failed", failure={"kind": "killed"})) == "killed"
 
 
 def test_one_line_for_each_ended_trial() -> None:

@@ -58,7 +58,7 @@ def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 @json_option
 def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
     """Show one trial: settings, learning curve, scores by class, weights, errors."""
-    from peftsearch.report.trial_view import trial_view
+    from peftsearch.report.trial_details import trial_details
     from peftsearch.results.as_json import full_trial_json
 
     results = stored(study, fork, storage)
@@ -66,7 +66,7 @@ def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None
     if as_json:
         print_json(full_trial_json(record, weights))
     else:
-        show(*trial_view(record, results.objectives, weights))
+        show(*trial_details(record, results.objectives, weights))
 
 
 @click.command(

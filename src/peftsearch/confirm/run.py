@@ -1,4 +1,4 @@
-"""Trials trained again with other seeds and measured on the test split: the only place that opens it."""
+"""Trains trials again with other seeds and measures them on the test split. No other module opens the test split."""
 
 from __future__ import annotations
 
@@ -41,13 +41,18 @@ def confirm(
     on_run: Callable[[ConfirmedRun], None],
     say: Callable[[str], None],
 ) -> None:
-    """Train each trial with `seeds` other seeds, but for what was done before, and keep what it scores on both splits.
+    """Train each trial with `seeds` other seeds, except for runs done before, and write its scores to the storage.
 
     Args:
-        trials: numbers, or `best`; none for the whole front.
+        stored: the study.
+        data: the data as the search read it.
+        trials: trial numbers, or `best`; none for every trial on the front.
+        seeds: how many other seeds each trial is trained with.
+        on_run: called after each run.
+        say: called with each note worth knowing, one line each.
 
     Raises:
-        UserError: a trial is not there or not finished, the data has changed, or it has no test split.
+        UserError: a trial is missing or unfinished, the data has changed, or it has no test split.
     """
     chosen = chosen_trials(stored, trials)
     _check_data(stored, chosen, data)
@@ -62,7 +67,7 @@ def confirm(
     from peftsearch.training.evaluate import check_split
 
     check_split(data, TEST)
-    write_opening(stored.study, numbers)  # before the first look at it: an opening that fails is one too
+    write_opening(stored.study, numbers)  # before the first look: a look that fails is a look too
     for place, (record, config) in enumerate(missing, start=1):
         run = run_once(record.number, config, data, stored.folder.tokens)
         write_run(stored.study, run)
@@ -70,10 +75,10 @@ def confirm(
 
 
 def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
-    """The data as the search read it, `--data` and `--limit` included.
+    """Read the data as the search read it, with its `--data` and `--limit`.
 
     Raises:
-        UserError: it is not there any more, or not usable as it is.
+        UserError: the data is gone or cannot be used.
     """
     from peftsearch.data.load import load_data
     from peftsearch.data.section import DataSection
@@ -87,10 +92,10 @@ def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Reco
     """The finished trials that `trials` names, each once; by default those on the front.
 
     Raises:
-        UserError: one is not there or not finished, or nothing is.
+        UserError: a trial is missing or unfinished, or no trial has finished.
     """
     if not trials:
-        return [row.record for row in stored.found_front()]
+        return [row.record for row in stored.nonempty_front()]
     found = [stored.trial(number) for number in dict.fromkeys(map(stored.number, trials))]
     for record in found:
         if record.state != "complete" or record.config is None:
@@ -102,14 +107,14 @@ def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Reco
 
 
 def opened_before(stored: StoredStudy, trials: Sequence[int]) -> list[str]:
-    """A line of warning, if the test split was opened before and some of `trials` were not looked at then."""
+    """A warning if the test split was opened before, but not for all of `trials`."""
     earlier = read_openings(stored.study)
     known = {number for opening in earlier for number in opening.trials}
     if not earlier or set(trials) <= known:
         return []
     return [
         f"note: the test split was opened before ({earlier[-1].when}, trials {', '.join(map(str, sorted(known)))}); "
-        f"to go on choosing by what it shows is selection, and its scores are then as optimistic as any others"
+        f"whoever chooses trials by their test scores makes these scores as optimistic as the validation scores"
     ]
 
 
@@ -129,13 +134,14 @@ def run_once(trial: int, config: TrialConfig, data: TextData, cache: Path) -> Se
 
 
 def reseeded(config: TrialConfig, seeds: int) -> Iterator[TrialConfig]:
-    """The same configuration with the next `seeds` seeds; just one where nothing is random."""
+    """The same configuration with the next `seeds` seeds; with one seed if its method is not random."""
     for step in range(1, (seeds if METHODS[config.method].random else 1) + 1):
         yield replace(config, training=replace(config.training, seed=config.training.seed + step))
 
 
 def _missing(records: Sequence[Record], seeds: int, known: Sequence[SeedRun]) -> list[tuple[Record, TrialConfig]]:
-    """What is still to be run: first every trial with one seed, then with the next, so that a stop leaves pairs."""
+    """The runs still to do: every trial with the first seed, then with the next, so that a stop leaves trials with the
+    same seeds, which can be compared."""
     done = {(run.trial, run.seed) for run in known if _is_over(run.failure)}
     planned = [
         (place, record, config)
@@ -148,13 +154,13 @@ def _missing(records: Sequence[Record], seeds: int, known: Sequence[SeedRun]) ->
 
 
 def _announcement(records: Sequence[Record]) -> str:
-    """What is to come, and how long it took in the search."""
+    """One line that says how many runs are to do, and how long they took in the search."""
     seconds = sum(record.measurement.train_seconds for record in records if record.measurement)
     return f"{len(records)} run{'s' if len(records) > 1 else ''} to do, about {duration(seconds)} of training"
 
 
 def _is_over(failure: Mapping[str, str] | None) -> bool:
-    """Memory may be there the next time; a loss that is not finite will not be."""
+    """Whether a run is not worth repeating. Memory may suffice the next time; a loss that was not finite will not be."""
     return failure is None or failure["kind"] != "out_of_memory"
 
 
@@ -164,5 +170,5 @@ def _check_data(stored: StoredStudy, chosen: Sequence[Record], data: TextData) -
         if there != data.fingerprint:
             raise UserError(
                 f"the data of {stored.name!r} is not what trial {record.number} was trained on (fingerprint {there} "
-                f"then, {data.fingerprint} now); put it back, or search it anew with --fork NEW_NAME"
+                f"then, {data.fingerprint} now); restore the data, or search again with --fork NEW_NAME"
             )

@@ -1,4 +1,4 @@
-"""An exported classifier, loaded to label texts."""
+"""Loads an exported classifier, which labels texts."""
 
 from __future__ import annotations
 
@@ -31,8 +31,16 @@ class LoadedClassifier(ABC):
 
     Attributes:
         labels: the classes' names, by index.
-        config: what it was trained with.
+        config: the configuration it was trained with.
         text_columns: the columns that held its texts in training: one, or two for pairs.
+
+    Example:
+        >>> import peftsearch
+        >>> classifier = peftsearch.load_classifier("my-classifier")
+        >>> classifier.pair
+        False
+        >>> len(classifier.predict(["the very good cat", "a red word"], batch_size=2))
+        2
     """
 
     labels: tuple[str, ...]
@@ -49,10 +57,10 @@ class LoadedClassifier(ABC):
 
         Args:
             texts: strings, or pairs of strings for a classifier of pairs.
-            batch_size: texts in one forward pass.
+            batch_size: the number of texts in one forward pass.
 
         Returns:
-            For each text `label`, its `probability`, and `probabilities` by label, in 0..1.
+            For each text, in the order given: `label`, its `probability`, and `probabilities` by label, each in 0..1.
 
         Raises:
             UserError: pairs were given to a classifier of single texts, or the other way round.
@@ -62,7 +70,7 @@ class LoadedClassifier(ABC):
                 raise UserError(
                     f"this classifier labels {'pairs of texts' if self.pair else 'single texts'}; got {text!r}"
                 )
-        # Alike in length, the texts of a batch need little padding; the answers go back to where the texts stood.
+        # Texts of similar length share a batch, which then needs little padding; the answers keep the order given.
         order = sorted(range(len(texts)), key=lambda i: _characters(texts[i]))
         found: list[dict[str, Any]] = [{} for _ in texts]
         for start in range(0, len(order), batch_size):
@@ -73,7 +81,7 @@ class LoadedClassifier(ABC):
 
     @abstractmethod
     def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
-        """Each text's probabilities of the labels, in their order."""
+        """The probabilities of each text, in the order of the labels."""
 
     def _answer(self, row: list[float]) -> dict[str, Any]:
         probabilities = dict(zip(self.labels, row, strict=True))

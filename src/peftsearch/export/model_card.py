@@ -53,7 +53,7 @@ SHOWN = ("accuracy", "macro_f1", "weighted_f1", "macro_precision", "macro_recall
 
 
 def model_card(kept: Checkpoint, about: Mapping[str, Any]) -> str:
-    """The card as Markdown. `about` is what is known of the study: `study`, `goal`, `data`."""
+    """The model card in Markdown; `about` holds what is known about the study: `study`, `goal`, `data`."""
     config, measurement, method = kept.config, kept.measurement, METHODS[kept.config.method]
     data = about.get("data") or {}
     pair = isinstance(data.get("text"), list)

@@ -12,13 +12,18 @@ from peftsearch.data.read.formats import Request
 
 
 def read_input(file: Path, columns: Sequence[str]) -> list[str | tuple[str, str]]:
-    """One text a line of a `.txt` file, or the rows of any other format that a study's data can have.
+    """Read the lines of a `.txt` file, or the rows of any other format that a study's data can have.
 
     Args:
-        columns: one, or two for pairs; a `.txt` file holds pairs as two parts with a tab between them.
+        file: the file.
+        columns: the columns of the texts: one, or two for pairs. A `.txt` file holds pairs as two texts with a tab
+            between them.
+
+    Returns:
+        The texts or pairs of texts, in the order of the file.
 
     Raises:
-        UserError: there is no such file, it cannot be read, or lacks a column.
+        UserError: there is no such file, it cannot be read, a column is missing, or a text is blank.
     """
     if not file.is_file():
         raise UserError(f"--file {file}: no such file")
@@ -26,7 +31,7 @@ def read_input(file: Path, columns: Sequence[str]) -> list[str | tuple[str, str]
     rows = [tuple(str(part).strip() if part is not None else "" for part in row) for row in zip(*parts, strict=True)]
     blank = next((place for place, row in enumerate(rows, start=1) if not all(row)), None)
     if blank:
-        raise UserError(f"--file {file}: row {blank} has a blank text; fill it or take the row out")
+        raise UserError(f"--file {file}: row {blank} has a blank text; fill it or delete the row")
     return [row[0] if len(row) == 1 else (row[0], row[1]) for row in rows]
 
 
@@ -40,7 +45,7 @@ def _lines(file: Path, count: int) -> list[list[str]]:
     pairs = [line.split("\t") for line in lines]
     odd = next((place for place, pair in enumerate(pairs, start=1) if len(pair) != count), None)
     if odd:
-        raise UserError(f"--file {file}: line {odd} is no pair; write two texts with a tab between them")
+        raise UserError(f"--file {file}: line {odd} is not a pair; write two texts with a tab between them")
     return [[pair[place] for pair in pairs] for place in range(count)]
 
 

@@ -1,6 +1,6 @@
 """A trained classifier as a folder that needs neither the study nor its storage.
 
-config.yaml        the winning trial: configuration, measurement, study, what the texts were
+config.yaml        the exported trial: configuration, measurement, study and text columns
 labels.json        class names, by index
 tokenizer/         as transformers saves it
 head.safetensors   pooling has no weights: the head's alone
@@ -35,11 +35,12 @@ BACKBONE, ADAPTER, MODEL, CARD = "backbone", "adapter", "model", "README.md"
 NAMES = {CONFIG, LABELS, TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL, CARD}
 
 
-def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint:
+def write_export(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint:
     """Write the classifier of a trial to the folder `out`.
 
     Args:
-        trial: a number, or `best`: the best quality on the front.
+        stored: the study.
+        trial: a number, or `best`: the trial on the front with the best quality.
         out: a new or empty folder, or an earlier export, which is replaced.
 
     Raises:
@@ -48,19 +49,19 @@ def export_trial(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint
     check_out(out)
     kept = read_checkpoint(stored.folder.weights, stored.number(trial))
     out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that moving it there is one step: an export is whole or it is not there.
+    # The folder is written beside the target and moved in one step, so that no export is ever half written.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         folder = Path(scratch) / "export"
         folder.mkdir()
-        write(kept, folder, {"study": stored.name, **stored.about.to_dict()})
+        write_files(kept, folder, {"study": stored.name, **stored.about.to_dict()})
         if out.exists():
             out.rename(Path(scratch) / "earlier")
         folder.rename(out)
     return kept
 
 
-def write(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> None:
-    """Write every file of an export into `folder`. `about` says what the study was: `study`, `goal`, `data`."""
+def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> None:
+    """Write every file of an export into `folder`; `about` holds the study's `study` (its name), `goal` and `data`."""
     import yaml
 
     config, backbone = kept.config, kept.config.backbone
@@ -82,7 +83,7 @@ def write(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def _write_classifier(kept: Checkpoint, method: EncoderMethod, folder: Path) -> str:
-    """Head, encoder and tokenizer; returns the backbone's name."""
+    """Write head, encoder and tokenizer, and return the backbone's name."""
     from safetensors.torch import save_file
 
     from peftsearch.backbones.loading import resolve, tokenizer_of
@@ -97,7 +98,11 @@ def _write_classifier(kept: Checkpoint, method: EncoderMethod, folder: Path) -> 
 
 
 def check_out(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier export."""
+    """Refuse a folder that holds anything but an earlier export.
+
+    Raises:
+        UserError: it does, or it is not a folder.
+    """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"--out {out}: is not a folder; choose another")
     found = {path.name for path in out.iterdir()} if out.exists() else set()
@@ -106,12 +111,12 @@ def check_out(out: Path) -> None:
 
 
 def _where(resolved: ResolvedModel) -> str:
-    """The backbone's name, from wherever the export is loaded: a folder's is relative to where the search ran."""
+    """The backbone's name as the export may be loaded from anywhere: the name of a local folder becomes absolute."""
     return str(Path(resolved.path).resolve()) if resolved.kind == "folder" else resolved.name
 
 
 def _weights(classifier: Classifier, method: EncoderMethod, folder: Path) -> None:
-    """All weights; a backbone of which nothing moved is left where it is, and named."""
+    """Write the encoder with all its weights, unless training left all of them as they were."""
     if any(parameter.requires_grad for parameter in classifier.encoder.parameters()):
         encoder: Any = method.plain(classifier.encoder)
         encoder.save_pretrained(folder / BACKBONE, safe_serialization=True)

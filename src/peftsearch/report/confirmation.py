@@ -10,7 +10,7 @@ from peftsearch.confirm.statistics import Difference, Spread
 from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.objectives import find_objective
 from peftsearch.report.tables import ConfigurationColumns, plain_table
-from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label, params
+from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label, searchable_settings
 from peftsearch.storage.confirmations import SeedRun
 
 if TYPE_CHECKING:
@@ -66,17 +66,17 @@ def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str)
     differences = [(row.record.number, row.behind(best)) for row in others]
     equal = [(n, d) for n, d in differences if d and d.told_apart is False]
     unknown = [n for n, d in differences if d is None or d.told_apart is None]
-    how = "over the same seeds, by Student's t"
+    how = "over the same seeds by Student's t-test"
     if equal:
         told = "; ".join(f"trial {n} ({_interval(metric, d)})" for n, d in equal)
         yield f"cannot be told apart from trial {best.record.number}, the best on test, {how}: {told}"
     elif others and not unknown:
-        yield f"trial {best.record.number} is better on test than every other one here {how} (95 %)"
+        yield f"trial {best.record.number} is better on test than the others here {how} (95 %)"
     if unknown:
         named = ", ".join(map(str, unknown))
-        yield f"one seed tells nothing: fewer than 2 seeds to compare trial {best.record.number} with {named}"
+        yield f"trial {best.record.number} cannot be compared with {named}: that takes 2 seeds or more; use --seeds"
     elif not others and best.random and len(best.test) < 2:
-        yield "one seed tells nothing: how far scores spread takes --seeds 2 or more"
+        yield "one seed does not show how far scores spread; use --seeds 2 or more"
 
 
 def _optimism(found: Confirmation) -> str:
@@ -122,7 +122,7 @@ def _row_json(row: Confirmed, best: Confirmed | None, optimism: float | None) ->
         "trial": row.record.number,
         "method": row.config.method,
         "backbone": row.config.backbone,
-        "params": params(row.config),
+        "params": searchable_settings(row.config),
         "random": row.random,
         "searched": row.searched,
         "test": asdict(row.test_spread) if row.test_spread else None,

@@ -1,6 +1,6 @@
 """Figures: quality against every cost, and the learning curve of a trial.
 
-A `.png` is drawn by matplotlib, because plotly needs a Chrome for it; a `.html` and the dashboard are plotly's.
+matplotlib draws a `.png`, because plotly would need a Chrome browser for it; plotly draws a `.html` and the dashboard.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
     from peftsearch.storage.records import Record
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#F0E442")
-"""Told apart by people who see colours differently. Source: Okabe and Ito, "Color universal design" (2008)."""
+"""Colours for every kind of colour vision. Source: Okabe and Ito, "Color universal design" (2008)."""
 
 GREY = "#BBBBBB"
 
 
 def save_front(rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path) -> None:
-    """Draw quality against each cost to `file`; the parent folder is made.
+    """Draw quality against each cost to a file.
 
     Args:
-        rows: every finished trial; those off the front are drawn grey.
+        rows: every finished trial; those that are not on the front are drawn in grey.
+        objectives: the study's, by name.
+        title: a line above the figure.
+        file: a .png or .html file; its folder is created.
 
     Raises:
         UserError: the file's ending is neither .png nor .html, there is nothing to draw, or it cannot be written.
@@ -52,7 +55,7 @@ def costs(objectives: Sequence[str]) -> list[str]:
 
 
 def front_figure(rows: Sequence[Row], objectives: Sequence[str], title: str) -> Figure:
-    """Quality against each cost, side by side, on log axes. One trace a method, so that the legend can hide one."""
+    """Quality against each cost on logarithmic axes. Each method is one trace, so that the legend can hide it."""
     from plotly.graph_objects import Scatter
     from plotly.subplots import make_subplots
 
@@ -79,7 +82,7 @@ def front_figure(rows: Sequence[Row], objectives: Sequence[str], title: str) -> 
 
 
 def curve_figure(record: Record, quality: str) -> Figure:
-    """Losses and quality of one trial, epoch by epoch."""
+    """The losses and the quality of one trial by epoch."""
     from plotly.graph_objects import Figure, Scatter
 
     epochs = [report.epoch for report in record.curve]
@@ -107,7 +110,7 @@ def curve_figure(record: Record, quality: str) -> Figure:
 
 
 def _places(chosen: Sequence[Row], cost: str, rows: Sequence[Row]) -> list[float]:
-    """Where a logarithmic axis shows the `chosen` rows: what costs nothing lies to the left of all that costs least."""
+    """The costs of the `chosen` rows on a logarithmic axis, where zero is drawn at half of the least positive cost."""
     least = min((value for row in rows if (value := _read(row, cost)) > 0), default=1.0)
     return [_read(row, cost) or least / 2 for row in chosen]
 
@@ -160,7 +163,7 @@ WRITERS = {".png": _write_png, ".html": _write_html}
 
 
 def _groups(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """The dominated trials first, under everything, then the front by method."""
+    """The dominated trials first, so that they are drawn under the others, then the trials on the front by method."""
     groups: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.on_front, row.config.method)):
         groups.setdefault(row.config.method if row.on_front else "dominated", []).append(row)

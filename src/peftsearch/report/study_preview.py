@@ -1,4 +1,4 @@
-"""What a study would search, on which data: what `check` prints."""
+"""What a study would search, and on which data, as `check` prints it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 SHOWN = 100
-"""Characters of an example."""
+"""The number of characters of an example text that are shown."""
 
 Lengths = Mapping[str, "TokenLengths"]
-"""By the backbone's name."""
+"""Token lengths of the training texts by backbone name."""
 
 
 def study_preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> dict[str, Any]:
-    """The study as it was understood, and its data, for programs."""
+    """The validated study and its data, for programs."""
     return {
         "name": spec.name,
         "goal": spec.goal,
@@ -47,7 +47,7 @@ def study_preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> 
 
 
 def study_preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[RenderableType]:
-    """The same for people."""
+    """The validated study and its data, for people."""
     from rich.text import Text
 
     shared = [f"backbones: {', '.join(map(_backbone, spec.backbones))}"]
@@ -65,7 +65,7 @@ def _backbone(backbone: Backbone) -> str:
 
 
 def _data(data: Description, lengths: Lengths) -> Iterator[str]:
-    """How many rows there are of what, how long they are, and a few of them."""
+    """Lines about the data: rows of each split and class, text lengths, and a few examples."""
     yield f"rows: {', '.join(f'{split} {count:,}' for split, count in data.rows.items())}"
     for split, classes in data.classes.items():
         total = sum(classes.values())
@@ -74,14 +74,14 @@ def _data(data: Description, lengths: Lengths) -> Iterator[str]:
     yield f"characters in train: {_percentiles(data.characters)}"
     for name, found in lengths.items():
         cut = f"{percent(found.truncated) if found.truncated else 'none'} longer than max_length {found.max_length}"
-        looked = "" if found.rows == data.rows["train"] else f" (of {found.rows:,} rows at even distances)"
+        looked = "" if found.rows == data.rows["train"] else f" (measured on {found.rows:,} evenly spaced rows)"
         yield f"tokens in train, {backbone_in_words(name)}: {_percentiles(found.percentiles)}; {cut}{looked}"
     for label, *texts in data.examples:
         yield f"a row of {label}: {' | '.join(_shortened(text) for text in texts)}"
 
 
 def _percentiles(values: Mapping[int, int]) -> str:
-    """`5th percentile 22, median 86, 95th percentile 199, longest 300`."""
+    """Percentiles in words: `5th percentile 22, median 86, 95th percentile 199, longest 300`."""
     names = {50: "median", 100: "longest"}
     return ", ".join(f"{names.get(share, f'{share}th percentile')} {value:,}" for share, value in values.items())
 
@@ -92,7 +92,7 @@ def _shortened(text: str) -> str:
 
 
 def _space(spec: StudySpec) -> Table:
-    """One line a searched dimension; what is fixed is one line a method."""
+    """A table with one row for each searched dimension, and one for all fixed dimensions of a method."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""What is printed of a study: its front with the lines around it, its progress, a line for each trial that ends."""
+"""What commands print about a study: its front, the best trial of each method, its progress, and ended trials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import quality_objective
 from peftsearch.report.tables import front_table, running_table, time_left
-from peftsearch.results.formatting import config_in_words, objective_with_unit, why
+from peftsearch.results.formatting import config_in_words, objective_with_unit, reason_in_words
 from peftsearch.results.front import Row, best_of_methods, front
 from peftsearch.results.status import status
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def front_view(stored: StoredStudy) -> list[RenderableType]:
-    """The front, what it stands beside, and how many trials it was chosen from."""
+    """The front, with the number of trials it was chosen from and the reference."""
     known = stored.records()
     best = front(known, stored.objectives)
     if not best:
@@ -29,7 +29,7 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
 
 
 def methods_view(stored: StoredStudy) -> list[RenderableType]:
-    """The best trial of each method, on the front or not, beside what it stands beside."""
+    """The best trial of each method, and the reference."""
     found = stored.rows()
     best = best_of_methods(found)
     if not best:
@@ -39,7 +39,7 @@ def methods_view(stored: StoredStudy) -> list[RenderableType]:
 
 
 def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int) -> list[RenderableType]:
-    """What runs and the front so far, for a terminal."""
+    """The running trials and the front so far, for a terminal."""
     now = status(records, budget)
     heading = ", ".join(part for part in (f"{now.done} of {budget} trials done", time_left(now)) if part)
     parts: list[RenderableType] = [heading]
@@ -50,14 +50,14 @@ def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: 
 
 
 def trial_line(record: Record, objectives: Sequence[str]) -> str:
-    """One ended trial in one line, for a pipe."""
+    """One line about an ended trial, for a pipe."""
     heading = f"trial {record.number} {record.state}"
     if record.config:
         heading += f": {record.config.method} ({config_in_words(record.config)})"
     if record.state == "complete":
         return heading + "".join(f", {objective_with_unit(name, record.values[name])}" for name in objectives)
     epochs = f" after epoch {len(record.curve)}" if record.curve else ""
-    return f"{heading}{epochs}: {why(record)}" if why(record) else heading + epochs
+    return f"{heading}{epochs}: {reason_in_words(record)}" if reason_in_words(record) else heading + epochs
 
 
 def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:
@@ -67,7 +67,7 @@ def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Recor
 
 
 def _with_reference(stored: StoredStudy, heading: str, rows: Sequence[Row]) -> list[RenderableType]:
-    """A heading, rows, and the line that they stand beside."""
+    """A heading, a table of the rows, and the reference if it has been measured."""
     reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
     return [heading, front_table(rows, stored.objectives), *reference]
 

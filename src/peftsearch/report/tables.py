@@ -14,8 +14,8 @@ from peftsearch.results.formatting import (
     objective_in_words,
     objective_label,
     percent,
+    reason_in_words,
     varied_training,
-    why,
 )
 from peftsearch.results.front import Row
 from peftsearch.results.status import Status
@@ -98,7 +98,7 @@ def trials_table(records: Sequence[Record], quality: str) -> Table:
             _styled(record.state),
             str(len(record.curve)),
             _last(record, quality),
-            _plain(why(record)),
+            _plain(reason_in_words(record)),
         )
     return table
 

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import quality_objective
-from peftsearch.results.formatting import objective_label, objective_with_unit, params, value_in_words, why
+from peftsearch.results.formatting import (
+    objective_label,
+    objective_with_unit,
+    reason_in_words,
+    searchable_settings,
+    value_in_words,
+)
 
 if TYPE_CHECKING:
     from peftsearch.storage.records import Record
@@ -33,8 +39,11 @@ def trial_note(record: Record, objectives: Sequence[str]) -> str:
         return ""
     reached = [objective_with_unit(name, value) for name, value in record.values.items()]
     lines = [f"**{record.config.method}** on {record.config.backbone}", ""]
-    lines += [f"- {line}" for line in [*reached, *([f"{record.state}: {why(record)}"] if why(record) else [])]]
-    settings = [(name, value_in_words(value)) for name, value in params(record.config).items()]
+    lines += [
+        f"- {line}"
+        for line in [*reached, *([f"{record.state}: {reason_in_words(record)}"] if reason_in_words(record) else [])]
+    ]
+    settings = [(name, value_in_words(value)) for name, value in searchable_settings(record.config).items()]
     lines += ["", *_table(("setting", "value"), settings), ""]
     if record.curve:
         lines += _epochs(record, quality_objective(objectives))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.results.formatting import params
+from peftsearch.results.formatting import searchable_settings
 
 if TYPE_CHECKING:
     from peftsearch.storage.records import Record
@@ -18,7 +18,7 @@ def trial_json(record: Record) -> dict[str, Any]:
         "trial": record.number,
         "method": config.method if config else None,
         "backbone": config.backbone if config else None,
-        "params": params(config) if config else {},
+        "params": searchable_settings(config) if config else {},
         "objectives": dict(record.values),
         "measurement": measurement.to_dict() if measurement else None,
         "state": record.state,

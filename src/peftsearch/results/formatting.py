@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from peftsearch.storage.records import Record
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Fixed, Scalar
@@ -16,9 +12,12 @@ from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.methods.hyperparameters import Hyperparameter
 from peftsearch.methods.table import METHODS
 
+if TYPE_CHECKING:
+    from peftsearch.storage.records import Record
+
 
 def count_in_words(count: float) -> str:
-    """A whole number, short from a million on.
+    """A whole number, abbreviated from a million upwards.
 
     >>> count_in_words(22_713_216), count_in_words(299526)
     ('22.7 M', '299,526')
@@ -30,7 +29,7 @@ def count_in_words(count: float) -> str:
 
 
 def value_in_words(value: Scalar) -> str:
-    """A setting's value; small numbers with two digits.
+    """A setting's value, with two significant digits for small numbers.
 
     >>> [value_in_words(v) for v in (0.000312, 0.1, 8, True, "all")]
     ['3.1e-4', '0.1', '8', 'yes', 'all']
@@ -46,13 +45,13 @@ def value_in_words(value: Scalar) -> str:
 
 
 def objective_in_words(name: str, value: float) -> str:
-    """`value` with the digits that the objective deserves, without its unit."""
+    """An objective's value with the number of decimals that the objective states, without its unit."""
     objective = find_objective(name)
     return count_in_words(value) if objective.unit == "parameters" else f"{value:,.{objective.digits}f}"
 
 
 def objective_with_unit(name: str, value: float) -> str:
-    """For a line of text: `macro F1 0.8123`, `299,526 trainable parameters`, `train time 8.13 s`."""
+    """An objective within a sentence: `macro F1 0.8123`, `299,526 trainable parameters`, `train time 8.13 s`."""
     words, unit = objective_in_words(name, value), find_objective(name).unit
     if is_metric(name):
         return f"{objective_label(name)} {words}"
@@ -60,7 +59,7 @@ def objective_with_unit(name: str, value: float) -> str:
 
 
 def objective_label(name: str) -> str:
-    """What the objective is called where its unit stands beside it.
+    """The objective's name without its unit.
 
     >>> [objective_label(name) for name in ("macro_f1", "train_seconds", "peak_memory_mb")]
     ['macro F1', 'train time', 'peak memory']
@@ -70,27 +69,25 @@ def objective_label(name: str) -> str:
 
 
 def objective_heading(objective: Objective) -> str:
-    """Two lines over a column: what it is, and its unit."""
+    """The heading of an objective's column: its name and, on a second line, its unit."""
     return f"{objective_label(objective.name)}\n{objective.unit}"
 
 
 def settings_in_words(
     config: TrialConfig, hyperparameters: Mapping[str, Hyperparameter], training: Collection[str]
 ) -> str:
-    """What sets this configuration apart: everything searched, and everything that is not the default.
+    """The settings that set a configuration apart: those that are searched, and those that differ from their default.
 
     Args:
         config: the trial's configuration.
-        hyperparameters: the method's, with their defaults, in the order in which to tell them.
-        training: the fields of the training section to tell.
+        hyperparameters: the method's hyperparameters with their defaults, in the order in which they are listed.
+        training: the fields of the training section to list.
     """
     names = sorted(config.settings, key=lambda name: [*hyperparameters, name].index(name))
-    told = {
-        name: config.settings[name] for name in names if _worth_telling(name, config.settings[name], hyperparameters)
-    }
-    told |= {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING if name in training}
+    listed = {name: config.settings[name] for name in names if _is_listed(name, config.settings[name], hyperparameters)}
+    listed |= {name: getattr(config.training, name) for name in SEARCHABLE_TRAINING if name in training}
     known = {name: h.short_name for name, h in hyperparameters.items() if h.short_name}
-    return ", ".join(_setting(known.get(name, name.replace("_", " ")), value) for name, value in told.items())
+    return ", ".join(_setting(known.get(name, name.replace("_", " ")), value) for name, value in listed.items())
 
 
 def varied_training(configs: Iterable[TrialConfig]) -> set[str]:
@@ -99,13 +96,13 @@ def varied_training(configs: Iterable[TrialConfig]) -> set[str]:
     return {name for name in SEARCHABLE_TRAINING if len({getattr(training, name) for training in trainings}) > 1}
 
 
-def params(config: TrialConfig) -> dict[str, Any]:
+def searchable_settings(config: TrialConfig) -> dict[str, Any]:
     """Every hyperparameter of the trial that a study can search, by name."""
     return {**config.settings, **{name: getattr(config.training, name) for name in SEARCHABLE_TRAINING}}
 
 
 def duration(seconds: float) -> str:
-    """How long, to the precision that matters.
+    """A duration in its two largest units.
 
     >>> [duration(s) for s in (8.25, 75, 3700)]
     ['8 s', '1 min 15 s', '1 h 1 min']
@@ -117,7 +114,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _worth_telling(name: str, value: Scalar, hyperparameters: Mapping[str, Hyperparameter]) -> bool:
+def _is_listed(name: str, value: Scalar, hyperparameters: Mapping[str, Hyperparameter]) -> bool:
     known = hyperparameters.get(name)
     return known is None or not isinstance(known.default, Fixed) or known.default.value != value
 
@@ -128,8 +125,8 @@ def _setting(name: str, value: Scalar) -> str:
     return f"{name} {value_in_words(value)}"
 
 
-def why(record: Record) -> str:
-    """Why a trial was pruned or failed, in one line; else nothing."""
+def reason_in_words(record: Record) -> str:
+    """Why a trial was pruned or failed, in one line; empty for every other trial."""
     if record.failure:
         kind, message = record.failure["kind"], record.failure.get("message", "")
         return f"{kind}: {one_line(message)}" if message.strip() else kind
@@ -137,7 +134,12 @@ def why(record: Record) -> str:
 
 
 def config_in_words(config: TrialConfig, training: Collection[str] = ()) -> str:
-    """The settings that set a configuration apart, the method's own first; of the training section only `training`."""
+    """The settings that set a configuration apart, the method's own first.
+
+    Args:
+        config: the trial's configuration.
+        training: the fields of the training section to list; a method that takes no steps has none.
+    """
     method = METHODS.get(config.method)
     if method and not method.takes_steps:
         training = ()
@@ -145,12 +147,12 @@ def config_in_words(config: TrialConfig, training: Collection[str] = ()) -> str:
 
 
 def backbone_in_words(name: str) -> str:
-    """The last part of a model's name, which is enough to tell backbones of one study apart."""
+    """The last part of a model's name, which tells the backbones of one study apart."""
     return name.rstrip("/").rsplit("/", 1)[-1]
 
 
 def percent(share: float | None) -> str:
-    """`0.0132` as `1.3 %`; a dash for what is not known."""
+    """A share as a percentage: `0.0132` as `1.3 %`, and a dash if it is unknown."""
     if share is None:
         return "–"
     value = 100 * share

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.results.formatting import params, why
+from peftsearch.results.formatting import reason_in_words, searchable_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ def trials_frame(records: Sequence[Record], objectives: Sequence[str]) -> pd.Dat
             "state": record.state,
             **_numbers(record, objectives),
             "epochs_trained": len(record.curve),
-            "reason": why(record) or None,
+            "reason": reason_in_words(record) or None,
         }
         for record in records
     ]
@@ -57,7 +57,7 @@ def _what_it_is(record: Record) -> dict[str, Any]:
 
 def _numbers(record: Record, objectives: Iterable[str]) -> dict[str, Any]:
     values = {name: record.values.get(name) for name in objectives}
-    return values | (params(record.config) if record.config else {})
+    return values | (searchable_settings(record.config) if record.config else {})
 
 
 def _frame(cells: Sequence[Mapping[str, Any]], first: Sequence[str], last: Sequence[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The Pareto front of a study as rows: what the best trials are, and what each costs beside full fine-tuning."""
+"""Finished trials as rows: which are on the Pareto front, and what each costs compared with full fine-tuning."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ class Row:
     """One finished trial.
 
     Attributes:
-        objectives: the study's, by name, in its order.
-        parameters_share: trainable parameters over full fine-tuning's, 0..1.
-        time_share: train seconds over full fine-tuning's; None if no full fine-tuning has finished.
-        on_front: whether no other finished trial is at least as good in everything and better in something.
+        record: the trial as it stands in the storage.
+        config: the record's configuration.
+        measurement: the record's measurement.
+        objectives: the value of each of the study's objectives by name, in the study's order.
+        parameters_share: trainable parameters over those of the best full fine-tuning of the same backbone, 0..1; over
+            all of the model's parameters if no full fine-tuning has finished.
+        time_share: training seconds over those of the same full fine-tuning; None without one.
+        on_front: whether no other finished trial is at least as good in every objective and better in one.
     """
 
     record: Record
@@ -36,7 +40,7 @@ class Row:
 
 
 def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
-    """Every finished trial, sorted by quality: the first maximised objective, best first."""
+    """Every finished trial, best quality first; quality is the first maximised objective."""
     done = [record for record in records if record.state == "complete" and record.measurement and record.config]
     values = [[record.values[name] for name in objectives] for record in done]
     on_front = non_dominated(losses_of(values, objectives))
@@ -51,12 +55,12 @@ def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
 
 
 def front(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
-    """The rows of the Pareto front, sorted by quality."""
+    """The finished trials on the Pareto front, best quality first."""
     return [row for row in rows(records, objectives) if row.on_front]
 
 
 def best_of_methods(found: Sequence[Row]) -> list[Row]:
-    """The first row of each method: its best one, where `found` is sorted by quality."""
+    """The best row of each method; `found` must have the best quality first, as `rows` returns it."""
     best: dict[str, Row] = {}
     for row in found:
         best.setdefault(row.config.method, row)

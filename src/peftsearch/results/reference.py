@@ -1,4 +1,4 @@
-"""The line that every fine-tuned model should beat: TF-IDF and logistic regression on the same splits."""
+"""The reference that every fine-tuned model should beat: TF-IDF and logistic regression on the same splits."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Reference:
     """TF-IDF + logistic regression, fitted on the training split and measured on the validation split.
 
     Attributes:
-        metrics: as of any trial, each in 0..1.
-        seconds: of fitting, the vectoriser's included.
-        fingerprint: of the data it was measured on.
+        metrics: the validation metrics by name, as for any trial.
+        seconds: the time that fitting took, including the vectoriser.
+        fingerprint: identifies the data on which it was measured.
     """
 
     metrics: Mapping[str, float]
@@ -41,7 +41,7 @@ class Reference:
         return cls(**data)
 
     def sentence(self, quality: str) -> str:
-        """One line to print under a front."""
+        """One line to print under a front, with the metric `quality` or, if it was not measured, macro F1."""
         name = quality if quality in self.metrics else DEFAULT_METRIC
         return (
             f"for reference: TF-IDF + logistic regression reaches {objective_label(name)} {self.metrics[name]:.3f} "
@@ -50,7 +50,11 @@ class Reference:
 
 
 def measure_reference(data: TextData) -> Reference:
-    """Fit on `train`, measure on `validation`: words and pairs of words, C = 10."""
+    """Fit TF-IDF over words and pairs of words and logistic regression (C = 10) on `train`; measure on `validation`.
+
+    Raises:
+        UserError: the texts hold no words.
+    """
     import numpy as np
     import sklearn.linear_model  # noqa: F401 its import takes seconds, which are not fitting
 

@@ -1,4 +1,4 @@
-"""How far a study is: counts, what runs, and how long the rest will take."""
+"""The progress of a study: counts by state, the running trials, and the time that the rest will take."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Status:
     """Counts of a study's trials.
 
     Attributes:
-        states: state → trials.
-        methods: method → state → trials; trials without a configuration yet are under `not started`.
-        done: complete and pruned trials, and those that failed by their own fault: what counts toward the budget.
-        budget: the trials last asked for, if known.
-        seconds_left: an estimate; None without a budget or a finished trial.
+        states: state → number of trials.
+        methods: method → state → number of trials; `not started` holds the trials without a configuration yet.
+        running: the running trials.
+        done: the number of trials that have ended and count toward the budget; see `storage.budget`.
+        budget: the total of trials last asked for; None if it is unknown.
+        seconds_left: an estimate of the time left; None without a budget or a finished trial.
     """
 
     states: Mapping[str, int]
@@ -42,7 +43,7 @@ class Status:
 
 
 def status(records: Sequence[Record], budget: int | None = None) -> Status:
-    """Count `records`; `budget` is the total of trials asked for."""
+    """Count the trials `records`; `budget` is the total of trials asked for."""
     methods: dict[str, Counter[str]] = {}
     for record in records:
         methods.setdefault(record.config.method if record.config else "not started", Counter())[record.state] += 1
@@ -59,7 +60,7 @@ def status(records: Sequence[Record], budget: int | None = None) -> Status:
 
 
 def _seconds_left(records: Sequence[Record], remaining: int, workers: int) -> float | None:
-    """Finished trials' mean wall time over all that remain, shared by the workers."""
+    """The mean wall time of finished trials, times the remaining trials, over the number of workers."""
     took = [
         (record.ended - record.started).total_seconds()
         for record in records

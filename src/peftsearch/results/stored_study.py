@@ -1,4 +1,4 @@
-"""A study's results as they stand in a storage: what every command that only reads begins with."""
+"""A study's results, read from its storage. Every command that reads results begins here."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ class StoredStudy:
         """
         return frames.trials_frame(self.records(), self.objectives)
 
-    def found_front(self) -> list[Row]:
-        """The front, which is not empty.
+    def nonempty_front(self) -> list[Row]:
+        """The Pareto front, best quality first, where it must not be empty.
 
         Raises:
             UserError: no trial has finished.
@@ -135,7 +135,7 @@ class StoredStudy:
         Raises:
             UserError: no trial has finished.
         """
-        return self.found_front()[0]
+        return self.nonempty_front()[0]
 
     def number(self, trial: int | str) -> int:
         """A trial's number.
@@ -175,12 +175,12 @@ class StoredStudy:
 
 
 def storage_url(name: str, storage: str | None = None) -> str:
-    """`storage`, else what `PEFTSEARCH_STORAGE` says, else the study's own SQLite file under `runs/`."""
+    """The URL `storage`, or else that of `PEFTSEARCH_STORAGE`, or else the study's own SQLite file under `runs/`."""
     return storage or os.environ.get("PEFTSEARCH_STORAGE") or f"sqlite:///{RunFolder.of(name).database}"
 
 
 def open_stored(name: str, storage: str | None = None) -> StoredStudy:
-    """The results of the study `name`; nothing is made if there are none.
+    """Open the results of the study `name`. Nothing is created if there are none.
 
     Raises:
         UserError: no search of this study has begun, or its storage cannot be opened.
@@ -202,6 +202,6 @@ def open_stored(name: str, storage: str | None = None) -> StoredStudy:
 
 
 def _is_missing_file(url: str) -> bool:
-    """Opening a SQLite file that is not there would make it."""
+    """Whether the URL names a SQLite file that does not exist; opening it would create it."""
     file = url.removeprefix("sqlite:///")
     return file != url and file != ":memory:" and not Path(file.partition("?")[0]).is_file()

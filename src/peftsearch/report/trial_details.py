@@ -1,4 +1,4 @@
-"""One trial in full, for people: what `trial` prints."""
+"""One trial in full, as `trial` prints it for people."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from peftsearch.results.formatting import (
     count_in_words,
     objective_label,
     objective_with_unit,
-    params,
+    reason_in_words,
+    searchable_settings,
     value_in_words,
-    why,
 )
 
 if TYPE_CHECKING:
@@ -26,24 +26,26 @@ if TYPE_CHECKING:
 
 
 NAMED_COLUMNS = 6
-"""Classes up to which a confusion matrix has names over its columns; beyond, it has the classes' numbers."""
-
+"""A confusion matrix of up to this many classes has their names over its columns; a larger one has their numbers."""
 
 MATRIX_WIDTH = 96
-"""Columns of a terminal that a confusion matrix may take; of a larger one only the largest errors are listed."""
-
+"""The characters that a confusion matrix may be wide; of a wider one, only the most frequent errors are listed."""
 
 SHORTEST_NAME, LONGEST_NAME = 6, 14
 
-
 LARGEST_ERRORS = 20
-
 
 TITLE = "confusion matrix, a row for each true class and a column for each predicted one:"
 
 
-def trial_view(record: Record, objectives: Sequence[str], weights: Path | None) -> list[RenderableType]:
-    """The same for people."""
+def trial_details(record: Record, objectives: Sequence[str], weights: Path | None) -> list[RenderableType]:
+    """A trial's results, settings, learning curve, scores by class, and traceback.
+
+    Args:
+        record: the trial.
+        objectives: the study's, by name.
+        weights: the folder of its kept weights, if there is one.
+    """
     from rich.text import Text
 
     parts: list[RenderableType] = [Text("\n".join(_summary(record, weights)))]
@@ -60,7 +62,7 @@ def trial_view(record: Record, objectives: Sequence[str], weights: Path | None) 
 
 
 def curve_table(record: Record, objectives: Sequence[str]) -> Table:
-    """One line an epoch; trainable parameters only where they change."""
+    """One row for each epoch; trainable parameters are shown only if they change."""
     names = [*filter(is_metric, objectives), "macro_f1", "accuracy"]
     shown = [name for name in dict.fromkeys(names) if all(name in report.metrics for report in record.curve)]
     varies = len({report.trainable_parameters for report in record.curve}) > 1
@@ -80,7 +82,7 @@ def curve_table(record: Record, objectives: Sequence[str]) -> Table:
 
 
 def class_table(report: ClassReport) -> Table:
-    """Precision, recall, F1 and rows of each class."""
+    """Precision, recall, F1 and number of rows of each class."""
     from rich.text import Text
 
     table = _table("class", "precision", "recall", "F1", "rows", left=1)
@@ -91,7 +93,7 @@ def class_table(report: ClassReport) -> Table:
 
 
 def confusion(report: ClassReport) -> list[RenderableType]:
-    """The confusion matrix, or of many classes its largest errors."""
+    """The confusion matrix, or its most frequent errors if there are too many classes to show it."""
     if len(report.labels) <= NAMED_COLUMNS:
         return [TITLE, _named_matrix(report)]
     columns = zip(*report.matrix(), strict=True)
@@ -106,12 +108,12 @@ def _summary(record: Record, weights: Path | None) -> list[str]:
     heading = f"trial {record.number}: {record.state}"
     lines = [f"{heading}, {record.config.method} on {record.config.backbone}" if record.config else heading]
     lines += [f"  {objective_with_unit(name, value)}" for name, value in record.values.items()]
-    if why(record):
-        lines.append(f"  {why(record)}")
+    if reason_in_words(record):
+        lines.append(f"  {reason_in_words(record)}")
     if record.measurement:
         lines += [f"  {line}" for line in _circumstances(record.measurement)]
     if record.state == "complete":
-        lines.append(f"  weights: {weights or 'not kept, only the front has them'}")
+        lines.append(f"  weights: {weights or 'not kept, because only those of trials on the front are'}")
     return lines
 
 
@@ -130,7 +132,7 @@ def _settings_table(record: Record) -> Table:
 
     assert record.config is not None
     table = _table("setting", "value", left=2)
-    for name, value in params(record.config).items():
+    for name, value in searchable_settings(record.config).items():
         table.add_row(name, Text(value_in_words(value)))
     return table
 
@@ -175,7 +177,7 @@ def _clipped(name: str, length: int) -> str:
 
 
 def _table(*headings: Any, left: int = 0) -> Table:
-    """A table whose columns stand to the right, but for the first `left`. No number is ever cut short."""
+    """A table with right-aligned columns, except for the first `left` columns. No number is cut short."""
     from rich import box
     from rich.table import Table
 

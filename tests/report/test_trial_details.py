@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from peftsearch.core.measurement import ClassReport
-from peftsearch.report.trial_view import trial_view
+from peftsearch.report.trial_details import trial_details
 from peftsearch.results.as_json import full_trial_json
 from peftsearch.storage.records import Record
 from tests.helpers.records import OBJECTIVES, complete, config, measurement
@@ -32,7 +32,7 @@ def many(size: int) -> ClassReport:
 def printed(record: Record, weights: Path | None = None, width: int = 100) -> str:
     console = Console(width=width, highlight=False)
     with console.capture() as captured:
-        console.print(*trial_view(record, OBJECTIVES, weights), sep="\n")
+        console.print(*trial_details(record, OBJECTIVES, weights), sep="\n")
     return captured.get()
 
 
@@ -54,7 +54,7 @@ def test_it_says_what_it_is_what_it_reached_and_where_its_weights_are() -> None:
         assert line in text.splitlines()
     assert table_row(text, "learning_rate")[1] == "3.1e-4"
     assert table_row(text, "focal_gamma")[1] == "0"
-    assert "weights: not kept, only the front has them" in printed(with_classes(THREE))
+    assert "weights: not kept, because only those of trials on the front are" in printed(with_classes(THREE))
 
 
 def test_classes_with_their_rows_and_a_matrix_with_names() -> None:
