@@ -22,7 +22,7 @@ KNOWN = {
 
 
 def test_doctests() -> None:
-    assert doctest.testmod(words).failed == 0
+    assert doctest.testmod(formatting).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def _announcement(records: Sequence[Record]) -> str:
 
 
 def _is_over(failure: Mapping[str, str] | None) -> bool:
-    """Whether a run is not worth repeating. Memory may suffice the next time; a loss that was not finite will not be."""
+    """Whether repeating a run is useless: memory may suffice the next time, but the loss will not be finite."""
     return failure is None or failure["kind"] != "out_of_memory"
 
 
