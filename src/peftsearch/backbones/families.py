@@ -156,7 +156,7 @@ FAMILIES: dict[str, Family] = {
         layers_take_states_alone=True,
         adapterhub_prefix_tuning=False,
         adapterhub_interface={
-            "adapter_methods": ["bottleneck", "lora", "reft"],
+            "adapter_methods": ["bottleneck", "reft"],
             "model_embeddings": "embeddings",
             "model_layers": "encoder.layer",
             "layer_self_attn": "attention",
@@ -164,10 +164,14 @@ FAMILIES: dict[str, Family] = {
             "attn_q_proj": "attn.q",
             "attn_k_proj": "attn.k",
             "attn_v_proj": "attn.v",
-            "attn_o_proj": "attn.o",
             "layer_intermediate_proj": "intermediate.dense",
-            "layer_output_proj": "output.dense",
+            # An adapter reads the output of the module named here. In BERT that is what dropout leaves of a projection.
+            "attn_o_proj": "dropout",
+            "layer_output_proj": "output.dropout",
+            "layer_pre_self_attn": "attention",
             "layer_pre_ffn": "intermediate",
+            "layer_ln_1": "attention.LayerNorm",
+            "layer_ln_2": "output.LayerNorm",
         },
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -127,12 +127,26 @@ def _init(encoder: Any) -> None:
     import adapters
 
     before = {name for name, _ in encoder.named_parameters()}
-    interface = anatomy_of(encoder).family.adapterhub_interface
+    anatomy = anatomy_of(encoder)
+    interface = anatomy.family.adapterhub_interface
     adapters.init(encoder, interface=adapters.AdapterModelInterface(**interface) if interface else None)
+    if interface:
+        for layer in anatomy.layers:
+            _use_own_norms(encoder.get_submodule(layer.name), interface)
     # adapters 1.3.0 gives a fused projection without a bias (ModernBERT's Wqkv) a random one: LoRAMergedLinear.wrap.
     for name in {name for name, _ in encoder.named_parameters()} - before:
         module, _, parameter = name.rpartition(".")
         setattr(encoder.get_submodule(module), parameter, None)
+
+
+def _use_own_norms(layer: nn.Module, interface: Mapping[str, Any]) -> None:
+    """Let the adapters of `layer` read its own norms: adapters 1.3.0 hands those of the last layer to all layers.
+
+    The functions that return the norms in its `init_bottleneck` share one loop variable.
+    """
+    for adapters, norm in (("attention_adapters", "layer_ln_1"), ("output_adapters", "layer_ln_2")):
+        own = layer.get_submodule(interface[norm])
+        layer.get_submodule(adapters).register_forward_pre_hook(lambda _, states, own=own: (*states[:2], own))
 
 
 @contextmanager
