@@ -139,8 +139,10 @@ def owner() -> dict[str, Any]:
     """For `subprocess`: the user to run as. The server refuses to run as root."""
     if os.geteuid() != 0:
         return {}
-    names = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = names.get("postgres") or names["nobody"]
+    try:
+        entry = pwd.getpwnam("postgres")
+    except KeyError:
+        entry = pwd.getpwnam("nobody")
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 

@@ -66,12 +66,12 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
     return new_search(tmp_path, monkeypatch)
 
 
-def new_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
-    """A study file in `folder`, and a job over it; its storage and its run folder are in there too."""
+def new_search(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = STUDY) -> Search:
+    """A study file of this text in `folder`, and a job over it; its storage and its run folder are in there too."""
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)  # worker processes find the tests' worker there
     file = folder / "toy.yaml"
-    file.write_text(STUDY)
+    file.write_text(text)
     spec = load_study(str(file))
     job = Job(
         document=spec.document,

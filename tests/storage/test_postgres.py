@@ -100,17 +100,17 @@ def test_front_finds_the_storage_in_the_environment(searched: Search) -> None:
     assert sorted(map(str, front)) == sorted(child.name for child in weights.iterdir())
 
 
-def test_four_processes_take_waiting_trials_once_each(postgres_url: Callable[[], str]) -> None:
+def test_three_processes_take_waiting_trials_once_each(postgres_url: Callable[[], str]) -> None:
     url = postgres_url()
     study = open_study(open_storage(url), "x", ["macro_f1"])
-    for place in range(40):
+    for place in range(24):
         study.enqueue_trial({"place": place})
-    claimed = claim_in_processes(url, "x", budget=50, processes=4)
+    claimed = claim_in_processes(url, "x", budget=30, processes=3)
     taken = Counter(number for numbers in claimed for number in numbers)
     assert max(taken.values()) == 1
-    assert set(range(40)) <= set(taken)
+    assert set(range(24)) <= set(taken)
     assert sum(bool(numbers) for numbers in claimed) > 1, "one process took all: nothing was proven"
-    assert Counter(record.state for record in records(study)) == {"complete": 50, "failed": len(taken) - 50}
+    assert Counter(record.state for record in records(study)) == {"complete": 30, "failed": len(taken) - 30}
 
 
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql", "postgres"])
