@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli import confirm, dashboard, export, optimize, results, studies
+from peftsearch.cli import confirm, dashboard, export, methods, optimize, results, studies
 from peftsearch.core.errors import UserError
 
 
@@ -40,7 +40,7 @@ COMMANDS = {
     "predict": export.predict,
     "dashboard": dashboard.dashboard,
     "studies": studies.studies,
-    "methods": studies.methods,
+    "methods": methods.methods,
     "params": studies.params,
     "check": studies.check,
 }

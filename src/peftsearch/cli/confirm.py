@@ -38,11 +38,11 @@ from peftsearch.cli.parsing import parse_trials
 def confirm(
     study: ChosenStudy, fork: str | None, storage: str | None, trials: tuple[int | str, ...], seeds: int, as_json: bool
 ) -> None:
-    """Train the front again with other seeds, and measure it on the test split.
+    """Train the front again and measure it on the test split.
 
-    No other command reads the test split, and the study records that it was opened. The best epoch is chosen on the
-    validation split, as in the search. Running the command again, also after Ctrl-C, trains only what is missing; more
-    seeds or trials add to what is there.
+    Each trial is trained with other seeds than in the search, and its best epoch is again chosen on the validation
+    split. No other command reads the test split, and the study records that it was opened. Running the command again,
+    also after Ctrl-C, trains only what is missing; more seeds or trials add to what is there.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
     from peftsearch import api

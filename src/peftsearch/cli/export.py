@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
-from peftsearch.cli.output import print_json, show
+from peftsearch.cli.output import list_table, print_json, show
 from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
@@ -63,7 +63,6 @@ def predict(
     folder: Path, texts: tuple[str, ...], pairs: tuple[str, ...], file: Path | None, batch_size: int, as_json: bool
 ) -> None:
     """Label texts with an exported classifier."""
-    from rich.table import Table
     from rich.text import Text
 
     from peftsearch.api import load_classifier
@@ -83,7 +82,7 @@ def predict(
     if as_json:
         print_json([{"text": text, **answer} for text, answer in zip(given, answers, strict=True)])
         return
-    table = Table("label", "probability", "text", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = list_table("label", "probability", "text")
     for text, answer in zip(given, answers, strict=True):
         words = text if isinstance(text, str) else " | ".join(text)
         table.add_row(Text(answer["label"]), f"{answer['probability']:.3f}", Text(words))

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 PIPE_WIDTH = 200
 """Columns of a table in a pipe: wide enough that no line breaks."""
@@ -49,6 +50,13 @@ def show(*parts: RenderableType) -> None:
     with target.capture() as captured:
         target.print(*parts, sep="\n")
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def list_table(*headings: str) -> Table:
+    """A table without rules, for lists that are not trials."""
+    from rich.table import Table
+
+    return Table(*headings, box=None, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def print_json(data: Any) -> None:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @storage_options
 @json_option
 def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """Show how far a search is: trials by state and method, running trials, time left."""
+    """Show how far a search is, and the time left.
+
+    Trials are counted by state and method, and the running ones are listed.
+    """
     from peftsearch.report.tables import running_table, status_table, time_left
 
     results = stored(study, fork, storage)
@@ -40,7 +43,7 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 @storage_options
 @json_option
 def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """List every trial: settings, state, and why it was pruned or failed."""
+    """List every trial, and why it was pruned or failed."""
     from peftsearch.report.tables import trials_table
     from peftsearch.results.as_json import trial_with_curve_json
 
@@ -57,7 +60,10 @@ def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 @storage_options
 @json_option
 def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """Show one trial: settings, learning curve, scores by class, weights, errors."""
+    """Show one trial in full.
+
+    These are its settings, learning curve, scores by class, weights, and what went wrong.
+    """
     from peftsearch.report.trial_details import trial_details
     from peftsearch.results.as_json import full_trial_json
 
@@ -83,7 +89,10 @@ def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None
 def front(
     study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None, each_method: bool
 ) -> None:
-    """Show the Pareto front: the trials that no other one dominates, best quality first."""
+    """Show the Pareto front, best quality first.
+
+    It holds the finished trials that no other one dominates.
+    """
     from peftsearch.report.study_views import front_view, methods_view
     from peftsearch.results.as_json import trial_json
     from peftsearch.results.front import best_of_methods

@@ -109,4 +109,4 @@ def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str],
     try:
         write_reference(stored.study, measure_reference(data).to_dict())
     except UserError as error:
-        say(f"no reference line: {error}")
+        say(f"no reference is measured: {error}")

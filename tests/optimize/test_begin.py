@@ -1,0 +1,65 @@
+"""What is done before the first trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from peftsearch.core.errors import UserError
+from peftsearch.optimize import begin as module
+from peftsearch.optimize.begin import begin
+from peftsearch.results.reference import Reference
+from peftsearch.results.stored_study import StoredStudy
+from peftsearch.study.spec import StudySpec, load_study
+from tests.helpers.tiny import tiny_model
+
+STUDY = """\
+name: toy
+goal: Cats or dogs?
+data: {source: rows.csv, splits: {validation: 0.25, test: 0.25}}
+backbones: [model]
+methods: {probe: {}}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudySpec:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
+    tiny_model(tmp_path / "model")
+    rows = [f"a {label} that says {number},{label}" for number in range(20) for label in ("cat", "dog")]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows]))
+    (tmp_path / "toy.yaml").write_text(STUDY)
+    return load_study("toy.yaml")
+
+
+def begun(spec: StudySpec, trials: int = 3, fork: str | None = None) -> tuple[StoredStudy, list[str]]:
+    """The stored study and what was said."""
+    said: list[str] = []
+    return begin(spec, trials=trials, storage=None, fork=fork, say=said.append), said
+
+
+def test_the_storage_holds_the_study_its_baselines_and_the_total_asked_for(spec: StudySpec) -> None:
+    stored, said = begun(spec)
+    assert (stored.about.goal, stored.about.budget) == ("Cats or dogs?", 3)
+    assert [record.state for record in stored.records()] == ["waiting"]
+    assert any("no text stands in two splits" in note for note in said)
+    assert begun(spec, trials=5)[0].about.budget == 5
+    assert begun(spec, fork="other")[0].name == "other"
+
+
+def test_the_reference_is_measured_once_for_the_same_data(spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = begun(spec)[0].reference
+    assert reference is not None
+    monkeypatch.setattr(module, "measure_reference", lambda _: pytest.fail("measured again"))
+    assert begun(spec)[0].reference == reference
+
+
+def test_texts_without_a_reference_are_searched_all_the_same(spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> Reference:
+        raise UserError("empty vocabulary")
+
+    monkeypatch.setattr(module, "measure_reference", fails)
+    stored, said = begun(spec)
+    assert (stored.reference, said[-1]) == (None, "no reference is measured: empty vocabulary")
