@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from peftsearch.core.checksums import is_sound, seal
+from peftsearch.core.disk import writing_to
 
 
 def digest(*parts: object) -> str:
@@ -15,27 +19,57 @@ def digest(*parts: object) -> str:
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """`folder`, filled by `build` if it is not there yet.
+    """`folder`, filled by `build` if it is not there yet or damaged.
 
-    The first process builds it while the others wait. The folder is complete or absent, even after a kill.
+    The first process builds it while the others wait. The folder is whole or absent, even after a kill, and has the
+    checksums of its files, which each process verifies once.
 
     Args:
         build: a function that fills the empty folder it is given. If it raises, the error is passed on and nothing is
             left behind.
+
+    Raises:
+        DiskRefuses: the folder cannot be written.
+        DiskFull: its disk is full.
     """
-    if folder.exists():
+    if is_sound(folder):
         return folder
     from filelock import FileLock
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial")
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not folder.exists():
+    with writing_to(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if is_sound(folder):
+                return folder
+            say_if_damaged(folder)
             shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
             partial.mkdir()
             try:
                 build(partial)
+                seal(partial)
+                discard(folder)
                 partial.replace(folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def say_if_damaged(folder: Path) -> None:
+    """Say that `folder`, which is not sound, is made again, unless it is not there at all."""
+    if folder.exists():
+        print(f"{folder} was damaged, or is of an earlier version; it is made again", file=sys.stderr)
+
+
+def discard(folder: Path) -> None:
+    """Delete `folder`, if it is there. It is renamed first, so that it is whole or absent at any time.
+
+    Files that a process has open stay readable for it.
+    """
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    if folder.is_file() or folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        folder.replace(gone)
+        shutil.rmtree(gone, ignore_errors=True)

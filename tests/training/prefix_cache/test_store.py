@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from peftsearch.core import checksums
+from peftsearch.core.checksums import SUMS
 from peftsearch.core.errors import Interrupted
 from peftsearch.training.prefix_cache import store as feature_store
-from peftsearch.training.prefix_cache.store import ABOUT, STATES, Cost, PrefixStore
+from peftsearch.training.prefix_cache.store import STATES, Cost, PrefixStore
 
 
 class Maker:
@@ -38,7 +40,7 @@ def read(store: PrefixStore, key: str, make: Maker) -> bytes | None:
 
 
 def entries(folder: Path) -> set[str]:
-    return {about.parent.name for about in folder.glob(f"[!.]*/{ABOUT}")}
+    return {sums.parent.name for sums in folder.glob(f"[!.]*/{SUMS}")}
 
 
 def test_made_once_and_its_cost_kept(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_made_once_and_its_cost_kept(tmp_path: Path) -> None:
 def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
     make, store = Maker(), PrefixStore(tmp_path)
     assert read(store, "a", make) == make.content
-    states, about = tmp_path / "a" / STATES, tmp_path / "a" / ABOUT
+    states, about = tmp_path / "a" / STATES, tmp_path / "a" / "about.json"
     if damage == "cut":
         os.truncate(states, 4)
     elif damage == "changed":
@@ -76,7 +78,7 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
 def test_an_entry_is_read_whole_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, make = PrefixStore(tmp_path), Maker()
     read(store, "a", make)
-    monkeypatch.setattr(feature_store, "_checksum", lambda path: pytest.fail("checked again"))
+    monkeypatch.setattr(checksums, "checksum", lambda path: pytest.fail("checked again"))
     assert read(store, "a", make) == make.content
 
 
@@ -84,7 +86,7 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     store = PrefixStore(tmp_path, limit=30)
     for age, key in enumerate("abc"):
         read(store, key, Maker())
-        os.utime(tmp_path / key / ABOUT, (age, age))
+        os.utime(tmp_path / key / SUMS, (age, age))
     read(store, "a", Maker())
     read(store, "d", Maker())
     assert entries(tmp_path) == {"a", "c", "d"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -186,7 +188,9 @@ def _write(file: FileIO, rows: NDArray[np.int64], states: NDArray[Any], layout: 
     for row, padded in zip(rows.tolist(), states, strict=True):
         length = layout.starts[row + 1] - layout.starts[row]
         file.seek(layout.offset(row))
-        file.write(padded[:length].data.cast("B"))
+        content = padded[:length].data.cast("B")
+        if file.write(content) != content.nbytes:  # a file without a buffer writes what there is room for
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
 
 
 def _to_numpy(states: torch.Tensor, layout: Layout) -> NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,16 +13,14 @@ from io import FileIO
 from pathlib import Path
 
 from filelock import FileLock
-from xxhash import xxh3_128
 
-from peftsearch.data.cache import build_once
+from peftsearch.core.checksums import SUMS, is_sound
+from peftsearch.core.disk import DiskFull, DiskRefuses, refusal
+from peftsearch.data.cache import build_once, discard, say_if_damaged
 
 STATES, ABOUT = "states.bin", "about.json"
 SHARE_OF_DISK = 4
 """By default, all entries together may take 1 / SHARE_OF_DISK of the disk space that would be free without them."""
-
-_checked: set[tuple[int, int, int, int]] = set()
-"""Files whose checksum this process has verified: device, inode, size, time of the last change."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,29 @@ class PrefixStore:
         self.limit = limit
 
     def get(self, key: str, size: int, make: Callable[[FileIO], Cost]) -> Entry | None:
-        """The entry `key`, made first if it is missing or damaged; None if it is too large for the store.
+        """The entry `key`, made first if it is missing or damaged.
 
         Args:
             size: bytes of the entry's states.
             make: writes the states to a file. Other processes that want the entry wait meanwhile.
+
+        Returns:
+            None if the entry is too large for the store, or the store cannot be written: a trial goes without it then.
         """
-        folder = self.folder / key
+        try:
+            return self._get(self.folder / key, size, make)
+        except (OSError, DiskFull, DiskRefuses) as error:
+            told = refusal(error, self.folder)
+            if told is None:
+                raise
+            print(f"without the frozen-prefix cache: {told}", file=sys.stderr)
+            return None
+
+    def _get(self, folder: Path, size: int, make: Callable[[FileIO], Cost]) -> Entry | None:
         with self._lock():
-            if not _sound(folder):
-                _remove(folder)
+            if not is_sound(folder):
+                say_if_damaged(folder)
+                discard(folder)
                 if not self._make_room(size):
                     return None
         made: list[Cost] = []
@@ -75,14 +87,13 @@ class PrefixStore:
         def build(target: Path) -> None:
             with FileIO(target / STATES, "w") as file:
                 made.append(make(file))
-            about = {**asdict(made[0]), "checksum": _checksum(target / STATES)}
-            (target / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+            (target / ABOUT).write_text(json.dumps(asdict(made[0])), encoding="utf-8")
 
         build_once(folder, build)
         with self._lock():
-            if not _sound(folder):  # a worker with a smaller limit has made room already
+            if not is_sound(folder):  # a worker with a smaller limit has made room already
                 return None
-            os.utime(folder / ABOUT)
+            os.utime(folder / SUMS)
             return Entry(FileIO(folder / STATES), _cost(folder), bool(made))
 
     @contextmanager
@@ -93,16 +104,16 @@ class PrefixStore:
 
     def _make_room(self, size: int) -> bool:
         """Remove the least recently used entries until `size` fits; False, and nothing removed, if it never does."""
-        sizes = {about.parent: (about.parent / STATES).stat().st_size for about in self.folder.glob(f"[!.]*/{ABOUT}")}
+        sizes = {folder: _bytes_of(folder) for folder in self.folder.glob("[!.]*")}
         limit = self.limit
         if limit is None:
             limit = (shutil.disk_usage(self.folder).free + sum(sizes.values())) // SHARE_OF_DISK
         if size > limit:
             return False
-        oldest = sorted(sizes, key=lambda folder: (folder / ABOUT).stat().st_mtime)
+        oldest = sorted(sizes, key=_last_used)
         while sum(sizes.values()) + size > limit:
             sizes.pop(oldest[0])
-            _remove(oldest.pop(0))
+            discard(oldest.pop(0))
         return True
 
 
@@ -111,33 +122,14 @@ def _cost(folder: Path) -> Cost:
     return Cost(about["seconds"], about["peak_memory_mb"])
 
 
-def _sound(folder: Path) -> bool:
-    """Whether the entry is there and has its checksum, which each process verifies once."""
+def _bytes_of(folder: Path) -> int:
+    states = folder / STATES
+    return states.stat().st_size if states.is_file() else 0
+
+
+def _last_used(folder: Path) -> float:
+    """When the entry was last used, as a unix time; a damaged one, and one of an earlier version, goes first."""
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        stat = (folder / STATES).stat()
-        file = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if file not in _checked:
-            if _checksum(folder / STATES) != about["checksum"]:
-                return False
-            _checked.add(file)
-        return True
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _checksum(path: Path) -> str:
-    found = xxh3_128()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            found.update(part)
-    return found.hexdigest()
-
-
-def _remove(folder: Path) -> None:
-    """Delete an entry. It is renamed first, so that it is whole or absent at any time. Open files stay readable."""
-    if folder.exists():
-        gone = folder.with_name(f".{folder.name}.gone")
-        shutil.rmtree(gone, ignore_errors=True)
-        folder.replace(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        return (folder / SUMS).stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,118 @@
+"""What a disk refuses: it is full, read-only, or a name is too long. Recognised in any exception, told in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peftsearch.core.errors import UserError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL_IN_WORDS = re.compile(r"no space left on device|disk quota exceeded|database or disk is full", re.IGNORECASE)
+"""What safetensors, Arrow and databases say, whose exceptions have no error number."""
+
+REMEDIES = {
+    errno.EACCES: "check its permissions, or use another folder",
+    errno.EPERM: "check its permissions, or use another folder",
+    errno.EROFS: "use another folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EEXIST: "a file is in the way; delete it, or choose another name",
+    errno.ENOTDIR: "a part of this path is a file; choose another",
+}
+"""What a user can do where the operating system refuses to read or write, by error number."""
+
+LONGEST_PATH_SHOWN = 100
+
+
+class DiskRefuses(UserError):
+    """The operating system refuses to read or write a file, and the user can change that."""
+
+
+class DiskFull(Exception):
+    """Nothing can be written to a folder since its disk is full. The message is one line. Exit code 1.
+
+    The configuration that was being trained is not to blame, so this is never a trial's failure.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir())
+        free = shutil.disk_usage(there).free / 1e6
+        super().__init__(f"the disk of {folder} is full, or its quota is used up ({free:,.1f} MB free): make room")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether `error`, or what led to it, is a full disk or a quota that is used up."""
+    return any(
+        isinstance(cause, DiskFull)
+        or (isinstance(cause, OSError) and cause.errno in FULL)
+        or FULL_IN_WORDS.search(str(cause))
+        for cause in _causes(error)
+    )
+
+
+def refusal(error: BaseException, folder: Path | None = None) -> DiskFull | DiskRefuses | None:
+    """What to tell the user about an error of the disk; None for any other error.
+
+    Args:
+        folder: where the error occurred, for errors that do not name a file.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, DiskFull | DiskRefuses):
+            return cause
+    if is_disk_full(error):
+        return DiskFull(folder or Path(_file_of(error) or "."))
+    if not isinstance(error, OSError) or error.errno not in REMEDIES:
+        return None
+    file = _file_of(error) or str(folder or "")
+    file = file if len(file) <= LONGEST_PATH_SHOWN else f"{file[: LONGEST_PATH_SHOWN - 3]}..."
+    return DiskRefuses(f"{file}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}")
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Inside, an error that says that the disk refuses to write becomes `DiskFull` or `DiskRefuses`."""
+    try:
+        yield
+    except Exception as error:
+        told = refusal(error, folder)
+        if told is None or told is error:
+            raise
+        raise told from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder` if it is not there, and check that files can be written to it.
+
+    Raises:
+        DiskRefuses: they cannot.
+        DiskFull: its disk is full.
+    """
+    import tempfile
+
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it, each once: chains of exceptions may be circular."""
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        cause = left.pop()
+        if cause is not None and cause not in seen:
+            seen.append(cause)
+            yield cause
+            left += [cause.__context__, cause.__cause__]
+
+
+def _file_of(error: BaseException) -> str | None:
+    """The file that an error or what led to it names."""
+    named = (cause.filename for cause in _causes(error) if isinstance(cause, OSError))
+    return next((os.fsdecode(name) for name in named if isinstance(name, str | bytes)), None)
