@@ -101,7 +101,7 @@ def test_front_prints_a_table(stored: None) -> None:
 
 def test_front_of_each_method(stored: None) -> None:
     shown = run("front", "--study", "toy.yaml", "--each-method")
-    assert shown.stdout.splitlines()[0] == "toy: the best of each method by macro_f1, 3 finished trials"
+    assert shown.stdout.splitlines()[0] == "toy: the best trial of each method by macro F1, out of 3 finished trials"
     found = json.loads(run("front", "--study", "toy.yaml", "--each-method", "--json").stdout)
     assert [(trial["trial"], trial["method"]) for trial in found] == [(0, "full"), (1, "lora")]
 

@@ -48,7 +48,7 @@ def test_it_says_what_it_is_what_it_reached_and_where_its_weights_are() -> None:
         "  300,000 trainable parameters",
         "  best epoch 2 of 3, seed 42",
         "  1,000 of 100,000 parameters trained",
-        "  on cpu in fp32, 32 rows a forward pass, peak memory 120 MiB",
+        "  on cpu in fp32, 32 rows per forward pass, peak memory 120 MiB",
         "  weights: runs/toy/weights/5",
     ):
         assert line in text.splitlines()

@@ -56,7 +56,10 @@ def study_preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[
     shared += [f"positive class: {positive}"] if positive else []
     shared += [f"note: {note}" for note in (*data.notes, *spec.warnings)]
     written = sum(baseline.written is not None for baseline in spec.baselines)
-    first = f"tried first: {written} baselines and {len(spec.baselines) - written} default points of other methods"
+    defaults = len(spec.baselines) - written
+    first = (
+        f"tried first: {written} baselines of the study, and {defaults} methods without one at their default settings"
+    )
     return [Text("\n".join([f"{spec.name}: {spec.goal}", "", *shared, "", "searched:"])), _space(spec), first]
 
 

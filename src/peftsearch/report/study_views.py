@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import quality_objective
 from peftsearch.report.tables import front_table, running_table, time_left
-from peftsearch.results.formatting import config_in_words, objective_with_unit, reason_in_words
+from peftsearch.results.formatting import config_in_words, objective_label, objective_with_unit, reason_in_words
 from peftsearch.results.front import Row, best_of_methods, front
 from peftsearch.results.status import status
 
@@ -34,7 +34,8 @@ def methods_view(stored: StoredStudy) -> list[RenderableType]:
     best = best_of_methods(found)
     if not best:
         return [f"{stored.name}: no trial has finished yet"]
-    heading = f"{stored.name}: the best of each method by {stored.quality}, {len(found)} finished trials"
+    label = objective_label(stored.quality)
+    heading = f"{stored.name}: the best trial of each method by {label}, out of {len(found)} finished trials"
     return _with_reference(stored, heading, best)
 
 

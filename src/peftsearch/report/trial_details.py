@@ -122,7 +122,7 @@ def _circumstances(measurement: Measurement) -> list[str]:
     return [
         f"best epoch {measurement.best_epoch} of {measurement.epochs}, seed {measurement.seed}",
         f"{parameters[0]} of {parameters[1]} parameters trained",
-        f"on {measurement.device} in {measurement.precision}, {measurement.micro_batch_size} rows a forward pass, "
+        f"on {measurement.device} in {measurement.precision}, {measurement.micro_batch_size} rows per forward pass, "
         f"peak memory {measurement.peak_memory_mb:,.0f} MiB",
     ]
 
