@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftsearch.core.disk import DiskFull, DiskRefuses, check_writable, is_disk_full, refusal, writing_to
+from peftsearch.core.disk import DiskFull, DiskRefuses, check_writable, full_disk, refusal, writing_to
 
 
 def os_error() -> None:
@@ -55,21 +55,21 @@ def sqlite() -> None:
 def test_a_full_disk_is_recognised(failing: Callable[[], None]) -> None:
     with pytest.raises(Exception) as caught:
         failing()
-    assert is_disk_full(caught.value)
+    assert isinstance(full_disk(caught.value), DiskFull)
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("no"), OSError(errno.ENOENT, "gone"), RuntimeError("the space left"), KeyError(28)]
 )
 def test_other_errors_are_not_a_full_disk(error: Exception) -> None:
-    assert not is_disk_full(error)
+    assert full_disk(error) is None
     assert refusal(error) is None
 
 
 def test_a_circle_of_causes_ends() -> None:
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
-    assert not is_disk_full(one)
+    assert full_disk(one) is None
 
 
 def test_the_line_names_the_folder_and_what_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +89,8 @@ def test_the_file_that_an_error_names_is_told_where_no_folder_is_known() -> None
 
 def test_the_innermost_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(DiskFull, match="inner"), writing_to(tmp_path / "outer"), writing_to(tmp_path / "inner"):
+        quota()
+    with pytest.raises(DiskFull, match="of /somewhere is full"), writing_to(tmp_path):
         os_error()
 
 

@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.disk import DiskFull
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError
 from peftsearch.search import execute
 from peftsearch.storage.budget import finished
@@ -76,7 +77,8 @@ def test_weights_are_there_before_the_trial_is_complete(study: Study, tmp_path: 
         (ValueError("two\nlines"), TrialState.FAIL, ("error", "ValueError: two lines")),
         (UserError("no such model"), TrialState.FAIL, ("error", "no such model")),
         (MemoryError(), TrialState.FAIL, ("error", "MemoryError")),
-        (OSError(errno.ENOSPC, "No space left"), TrialState.FAIL, ("disk", "OSError: [Errno 28] No space left")),
+        (OSError(errno.EIO, "Input/output error"), TrialState.FAIL, ("error", "OSError: [Errno 5] Input/output error")),
+        (TrialFailure("hub", "the hub is away"), TrialState.FAIL, ("hub", "the hub is away")),
     ],
 )
 def test_every_failure_is_told_with_its_kind(
@@ -92,10 +94,25 @@ def test_every_failure_is_told_with_its_kind(
 
 
 def test_a_failure_that_is_not_the_configurations_is_tried_once_more(study: Study, tmp_path: Path) -> None:
-    run(study, tmp_path, raising(OSError(errno.ENOSPC, "No space left")))
+    run(study, tmp_path, raising(TrialFailure("hub", "the hub is away")))
     assert [(record.state, record.retry_of) for record in records(study)] == [("failed", None), ("waiting", 0)]
-    run(study, tmp_path, raising(OSError(errno.ENOSPC, "No space left")))
+    run(study, tmp_path, raising(TrialFailure("hub", "the hub is away")))
     assert [record.state for record in records(study)] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_told_to_the_user_and_not_of_the_trial(study: Study, tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(DiskFull) as caught:
+        run(study, tmp_path, raising(error))
+    assert str(tmp_path) in str(caught.value)
+    assert (records(study)[0].state, records(study)[0].failure) == ("running", None)
 
 
 def test_an_interruption_passes_through_untold(study: Study, tmp_path: Path) -> None:

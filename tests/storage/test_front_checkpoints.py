@@ -7,6 +7,7 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from peftsearch.core.checksums import is_sound
 from peftsearch.storage.database import open_study
 from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
 
@@ -45,6 +46,15 @@ def test_a_save_that_fails_leaves_the_old_weights(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(Full(), tmp_path, 3)
     assert (tmp_path / "3" / "w").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]
+
+
+def test_a_save_that_was_killed_leaves_nothing_to_the_next_one_of_the_same_trial(tmp_path: Path) -> None:
+    for left in (".3-7", ".3-1000000", ".33-7"):
+        (tmp_path / left).mkdir()
+    save_checkpoint(Weights(), tmp_path, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".33-7", "3"]
+    assert is_sound(tmp_path / "3")
 
 
 def test_who_reaches_the_front(study: Study) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -81,6 +82,29 @@ def test_a_stop_in_the_middle_puts_the_trial_back(search: Search) -> None:
 
     assert in_process(search, train, stop) == WorkerReport("interrupted")
     assert [(record.state, record.curve) for record in search.records()] == [("waiting", ())] * 3
+    assert in_process(search) == WorkerReport("budget")
+    assert [record.state for record in search.records()] == ["complete"] * 6
+
+
+def test_a_full_disk_puts_the_trial_back_and_ends_the_worker_with_one_line(search: Search) -> None:
+    class Unsaved(fake_trainer.FakeResult):
+        def save(self, folder: Path) -> None:
+            folder.mkdir(parents=True)
+            (folder / "half").touch()
+            raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+    def train(config: Any, report: Any, should_stop: Any) -> Any:
+        return Unsaved(fake_trainer.train(config, report, should_stop).measurement)
+
+    report = in_process(search, train)
+    assert report.ending == "errors"
+    assert re.fullmatch(
+        r"the disk of \S+/weights is full, or its quota is used up \([\d,.]+ MB free\): make room", report.message
+    )
+    assert [(record.state, record.curve, record.measurement) for record in search.records()] == [
+        ("waiting", (), None)
+    ] * 3
+    assert list(search.job.run_folder.weights.iterdir()) == []
     assert in_process(search) == WorkerReport("budget")
     assert [record.state for record in search.records()] == ["complete"] * 6
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from peftsearch.cli import confirm, dashboard, export, methods, optimize, results, studies
+from peftsearch.core.disk import refusal
 from peftsearch.core.errors import UserError
 
 
@@ -17,13 +18,18 @@ class UsageProblem(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group that shows a `UserError` as a message and lists its commands in the order of their use."""
+    """A group that shows a `UserError` and a refusal of the disk as messages, and lists commands in order of use."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
             raise UsageProblem(str(error)) from None
+        except Exception as error:
+            told = refusal(error)
+            if told is None:
+                raise
+            raise (UsageProblem if isinstance(told, UserError) else click.ClickException)(str(told)) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

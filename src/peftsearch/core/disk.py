@@ -45,29 +45,33 @@ class DiskFull(Exception):
         super().__init__(f"the disk of {folder} is full, or its quota is used up ({free:,.1f} MB free): make room")
 
 
-def is_disk_full(error: BaseException) -> bool:
-    """Whether `error`, or what led to it, is a full disk or a quota that is used up."""
-    return any(
-        isinstance(cause, DiskFull)
-        or (isinstance(cause, OSError) and cause.errno in FULL)
-        or FULL_IN_WORDS.search(str(cause))
-        for cause in _causes(error)
-    )
+def full_disk(error: BaseException, folder: Path | None = None) -> DiskFull | None:
+    """What to tell the user if `error`, or what led to it, is a full disk or a quota that is used up.
+
+    Args:
+        folder: where the error occurred, unless it names a file in another one.
+
+    Returns:
+        None for any other error.
+    """
+    causes = list(_causes(error))
+    told = next((cause for cause in causes if isinstance(cause, DiskFull)), None)
+    if told is None and any(_is_full(cause) for cause in causes):
+        file = _file_of(error)
+        elsewhere = file is not None and not (folder and Path(file).is_relative_to(folder))
+        told = DiskFull(Path(file).parent if file and elsewhere else folder or Path())
+    return told
 
 
 def refusal(error: BaseException, folder: Path | None = None) -> DiskFull | DiskRefuses | None:
-    """What to tell the user about an error of the disk; None for any other error.
+    """What to tell the user about an error of the disk, full or not; None for any other error.
 
     Args:
-        folder: where the error occurred, for errors that do not name a file.
+        folder: where the error occurred, for an error that does not name a file.
     """
-    for cause in _causes(error):
-        if isinstance(cause, DiskFull | DiskRefuses):
-            return cause
-    if is_disk_full(error):
-        return DiskFull(folder or Path(_file_of(error) or "."))
-    if not isinstance(error, OSError) or error.errno not in REMEDIES:
-        return None
+    told = full_disk(error, folder) or next((cause for cause in _causes(error) if isinstance(cause, DiskRefuses)), None)
+    if told is not None or not isinstance(error, OSError) or error.errno not in REMEDIES:
+        return told
     file = _file_of(error) or str(folder or "")
     file = file if len(file) <= LONGEST_PATH_SHOWN else f"{file[: LONGEST_PATH_SHOWN - 3]}..."
     return DiskRefuses(f"{file}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}")
@@ -98,6 +102,10 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"x")
+
+
+def _is_full(cause: BaseException) -> bool:
+    return (isinstance(cause, OSError) and cause.errno in FULL) or bool(FULL_IN_WORDS.search(str(cause)))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.disk import full_disk
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError, one_line
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial
 
-NOT_TO_BLAME: frozenset[str] = frozenset({"killed", "disk", "hub"})
+NOT_TO_BLAME: frozenset[str] = frozenset({"killed", "hub"})
 """Kinds of failure after which the same configuration may well succeed: it is tried once more."""
 
 EQUAL_ERRORS = 3
@@ -72,6 +72,7 @@ def run(
 
     Raises:
         Interrupted: `should_stop` returned True; nothing has been told.
+        DiskFull: a disk was full, for which the configuration is not to blame; nothing has been told.
         UpdateFinishedTrialError: another process took this one for dead and has failed the trial.
     """
     from optuna import TrialPruned
@@ -87,6 +88,9 @@ def run(
     except (Interrupted, UpdateFinishedTrialError):
         raise
     except Exception as error:  # what a library raises concerns this trial; the next one may succeed
+        full = full_disk(error, folder)
+        if full is not None:
+            raise full from error
         failure = _fail(study, trial, error)
     delete_dominated(study, folder, objective_names(study))
     return failure
@@ -139,9 +143,9 @@ def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
 
     objectives = objective_names(study)
     values = [find_objective(name).read(result.measurement) for name in objectives]
-    write_measurement(trial, result.measurement)
     if reaches_front(study, values, objectives):
         save_checkpoint(result, folder, trial.number)
+    write_measurement(trial, result.measurement)
     study.tell(trial, values, state=TrialState.COMPLETE)
 
 
@@ -158,9 +162,7 @@ def _fail(study: Study, trial: Trial, error: Exception) -> str:
 
 def failure_of(error: Exception) -> str:
     """Which kind of failure `error` is."""
-    if isinstance(error, TrialFailure):
-        return error.kind
-    return "disk" if isinstance(error, OSError) and error.errno == errno.ENOSPC else "error"
+    return error.kind if isinstance(error, TrialFailure) else "error"
 
 
 def message_of(error: Exception) -> str:

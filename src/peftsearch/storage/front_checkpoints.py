@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from peftsearch.core.checksums import seal
+from peftsearch.core.disk import writing_to
 from peftsearch.core.pareto import dominates, losses_of, non_dominated
 
 if TYPE_CHECKING:
@@ -26,13 +28,23 @@ def save_checkpoint(result: Savable, folder: Path, number: int) -> Path:
 
     Returns:
         The checkpoint's own folder.
+
+    Raises:
+        DiskFull: the disk of `folder` is full.
+        DiskRefuses: `folder` cannot be written.
     """
     final, partial = folder / str(number), folder / f".{number}-{os.getpid()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(partial, ignore_errors=True)
-    result.save(partial)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.replace(final)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f".{number}-*"):  # by a worker that was killed: only one at a time holds a trial
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            result.save(partial)
+            seal(partial)
+            shutil.rmtree(final, ignore_errors=True)
+            partial.replace(final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return final
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.disk import DiskFull
 from peftsearch.core.errors import Interrupted, UserError
 from peftsearch.core.measurement import EpochReport
 from peftsearch.search import execute
@@ -66,6 +67,8 @@ def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.
                 return WorkerReport("errors", f"{execute.EQUAL_ERRORS} trials in a row failed alike: {error}")
     except SpaceExhausted as exhausted:
         return WorkerReport("exhausted", str(exhausted))
+    except DiskFull as full:
+        return WorkerReport("errors", str(full))
     finally:
         heartbeat.close()
     return WorkerReport("interrupted")
@@ -89,6 +92,9 @@ def _run_held(
         return execute.run(study, trial, config, train, job.pruner, job.run_folder.weights, should_stop)
     except Interrupted:
         put_back(study, trial.number)
+    except DiskFull:
+        put_back(study, trial.number)
+        raise
     except UpdateFinishedTrialError:
         print(f"trial {trial.number}: another process took this worker for dead and failed the trial", file=sys.stderr)
     finally:
@@ -157,6 +163,8 @@ def run_job(job: Job, stop: threading.Event, trainer: Trainer = real_trainer) ->
         train = trainer(spec, job)
     except UserError as error:
         return WorkerReport.refused(error)
+    except DiskFull as full:
+        return WorkerReport("errors", str(full))
     known = read_history(study)
     study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
     return work(study, spec, job, train, stop)
