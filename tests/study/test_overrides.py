@@ -41,7 +41,7 @@ def test_files_stand_in_for_the_source_and_the_study_says_what_they_call_things(
         "columns": ["class", "title", "body"],
         "text": "{title} {body}",
         "label": "class",
-        "map_labels": {1: "World"},
+        "map_labels": {"1": "World"},
         "limit": {"train": 100},
     }
     assert before == document(), "the document itself must not change"

@@ -335,4 +335,4 @@ def test_its_document_makes_the_same_study_after_a_pass_through_json(tmp_path):
     spec = load_study(str(file), Overrides(backbones=("c",), limit={"train": 9}))
     assert parse_study(json.loads(json.dumps(spec.document)), file) == spec
     assert [backbone.name for backbone in spec.backbones] == ["c"]
-    assert spec.data.map_labels == {"1": "good", "2": "good", "False": "good", "bad": "0"}
+    assert spec.data.map_labels == {"1": "good", "2.0": "good", "false": "good", "bad": "0"}

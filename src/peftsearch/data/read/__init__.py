@@ -1,1 +1,1 @@
-"""Files of labelled text, as people have them: where they are, how they are packed and written. Bytes in, tables out."""
+"""Files of labelled text, as people have them: where they are and how they are packed. Bytes in, tables out."""
