@@ -58,7 +58,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 PRIVATE = {
     ("backbones/frozen_prefix.py", "_attn_implementation"),
-    ("backbones/loading.py", "_model_mapping"),
+    ("backbones/auto_classes.py", "_attn_implementation"),
+    ("backbones/auto_classes.py", "_model_mapping"),
     ("backbones/loading.py", "_name_or_path"),
     ("report/dashboard_store.py", "_custom_plot_data"),
     ("report/dashboard_store.py", "_note"),
@@ -162,6 +163,37 @@ def test_private_names_are_found(tmp_path: Path, source: str, found: list[str]) 
     file = tmp_path / "x.py"
     file.write_text(source)
     assert list(private_names(file)) == found
+
+
+LOADS_BY_NAME = re.compile(
+    r"Auto(Config|Tokenizer|Model\w*|Processor|Feature\w+|PeftModel\w*|AdapterModel)|from_pretrained|pipeline|"
+    r"get_class_from_dynamic_module|load_adapter"
+)
+"""Names of calls that load what files name."""
+DOORS = {
+    ("backbones/auto_classes.py", "AutoConfig"),
+    ("backbones/auto_classes.py", "AutoModel"),
+    ("backbones/auto_classes.py", "AutoModelForSequenceClassification"),
+    ("backbones/auto_classes.py", "AutoTokenizer"),
+    ("backbones/auto_classes.py", "from_pretrained"),
+    ("backbones/auto_classes.py", "get_class_from_dynamic_module"),
+    ("backbones/safe_config.py", "AutoTokenizer"),  # a key of the files
+    ("backbones/loading.py", "from_pretrained"),  # of a class, with a configuration and weights that are given
+    ("methods/peft_library/base.py", "from_pretrained"),  # with a configuration that is given
+}
+
+
+def names_in(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Attribute(attr=name) | ast.Name(id=name) | ast.alias(name=name) | ast.Constant(value=str(name)):
+                yield name
+
+
+def test_one_door_leads_to_what_files_name() -> None:
+    found = {(str(f.relative_to(ROOT)), name) for f in FILES for name in names_in(f) if LOADS_BY_NAME.fullmatch(name)}
+    assert found - DOORS == set(), "load through backbones/auto_classes.py, which checks the files first"
+    assert DOORS - found == set()
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -126,7 +126,8 @@ def _cached(cache, name, files):
     return snapshot
 
 
-FILES = {"config.json": "{}", "model.safetensors": "", "tokenizer.json": "{}"}
+BERT = '{"model_type": "bert"}'
+FILES = {"config.json": BERT, "model.safetensors": "", "tokenizer.json": "{}"}
 
 
 def test_a_cached_model_needs_no_network(no_network):
@@ -151,7 +152,7 @@ def test_a_cached_model_without_a_tokenizer_is_asked_for_again(no_network):
 
 def test_a_cached_model_in_shards_needs_all_of_them(no_network):
     index = json.dumps({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}})
-    shards = {"model.safetensors.index.json": index, "one.safetensors": "", "config.json": "{}"}
+    shards = {"model.safetensors.index.json": index, "one.safetensors": "", "config.json": BERT}
     snapshot = _cached(no_network, "some/model", shards)
     assert not names._complete(snapshot)
     (snapshot / "two.safetensors").write_text("")
@@ -171,13 +172,14 @@ def test_of_a_tokenizer_on_the_hub_no_weights_are_downloaded(tmp_path, monkeypat
     asked = []
 
     def download(name, revision, local_files_only, allow_patterns, ignore_patterns):
-        asked.append((name, revision, local_files_only, "*.safetensors" in allow_patterns))
+        asked.append((name, revision, local_files_only, allow_patterns))
         (tmp_path / "tokenizer.json").write_text("" if local_files_only else "{}")
         return str(tmp_path / "nothing" if local_files_only else tmp_path)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     assert resolve_tokenizer("some/words", "c" * 40).kind == "hub"
-    assert asked == [("some/words", "c" * 40, True, False), ("some/words", "c" * 40, False, False)]
+    words, config = [*names._TEXTS], ["config.json"]
+    assert asked == [("some/words", "c" * 40, *each) for each in ((True, words), (False, config), (False, words))]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_tokenizers_that_are_not_there(no_network, folder, name, message):
 
 
 def test_a_cached_model_without_a_tokenizer_s_files_has_none(no_network):
-    _cached(no_network, "some/model", {"config.json": "{}", "model.safetensors": ""})
+    _cached(no_network, "some/model", {"config.json": BERT, "model.safetensors": ""})
     with pytest.raises(UserError) as error:
         resolve_tokenizer("some/model")
     assert str(error.value) == (

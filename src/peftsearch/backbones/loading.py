@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from peftsearch.backbones.auto_classes import ENCODER, NATIVE, model_class, quiet, read_config, read_tokenizer
 from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.heads import heads_for_any_encoder
 from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
@@ -22,38 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["ResolvedModel", "load_encoder", "load_native", "load_tokenizer", "quiet", "resolve", "tokenizer_of"]
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers' messages about missing weights, which `_check_complete` checks."""
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-
-
 def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> Any:
     """Load the backbone's fast tokenizer and give it a padding token.
 
     Raises:
         UserError: its files are missing or broken.
     """
-    from transformers import AutoTokenizer
-
-    _check_trust(resolved, trust_remote_code)
     if not has_vocabulary(Path(resolved.path)):
         raise UserError(
             f"model {resolved.name!r}: {resolved.path} holds no tokenizer.json; save the tokenizer there too"
         )
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(resolved.path, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, ImportError) as error:
-        reason = one_line(error)
-        raise UserError(f"model {resolved.name!r} has no tokenizer that can be read: {reason}") from error
+    tokenizer = read_tokenizer(resolved, trust_remote_code)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -89,7 +66,7 @@ def load_encoder(resolved: ResolvedModel, trust_remote_code: bool = False, witho
     Raises:
         UserError: the files lack weights of the encoder.
     """
-    return _load(resolved, "AutoModel", trust_remote_code, {}, without_weights)
+    return _load(resolved, ENCODER, trust_remote_code, {}, without_weights)
 
 
 def load_native(
@@ -101,21 +78,21 @@ def load_native(
         UserError: the architecture has none, or the files lack weights of its encoder (a pooler is part of that).
     """
     changes = {"num_labels": num_labels}
-    return _load(resolved, "AutoModelForSequenceClassification", trust_remote_code, changes, without_weights)
+    return _load(resolved, NATIVE, trust_remote_code, changes, without_weights)
 
 
 def _load(
     resolved: ResolvedModel, auto: str, trust_remote_code: bool, changes: dict[str, Any], without_weights: bool
 ) -> nn.Module:
     config = _config(resolved, trust_remote_code, changes)
-    model_class = _model_class(resolved, config, auto)
-    options = {"add_pooling_layer": False} if auto == "AutoModel" and _has_optional_pooler(model_class) else {}
+    chosen = model_class(resolved, config, auto)
+    options = {"add_pooling_layer": False} if auto == ENCODER and _has_optional_pooler(chosen) else {}
     if without_weights:
         with quiet():
-            made: nn.Module = model_class(config, **options)
+            made: nn.Module = chosen(config, **options)
         return made
     with quiet():
-        model, report = model_class.from_pretrained(
+        model, report = chosen.from_pretrained(
             None,
             config=config,
             state_dict=dict(_weights(resolved.path)),
@@ -133,45 +110,13 @@ def _load(
 
 def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str, Any]) -> Any:
     import torch
-    from transformers import AutoConfig
 
-    _check_trust(resolved, trust_remote_code)
-    try:
-        config = AutoConfig.from_pretrained(resolved.path, trust_remote_code=trust_remote_code, **changes)
-    except (OSError, ValueError) as error:
-        raise UserError(f"model {resolved.name!r}: {one_line(error)}") from error
+    config = read_config(resolved, trust_remote_code, changes)
     config._name_or_path = resolved.name  # a saved adapter names its base model so; a path would leak
     config.dtype = torch.float32  # a half-precision checkpoint still needs full-precision weights to train
-    if config.model_type in FAMILIES:
+    if config.model_type in FAMILIES:  # a model's own code may call itself anything
         config.update(dict(FAMILIES[config.model_type].config_changes))
     return config
-
-
-def _check_trust(resolved: ResolvedModel, trust_remote_code: bool) -> None:
-    if not trust_remote_code:
-        return
-    if resolved.kind in ("cache", "hub") and not re.fullmatch(r"[0-9a-f]{40}", resolved.revision or ""):
-        raise UserError(
-            f"trust_remote_code runs the code of {resolved.name!r}: pin it with revision: and the full commit hash"
-        )
-    sources = str(resolved.config().get("auto_map", ""))
-    if "--" in sources:
-        raise UserError(f"the code of {resolved.name!r} lies in another repository, which no revision pins; not run")
-
-
-def _model_class(resolved: ResolvedModel, config: Any, auto: str) -> Any:
-    import transformers
-
-    sources = getattr(config, "auto_map", {})
-    if type(config).__module__.startswith("transformers_modules") and auto in sources:
-        from transformers.dynamic_module_utils import get_class_from_dynamic_module
-
-        return get_class_from_dynamic_module(sources[auto], resolved.path)
-    mapping = getattr(transformers, auto)._model_mapping
-    if type(config) not in mapping:
-        fix = f"choose head: {heads_for_any_encoder()}" if auto != "AutoModel" else "choose another backbone"
-        raise UserError(f"model {resolved.name!r} ({config.model_type}) has no {auto} in transformers; {fix}")
-    return mapping[type(config)]
 
 
 def _has_optional_pooler(model_class: Any) -> bool:
@@ -182,7 +127,7 @@ def _has_optional_pooler(model_class: Any) -> bool:
 
 def _check_complete(resolved: ResolvedModel, model: Any, report: dict[str, Any], auto: str) -> None:
     """Refuse files that lack weights of the encoder, which would be random; only a head's may be."""
-    prefix = "" if auto == "AutoModel" else f"{model.base_model_prefix}."
+    prefix = "" if auto == ENCODER else f"{model.base_model_prefix}."
     absent = [*report["missing_keys"], *report["mismatched_keys"]]
     lacking = sorted(key for key in absent if key.startswith(prefix))
     if not lacking:

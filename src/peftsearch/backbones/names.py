@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from peftsearch.backbones.safe_config import CONFIG, check_config, read_config, read_json
 from peftsearch.core.errors import UserError
 from peftsearch.core.packages import NotInPackage, package_path
 
@@ -45,12 +46,11 @@ class ResolvedModel:
     revision: str | None = None
 
     def config(self) -> dict[str, Any]:
-        """The content of `config.json`."""
-        data: dict[str, Any] = json.loads((Path(self.path) / "config.json").read_text(encoding="utf-8"))
-        return data
+        """The content of `config.json`, once `safe_config` has checked it."""
+        return read_config(self.name, Path(self.path))
 
 
-def resolve(name: str, revision: str | None = None) -> ResolvedModel:
+def resolve(name: str, revision: str | None = None, trust_remote_code: bool = False) -> ResolvedModel:
     """Find the backbone `name`: a local folder, `package:IMPORT_NAME/FOLDER`, or a model of the Hugging Face hub.
 
     A network is needed only for a model of the hub that is not in the local cache.
@@ -58,11 +58,13 @@ def resolve(name: str, revision: str | None = None) -> ResolvedModel:
     Args:
         name: as a study file writes it.
         revision: a commit, tag or branch on the hub; the newest state by default.
+        trust_remote_code: whether to fetch the model's own code from the hub too. Nothing is run here.
 
     Raises:
-        UserError: there is no such model, it cannot be reached, or it has no safetensors weights.
+        UserError: there is no such model, it cannot be reached, it has no safetensors weights, or it comes from the hub
+            with an architecture that is not known.
     """
-    return _resolve(name, revision, "backbone")
+    return _resolve(name, revision, "backbone", trust_remote_code)
 
 
 def resolve_tokenizer(name: str, revision: str | None = None) -> ResolvedModel:
@@ -74,7 +76,7 @@ def resolve_tokenizer(name: str, revision: str | None = None) -> ResolvedModel:
     return _resolve(name, revision, "tokenizer")
 
 
-def _resolve(name: str, revision: str | None, part: Part) -> ResolvedModel:
+def _resolve(name: str, revision: str | None, part: Part, code: bool = False) -> ResolvedModel:
     if name.startswith("package:"):
         return ResolvedModel(name, _checked(name, _package_folder(name), part), "package")
     if Path(name).expanduser().is_dir():
@@ -84,7 +86,7 @@ def _resolve(name: str, revision: str | None, part: Part) -> ResolvedModel:
     packaged = PACKAGED.get(name)
     if packaged and revision is None and package_path(packaged.removeprefix("package:")):
         return ResolvedModel(name, _checked(name, _package_folder(packaged), part), "package")
-    return _from_hub(name, revision, part)
+    return _from_hub(name, revision, part, code)
 
 
 def resolve_config_only(name: str, revision: str | None = None) -> ResolvedModel:
@@ -129,23 +131,28 @@ def _checked(name: str, folder: Path, part: Part) -> str:
     return str(folder)
 
 
-def _from_hub(name: str, revision: str | None, part: Part) -> ResolvedModel:
+def _from_hub(name: str, revision: str | None, part: Part, code: bool) -> ResolvedModel:
     from huggingface_hub.errors import HFValidationError
 
+    wanted = [*_TEXTS, *["*.safetensors"] * (part == "backbone"), *["*.py"] * code]
     try:
-        cached = _snapshot(name, revision, part, offline=True)
+        cached = _snapshot(name, revision, part, wanted, offline=True)
     except HFValidationError as error:
         raise UserError(f"{name!r} is neither a folder nor the name of a model on the hub") from error
     whole, enough = (_complete, _has_weights) if part == "backbone" else (has_vocabulary, has_vocabulary)
-    if cached is not None and whole(cached):
+    if cached is not None and whole(cached) and (any(cached.glob("*.py")) or not code):
         return ResolvedModel(name, str(cached), "cache", revision)
-    folder = _snapshot(name, revision, part, offline=False)
+    # The configuration comes first, so that nothing else is fetched of a model with an unknown architecture.
+    first = _snapshot(name, revision, part, [CONFIG], offline=False)
+    if first is not None and (first / CONFIG).is_file():
+        check_config(name, read_json(name, first / CONFIG))
+    folder = _snapshot(name, revision, part, wanted, offline=False)
     # Without a network this may still be the incomplete folder from the cache.
     if folder is None or not enough(folder):
-        wanted = f"config.json and {WEIGHTS} (weights in pickle files are never read)"
+        files = f"config.json and {WEIGHTS} (weights in pickle files are never read)"
         raise UserError(
             f"{'model' if part == 'backbone' else part} {name!r}: neither the hub nor the cache gave its "
-            f"{wanted if part == 'backbone' else 'tokenizer.json'}; {_local(part)}"
+            f"{files if part == 'backbone' else 'tokenizer.json'}; {_local(part)}"
         )
     return ResolvedModel(name, str(folder), "hub", revision)
 
@@ -175,7 +182,7 @@ def _has_weights(folder: Path) -> bool:
     return all((folder / shard).is_file() for shard in shards)
 
 
-def _snapshot(name: str, revision: str | None, part: Part, *, offline: bool) -> Path | None:
+def _snapshot(name: str, revision: str | None, part: Part, wanted: list[str], *, offline: bool) -> Path | None:
     """Fetch the files and return their folder; None if `offline` and none of them is cached."""
     import requests
     from huggingface_hub import snapshot_download
@@ -188,7 +195,6 @@ def _snapshot(name: str, revision: str | None, part: Part, *, offline: bool) -> 
         RevisionNotFoundError,
     )
 
-    wanted = [*_TEXTS, "*.safetensors", "*.py"] if part == "backbone" else _TEXTS
     local = _local(part)
     try:
         return Path(

@@ -175,7 +175,8 @@ def _classifier(folder: Path, config: TrialConfig, num_labels: int) -> Classifie
     from peftsearch.methods.build import build_classifier
 
     own = folder / BACKBONE
-    resolved = resolve(str(own.resolve())) if own.is_dir() else resolve(config.backbone, config.revision)
+    name, revision = (str(own.resolve()), None) if own.is_dir() else (config.backbone, config.revision)
+    resolved = resolve(name, revision, config.trust_remote_code)
     method = ENCODER_METHODS[config.method]
     classifier = build_classifier(
         resolved,

@@ -89,7 +89,7 @@ def _write_classifier(kept: Checkpoint, method: EncoderMethod, folder: Path) -> 
     from peftsearch.backbones.loading import resolve, tokenizer_of
 
     config, classifier = kept.config, kept.classifier()
-    resolved = resolve(config.backbone, config.revision)
+    resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
     head = {name: tensor.detach().contiguous() for name, tensor in classifier.head.named_parameters()}
     save_file(head, folder / HEAD)
     EXPORTERS[method.library](classifier, method, folder)

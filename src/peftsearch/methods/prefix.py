@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.backbones.anatomy import Anatomy, anatomy_of
 from peftsearch.core.dimensions import Choice, Range
@@ -43,19 +43,19 @@ class PrefixTuning(EncoderMethod):
         return int(settings["virtual_tokens"]) if anatomy.family.peft_prefix_tuning else 0
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        tokens, projection = int(settings["virtual_tokens"]), bool(settings["projection"])
-        if _by_peft(encoder):
-            return _with_peft(encoder, tokens, projection)
-        return _with_adapterhub(encoder, tokens, projection)
+        if not _by_peft(encoder):
+            return adapterhub.wrap(encoder, _adapterhub_config(settings))
+        peft_library.ignore_token_type_warning()
+        return peft_library.wrap(encoder, _peft_config(settings))
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         (peft_library if _by_peft(encoder) else adapterhub).save(encoder, folder)
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
         if not _by_peft(encoder):
-            return adapterhub.load(encoder, folder)
+            return adapterhub.load(encoder, folder, _adapterhub_config(settings))
         peft_library.ignore_token_type_warning()
-        return peft_library.load(encoder, folder)
+        return peft_library.load(encoder, folder, _peft_config(settings))
 
 
 def _by_peft(encoder: nn.Module) -> bool:
@@ -63,15 +63,17 @@ def _by_peft(encoder: nn.Module) -> bool:
     return anatomy_of(encoder).family.peft_prefix_tuning
 
 
-def _with_peft(encoder: nn.Module, tokens: int, projection: bool) -> nn.Module:
+def _peft_config(settings: Settings) -> Any:
     from peft import PrefixTuningConfig
 
-    peft_library.ignore_token_type_warning()
-    config = PrefixTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=tokens, prefix_projection=projection)
-    return peft_library.wrap(encoder, config)
+    return PrefixTuningConfig(
+        task_type="FEATURE_EXTRACTION",
+        num_virtual_tokens=int(settings["virtual_tokens"]),
+        prefix_projection=bool(settings["projection"]),
+    )
 
 
-def _with_adapterhub(encoder: nn.Module, tokens: int, projection: bool) -> nn.Module:
+def _adapterhub_config(settings: Settings) -> Any:
     from adapters import PrefixTuningConfig
 
-    return adapterhub.wrap(encoder, PrefixTuningConfig(prefix_length=tokens, flat=not projection))
+    return PrefixTuningConfig(prefix_length=int(settings["virtual_tokens"]), flat=not settings["projection"])

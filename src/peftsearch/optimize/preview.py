@@ -25,7 +25,7 @@ def token_lengths(spec: StudySpec, data: TextData) -> dict[str, TokenLengths]:
 
     found = {}
     for backbone in spec.backbones:
-        tokenizer = tokenizer_of(backbone, resolve(backbone.name, backbone.revision))
+        tokenizer = tokenizer_of(backbone, resolve(backbone.name, backbone.revision, backbone.trust_remote_code))
         found[backbone.name] = token_lengths(data, tokenizer, backbone.max_length or spec.data.max_length)
     return found
 

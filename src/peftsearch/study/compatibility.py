@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from peftsearch.backbones.names import resolve, resolve_tokenizer
+from peftsearch.backbones.safe_config import check_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary, vocabulary_size
 from peftsearch.core.dimensions import Scalar, extremes
 from peftsearch.methods.base import Method
@@ -21,10 +23,14 @@ def check_feasible(spec: StudySpec) -> None:
         UserError: a backbone or its tokenizer is not found, the two do not fit, or a method cannot tune the backbone
             with some of its settings.
     """
-    resolved = {backbone.name: resolve(backbone.name, backbone.revision) for backbone in spec.backbones}
+    resolved = {b.name: resolve(b.name, b.revision, b.trust_remote_code) for b in spec.backbones}
     for backbone in spec.backbones:
-        if backbone.tokenizer:
+        if not backbone.tokenizer:
+            found = resolved[backbone.name]
+            check_tokenizer(found.name, Path(found.path), backbone.trust_remote_code)
+        else:
             found = resolve_tokenizer(backbone.tokenizer, backbone.tokenizer_revision)
+            check_tokenizer(found.name, Path(found.path))
             check_vocabulary(resolved[backbone.name], found.name, vocabulary_size(found.path))
     lengths = {backbone.name: backbone.max_length or spec.data.max_length for backbone in spec.backbones}
     for backbone in spec.backbones:

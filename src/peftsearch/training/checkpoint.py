@@ -55,7 +55,7 @@ class Checkpoint:
 
         config = self.config
         classifier = build_classifier(
-            resolve(config.backbone, config.revision),
+            resolve(config.backbone, config.revision, config.trust_remote_code),
             ENCODER_METHODS[config.method],
             config.settings,
             len(self.labels),

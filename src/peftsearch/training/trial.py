@@ -104,7 +104,7 @@ def _run_encoder_trial(
     exact: bool,
 ) -> TrialResult:
     takes_steps = ENCODER_METHODS[config.method].takes_steps
-    resolved = resolve(config.backbone, config.revision)
+    resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
     tokenizer = tokenizer_of(config, resolved)
     rows = _rows(config, data, tokenizer, device, cache, exact)
     compute = Compute(device, _precision(config, resolved, rows, device, exact), config.training.batch_size)

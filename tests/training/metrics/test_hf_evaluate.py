@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import evaluate
@@ -128,3 +129,14 @@ def test_evaluates_own_loader_without_a_hub_gives_the_line(
     evaluate_metrics._loaded.cache_clear()
     with pytest.raises(UserError, match="has no such metric, or the hub cannot be reached"):
         check_computable(["evaluate:no_such_metric"], 2)
+
+
+def test_a_local_folder_s_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "evaluate-metric" / "planted"
+    folder.mkdir(parents=True)
+    (folder / "planted.py").write_text("open('ran', 'w').close()")
+    with pytest.raises(UserError) as error:
+        compute("evaluate:planted", np.array([0, 1]), np.array([0, 1]))
+    assert str(error.value) == f"objective 'evaluate:planted': move {folder.parent} away; its code is not run"
+    assert not (tmp_path / "ran").exists()

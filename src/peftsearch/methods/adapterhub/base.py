@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.backbones.anatomy import Anatomy, anatomy_of
 from peftsearch.core.dimensions import Fixed, Range
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_count, wrong_layer_count
 
@@ -50,7 +50,7 @@ class AdapterHubMethod(EncoderMethod):
         save(encoder, folder)
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        return load(encoder, folder)
+        return load(encoder, folder, self.config(anatomy_of(encoder), settings))
 
 
 def leave_out(anatomy: Anatomy, settings: Settings) -> list[int]:
@@ -94,32 +94,32 @@ def save(encoder: Any, folder: Path) -> None:
     loader.save(str(folder), NAME)
 
 
-def load(encoder: Any, folder: Path) -> nn.Module:
+def load(encoder: Any, folder: Path, config: Any) -> nn.Module:
     """Add the adapter in `folder` to `encoder` and activate it, with every parameter frozen.
 
+    Args:
+        config: AdapterHub's configuration, as for `wrap`. `adapter_config.json` may come from anyone, so nothing is
+            taken from it.
+
     Raises:
-        UserError: `folder` has no adapter in safetensors.
+        UserError: `folder` has no adapter in safetensors, or another one than `config` describes.
     """
-    # Without this file adapters 1.3.0 falls back to torch.load.
-    if not (folder / WEIGHTS).is_file():
-        raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
-    with _quiet():
-        _init(encoder)
-        encoder.load_adapter(str(folder), load_as=NAME, set_active=True, use_safetensors=True)
-    _load_shared(encoder, folder)
-    loaded: nn.Module = encoder.requires_grad_(False)
-    return loaded
-
-
-def _load_shared(encoder: Any, folder: Path) -> None:
-    """Load the parameters that all layers share, which adapters 1.3.0 passes over; see `save`."""
-    import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    with torch.no_grad():
-        for name, tensor in load_file(folder / WEIGHTS).items():
-            if name.startswith(f"{SHARED}."):
-                encoder.get_parameter(name).copy_(tensor)
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
+    loaded = wrap(encoder, config)
+    # `save` leaves out the second names of shared memory.
+    wanted = {name for name, p in loaded.named_parameters() if p.requires_grad and ".pool." not in name}
+    try:
+        keys = loaded.load_state_dict(load_file(folder / WEIGHTS), strict=False)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{folder} does not hold the adapter of its trial: {one_line(error)}") from error
+    wrong = [*keys.unexpected_keys, *sorted(wanted.intersection(keys.missing_keys))]
+    if wrong:
+        raise UserError(f"{folder} does not hold the adapter of its trial: they differ in {wrong[0]}")
+    return loaded.requires_grad_(False)
 
 
 def _init(encoder: Any) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.backbones.anatomy import Anatomy, anatomy_of
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import UserError, one_line
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.hyperparameters import Settings
 
@@ -34,7 +35,7 @@ class PeftMethod(EncoderMethod):
         save(encoder, folder)
 
     def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        return load(encoder, folder)
+        return load(encoder, folder, self.config(anatomy_of(encoder), settings))
 
 
 def wrap(encoder: Any, config: Any) -> nn.Module:
@@ -52,11 +53,15 @@ def save(encoder: Any, folder: Path) -> None:
     encoder.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
 
 
-def load(encoder: Any, folder: Path) -> nn.Module:
+def load(encoder: Any, folder: Path, config: Any) -> nn.Module:
     """Add the adapter in `folder` to `encoder`, with every parameter frozen.
 
+    Args:
+        config: PEFT's configuration, as for `wrap`. `adapter_config.json` may come from anyone, and it can name modules
+            to import and other models to load, so nothing but the ranks that AdaLoRA has chosen is taken from it.
+
     Raises:
-        UserError: `folder` has no adapter in safetensors.
+        UserError: `folder` has no adapter in safetensors, or another one than `config` describes.
     """
     from peft import PeftModel
 
@@ -64,9 +69,23 @@ def load(encoder: Any, folder: Path) -> nn.Module:
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
     _ignore_output_attentions(encoder)
+    if hasattr(config, "rank_pattern"):
+        config.rank_pattern = _rank_pattern(folder) or config.rank_pattern
+    try:
+        loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), config=config, is_trainable=False)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UserError(f"{folder} does not hold the adapter of its trial: {one_line(error)}") from error
     # PEFT 0.21.2 leaves a loaded prefix trainable in spite of `is_trainable=False`.
-    loaded: nn.Module = PeftModel.from_pretrained(encoder, str(folder), is_trainable=False).requires_grad_(False)
-    return loaded
+    return loaded.requires_grad_(False)
+
+
+def _rank_pattern(folder: Path) -> Any:
+    """Return the rank of each module, or which of its ranks are left, where it is not the same for all modules."""
+    try:
+        described = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        return described.get("rank_pattern")
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"cannot read {folder / 'adapter_config.json'}: {one_line(error)}; export again") from error
 
 
 def _ignore_output_attentions(encoder: Any) -> None:
