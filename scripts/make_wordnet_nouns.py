@@ -16,7 +16,8 @@ TARGET = Path(__file__).parents[1] / "src/peftsearch/resources/wordnet-nouns/glo
 
 
 def main(source: Path) -> None:
-    # Ordered by a hash of the text: a random draw that no generator's version or order of the source can change.
+    # The order by a hash of the text is as good as random, and depends neither on a random generator's version nor on
+    # the order of the source.
     lines = gzip.decompress(source.read_bytes()).splitlines()
     rows = sorted(map(json.loads, lines), key=lambda row: hashlib.sha256(row["text"].encode()).digest())
     left = dict.fromkeys((f"noun.{name}" for name in SEPARATED + CONFUSABLE), ROWS_PER_CLASS)
