@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftsearch.core.errors import UserError, one_line
-from peftsearch.data.base import SPLITS, Table
+from peftsearch.core.errors import UserError, nearest, one_line
+from peftsearch.data.base import Table
 from peftsearch.data.read.files import Location
+from peftsearch.data.read.saved import table_of
+from peftsearch.data.split_names import assign_splits
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import DatasetDict
 
     from peftsearch.data.section import DataSection
 
@@ -19,23 +21,40 @@ PATIENCE = 5.0
 """Seconds to wait until the hub answers a first request."""
 
 
-def hub_identity(name: str, section: DataSection, folder: Path) -> object:
+def hub_identity(written: str, section: DataSection, folder: Path) -> object:
     """JSON data that changes when a local folder's files do. A data set on the hub is identified by its name only,
     because asking for its state needs a network."""
+    name, _, _ = written.partition("#")
     local = Location(_candidates(name, folder)[0][0])
-    return [name, section.revision, local.identity() if _is_local(name) else None]
+    return [written, section.revision, local.identity() if _is_local(name) else None]
 
 
 def read_hub(name: str, section: DataSection, folder: Path) -> dict[str, Table]:
     """The rows of each split of `NAME` or `./FOLDER`, both also with `/CONFIG`. `HF_TOKEN` opens private data sets.
 
+    `NAME#SPLIT` is one of its splits alone, for data sets whose splits have names of their own.
+
     Raises:
-        UserError: there is no such data set, or the hub cannot be reached.
+        UserError: there is no such data set, the hub cannot be reached, or it is not clear which split is which.
     """
+    name, _, only = name.partition("#")
     found = _load(name, section.revision, folder)
-    if "train" not in found:
-        raise UserError(f"data.source: hub:{name} has no split train; it has {', '.join(found)}")
-    return {split: _table(f"hub:{name}, {split}", found[split], section) for split in SPLITS if split in found}
+    if only:
+        if only not in found:
+            raise UserError(f"data.source: hub:{name} has no split {only!r}; {nearest(only, found)}")
+        return {"train": table_of(f"hub:{name}, {only}", found[only], section.wanted_columns)}
+    splits = assign_splits(list(found))
+    if "train" not in splits.chosen or splits.rivals:
+        raise UserError(
+            f"data.source: hub:{name} has the splits {', '.join(found)}; say which is which: "
+            f"source: {{train: hub:{name}#SPLIT, test: hub:{name}#SPLIT}}"
+        )
+    return {
+        split: table_of(
+            f"hub:{name}, {own}", found[own], section.wanted_columns, splits.notes if split == "train" else ()
+        )
+        for split, own in splits.chosen.items()
+    }
 
 
 def _is_local(name: str) -> bool:
@@ -95,11 +114,3 @@ def _why(name: str, failures: list[Exception]) -> str:
     if all(isinstance(e, DatasetNotFoundError | DataFilesNotFoundError | FileNotFoundError) for e in failures):
         return f"data.source: no data set hub:{name}, or it is private and HF_TOKEN is not set; {instead}"
     return f"data.source: hub:{name} cannot be loaded ({one_line(failures[-1])}); {instead}"
-
-
-def _table(name: str, dataset: Dataset, section: DataSection) -> Table:
-    columns = {
-        column: dataset[column][:] if column in section.wanted_columns else () for column in dataset.column_names
-    }
-    names = {key: f.names for key, f in dataset.features.items() if type(f).__name__ == "ClassLabel"}
-    return Table(name, columns, names)

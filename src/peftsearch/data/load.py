@@ -18,7 +18,7 @@ from peftsearch.data.read.formats import Request
 from peftsearch.data.section import DataSection
 from peftsearch.data.shaping import complete, limit, shape
 
-PREPARATION = 1
+PREPARATION = 2
 """Part of the cache's key. It is increased when a change of the code gives other rows for the same source."""
 
 
@@ -42,7 +42,7 @@ def _files(summary: str, find: Callable[[str, Path], dict[str, Location]]) -> So
         return {split: location.identity() for split, location in find(name, folder).items()}
 
     def read(name: str, section: DataSection, folder: Path) -> Mapping[str, Table]:
-        request = Request(section.wanted_columns, tuple(section.columns) if section.columns else None)
+        request = Request(section.wanted_columns, tuple(section.columns) if section.columns else None, section.encoding)
         return {split: read_location(location, request) for split, location in find(name, folder).items()}
 
     return SourceKind(summary, identity, read)

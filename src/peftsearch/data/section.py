@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from peftsearch.data.base import SPLITS, label_text
 from peftsearch.data.columns import columns_of
@@ -54,6 +63,7 @@ class Files(_Strict):
     text: str | list[str] | None = None
     label: str | None = None
     columns: list[str] | None = None
+    encoding: str | None = None
     map_labels: dict[Label, Label] | None = None
 
 
@@ -65,6 +75,7 @@ class DataSection(_Strict):
         text: the column with the text, or several columns composed as in `{title} {body}`; two of these for pairs.
         label: the column with the class.
         columns: names for the columns of delimited files that have no header line.
+        encoding: the encoding of text files, such as `cp1251`; by default it is found, and told if it was a guess.
         revision: the data set's commit on the hub.
         files: how files in the place of `source` name their columns and classes.
         drop_labels: classes to leave out.
@@ -83,6 +94,7 @@ class DataSection(_Strict):
     text: str | list[str] = "text"
     label: str = "label"
     columns: list[str] | None = None
+    encoding: str | None = None
     revision: str | None = None
     files: Files | None = Field(default=None, exclude=True)  # it does not change the data, nor the cache's key
     drop_labels: list[Label] = []
@@ -106,6 +118,29 @@ class DataSection(_Strict):
             if "train" not in source:
                 raise ValueError("names no file for train")
         return source
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str | None) -> str | None:
+        try:
+            "".encode(encoding or "utf-8")
+        except (LookupError, ValueError):  # ValueError: a NUL in the name
+            raise ValueError(f"Python has no encoding {encoding!r}; write one such as utf-8, cp1252, cp1251") from None
+        return encoding
+
+    @field_validator("columns")
+    @classmethod
+    def _names_each_once(cls, columns: list[str] | None) -> list[str] | None:
+        twice = next((name for name in columns or () if (columns or ()).count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names {twice!r} twice")
+        return columns
+
+    @model_serializer(mode="wrap")
+    def _without_new_keys(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the keys that earlier versions did not know, so that their signatures of studies stay the same."""
+        data: dict[str, Any] = serialize(self)
+        return {key: value for key, value in data.items() if key != "encoding" or value is not None}
 
     @field_validator("text")
     @classmethod

@@ -42,7 +42,8 @@ class Overrides:
         data = dict(written)
         if self.source:
             files = data.pop("files", None)
-            data.pop("revision", None)
+            for key in ("revision", "encoding"):  # these belong to the source that is replaced
+                data.pop(key, None)
             data |= {"source": dict(self.source), **(files if isinstance(files, Mapping) else {})}
         if self.limit:
             limit = data.get("limit")

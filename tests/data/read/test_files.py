@@ -124,7 +124,8 @@ def test_a_folder_with_one_file_is_not_split(tmp_path: Path) -> None:
     json_lines(tmp_path / "reviews.jsonl", rows(2))
     (tmp_path / "README.md").write_text("about")
     (tmp_path / "LICENSE.txt").write_text("free")
-    assert locate(".", tmp_path) == {"train": Location(str(tmp_path / "reviews.jsonl"))}
+    left_out = f"left out of {tmp_path.name}: LICENSE.txt, README.md"
+    assert locate(".", tmp_path) == {"train": Location(str(tmp_path / "reviews.jsonl"), (left_out,))}
 
 
 def test_files_in_a_folder_are_told_apart_by_a_word_in_their_names(tmp_path: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
-from peftsearch.data.read.formats import Request, decode
+from peftsearch.data.read.encoding import decode
+from peftsearch.data.read.formats import Request, check_columns
+from peftsearch.data.read.odd_lines import Record, read_records, swallows
+from peftsearch.data.read.packing import check_is_text
 
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 USUAL = {".csv": ",", ".tsv": "\t"}
@@ -20,23 +24,25 @@ def read_delimited(content: bytes, name: str, request: Request) -> Table:
     """Read every value as text. An empty field counts as missing; `NA` and `null` are texts like any other.
 
     Raises:
-        UserError: a line has more or fewer fields than the header.
+        UserError: a line has more or fewer fields than the header, or two columns have one name.
     """
-    text, notes = decode(content, name)
-    text = text.lstrip("\r\n")
+    check_is_text(content, name)
+    text, notes = decode(content, name, request.encoding)
     csv.field_size_limit(sys.maxsize)  # a document may be longer than the 128 KiB that csv allows
-    first, delimiter = _header(text, request)
-    body, quoting_notes = _body(text, delimiter, len(first), name)
+    said = re.match(r"[\r\n]*sep=(.)\r?\n", text)  # Excel's own first line
+    text = (text[said.end() :] if said else text).lstrip("\r\n")
+    first, delimiter = _header(text, request, tuple(said[1]) if said else tuple(DELIMITERS))
     names = first if request.header is None else list(request.header)
-    rows = body[1:] if request.header is None else body
+    check_columns(names, name)
+    rows, row_notes = _rows(text, delimiter, len(names), name, headed=request.header is None)
     usual = next((usual for suffix, usual in USUAL.items() if suffix in name.lower()), delimiter)
     if delimiter != usual:
-        notes += (f"{name} separates its columns by {DELIMITERS[delimiter]}",)
+        notes += (f"{name} separates its columns by {DELIMITERS.get(delimiter, repr(delimiter))}",)
     columns = {column: [row[i] or None for row in rows] for i, column in enumerate(names)}
-    return Table(name, columns, notes=notes + quoting_notes)
+    return Table(name, columns, notes=notes + row_notes)
 
 
-def _header(text: str, request: Request) -> tuple[list[str], str]:
+def _header(text: str, request: Request, delimiters: Sequence[str]) -> tuple[list[str], str]:
     """The first line's fields, and the delimiter by which it has the wanted columns, or otherwise the most columns."""
 
     def fits(fields: Sequence[str]) -> tuple[bool, int]:
@@ -44,42 +50,74 @@ def _header(text: str, request: Request) -> tuple[list[str], str]:
             return len(fields) == len(request.header), len(fields)
         return set(request.wanted) <= set(fields), len(fields)
 
-    lines = {d: [field.strip() for field in next(_reader(text, d), [])] for d in DELIMITERS}
-    best = max(DELIMITERS, key=lambda delimiter: fits(lines[delimiter]))
+    lines = {d: [field.strip() for field in next(_reader(text, d), [])] for d in delimiters}
+    best = max(delimiters, key=lambda delimiter: fits(lines[delimiter]))
     return lines[best], best
 
 
-def _body(text: str, delimiter: str, width: int, name: str) -> tuple[list[list[str]], tuple[str, ...]]:
-    """All rows. Quotation marks are taken literally in a file that does not follow the rules of quoting throughout."""
-    problem, rows = _checked(text, delimiter, width, csv.QUOTE_MINIMAL)
-    if problem and '"' in text:
-        # A stray quote would swallow the lines up to the next one.
-        plain_problem, plain = _checked(text, delimiter, width, csv.QUOTE_NONE)
-        if not plain_problem:
-            return plain, (f"{name} has stray quotation marks; taken as they stand",)
-    if problem:
+def _rows(text: str, delimiter: str, width: int, name: str, headed: bool) -> tuple[list[list[str]], tuple[str, ...]]:
+    """The rows below the header, each with `width` fields, and notes on what was unusual about them."""
+    records = _by_the_rules(text, delimiter)
+    if records is None:
+        records, notes = read_records(text, delimiter, width, name)
+    else:
+        notes = _swallowed_note(records, delimiter, width, name)
+    body = records[headed:]
+    rows, shape_note = _without_extra_column([record.fields for record in body], width, name)
+    wrong = [record.line for record, row in zip(body, rows, strict=True) if len(row) != width]
+    if wrong:
+        fields = next(len(row) for row in rows if len(row) != width)
+        more = f" ({len(wrong) - 1:,} more such lines)" if len(wrong) > 1 else ""
+        kind = DELIMITERS.get(delimiter, repr(delimiter))
         raise UserError(
-            f"data.source: {name}, {problem}; put fields that hold {DELIMITERS[delimiter]} in quotation marks, "
-            "and double those within"
+            f"data.source: {name}, line {wrong[0]}: {fields} fields, but the first line has {width}{more}; "
+            f"put fields that hold {kind} in quotation marks, and double those within"
         )
+    return rows, notes + shape_note
+
+
+def _by_the_rules(text: str, delimiter: str) -> list[Record] | None:
+    """The records of a file that follows the rules of quoting throughout; None if it does not.
+
+    A field that swallowed rows counts as a breach.
+    """
+    reader = _reader(text, delimiter, strict=True)
+    records = []
+    try:
+        for row in reader:
+            if swallows(row, delimiter):
+                return None
+            if row:
+                records.append(Record(row, reader.line_num))
+    except csv.Error:
+        return None
+    return records
+
+
+def _swallowed_note(records: list[Record], delimiter: str, width: int, name: str) -> tuple[str, ...]:
+    """A note on a text of which several lines would be rows of the table, as after a forgotten quotation mark."""
+    for record in records:
+        for field in record.fields:
+            if field.count("\n") > 2 and all(line.count(delimiter) == width - 1 for line in field.split("\n")[1:-1]):
+                lines = field.count("\n") - 1
+                return (
+                    f"{name}, line {record.line}: a field holds {lines:,} lines like rows; check its quotation marks",
+                )
+    return ()
+
+
+def _without_extra_column(rows: list[list[str]], width: int, name: str) -> tuple[list[list[str]], tuple[str, ...]]:
+    """The rows without row names as R writes them, and without separators at the ends of lines."""
+    longer = [row for row in rows if len(row) > width]
+    if not longer:
+        return rows, ()
+    if not any(any(row[width:]) for row in longer):
+        return [row[:width] for row in rows], (f"{name} has separators at the ends of lines; they are left out",)
+    numbered = all(len(row) == width + 1 and row[0].isdecimal() for row in rows)
+    if numbered and len({row[0] for row in rows}) == len(rows):
+        return [row[1:] for row in rows], (f"{name} has row numbers, which its first line does not name; left out",)
     return rows, ()
 
 
-def _checked(text: str, delimiter: str, width: int, quoting: int) -> tuple[str | None, list[list[str]]]:
-    """What is wrong with the first bad row (None if all are good), and the rows."""
-    reader = _reader(text, delimiter, quoting, strict=True)
-    rows, ragged = [], []
-    try:
-        for row in reader:
-            if row and len(row) != width:
-                ragged.append(f"line {reader.line_num}: {len(row)} fields, but the first line has {width}")
-            elif row:
-                rows.append(row)
-    except csv.Error as error:
-        return f"line {reader.line_num}: {error}", rows
-    more = f" ({len(ragged) - 1:,} more such lines)" if len(ragged) > 1 else ""
-    return (ragged[0] + more if ragged else None), rows
-
-
-def _reader(text: str, delimiter: str, quoting: int = csv.QUOTE_MINIMAL, strict: bool = False) -> Any:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=strict)  # type: ignore[arg-type]
+def _reader(text: str, delimiter: str, strict: bool = False) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from peftsearch.core.errors import UserError, one_line
+from peftsearch.core.errors import UserError, one_line, shown
 from peftsearch.core.packages import NotInPackage, package_path
-from peftsearch.data.base import SPLITS, Table
+from peftsearch.data.base import Table
+from peftsearch.data.read.class_folders import read_class_folders
 from peftsearch.data.read.delimited import read_delimited
 from peftsearch.data.read.formats import Request, read_json_lines, read_parquet
+from peftsearch.data.read.layout import check_classes, find_splits
+from peftsearch.data.read.packing import PACKINGS, check_size, limited, unpack
+from peftsearch.data.read.saved import is_saved, read_saved
 
 FORMATS = {
     ".csv": read_delimited,
@@ -28,31 +26,19 @@ FORMATS = {
     ".json": read_json_lines,
     ".parquet": read_parquet,
 }
-AMBIGUOUS = (".txt", ".json")
-"""Endings that are read when a study names the file, but ignored in a folder, where they are often something else."""
-
-SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
-               "val": "validation", "dev": "validation", "test": "test"}  # fmt: skip
-
-
-def _unzip(content: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = [i for i in archive.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX/")]
-        if len(members) != 1:
-            raise zipfile.BadZipFile(f"holds {len(members)} files instead of one")
-        return archive.read(members[0])
-
-
-# fsspec.open(compression="infer") is no substitute: it overlooks the ending of a URL with a query (`a.csv.gz?token=…`),
-# takes `::` in a local file's name for a chain of protocols, and reads whichever file is first in a zip archive.
-UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress, ".zip": _unzip}
 
 
 @dataclass(frozen=True)
 class Location:
-    """The place of one split's rows: a local file, a local folder with a folder per class, or a URL."""
+    """The place of one split's rows.
+
+    Attributes:
+        path: a local file, a local folder with a folder per class or from `save_to_disk`, or a URL.
+        notes: what finding it left out or chose, a sentence each.
+    """
 
     path: str
+    notes: tuple[str, ...] = ()
 
     @property
     def url(self) -> bool:
@@ -81,24 +67,26 @@ def is_url(text: str) -> bool:
 def locate(source: str, folder: Path) -> dict[str, Location]:
     """The location of each split of a source: a file, a folder or a URL.
 
-    A folder holds one data file, or several with a split's word in each name (`train.csv`, `mrpc_test.tsv.gz`), or a
-    folder per class with a text in each file, or such folders under `train` and `test`.
+    `layout.find_splits` tells what a folder may hold.
 
     Args:
         source: a path or URL; a relative path starts at `folder`.
 
     Raises:
-        UserError: nothing is there, or the folder is none of these.
+        UserError: nothing is there, or a folder's layout is unknown or ambiguous.
     """
     if is_url(source):
         return {"train": Location(source)}
-    path = Path(folder, Path(source).expanduser())
-    if path.is_file():
-        return {"train": Location(str(path))}
-    if not path.is_dir():
-        where = "" if Path(source).is_absolute() else f" in {folder.resolve()}"
-        raise UserError(f"data.source: no file or folder {source!r}{where}")
-    return _locate_in_folder(path)
+    try:
+        path = Path(folder, Path(source).expanduser())
+        if path.is_file():
+            return {"train": Location(str(path))}
+        if path.is_dir():
+            return {split: Location(str(place), notes) for split, (place, notes) in find_splits(path).items()}
+    except (OSError, ValueError, RuntimeError) as error:  # no permission, a NUL in the name, no such home
+        raise UserError(f"data.source: {shown(source)} cannot be opened: {one_line(error)}") from error
+    where = "" if Path(source).is_absolute() else f" in {folder.resolve()}"
+    raise UserError(f"data.source: no file or folder {source!r}{where}")
 
 
 def locate_in_package(source: str) -> dict[str, Location]:
@@ -121,91 +109,51 @@ def read_location(location: Location, request: Request) -> Table:
     """Read the file or folder at `location`, and unpack it if its ending says that it is compressed.
 
     Raises:
-        UserError: it cannot be opened, is damaged, or has an unknown format.
+        UserError: it cannot be opened, is damaged or too large, or has an unknown format.
     """
-    if not location.url and Path(location.path).is_dir():
-        return _read_class_folders(Path(location.path))
-    suffixes = [suffix.lower() for suffix in PurePosixPath(location.name).suffixes]
-    packing = suffixes.pop() if suffixes and suffixes[-1] in UNPACK else None
-    read = FORMATS.get(suffixes[-1] if suffixes else "")
+    table = _read(location, request)
+    return replace(table, notes=location.notes + table.notes)
+
+
+def _read(location: Location, request: Request) -> Table:
+    path = Path(location.path)
+    if not location.url and path.is_dir():
+        if is_saved(path):
+            return read_saved(path, request.wanted)
+        return read_class_folders(check_classes(path), request.encoding)
+    packed = PurePosixPath(location.name).suffix.lower() in PACKINGS
+    if not packed:
+        _reader_of(location.name)  # an unknown format is told before anything is fetched
+    content, inner, notes = unpack(_fetch(location), location.name)
+    table = _reader_of(inner, location.name)(content, location.name, request)
+    return replace(table, notes=notes + table.notes)
+
+
+def _reader_of(name: str, said: str | None = None) -> Callable[[bytes, str, Request], Table]:
+    read = FORMATS.get(PurePosixPath(name).suffix.lower())
     if read is None:
         valid = ", ".join(FORMATS)
+        inside = f" (it holds {name})" if said and not said.startswith(name) else ""
         raise UserError(
-            f"data.source: {location.name} has no known format; valid: {valid}, each also {', '.join(UNPACK)}"
+            f"data.source: {said or name} has no known format{inside}; valid: {valid}, each also {', '.join(PACKINGS)}"
         )
-    content = _fetch(location)
-    if packing:
-        try:
-            content = UNPACK[packing](content)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
-            raise UserError(f"data.source: {location.name} cannot be unpacked: {error}") from error
-    return read(content, location.name, request)
+    return read
 
 
 def _fetch(location: Location) -> bytes:
     if not location.url:
-        return Path(location.path).read_bytes()
+        try:
+            check_size(Path(location.path).stat().st_size, location.name)
+            return Path(location.path).read_bytes()
+        except OSError as error:
+            raise UserError(f"data.source: {location.name} cannot be read: {one_line(error)}") from error
     import fsspec
 
     try:
         with fsspec.open(location.path, "rb") as file:
-            content: bytes = file.read()
+            return limited(file, location.name)
+    except UserError:
+        raise
     except Exception as error:  # each protocol raises its own kinds
         reason = one_line(f"{type(error).__name__}: {error}").replace(location.path, location.name)
         raise UserError(f"data.source: cannot open {location.name} ({reason}); fetch it and name the file") from error
-    return content
-
-
-def _locate_in_folder(path: Path) -> dict[str, Location]:
-    files = sorted(file for file in path.iterdir() if _is_data(file))
-    if len(files) == 1:
-        return {"train": Location(str(files[0]))}
-    if files:
-        return _by_split(path, files)
-    folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
-    splits = [folder for folder in folders if folder.name in SPLIT_WORDS]
-    if splits:
-        return _by_split(path, splits)
-    if not folders:
-        raise UserError(f"data.source: no data file in {path}; valid: {', '.join(FORMATS)}, or a folder per class")
-    return {"train": Location(str(path))}
-
-
-def _is_data(file: Path) -> bool:
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    if suffixes and suffixes[-1] in UNPACK:
-        suffixes.pop()
-    ending = suffixes[-1] if suffixes else ""
-    return file.is_file() and not file.name.startswith(".") and ending in FORMATS and ending not in AMBIGUOUS
-
-
-def _by_split(folder: Path, paths: list[Path]) -> dict[str, Location]:
-    found: dict[str, Location] = {}
-    for path in paths:
-        words = {SPLIT_WORDS[word] for word in re.split(r"[\W_]+", path.name.lower()) if word in SPLIT_WORDS}
-        name = words.pop() if len(words) == 1 else None
-        if name is None or name in found:
-            names = ", ".join(p.name for p in paths)
-            raise UserError(
-                f"data.source: which file of {folder} is which split? It has {names}; write {{train: FILE, test: FILE}}"
-            )
-        found[name] = Location(str(path))
-    if "train" not in found:
-        raise UserError(f"data.source: no file for train in {folder}; it has {', '.join(p.name for p in paths)}")
-    return {name: found[name] for name in SPLITS if name in found}
-
-
-def _read_class_folders(path: Path) -> Table:
-    texts, labels = [], []
-    for file in _texts_of_classes(path):
-        try:
-            texts.append(file.read_text(encoding="utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise UserError(f"data.source: {file} is not UTF-8; convert it, or take it out of the folder") from error
-        labels.append(file.relative_to(path).parts[0])
-    return Table(f"the folders of {path.name}", {"text": texts, "label": labels})
-
-
-def _texts_of_classes(path: Path) -> Iterator[Path]:
-    for folder in sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith(".")):
-        yield from sorted(f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from peftsearch.core.errors import UserError, one_line
 from peftsearch.data.base import Table
+from peftsearch.data.read.encoding import decode
+from peftsearch.data.read.packing import check_is_text, check_size
 
 
 @dataclass(frozen=True)
@@ -19,41 +22,29 @@ class Request:
     Attributes:
         wanted: the columns that the study names.
         header: the names of the columns, for a delimited file without a header line.
+        encoding: the encoding of text files; None if it has to be found.
     """
 
     wanted: tuple[str, ...]
     header: tuple[str, ...] | None = None
+    encoding: str | None = None
 
 
-def decode(content: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    """The text of a file in UTF-8 or UTF-16, or else in the encoding that charset-normalizer guesses.
-
-    Returns:
-        The text, and a note that names the encoding if it was guessed.
+def check_columns(names: Iterable[str], name: str) -> None:
+    """Refuse two columns of one name, of which the study cannot say which it means. Empty names may repeat.
 
     Raises:
-        UserError: the bytes are no text in any encoding.
+        UserError: there are two.
     """
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16"), ()
-    try:
-        return content.decode("utf-8-sig"), ()
-    except UnicodeDecodeError:
-        pass
-    from charset_normalizer import from_bytes
-
-    guess = from_bytes(content[:100_000]).best()
-    try:
-        if guess is not None:
-            return content.decode(guess.encoding), (f"{name} is not UTF-8; read as {guess.encoding}, which is a guess",)
-    except UnicodeDecodeError:
-        pass
-    raise UserError(f"data.source: {name} is in no encoding that can be told; convert it to UTF-8")
+    twice = next((column for column, count in Counter(names).items() if column and count > 1), None)
+    if twice:
+        raise UserError(f"data.source: {name} has two columns {twice!r}; rename one of them")
 
 
 def read_json_lines(content: bytes, name: str, request: Request) -> Table:
     """Read one object a line, or one list of objects. A key that a row lacks counts as missing."""
-    text, notes = decode(content, name)
+    check_is_text(content, name)
+    text, notes = decode(content, name, request.encoding)
     rows = _json_list(text, name) if text.lstrip()[:1] == "[" else _json_lines(text, name)
     keys = dict.fromkeys(key for row in rows for key in row)
     return Table(name, {key: [row.get(key) for row in rows] for key in keys}, notes=notes)
@@ -66,8 +57,14 @@ def read_parquet(content: bytes, name: str, request: Request) -> Table:
 
     try:
         file = pq.ParquetFile(io.BytesIO(content))
+        check_columns(file.schema_arrow.names, name)
         wanted = [column for column in file.schema_arrow.names if column in request.wanted]
-        table = file.read(columns=wanted)
+        batches, size = [], 0
+        for batch in file.iter_batches(columns=wanted):
+            size += batch.nbytes
+            check_size(size, name)
+            batches.append(batch)
+        table = pa.Table.from_batches(batches) if batches else file.read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"data.source: {name} is not a Parquet file: {one_line(error)}") from error
     # Other columns are listed without their values, so that a message can name them.
@@ -78,9 +75,11 @@ def read_parquet(content: bytes, name: str, request: Request) -> Table:
 
 def _json_list(text: str, name: str) -> list[dict[str, Any]]:
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise UserError(f"data.source: {name}, line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"data.source: {name}: {_why(error)}") from error
     if not all(isinstance(row, dict) for row in rows):
         raise UserError(f"data.source: {name} must hold a list of objects with the columns as keys")
     return list(rows)
@@ -92,13 +91,27 @@ def _json_lines(text: str, name: str) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_object)
         except json.JSONDecodeError as error:
             raise UserError(f"data.source: {name}, line {number}: not JSON ({error.msg})") from error
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"data.source: {name}, line {number}: {_why(error)}") from error
         if not isinstance(row, dict):
             raise UserError(f"data.source: {name}, line {number}: not an object with the columns as keys")
         rows.append(row)
     return rows
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!r} is written twice in one object; keep one")
+    return found
+
+
+def _why(error: Exception) -> str:
+    return "too many levels within each other" if isinstance(error, RecursionError) else one_line(error)
 
 
 def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, tuple[str, ...]]:
