@@ -14,7 +14,7 @@ from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.load import LoadedClassifier, load_classifier
-from peftsearch.export.write import EXPORTERS, check_out, write_export, write_files
+from peftsearch.export.write import EXPORTERS, write_export, write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.results.stored_study import StoredStudy, open_stored
@@ -135,25 +135,6 @@ def test_an_earlier_export_is_replaced_whole(stored: StoredStudy, tmp_path: Path
     assert load_classifier(tmp_path / "out").config.method == "probe"
     assert not (tmp_path / "out" / "adapter").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
-
-
-def test_another_folder_is_left_alone(stored: StoredStudy, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError) as caught:
-        write_export(stored, 1, tmp_path / "out")
-    assert str(caught.value) == f"--out {tmp_path}/out: holds other files (thesis.txt); choose a new folder"
-    write_export(stored, 1, tmp_path / "new")
-    (tmp_path / "new" / "notes.md").write_text("mine")
-    with pytest.raises(UserError, match=r"notes\.md"):
-        write_export(stored, 0, tmp_path / "new")
-    assert (tmp_path / "new" / "notes.md").read_text() == "mine"
-
-
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="is not a folder; choose another"):
-        check_out(tmp_path / "file")
 
 
 def test_a_trial_without_weights_says_which_have_them(stored: StoredStudy, tmp_path: Path) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.export.write import ADAPTER, BACKBONE, CONFIG, FORMAT, HEAD, LABELS, MODEL, TOKENIZER
+from peftsearch.export.description import read_description
+from peftsearch.export.write import ADAPTER, BACKBONE, HEAD, MODEL, TOKENIZER
 from peftsearch.methods.base import TextModel
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.checkpoint import load_tensors
@@ -141,33 +141,17 @@ def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> L
         (True, ['label', 'probabilities', 'probability'])
     """
     folder = Path(folder)
-    described = _described(folder)
-    config = TrialConfig.from_dict(described["config"])
+    described = read_description(folder)
+    config, labels, text = described.config, described.labels, described.text
     if config.trust_remote_code and not trust_remote_code:
         raise UserError(
             f"{folder}: its backbone brings its own code; load it with trust_remote_code=True if you trust it"
         )
-    labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
-    text = described.get("text") or "text"
     columns = (text,) if isinstance(text, str) else tuple(text)
     if config.method in TEXT_METHODS:
         return LoadedTextModel(labels, config, columns, TEXT_METHODS[config.method].read(folder / MODEL))
     classifier = _classifier(folder, config, len(labels))
     return LoadedEncoderClassifier(labels, config, columns, classifier, _tokenizer(folder))
-
-
-def _described(folder: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        described = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        described = None
-    if not isinstance(described, Mapping) or described.get("format") != FORMAT:
-        raise UserError(
-            f"{folder}: is no exported classifier; make one with: peftsearch export --study NAME --out {folder}"
-        )
-    return described
 
 
 def _classifier(folder: Path, config: TrialConfig, num_labels: int) -> Classifier:

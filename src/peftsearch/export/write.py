@@ -8,18 +8,19 @@ backbone/          the fine-tuned encoder, if any of its own tensors moved; `Aut
 adapter/           else, for PEFT and AdapterHub methods: the adapter in that library's format
 model/             of a method without a backbone, instead of all of the above
 README.md          the model card
+checksums.json     of all these files: what export wrote, and whether it is as it was
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.core.errors import UserError
+from peftsearch.export.description import CARD, CONFIG, FORMAT, LABELS
 from peftsearch.export.model_card import model_card
+from peftsearch.export.target import check_out, written_whole
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from peftsearch.backbones.names import ResolvedModel
     from peftsearch.results.stored_study import StoredStudy
 
-FORMAT = "peftsearch-classifier-1"
-CONFIG, LABELS, TOKENIZER, HEAD = "config.yaml", "labels.json", "tokenizer", "head.safetensors"
-BACKBONE, ADAPTER, MODEL, CARD = "backbone", "adapter", "model", "README.md"
-NAMES = {CONFIG, LABELS, TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL, CARD}
+TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL = "tokenizer", "head.safetensors", "backbone", "adapter", "model"
 
 
 def write_export(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint:
@@ -48,15 +46,8 @@ def write_export(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint
     """
     check_out(out)
     kept = read_checkpoint(stored.folder.weights, stored.number(trial))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # The folder is written beside the target and moved in one step, so that no export is ever half written.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        folder = Path(scratch) / "export"
-        folder.mkdir()
+    with written_whole(out) as folder:
         write_files(kept, folder, {"study": stored.name, **stored.about.to_dict()})
-        if out.exists():
-            out.rename(Path(scratch) / "earlier")
-        folder.rename(out)
     return kept
 
 
@@ -95,19 +86,6 @@ def _write_classifier(kept: Checkpoint, method: EncoderMethod, folder: Path) -> 
     EXPORTERS[method.library](classifier, method, folder)
     tokenizer_of(config, resolved).save_pretrained(folder / TOKENIZER)
     return _where(resolved)
-
-
-def check_out(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier export.
-
-    Raises:
-        UserError: it does, or it is not a folder.
-    """
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UserError(f"--out {out}: is not a folder; choose another")
-    found = {path.name for path in out.iterdir()} if out.exists() else set()
-    if found and not (found <= NAMES and CONFIG in found and LABELS in found):
-        raise UserError(f"--out {out}: holds other files ({sorted(found - NAMES or found)[0]}); choose a new folder")
 
 
 def _where(resolved: ResolvedModel) -> str:

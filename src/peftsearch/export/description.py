@@ -1,0 +1,102 @@
+"""What an export says of itself in `config.yaml` and `labels.json`, and whether its other files are undamaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peftsearch.core.checksums import SUMS, damaged_files
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import UserError
+from peftsearch.core.measurement import Measurement
+from peftsearch.methods.table import METHODS
+
+FORMAT = "peftsearch-classifier-1"
+CONFIG, LABELS, CARD = "config.yaml", "labels.json", "README.md"
+
+FOR_PEOPLE = frozenset({CONFIG, LABELS, CARD, SUMS})
+"""Files that people may change: the first two are checked by what they say."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """An export's `config.yaml` and `labels.json`.
+
+    Attributes:
+        labels: the classes' names, by index.
+        text: the column that held the texts in training; a list of two for pairs.
+    """
+
+    config: TrialConfig
+    labels: tuple[str, ...]
+    text: str | list[str]
+
+
+def read_description(folder: Path) -> Description:
+    """What the export in `folder` says of itself.
+
+    Raises:
+        UserError: it is not an export, of another version, or a file of it is damaged.
+    """
+    described = _read_config(folder)
+    damaged = next((name for name in damaged_files(folder) if name not in FOR_PEOPLE), None)
+    if damaged:
+        raise UserError(f"{folder / damaged} is damaged, or was changed after the export; export the trial again")
+    config = TrialConfig.from_dict(described["config"])
+    if config.method not in METHODS:
+        raise UserError(f"{folder / CONFIG}: this version of peftsearch has no method {config.method!r}; update it")
+    return Description(config, _read_labels(folder / LABELS), described.get("text") or "text")
+
+
+def _read_config(folder: Path) -> Mapping[str, Any]:
+    import yaml
+
+    file = folder / CONFIG
+    if not file.is_file():
+        raise UserError(
+            f"{folder}: is no exported classifier; make one with: peftsearch export --study NAME --out {folder}"
+        )
+    damaged = UserError(f"{file} is damaged; export the trial again")
+    try:
+        described = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError, RecursionError):
+        raise damaged from None
+    if not isinstance(described, Mapping) or "format" not in described:
+        raise damaged
+    if described["format"] != FORMAT:
+        raise UserError(
+            f"{file}: its format is {described['format']!r}, and this version of peftsearch reads {FORMAT!r} only; "
+            "load it with the version that wrote it, or export the trial again"
+        )
+    try:
+        TrialConfig.from_dict(described["config"])
+        Measurement.from_dict(described["measurement"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise damaged from None
+    if not _is_text(described.get("text")):
+        raise damaged
+    return described
+
+
+def _is_text(text: object) -> bool:
+    """Whether this can be `data.text` of a study: a column, or two of them; nothing in old exports."""
+    columns = [text] if isinstance(text, str) else text
+    return text is None or (
+        isinstance(columns, list) and 1 <= len(columns) <= 2 and all(isinstance(column, str) for column in columns)
+    )
+
+
+def _read_labels(file: Path) -> tuple[str, ...]:
+    try:
+        labels = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        labels = None
+    if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
+        raise UserError(f"{file} is missing or damaged: it must list the classes' names; export the trial again")
+    if len(set(labels)) < len(labels):
+        twice = next(label for place, label in enumerate(labels) if label in labels[:place])
+        raise UserError(f"{file} names the class {twice!r} twice; export the trial again")
+    return tuple(labels)

@@ -1,0 +1,146 @@
+"""An export that is damaged, cut, of another version or no export at all is one line, and says which file."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from peftsearch.backbones.loading import load_tokenizer, resolve
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import UserError
+from peftsearch.export.load import load_classifier
+from peftsearch.export.target import written_whole
+from peftsearch.export.write import write_files
+from peftsearch.methods.build import build_classifier
+from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.training.checkpoint import read_checkpoint
+from peftsearch.training.trial import TrialResult
+from tests.helpers.damage import DAMAGES, files_of
+from tests.helpers.records import measurement
+from tests.helpers.tiny import tiny_model
+from tests.helpers.tuning import settings_of
+
+AGAIN = "export the trial again"
+
+
+@pytest.fixture(scope="module", params=["full", "lora"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root, method = tmp_path_factory.mktemp("exported"), request.param
+    resolved = resolve(str(tiny_model(root / "model")))
+    config = TrialConfig(str(root / "model"), method, settings_of(method), max_length=16)
+    torch.manual_seed(0)
+    classifier = build_classifier(resolved, ENCODER_METHODS[method], config.settings, 2)
+    TrialResult(measurement(), classifier, load_tokenizer(resolved), config, ("cat", "dog")).save(
+        root / "weights" / "0"
+    )
+    with written_whole(root / "out") as folder:
+        write_files(read_checkpoint(root / "weights", 0), folder, {"study": "toy", "data": {"text": "text"}})
+    return root / "out"
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "out"))
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_classifier(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_copy_loads_and_people_may_edit_the_card(folder: Path) -> None:
+    (folder / "README.md").write_text("# Mine", encoding="utf-8")
+    assert load_classifier(folder).labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "garbage", "zeros", "longer"])
+def test_each_file_of_weights_or_tokenizer_that_is_damaged_is_named(folder: Path, damage: str) -> None:
+    for name in files_of(folder):
+        if name in ("config.yaml", "labels.json", "README.md", "checksums.json"):
+            continue
+        whole = (folder / name).read_bytes()
+        (alone := folder.parent / "alone").mkdir(exist_ok=True)
+        shutil.copyfile(folder / name, alone / "file")
+        DAMAGES[damage](alone, random.Random(name))
+        if (alone / "file").exists():
+            shutil.move(alone / "file", folder / name)
+        else:
+            (folder / name).unlink()
+        assert refused(folder) == f"{folder / name} is damaged, or was changed after the export; {AGAIN}"
+        (folder / name).write_bytes(whole)
+    load_classifier(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'["cat"]', b'"cat"', b'{"0": "cat", "1": "dog"}', b"[1, 2]", b'["cat", null]', b"\xff\xfe",
+     b"[" * 99_999],
+)  # fmt: skip
+def test_labels_that_are_none(folder: Path, content: bytes) -> None:
+    (folder / "labels.json").write_bytes(content)
+    assert refused(folder) == (f"{folder}/labels.json is missing or damaged: it must list the classes' names; {AGAIN}")
+    (folder / "labels.json").unlink()
+    assert "labels.json is missing or damaged" in refused(folder)
+
+
+def test_labels_that_do_not_fit(folder: Path) -> None:
+    (folder / "labels.json").write_text('["cat", "cat"]', encoding="utf-8")
+    assert refused(folder) == f"{folder}/labels.json names the class 'cat' twice; {AGAIN}"
+    (folder / "labels.json").write_text('["cat", "dog", "red"]', encoding="utf-8")
+    assert "does not fit its configuration" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a: [", b"- 1", b"\xff\xfe\x00", b"text", b"config: {}", b"format: peftsearch-classifier-1", b"[" * 9_999],
+)  # fmt: skip
+def test_a_configuration_that_is_none(folder: Path, content: bytes) -> None:
+    (folder / "config.yaml").write_bytes(content)
+    assert refused(folder) == f"{folder}/config.yaml is damaged; {AGAIN}"
+
+
+def test_a_configuration_that_is_cut_anywhere(folder: Path) -> None:
+    content = (folder / "config.yaml").read_bytes()
+    end = content.index(b"padding_share")  # what follows may be missing in exports of earlier versions
+    for cut in random.Random(0).sample(range(1, end), 40):
+        (folder / "config.yaml").write_bytes(content[:cut])
+        assert "config.yaml" in refused(folder)
+
+
+def test_a_configuration_of_another_version(folder: Path) -> None:
+    file = folder / "config.yaml"
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole.replace("classifier-1", "classifier-2"), encoding="utf-8")
+    assert refused(folder) == (
+        f"{file}: its format is 'peftsearch-classifier-2', and this version of peftsearch reads "
+        f"'peftsearch-classifier-1' only; load it with the version that wrote it, or {AGAIN}"
+    )
+    method = "lora" if "method: lora" in whole else "full"
+    file.write_text(whole.replace(f"method: {method}", "method: galore"), encoding="utf-8")
+    assert refused(folder) == f"{file}: this version of peftsearch has no method 'galore'; update it"
+
+
+def test_an_export_of_an_earlier_version_has_no_checksums_and_loads(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
+    assert load_classifier(folder).labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: None])
+def test_a_place_without_an_export(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "out")
+    assert refused(tmp_path / "out") == (
+        f"{tmp_path}/out: is no exported classifier; make one with: peftsearch export --study NAME --out {tmp_path}/out"
+    )
+
+
+def test_the_list_of_files_is_whole(folder: Path) -> None:
+    listed = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))["files"]
+    assert sorted([*listed, "checksums.json"]) == files_of(folder)
