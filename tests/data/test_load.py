@@ -164,7 +164,7 @@ def test_a_test_split_without_labels_counts_as_lacking(tmp_path: Path) -> None:
         ({"label": "lable"}, "data.label: no column 'lable' in a.jsonl; columns: text, label"),
         ({"text": "Text"}, "data.text: no column 'Text' in a.jsonl; columns: text, label"),
         ({"group": "author"}, "data.group: no column 'author' in a.jsonl; columns: text, label"),
-        ({"drop_labels": ["cow"]}, "data.drop_labels: no class 'cow'; classes: cat, dog, sun"),
+        ({"drop_labels": ["cow"]}, "data.drop_labels: no class 'cow'; valid: cat, dog, sun"),
         ({"drop_labels": ["cat", "dog"]}, "data.label: every row has the label 'sun'; a classifier needs two classes"),
         ({"min_rows": 99}, "data.source: the train split is empty; it needs rows with a text and a label"),
     ],

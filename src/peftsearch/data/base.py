@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -79,7 +81,7 @@ class LabelledRows:
 
 
 def label_text(value: object) -> str | None:
-    """A label as text, the same from every file format; None if it is missing.
+    """A label as text, the same from every file format and in every Unicode form; None if it is missing.
 
     >>> label_text(1.0), label_text(" Good "), label_text("")
     ('1', 'Good', None)
@@ -88,4 +90,13 @@ def label_text(value: object) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of whole numbers with a gap in it is read as floats
-    return str(value).strip() or None
+    return unicodedata.normalize("NFC", whole_characters(str(value))).strip() or None
+
+
+def whole_characters(text: str) -> str:
+    """A text without NUL and without half of a pair of UTF-16, as a cut emoji leaves it: no file can hold these.
+
+    >>> whole_characters("good \\ud83d"), whole_characters("fine")
+    ('good \ufffd', 'fine')
+    """
+    return text if text.isascii() and "\0" not in text else re.sub("[\0\ud800-\udfff]", "\ufffd", text)

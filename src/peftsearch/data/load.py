@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peftsearch.core.errors import UserError
-from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData
+from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData, label_text
 from peftsearch.data.cache import build_once, digest
 from peftsearch.data.hub import hub_identity, read_hub
 from peftsearch.data.overlap import without_overlap
@@ -102,14 +102,14 @@ def _prepare(section: DataSection, folder: Path, target: Path) -> None:
     tables = _tables(section, folder)
     parts, notes = shape(tables, section)
     parts = complete(parts, section, notes)
-    declared = tables["train"].label_names.get(section.label, ())
+    declared = [label_text(name) for name in tables["train"].label_names.get(section.label, ())]
     parts, overlaps = without_overlap(parts, section.allow_overlap)
     labels = _label_names(parts, declared)
     parts = limit(parts, section, notes := notes + overlaps)
     _write(parts, labels, notes, target)
 
 
-def _label_names(parts: Mapping[str, LabelledRows], declared: Iterable[str]) -> tuple[str, ...]:
+def _label_names(parts: Mapping[str, LabelledRows], declared: Iterable[str | None]) -> tuple[str, ...]:
     """The classes of the training split, in the order that the source declares, else by number, else by name."""
     known = set(parts["train"].label)
     for split, rows in parts.items():

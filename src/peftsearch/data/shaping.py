@@ -10,13 +10,13 @@ from itertools import combinations
 from typing import Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.data.base import SPLITS, LabelledRows, Table, label_text
+from peftsearch.data.base import SPLITS, LabelledRows, Table, label_text, whole_characters
 from peftsearch.data.columns import columns_of, compose_texts
+from peftsearch.data.labels import Parts, count_rows, drop_labels, labels_of, map_labels
 from peftsearch.data.overlap import keys
 from peftsearch.data.section import DataSection
 from peftsearch.data.splits import draw, joined, split
 
-Parts = dict[str, LabelledRows]
 Notes = list[str]
 
 
@@ -30,15 +30,17 @@ def shape(tables: Mapping[str, Table], section: DataSection) -> tuple[Parts, Not
     parts = {}
     for name, table in tables.items():
         _check_columns(table, section)
-        labels = _labels(table, section.label)
+        labels = labels_of(table, section)
         if labels and name != "train" and not any(labels):
             # Benchmarks publish their test split without labels; it is then made from the training rows.
             notes.append(f"{name}: has no labels, so it is made from the training rows")
             continue
-        parts[name], dropped = _whole_rows(table, labels, section)
-        notes += [f"{name}: dropped {rows:,} {_rows(rows)} without {what}" for what, rows in dropped.items()]
+        parts[name], dropped, mended = _whole_rows(table, labels, section)
+        if mended:
+            notes.append(f"{name}: {count_rows(mended)} with half a character or NUL, shown as \ufffd")
+        notes += [f"{name}: dropped {count_rows(rows)} without {what}" for what, rows in dropped.items()]
     _check_not_empty(parts)
-    for step in (_drop_labels, _map_labels, _strip, _sample):
+    for step in (drop_labels, map_labels, _strip, _sample):
         parts = step(parts, section, notes)
     return parts, notes
 
@@ -52,21 +54,22 @@ def _check_columns(table: Table, section: DataSection) -> None:
             raise UserError(f"{path}: no column {column!r} in {table.name}; columns: {columns}")
 
 
-def _whole_rows(table: Table, labels: Sequence[str | None], section: DataSection) -> tuple[LabelledRows, Counter[str]]:
-    """The rows with a value in every column that the study names, and how many rows lack which."""
-    texts = [
+def _whole_rows(
+    table: Table, labels: Sequence[str | None], section: DataSection
+) -> tuple[LabelledRows, Counter[str], int]:
+    """The rows with a value in every column that the study names, how many rows lack which, and how many are mended."""
+    written = [
         [_text(value, column, table.name) for value in compose_texts(table, column)] for column in section.text_columns
     ]
+    texts = [[text and whole_characters(text) for text in column] for column in written]
+    mended = len({row for a, b in zip(written, texts, strict=True) for row in range(len(a)) if a[row] != b[row]})
     groups = [label_text(value) for value in table.columns[section.group]] if section.group else None
     lacks: dict[int, str] = {row: "group" for row, group in enumerate(groups or ()) if group is None}
     lacks |= {row: "label" for row, label in enumerate(labels) if label is None}
     lacks |= {row: "text" for column in texts for row, text in enumerate(column) if not (text and text.strip())}
     columns: list[Any] = [texts[0], labels, texts[1] if len(texts) == 2 else None, groups]
-    return LabelledRows(*columns).take([row for row in range(len(labels)) if row not in lacks]), Counter(lacks.values())
-
-
-def _rows(number: int) -> str:
-    return "row" if number == 1 else "rows"
+    whole = [row for row in range(len(labels)) if row not in lacks]
+    return LabelledRows(*columns).take(whole), Counter(lacks.values()), mended
 
 
 def _named(section: DataSection) -> list[tuple[str, str]]:
@@ -81,41 +84,6 @@ def _text(value: object, column: str, name: str) -> str | None:
     if isinstance(value, int | float):
         return label_text(value)
     raise UserError(f"data.text: column {column!r} in {name} holds a {type(value).__name__}, not text")
-
-
-def _labels(table: Table, column: str) -> Sequence[str | None]:
-    values = table.columns[column]
-    names = table.label_names.get(column)
-    if names is None:
-        return [label_text(value) for value in values]
-    # -1 stands for a label that is not published.
-    return [None if value is None or value < 0 else names[value] for value in values]
-
-
-def _drop_labels(parts: Parts, section: DataSection, notes: Notes) -> Parts:
-    counts = Counter(label for rows in parts.values() for label in rows.label)
-    missing = [label for label in section.drop_labels if label not in counts]
-    if missing:
-        raise UserError(f"data.drop_labels: no class {missing[0]!r}; classes: {', '.join(sorted(counts))}")
-    rare = {label for label, rows in counts.items() if rows < section.min_rows} - set(section.drop_labels)
-    for labels, why in ((set(section.drop_labels), "drop_labels"), (rare, f"min_rows: {section.min_rows}")):
-        if labels:
-            dropped = sum(counts[label] for label in labels)
-            notes.append(f"dropped {dropped:,} {_rows(dropped)} of {', '.join(sorted(labels))} ({why})")
-    gone = {*section.drop_labels, *rare}
-    return {
-        name: rows.take([i for i, label in enumerate(rows.label) if label not in gone]) if gone else rows
-        for name, rows in parts.items()
-    }
-
-
-def _map_labels(parts: Parts, section: DataSection, notes: Notes) -> Parts:
-    new = section.map_labels
-    if not new:
-        return parts
-    changed = sum(label in new for rows in parts.values() for label in rows.label)
-    notes.append(f"renamed the label of {changed:,} rows (map_labels)")
-    return {name: replace(rows, label=[new.get(label, label) for label in rows.label]) for name, rows in parts.items()}
 
 
 def _strip(parts: Parts, section: DataSection, notes: Notes) -> Parts:
@@ -150,7 +118,7 @@ def complete(parts: Parts, section: DataSection, notes: Notes) -> Parts:
         texts = keys(rows)
         repeated = len(rows) - len(set(texts))
         if repeated:
-            notes.append(f"{repeated:,} {_rows(repeated)} repeated; equal texts stay together in one split")
+            notes.append(f"{count_rows(repeated)} repeated; equal texts stay together in one split")
         groups = texts if rows.group is None else joined(texts, rows.group)
         made = split(rows.label, groups, shares, section.splits.seed)
         parts = {**parts, **{name: rows.take(indices) for name, indices in made.items()}}
