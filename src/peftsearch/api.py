@@ -15,6 +15,7 @@ from peftsearch.export.load import LoadedClassifier, load_classifier
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
 from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import Record
 from peftsearch.study.overrides import Overrides
@@ -83,6 +84,7 @@ def run_study(
     exact: bool = False,
     cache_size: int | None = None,
     storage: str | None = None,
+    storage_patience: float = PATIENCE_SECONDS,
     fork: str | None = None,
     overrides: Overrides | None = None,
     on_tick: Callable[[list[Record]], None] = lambda _: None,
@@ -105,6 +107,7 @@ def run_study(
         exact: switch off every optimisation that changes results, however little: slower, for comparisons.
         cache_size: bytes that the frozen-prefix cache may take on disk; by default a quarter of the free space.
         storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
+        storage_patience: how many seconds the search waits for a storage that does not answer, before it ends.
         fork: another name under which to keep this search's trials.
         overrides: other data, backbones or row limits for the same study.
         on_tick: called with every trial before the first worker starts, and about once a second after that.
@@ -115,6 +118,7 @@ def run_study(
 
     Raises:
         UserError: the study cannot run; nothing has been trained.
+        StorageLost: the storage did not answer for too long, or was deleted. The same call continues the search.
 
     Example:
         >>> results = run_study("quickstart", trials=2)
@@ -124,7 +128,7 @@ def run_study(
         ['trial', 'method', 'backbone', 'macro_f1']
     """
     spec = load_study(study, overrides)
-    stored = begin(spec, trials=trials, storage=storage, fork=fork, say=say)
+    stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
     done = stored.status().done
     if done >= trials:
         say(f"{done} of {trials} trials are already done")

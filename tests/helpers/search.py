@@ -50,12 +50,18 @@ class Search:
         return Search(spec, replace(self.job, document=spec.document))
 
     def prepare(self) -> Study:
-        return prepare(self.spec, self.job.storage)
+        return prepare(self.spec, self.job.storage, patience=self.job.storage_patience)
 
-    def run(self, workers: int = 1, module: str = FAKE_WORKER, **settings: object) -> Outcome:
+    def run(
+        self,
+        workers: int = 1,
+        module: str = FAKE_WORKER,
+        on_tick: Callable[[list[Record]], None] = lambda _: None,
+        **settings: object,
+    ) -> Outcome:
         """As `optimize` would, with `settings` on the job."""
         job = replace(self.job, since=time.time(), **settings)  # type: ignore[arg-type]
-        return run_workers(self.prepare(), job, LocalEngine(workers, module=module))
+        return run_workers(self.prepare(), job, LocalEngine(workers, module=module), on_tick=on_tick)
 
     def records(self) -> list[Record]:
         return records(open_study(open_storage(self.job.storage), self.job.name, self.spec.objectives))

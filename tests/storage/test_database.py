@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from peftsearch.core.errors import UserError
 from peftsearch.storage.database import objective_names, open_storage, open_study
 from tests.helpers.claimers import claim_in_processes
+from tests.helpers.outages import engine_of
 
 
 def test_a_study_has_the_directions_and_names_of_its_objectives() -> None:
@@ -29,7 +30,7 @@ def test_opening_a_study_again_keeps_its_trials() -> None:
 
 def test_sqlite_is_opened_with_wal_and_immediate_transactions(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path / 'deep' / 'x.db'}")
-    engine = storage._backend.engine  # type: ignore[attr-defined]
+    engine = engine_of(storage)
     with engine.connect() as one:
         assert one.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         quick = sqlalchemy.create_engine(engine.url, connect_args={"timeout": 0})
@@ -50,7 +51,7 @@ def test_four_processes_take_200_waiting_trials_once_each(tmp_path: Path) -> Non
 
 
 def test_as_optuna_opens_sqlite_two_still_take_the_same_trial(tmp_path: Path) -> None:
-    """If this fails, `_make_safe` may have become needless (Optuna 5.0, SQLAlchemy 2.1)."""
+    """If this fails, `make_safe` may have become needless (Optuna 5.0, SQLAlchemy 2.1)."""
     url = f"sqlite:///{tmp_path / 'x.db'}"
     study = optuna.create_study(storage=url, study_name="x")
     study.enqueue_trial({})

@@ -8,19 +8,20 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.heartbeat import Heartbeat
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import records
 
 
-def test_a_heartbeat_survives_a_database_error_and_notices_a_lost_trial(
+def test_a_heartbeat_survives_an_outage_and_notices_a_lost_trial(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = open_study(open_storage(f"sqlite:///{tmp_path / 'x.db'}"), "x", ["macro_f1"])
     trial = study.ask()
     storage = storage_of(study)
-    write, errors = storage.set_trial_user_attr, [optuna.exceptions.StorageInternalError("disk I/O error")]
+    write, errors = storage.set_trial_user_attr, [StorageAway("disk I/O error")]
 
     def flaky(*args: Any) -> None:
         if errors:

@@ -142,6 +142,7 @@ def test_an_edit_of_the_study_file_during_the_search_changes_nothing(search: Sea
 
 
 def test_the_real_trainer_refuses_data_that_is_not_there(search: Search) -> None:
+    search.prepare()
     report = run_job(search.job, threading.Event())
     assert report.ending == "refused"
     assert "rows.csv" in report.message

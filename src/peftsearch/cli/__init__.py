@@ -8,7 +8,7 @@ import click
 
 from peftsearch.cli import confirm, dashboard, export, methods, optimize, results, studies
 from peftsearch.core.disk import refusal
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import StorageLost, UserError
 
 
 class UsageProblem(click.ClickException):
@@ -18,13 +18,15 @@ class UsageProblem(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group that shows a `UserError` and a refusal of the disk as messages, and lists commands in order of use."""
+    """A group that shows each error that is not a bug as one line, and lists its commands in order of use."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
             raise UsageProblem(str(error)) from None
+        except StorageLost as lost:
+            raise click.ClickException(str(lost)) from None
         except Exception as error:
             told = refusal(error)
             if told is None:

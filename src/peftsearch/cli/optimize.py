@@ -60,6 +60,14 @@ INTERRUPTED = 130
     metavar="SIZE",
     help="How much disk the frozen-prefix cache may take, for example 2G.  [default: 1/4 of the free space]",
 )
+@click.option(
+    "--storage-patience",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=300.0,
+    show_default=True,
+    help="How long the search waits for a storage that does not answer, before it ends.",
+)
 @json_option
 def optimize(study: ChosenStudy, as_json: bool, trials: int, **options: Any) -> None:
     """Search a study: train trials, then print the Pareto front.

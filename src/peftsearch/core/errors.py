@@ -16,6 +16,13 @@ class UserError(Exception):
     """An error that the user can correct. It says what is wrong, with which value, and what to do. Exit code: 2."""
 
 
+class StorageLost(Exception):
+    """The database of a search cannot be used any more. The message is one line. Exit code 1.
+
+    Neither a trial nor the study file is to blame, so it is never written onto a trial as its failure.
+    """
+
+
 class TrialFailure(Exception):
     """A trial that cannot go on, with the kind of its failure."""
 

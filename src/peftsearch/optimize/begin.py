@@ -12,6 +12,7 @@ from peftsearch.core.run_folder import RunFolder
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored_study import StoredStudy, storage_url
+from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
 from peftsearch.storage.prepare import prepare
 from peftsearch.storage.study_attributes import About, write_about, write_reference
 from peftsearch.study.compatibility import check_feasible
@@ -39,13 +40,20 @@ def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
 
 
 def begin(
-    spec: StudySpec, *, trials: int, storage: str | None, fork: str | None, say: Callable[[str], None]
+    spec: StudySpec,
+    *,
+    trials: int,
+    storage: str | None,
+    storage_patience: float = PATIENCE_SECONDS,
+    fork: str | None,
+    say: Callable[[str], None],
 ) -> StoredStudy:
     """Check the study, prepare its data, enqueue its baselines in the storage and measure the reference.
 
     Args:
         trials: the total of trials asked for, which is kept beside the study for `status`.
         storage: a database URL; None for the default.
+        storage_patience: how many seconds each call waits for a storage that does not answer.
         fork: the name in the storage, if it is not the study's own.
         say: receives each note worth knowing as one line.
 
@@ -57,7 +65,7 @@ def begin(
     for note in (*spec.warnings, *data.notes):
         say(note)
     url = storage_url(name, storage)
-    study = prepare(spec, url, name)
+    study = prepare(spec, url, name, patience=storage_patience)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
     write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
     _measure_reference(stored, data, say)
@@ -99,6 +107,7 @@ def job_of(
         seed=spec.search.seed if seed is None else seed,
         exact=exact,
         cache_size=cache_size,
+        storage_patience=patience_of(stored.storage).seconds,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.core.objectives import quality_objective
 from peftsearch.report.dashboard_store import DashboardStore
 from peftsearch.report.figures import curve_figure, front_figure
@@ -74,14 +74,12 @@ def _figures(name: str, known: Sequence[Record], objectives: Sequence[str]) -> I
 
 
 def _keep_decorating(study: Study, objectives: Sequence[str]) -> None:
-    from sqlalchemy.exc import SQLAlchemyError
-
     while True:
         time.sleep(REFRESH_SECONDS)
         try:
             decorate(study, objectives)
-        except SQLAlchemyError as error:  # a locked or lost database now says nothing about the next time
-            logger.warning("figures not refreshed: %s", type(error).__name__)
+        except StorageLost as lost:  # that it is lost now says nothing about the next time
+            logger.warning("figures not refreshed: %s", lost)
 
 
 class _Quiet(WSGIRequestHandler):

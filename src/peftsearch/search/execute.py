@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.disk import full_disk
-from peftsearch.core.errors import Interrupted, TrialFailure, UserError, one_line
+from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective
 from peftsearch.search.pruning import decide
@@ -73,6 +73,7 @@ def run(
     Raises:
         Interrupted: `should_stop` returned True; nothing has been told.
         DiskFull: a disk was full, for which the configuration is not to blame; nothing has been told.
+        StorageLost: what happened to the trial cannot be told.
         UpdateFinishedTrialError: another process took this one for dead and has failed the trial.
     """
     from optuna import TrialPruned
@@ -85,7 +86,7 @@ def run(
         _complete(study, trial, result, folder)
     except TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
-    except (Interrupted, UpdateFinishedTrialError):
+    except (Interrupted, StorageLost, UpdateFinishedTrialError):
         raise
     except Exception as error:  # what a library raises concerns this trial; the next one may succeed
         full = full_disk(error, folder)

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import re
-import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.core.objectives import directions_of
+from peftsearch.storage.connection.outages import StorageAway, is_outage, raise_outages, reason_of
+from peftsearch.storage.connection.patience import PATIENCE_SECONDS, Patience
+from peftsearch.storage.connection.sqlite import (
+    BUSY_SECONDS,
+    check_usable,
+    database_file,
+    make_folder,
+    make_safe,
+    notice_loss,
+)
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
     from optuna.study import Study
-    from sqlalchemy.engine import URL, Engine
+    from sqlalchemy.engine import URL
 
-BUSY_SECONDS = 60.0
-"""How long a connection waits for SQLite's write lock."""
+RACES = 5
+"""Of two processes that create the tables at the same moment, one finds half of them there. It tries so often again."""
 
-OPENING_ATTEMPTS = 5
-"""Of two processes that create the tables at the same moment, one finds half of them there and tries again."""
+NOT_YET = re.compile(r"locked|busy|starting up|shutting down|recovery mode|too many (clients|connections)")
+"""What a database says that is there and cannot be opened now. A wrong URL never gets such an answer."""
+
+KEEP_ALIVE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""Settings of libpq: without them a connection to a machine that went away in silence hangs for hours."""
 
 UNNAMED_DRIVER = ("postgres", "postgresql")
 """How hosting services write their URLs. SQLAlchemy refuses the first, and which driver the second means depends on its
@@ -30,20 +48,29 @@ version; here both mean psycopg, which the extra `postgres` installs."""
 EXTRAS = {"postgresql": "pip install 'peftsearch[postgres]' and write postgresql+psycopg://…"}
 
 
-def open_storage(url: str) -> BaseStorage:
+def open_storage(
+    url: str, *, patience: float = PATIENCE_SECONDS, again: bool = False, write: bool = False
+) -> BaseStorage:
     """The Optuna storage at `url`, whose tables are created if they are not there.
 
     SQLite is opened with write-ahead logging (WAL), `BEGIN IMMEDIATE` and a busy timeout: as Optuna opens it, two
-    workers can take the same waiting trial. Every other database is opened as Optuna does.
+    workers can take the same waiting trial. Every other database is opened as Optuna does. The storage waits through
+    outages (see `connection.patient.PatientStorage`).
 
     Args:
         url: a SQLAlchemy URL, like `sqlite:///runs/quickstart.db` or `postgresql+psycopg://user:word@host/name`.
+        patience: how many seconds each call waits for a database that does not answer.
+        again: another process has opened it with this URL, so if it cannot be opened now, that is an outage.
+        write: refuse a SQLite file that only allows to be read.
 
     Raises:
         UserError: the storage cannot be opened. A password in the URL is never shown.
+        StorageLost: the storage was opened before, and is gone or does not answer.
     """
     from optuna.storages import get_storage
     from sqlalchemy.exc import ArgumentError
+
+    from peftsearch.storage.connection.patient import PatientStorage
 
     _quieten()
     try:
@@ -57,9 +84,29 @@ def open_storage(url: str) -> BaseStorage:
     if parsed.drivername in UNNAMED_DRIVER:
         parsed = parsed.set(drivername="postgresql+psycopg")
         url = parsed.render_as_string(hide_password=False)
-    if _is_file(parsed):
-        _make_folder(Path(str(parsed.database)))
-    return get_storage(_open(parsed, url))
+    file = database_file(parsed)
+    if file and again and not file.exists():
+        raise StorageLost(f"the database file {file} was deleted while it was in use")
+    if file:
+        make_folder(file)
+    waiting = Patience(_shown(parsed), patience)
+    opened = waiting.repeat(_opening(parsed, url, file, again, write))
+    return PatientStorage(get_storage(opened), waiting, reset=opened.remove_session)
+
+
+def reopen_study(url: str, name: str, patience: float) -> Study:
+    """The study `name` in the storage at `url`, both of which another process has opened.
+
+    Raises:
+        StorageLost: they are gone, or the storage does not answer.
+    """
+    import optuna
+
+    storage = open_storage(url, patience=patience, again=True)
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        raise StorageLost(f"the study {name!r} was deleted from the storage while it was in use") from None
 
 
 def open_study(storage: BaseStorage, name: str, objectives: Sequence[str]) -> Study:
@@ -83,74 +130,66 @@ def objective_names(study: Study) -> tuple[str, ...]:
     return tuple(study.metric_names or ())
 
 
-def _open(parsed: URL, url: str) -> RDBStorage:
+def _opening(parsed: URL, url: str, file: Path | None, again: bool, write: bool) -> Callable[[bool], RDBStorage]:
+    """Opens the storage each time it is called; what may pass is raised as an outage."""
     from sqlalchemy.exc import IntegrityError, NoSuchModuleError, OperationalError, ProgrammingError, SQLAlchemyError
 
-    for attempt in range(1, OPENING_ATTEMPTS + 1):
+    races = iter(range(RACES))
+
+    def open_once(_: bool) -> RDBStorage:
         try:
-            return _connect(parsed, url)
-        except (IntegrityError, OperationalError, ProgrammingError) as error:
-            if attempt == OPENING_ATTEMPTS or not _is_creation_race(error):
-                raise UserError(_cannot_open(parsed, error)) from None
-            time.sleep(0.2 * attempt)
+            return _connect(parsed, url, file, write)
         except (ImportError, NoSuchModuleError):
             raise UserError(_no_driver(parsed)) from None
         except (SQLAlchemyError, RuntimeError, AssertionError, OSError) as error:
+            database = isinstance(error, IntegrityError | OperationalError | ProgrammingError)
+            race = database and _is_creation_race(error) and next(races, None) is not None
+            if race or NOT_YET.search(str(error)) or (again and is_outage(error)):
+                raise StorageAway(_reason(parsed, error)) from None
             raise UserError(_cannot_open(parsed, error)) from None
-    raise AssertionError("the last attempt returns or raises")
+
+    return open_once
 
 
-def _connect(parsed: URL, url: str) -> RDBStorage:
+def _connect(parsed: URL, url: str, file: Path | None, write: bool) -> RDBStorage:
     from optuna.storages import RDBStorage
 
     url = url.replace("{", "{{").replace("}", "}}")  # Optuna formats the URL, and stumbles over a brace in a password
-    if parsed.get_backend_name() != "sqlite":
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
-    # RDBStorage creates its engine and uses it in one step. The connection that created the tables is thrown away here,
-    # so that every later one passes through the two events.
-    storage.scoped_session.remove()
-    _make_safe(storage.engine)
-    storage.engine.dispose()
+    if parsed.get_backend_name() == "sqlite":
+        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
+        # RDBStorage creates its engine and uses it in one step. The connection that created the tables is thrown away
+        # here, so that every later one passes through the events.
+        storage.scoped_session.remove()
+        make_safe(storage.engine)
+        storage.engine.dispose()
+        check_usable(storage.engine, write=write)
+    else:
+        keep_alive = {
+            name: value
+            for name, value in KEEP_ALIVE.items()
+            if parsed.get_driver_name() in ("psycopg", "psycopg2") and name not in parsed.query
+        }
+        storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": keep_alive})
+    if file:
+        notice_loss(storage.engine, file)
+    raise_outages(storage.engine)
     return storage
 
 
-def _make_safe(engine: Engine) -> None:
-    from sqlalchemy import event
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # otherwise the driver begins transactions, and only before the first write
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL, a power cut can undo the last commit and no more
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Any) -> None:
-        # Optuna reads a trial's state and then writes it: that is one step only if the lock is taken before the read.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 def _is_creation_race(error: Exception) -> bool:
-    return re.search(r"already exists|locked|UNIQUE constraint|duplicate key", str(error)) is not None
-
-
-def _is_file(parsed: URL) -> bool:
-    return parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
-
-
-def _make_folder(file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {file.parent} for the storage: {error.strerror}") from None
+    return re.search(r"already exists|UNIQUE constraint|duplicate key", str(error)) is not None
 
 
 def _cannot_open(parsed: URL, error: Exception) -> str:
-    origin = getattr(error, "orig", None) or error
-    reason = (str(origin).strip().splitlines() or [type(origin).__name__])[0]
+    reason = _reason(parsed, error)
+    return f"cannot open the storage {_shown(parsed)} ({reason}); check the URL and that it can be reached and written"
+
+
+def _reason(parsed: URL, error: Exception) -> str:
+    reason = reason_of(error)
     for secret in _secrets(parsed):
         reason = reason.replace(secret, "***")
-    return f"cannot open the storage {_shown(parsed)} ({reason}); check the URL and that it can be reached and written"
+    return reason
 
 
 def _no_driver(parsed: URL) -> str:

@@ -5,11 +5,13 @@ Optuna's own heartbeat does nothing for trials that are asked for and told, only
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from peftsearch.core.errors import StorageLost
+from peftsearch.storage.connection.outages import StorageAway
+from peftsearch.storage.connection.patience import at_once, say_on_stderr
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.trial_attributes import write_heartbeat
 
@@ -20,7 +22,7 @@ HEARTBEAT_SECONDS = 5.0
 
 
 class Heartbeat(threading.Thread):
-    """Writes the time onto one trial at an interval, and goes on after a database error."""
+    """Writes the time onto one trial at an interval, and goes on after an outage of the database."""
 
     def __init__(self, study: Study, interval: float = HEARTBEAT_SECONDS) -> None:
         super().__init__(name="heartbeat", daemon=True)
@@ -37,7 +39,7 @@ class Heartbeat(threading.Thread):
             self._beat(self._trial_id)
 
     def lost(self) -> bool:
-        """Whether another process took this worker for dead and has failed its trial."""
+        """Whether the trial is no longer this worker's: another process has failed it, or the storage is lost."""
         return self._trial_id is not None and self._lost == self._trial_id
 
     def close(self) -> None:
@@ -51,12 +53,15 @@ class Heartbeat(threading.Thread):
                 self._beat(held)
 
     def _beat(self, held: int) -> None:
-        from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-        from sqlalchemy.exc import SQLAlchemyError
+        """Write the time, or leave it to the next beat: after a wait it would be an old time."""
+        from optuna.exceptions import UpdateFinishedTrialError
 
         try:
-            write_heartbeat(storage_of(self._study), held, time.time())
+            with at_once():
+                write_heartbeat(storage_of(self._study), held, time.time())
         except UpdateFinishedTrialError:
             self._lost = held
-        except (StorageInternalError, SQLAlchemyError) as error:
-            print(f"heartbeat of trial id {held} not written: {error}", file=sys.stderr)
+        except StorageLost:  # the worker meets it too, as soon as its training is interrupted
+            self._lost = held
+        except StorageAway as away:
+            say_on_stderr(f"heartbeat of trial id {held} not written: {away}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
 from peftsearch.storage.budget import counted
+from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.recovery import reclaim
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
 
 
-def prepare(spec: StudySpec, url: str, name: str | None = None) -> Study:
+def prepare(spec: StudySpec, url: str, name: str | None = None, *, patience: float = PATIENCE_SECONDS) -> Study:
     """Open the study of `spec` in the storage at `url`, reclaim the trials of dead workers and enqueue the baselines.
 
     It may be called again at any time: a baseline that is there already is not enqueued twice.
 
     Args:
         name: the study's name in the storage, if it is not the spec's own.
+        patience: how many seconds each call waits for a storage that does not answer.
 
     Raises:
         UserError: the storage cannot be opened, or holds a study of this name over another space.
     """
-    storage, name = open_storage(url), name or spec.name
+    storage, name = open_storage(url, patience=patience, write=True), name or spec.name
     _refuse_another_space(name, read_space(storage, name), spec)  # before opening, which writes the objectives' names
     study = open_study(storage, name, spec.objectives)
     check_space(study, spec)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.optuna_access import frozen_trial, storage_of, study_id, trial_id
 from peftsearch.storage.trial_attributes import (
     WITHDRAWN,
@@ -31,20 +32,29 @@ UNNAMED_SECONDS = 10.0
 """A running trial without a worker after this long was claimed by one that died in that moment."""
 
 
-def is_stale(trial: FrozenTrial, now: float) -> bool:
-    """Whether no worker trains this RUNNING trial any more; `now` is a unix time."""
+def is_stale(trial: FrozenTrial, now: float, *, silence_counts: bool = True) -> bool:
+    """Whether no worker trains this RUNNING trial any more.
+
+    Args:
+        now: unix time.
+        silence_counts: whether living workers could write to the storage, so that one that has not is dead.
+    """
     started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
     worker = worker_of(trial)
-    if not worker:
-        return now - started > UNNAMED_SECONDS
-    gone = is_gone(worker)
+    gone = is_gone(worker) if worker else None
     if gone is not None:
         return gone
+    if not silence_counts:
+        return False
+    if not worker:
+        return now - started > UNNAMED_SECONDS
     return now - (heartbeat_of(trial) or started) > STALE_SECONDS
 
 
 def reclaim(study: Study, dead: Mapping[str, Any] | None = None) -> list[int]:
     """Fail every trial whose worker is gone, and enqueue its configuration again unless it is a second try.
+
+    After an outage of the storage, workers have `STALE_SECONDS` to write that they are alive.
 
     Args:
         dead: a worker of which the caller knows that it is gone, on whichever machine it was.
@@ -52,8 +62,9 @@ def reclaim(study: Study, dead: Mapping[str, Any] | None = None) -> list[int]:
     Returns:
         The numbers of the trials that were reclaimed.
     """
-    now = time.time()
-    gone = [trial for trial in _running(study) if _is_of(trial, dead) or is_stale(trial, now)]
+    running, now = _running(study), time.time()
+    silence_counts = patience_of(storage_of(study)).seconds_without_trouble() > STALE_SECONDS
+    gone = [t for t in running if _is_of(t, dead) or is_stale(t, now, silence_counts=silence_counts)]
     return [trial.number for trial in gone if _reclaim(study, trial)]
 
 
@@ -94,6 +105,9 @@ def _reclaim(study: Study, trial: FrozenTrial) -> bool:
     """Fail `trial`, after its second try was enqueued: if this process is killed in between, nothing is lost."""
     from optuna.exceptions import UpdateFinishedTrialError
 
+    if not worker_of(trial) and has_configuration(trial):
+        put_back(study, trial.number)  # it was claimed and never trained
+        return True
     again = _retry(study, trial)
     try:
         if not has_configuration(trial):

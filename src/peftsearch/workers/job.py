@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
+from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 
-Ending = Literal["budget", "interrupted", "exhausted", "errors", "refused"]
+Ending = Literal["budget", "interrupted", "exhausted", "errors", "refused", "storage"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Job:
         since: unix time at which this search began; errors of earlier searches do not stop it.
         exact: train without the optimisations that change results slightly; see `training.trial.run_trial`.
         cache_size: the limit of the frozen-prefix cache in bytes; None for a quarter of the free disk space.
+        storage_patience: how many seconds each call waits for a storage that does not answer.
         index: the worker's place among the search's workers, from 0.
         threads: the number of CPU threads that this worker computes with.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
@@ -53,6 +55,7 @@ class Job:
     since: float
     exact: bool = False
     cache_size: int | None = None
+    storage_patience: float = PATIENCE_SECONDS
     index: int = 0
     threads: int = 1
     device: str = "auto"
@@ -83,7 +86,8 @@ class WorkerReport:
 
     Attributes:
         ending: `budget`: no trial is left to claim; `interrupted`: it was asked to end; `exhausted`: the search space
-            holds nothing new; `errors`: trials in a row failed with the same error; `refused`: the job cannot be done.
+            holds nothing new; `errors`: trials in a row failed with the same error; `refused`: the job cannot be done;
+            `storage`: the storage is lost, or did not answer for longer than the worker waits.
         message: the reason in words, where `ending` alone does not say it.
     """
 

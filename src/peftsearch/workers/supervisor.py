@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from peftsearch.core.errors import UserError
 from peftsearch.storage.budget import claimable, finished
+from peftsearch.storage.connection.patience import patience_of
+from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.recovery import reclaim, release, running_workers
 from peftsearch.storage.worker_identity import process_of
@@ -28,7 +31,7 @@ GRACE_SECONDS = 30.0
 MOST_DEATHS = 3
 """The search is given up when so many workers die in a row, with no trial finished in between."""
 
-How = Literal["done", "interrupted", "timeout", "exhausted", "errors", "deaths"]
+How = Literal["done", "interrupted", "timeout", "exhausted", "errors", "deaths", "storage"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ def run_workers(
 
     Raises:
         UserError: the workers cannot do the job at all, say because the data is not there.
+        StorageLost: the storage did not answer for longer than `job.storage_patience`, or is gone for good.
     """
+    patience_of(storage_of(study)).limit(math.inf if timeout is None else timeout + GRACE_SECONDS)
     supervisor = Supervisor(study, job, engine, deadline=None if timeout is None else time.monotonic() + timeout)
     supervisor.run(on_tick)
     if supervisor.refusal is not None:
@@ -146,6 +151,7 @@ class Supervisor:
 
     def on_request_to_end(self) -> None:
         self.requests_to_end += 1
+        patience_of(storage_of(self.study)).limit(GRACE_SECONDS if self.requests_to_end == 1 else 0.0)
         self.awake.set()
 
     def _stop_if_asked(self) -> None:
@@ -178,6 +184,8 @@ class Supervisor:
             self.refusal = report.message
         if report.ending in ("refused", "errors"):
             self._stop(Outcome("errors", report.message))
+        elif report.ending == "storage":
+            self._stop(Outcome("storage", report.message))
         elif report.ending == "exhausted":  # what the other workers train is still worth finishing
             self.outcome = self.outcome or Outcome("exhausted", report.message)
 

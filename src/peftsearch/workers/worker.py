@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.disk import DiskFull
-from peftsearch.core.errors import Interrupted, UserError
+from peftsearch.core.errors import Interrupted, StorageLost, UserError
 from peftsearch.core.measurement import EpochReport
 from peftsearch.search import execute
 from peftsearch.search.execute import Train
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import SpaceExhausted, claim_new
-from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.database import reopen_study
 from peftsearch.storage.heartbeat import Heartbeat
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import records, without_collector
@@ -158,16 +158,18 @@ def run_job(job: Job, stop: threading.Event, trainer: Trainer = real_trainer) ->
     """
     try:
         spec = parse_study(job.document, Path(job.path))
-        study = open_study(open_storage(job.storage), job.name, spec.objectives)
+        study = reopen_study(job.storage, job.name, job.storage_patience)
         check_space(study, spec)
         train = trainer(spec, job)
+        known = read_history(study)
+        study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
+        return work(study, spec, job, train, stop)
     except UserError as error:
         return WorkerReport.refused(error)
     except DiskFull as full:
         return WorkerReport("errors", str(full))
-    known = read_history(study)
-    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
-    return work(study, spec, job, train, stop)
+    except StorageLost as lost:
+        return WorkerReport("storage", str(lost))
 
 
 def main(trainer: Trainer = real_trainer) -> None:
