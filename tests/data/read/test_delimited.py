@@ -58,3 +58,118 @@ def test_a_file_without_a_header_gets_its_names_from_the_study() -> None:
 
 def test_a_document_longer_than_csv_allows() -> None:
     assert len(str(read(f"text,label\n{'word ' * 60_000},x\n").columns["text"][0])) == 300_000
+
+
+def quoted(rows: list[tuple[str, str]], delimiter: str = ",") -> str:
+    lines = [("text", "label"), *rows]
+    return "".join(delimiter.join(f'"{field}"' for field in line) + "\n" for line in lines)
+
+
+GOOD = [("a, b", "cat"), ('say ""hi""', "dog"), ("C:\\new\\table", "cat"), ("two\nlines, ok", "dog"), ("plain", "cat")]
+READ = ["a, b", 'say "hi"', "C:\\new\\table", "two\nlines, ok", "plain"]
+ODD = [
+    ('"a \\"good\\" cat","dog"', 'a "good" cat'),
+    ('"a "good" cat","dog"', 'a "good" cat'),
+    ('"she said "no", twice","dog"', 'she said "no", twice'),
+    ('the 6" nail,dog', 'the 6" nail'),
+    ('the 6" nail,"dog"', 'the 6" nail'),
+    ('"it ends with \\"","dog"', 'it ends with "'),
+    ('"\\"two\\" lines,\nall "", of them","dog"', '"two" lines,\nall ", of them'),
+]
+
+
+@pytest.mark.parametrize("place", range(len(GOOD) + 1))
+@pytest.mark.parametrize(("line", "text"), ODD)
+def test_the_repair_of_one_row_leaves_the_others_alone(line: str, text: str, place: int) -> None:
+    before, after = quoted(GOOD[:place]), quoted(GOOD[place:]).partition("\n")[2]
+    table = read(f"{before}{line}\n{after}")
+    assert table.columns["text"] == [*READ[:place], text, *READ[place:]]
+    assert table.columns["label"] == [*(x for _, x in GOOD[:place]), "dog", *(x for _, x in GOOD[place:])]
+    assert table.notes in (
+        ('a.csv writes quotation marks as \\" in 1 row; taken as they stand',),
+        ("a.csv has stray quotation marks in 1 row; taken as they stand",),
+        () if line.startswith("the") else None,  # within a field that is not enclosed they are ordinary
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ['"open, and not closed', '"said "x", and left\nthen came",dog', '"a, b, c', 'x,"y" z']
+)
+def test_a_line_that_cannot_be_mended_is_named(line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read(f"text,label\n{line}\nfine,cat\n")
+    assert str(caught.value) == (
+        "data.source: a.csv, line 2: quotation marks that neither enclose a field nor are doubled; correct the line"
+    )
+
+
+def test_a_stray_quote_with_its_partner_swallows_no_rows_of_tabs() -> None:
+    table = read('text\tlabel\n"so\tx\nfine\ty\nwell"\tx\nlast\ty\n', name="a.tsv")
+    assert table.columns == {"text": ['"so', "fine", 'well"', "last"], "label": ["x", "y", "x", "y"]}
+
+
+def test_a_field_that_holds_rows_is_told() -> None:
+    table = read('text,label\n"so,x\nfine,y\nmore,x\nwell",x\nlast,y\n')
+    assert table.columns["text"] == ["so,x\nfine,y\nmore,x\nwell", "last"]
+    assert table.notes == ("a.csv, line 5: a field holds 2 lines like rows; check its quotes",)
+
+
+@pytest.mark.parametrize("header", ["text,label,text", "text,label,label", '"text", label ,text ', "text,label,x,x"])
+def test_two_columns_of_one_name(header: str) -> None:
+    twice = "x" if "x,x" in header else "label" if "label,label" in header else "text"
+    with pytest.raises(UserError) as caught:
+        read(f"{header}\na,b,c\n")
+    assert str(caught.value) == f"data.source: a.csv has two columns {twice!r}; rename one of them"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "^"])
+def test_the_first_line_of_excel_names_the_delimiter(delimiter: str, end: str) -> None:
+    lines = [f"sep={delimiter}", f"text{delimiter}label", f"a{delimiter}b"]
+    assert read(end.join(lines) + end).columns == {"text": ["a"], "label": ["b"]}
+
+
+ROW_NUMBERS = "a.csv has row numbers, which its first line does not name; left out"
+SEPARATORS = "a.csv has separators at the ends of lines; they are left out"
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ('"text","label"\n"1","a, b","x"\n"2","c","y"\n', (ROW_NUMBERS,)),
+        ("text,label\n7,'a',x\n3,c,y\n", (ROW_NUMBERS,)),
+        ('"","text","label"\n"1","a","x"\n', ()),
+        ("text,label,\na,x,\nb,y,\n", ()),
+        ("text,label\na,x,\nb,y,\n", (SEPARATORS,)),
+        ("text,label\na,x,,,\nb,y\n", (SEPARATORS,)),
+        ("text,label,,\na,x,,\n", ()),
+    ],
+)
+def test_columns_without_a_name(text: str, notes: tuple[str, ...]) -> None:
+    table = read(text)
+    assert set(table.columns["label"]) <= {"x", "y"}
+    assert table.notes == notes
+
+
+@pytest.mark.parametrize("rows", ["a,b,x\nc,d,y\n", "1,a,x\n1,b,y\n", "1,a,x\nb,y\n"])
+def test_extra_columns_that_are_no_row_numbers(rows: str) -> None:
+    with pytest.raises(UserError, match="3 fields, but the first line has 2"):
+        read(f"text,label\n{rows}")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04rest", "a zip archive"),
+        (b"\x1f\x8brest", "a gzip file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS (run git lfs pull)"),
+        (b"<!DOCTYPE html>\n<html>", "a web page"),
+        (b"%PDF-1.4", "a PDF"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_so(content: bytes, kind: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_delimited(content, "a.csv", WANTED)
+    assert str(caught.value) == (
+        f"data.source: a.csv is {kind} by its content, not text in columns; name the data itself"
+    )

@@ -100,9 +100,7 @@ def _swallowed_note(records: list[Record], delimiter: str, width: int, name: str
         for field in record.fields:
             if field.count("\n") > 2 and all(line.count(delimiter) == width - 1 for line in field.split("\n")[1:-1]):
                 lines = field.count("\n") - 1
-                return (
-                    f"{name}, line {record.line}: a field holds {lines:,} lines like rows; check its quotation marks",
-                )
+                return (f"{name}, line {record.line}: a field holds {lines:,} lines like rows; check its quotes",)
     return ()
 
 

@@ -120,8 +120,8 @@ def _between_quotes(line: str, delimiter: str) -> list[str]:
 
 def _as_they_stand(line: str, delimiter: str) -> list[str]:
     """The fields of a line with stray quotation marks; none if one may open a field that goes on in the next line."""
-    fields = [_unquoted(field) for field in line.split(delimiter)]
-    return [] if delimiter != "\t" and any(field.startswith('"') for field in fields) else fields
+    may_go_on = delimiter != "\t" and _is_open(line)
+    return [] if may_go_on else [_unquoted(field) for field in line.split(delimiter)]
 
 
 def _unquoted(field: str) -> str:
