@@ -92,9 +92,7 @@ def test_the_repair_of_one_row_leaves_the_others_alone(line: str, text: str, pla
     )
 
 
-@pytest.mark.parametrize(
-    "line", ['"open, and not closed', '"said "x", and left\nthen came",dog', '"a, b, c', 'x,"y" z']
-)
+@pytest.mark.parametrize("line", ['"open, and not closed', '"said "x", and left\nthen came",dog', '"a, b, c'])
 def test_a_line_that_cannot_be_mended_is_named(line: str) -> None:
     with pytest.raises(UserError) as caught:
         read(f"text,label\n{line}\nfine,cat\n")
