@@ -4,7 +4,7 @@ import pytest
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
-from peftsearch.data.columns import columns_of, compose_texts
+from peftsearch.data.columns import columns_of, texts_of
 from peftsearch.data.section import DataSection
 from tests.helpers.files import prepare
 
@@ -25,9 +25,9 @@ def test_columns_of_a_text(written, columns):
 
 def test_what_one_column_lacks_is_left_out_and_a_row_without_any_is_missing():
     table = Table("t", {"title": ["A", None, "", None], "body": ["b", "c", "d {title}", None], "year": [1, 2.0, 3, 4]})
-    assert list(compose_texts(table, "{title} {body}")) == ["A b", "c", "d {title}", None]
-    assert compose_texts(table, "{year}")[:2] == ["1", "2"]
-    assert compose_texts(table, "body") is table.columns["body"]
+    assert list(texts_of(table, "{title} {body}")) == ["A b", "c", "d {title}", None]
+    assert texts_of(table, "{year}")[:2] == ["1", "2"]
+    assert texts_of(table, "body") == list(table.columns["body"])
 
 
 def test_a_study_puts_texts_together(tmp_path):

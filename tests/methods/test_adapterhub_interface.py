@@ -35,9 +35,7 @@ def adapted(tiny, architecture: str, method: str) -> torch.nn.Module:
     encoder = METHODS[method].apply(encoder, settings_of(method))
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for name, parameter in sorted(
-            encoder.named_parameters(), key=lambda named: named[0].rpartition("adapters.")[2]
-        ):
+        for parameter in encoder.parameters():
             if parameter.requires_grad:
                 parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
     return encoder

@@ -53,14 +53,19 @@ THREE: Row = ({"input_ids": np.array([5, 6, 7])}, 1)
 ONE: Row = ({"input_ids": np.array([8])}, 0)
 
 
-@pytest.mark.parametrize(("side", "expected"), [("right", [8, 99, 99]), ("left", [99, 99, 8])])
-def test_padding_to_the_longest(side: str, expected: list[int]) -> None:
-    batch = PadToLongest(99, side)([THREE, ONE])
-    assert batch["input_ids"].tolist() == [[5, 6, 7], expected]
-    assert batch["attention_mask"].tolist()[1] == [int(token == 8) for token in expected]
+def test_padding_to_the_longest() -> None:
+    batch = PadToLongest(99)([THREE, ONE])
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 99, 99]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch["labels"].dtype == torch.int64
     assert batch["labels"].tolist() == [1, 0]
 
 
 def test_width_is_rounded_up_for_tensor_cores() -> None:
     assert PadToLongest(0, multiple=8)([THREE])["input_ids"].shape == (1, 8)
+
+
+@pytest.mark.parametrize(("most", "width"), [(6, 6), (8, 8), (100, 8), (2, 3)])
+def test_rounding_never_exceeds_the_most_tokens_of_a_text(most: int, width: int) -> None:
+    """The encoder may have no position for more."""
+    assert PadToLongest(0, multiple=8, most=most)([THREE])["input_ids"].shape == (1, width)

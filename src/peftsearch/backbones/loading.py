@@ -32,7 +32,10 @@ def load_tokenizer(resolved: ResolvedModel, trust_remote_code: bool = False) -> 
         )
     tokenizer = read_tokenizer(resolved, trust_remote_code)
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        # Padding is masked, so any special token serves; a word would become special once the tokenizer is saved.
+        special = (tokenizer.eos_token, tokenizer.unk_token, *tokenizer.all_special_tokens)
+        tokenizer.pad_token = next((token for token in special if token is not None), None)
+    tokenizer.padding_side = "right"  # whoever loads an export's tokenizer elsewhere pads as it was trained
     return tokenizer
 
 

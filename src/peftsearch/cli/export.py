@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from peftsearch.cli.options import ChosenStudy, example, json_option, storage_op
 from peftsearch.cli.output import list_table, print_json, show
 from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
+
+if TYPE_CHECKING:
+    from peftsearch.export.predict_input import Row
 
 
 @click.command(epilog=example("peftsearch export --study quickstart --trial best --out my-classifier"))
@@ -75,10 +80,13 @@ def predict(
             f"--pair is given {len(pairs)} times and --text {len(texts)} times; give one --pair for each --text"
         )
     classifier = load_classifier(folder)
-    given = (
-        read_input(file, classifier.text_columns) if file else list(zip(texts, pairs, strict=True)) if pairs else texts
-    )
-    answers = classifier.predict(list(given), batch_size)
+    rows: Sequence[Row] = list(zip(texts, pairs, strict=True)) if pairs else texts
+    if file:
+        rows, notes = read_input(file, classifier.inputs)
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
+    answers = classifier.predict(rows, batch_size)
+    given = [classifier.inputs.shown(row) for row in rows]
     if as_json:
         print_json([{"text": text, **answer} for text, answer in zip(given, answers, strict=True)])
         return

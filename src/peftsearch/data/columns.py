@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table, label_text
 
 PLACE = re.compile(r"\{([^{}]+)\}")
@@ -20,8 +21,18 @@ def columns_of(written: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(PLACE.findall(written))) or (written,)
 
 
-def compose_texts(table: Table, written: str) -> Sequence[Any]:
-    """Each row's text, from one column or composed of several; None where all of its columns are empty."""
+def texts_of(table: Table, written: str) -> list[str | None]:
+    """Each row's text, from one column or composed of several; None where all of its columns are empty.
+
+    Training and prediction both make their texts here.
+
+    Raises:
+        UserError: a column holds something other than text and numbers.
+    """
+    return [_text(value, written, table.name) for value in _compose(table, written)]
+
+
+def _compose(table: Table, written: str) -> Sequence[Any]:
     if not PLACE.search(written):
         return table.columns[written]
     names = columns_of(written)
@@ -33,3 +44,11 @@ def _filled(written: str, values: dict[str, str | None]) -> str | None:
     if not any(values.values()):
         return None
     return PLACE.sub(lambda place: values[place[1]] or "", written).strip()
+
+
+def _text(value: object, column: str, name: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return label_text(value)
+    raise UserError(f"data.text: column {column!r} in {name} holds a {type(value).__name__}, not text")

@@ -11,7 +11,7 @@ from typing import Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import SPLITS, LabelledRows, Table, label_text, whole_characters
-from peftsearch.data.columns import columns_of, compose_texts
+from peftsearch.data.columns import columns_of, texts_of
 from peftsearch.data.labels import Parts, count_rows, drop_labels, labels_of, map_labels
 from peftsearch.data.overlap import keys
 from peftsearch.data.section import DataSection
@@ -58,9 +58,7 @@ def _whole_rows(
     table: Table, labels: Sequence[str | None], section: DataSection
 ) -> tuple[LabelledRows, Counter[str], int]:
     """The rows with a value in every column that the study names, how many rows lack which, and how many are mended."""
-    written = [
-        [_text(value, column, table.name) for value in compose_texts(table, column)] for column in section.text_columns
-    ]
+    written = [texts_of(table, text) for text in section.text_columns]
     texts = [[text and whole_characters(text) for text in column] for column in written]
     mended = len({row for a, b in zip(written, texts, strict=True) for row in range(len(a)) if a[row] != b[row]})
     groups = [label_text(value) for value in table.columns[section.group]] if section.group else None
@@ -76,14 +74,6 @@ def _named(section: DataSection) -> list[tuple[str, str]]:
     group = [("data.group", section.group)] if section.group else []
     texts = [("data.text", column) for written in section.text_columns for column in columns_of(written)]
     return [*texts, ("data.label", section.label), *group]
-
-
-def _text(value: object, column: str, name: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int | float):
-        return label_text(value)
-    raise UserError(f"data.text: column {column!r} in {name} holds a {type(value).__name__}, not text")
 
 
 def _strip(parts: Parts, section: DataSection, notes: Notes) -> Parts:

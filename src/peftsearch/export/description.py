@@ -28,11 +28,13 @@ class Description:
     Attributes:
         labels: the classes' names, by index.
         text: the column that held the texts in training; a list of two for pairs.
+        strip: whether training took white space off both ends of a text.
     """
 
     config: TrialConfig
     labels: tuple[str, ...]
     text: str | list[str]
+    strip: bool = False
 
 
 def read_description(folder: Path) -> Description:
@@ -48,7 +50,8 @@ def read_description(folder: Path) -> Description:
     config = TrialConfig.from_dict(described["config"])
     if config.method not in METHODS:
         raise UserError(f"{folder / CONFIG}: this version of peftsearch has no method {config.method!r}; update it")
-    return Description(config, _read_labels(folder / LABELS), described.get("text") or "text")
+    labels, text = _read_labels(folder / LABELS), described.get("text") or "text"
+    return Description(config, labels, text, described.get("strip") is True)
 
 
 def _read_config(folder: Path) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.description import read_description
+from peftsearch.export.predict_input import InputTexts, Row
 from peftsearch.export.write import ADAPTER, BACKBONE, HEAD, MODEL, TOKENIZER
 from peftsearch.methods.base import TextModel
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from peftsearch.backbones.classifier import Classifier
 
-Text = str | tuple[str, str]
-"""A text, or a pair of texts."""
-
 
 @dataclass(frozen=True)
 class LoadedClassifier(ABC):
@@ -32,7 +30,7 @@ class LoadedClassifier(ABC):
     Attributes:
         labels: the classes' names, by index.
         config: the configuration it was trained with.
-        text_columns: the columns that held its texts in training: one, or two for pairs.
+        inputs: the texts that it reads in a row, as in training.
 
     Example:
         >>> import peftsearch
@@ -45,43 +43,47 @@ class LoadedClassifier(ABC):
 
     labels: tuple[str, ...]
     config: TrialConfig
-    text_columns: tuple[str, ...]
+    inputs: InputTexts
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The column that held its texts in training, or what they were composed of; two of these for pairs."""
+        return self.inputs.written
 
     @property
     def pair(self) -> bool:
         """Whether it labels pairs of texts."""
         return len(self.text_columns) == 2
 
-    def predict(self, texts: Sequence[Text], batch_size: int = 32) -> list[dict[str, Any]]:
+    def predict(self, texts: Sequence[Row], batch_size: int = 32) -> list[dict[str, Any]]:
         """Label each text.
 
         Args:
-            texts: strings, or pairs of strings for a classifier of pairs.
-            batch_size: the number of texts in one forward pass.
+            texts: strings, pairs of strings for a classifier of pairs, or mappings with the study's columns. Where the
+                study composes its texts, as in `query: {text}`, this method composes them in the same way.
+            batch_size: the number of texts in one forward pass, which does not change the answers.
 
         Returns:
             For each text, in the order given: `label`, its `probability`, and `probabilities` by label, each in 0..1.
 
         Raises:
-            UserError: pairs were given to a classifier of single texts, or the other way round.
+            UserError: a text is not of the kind that the classifier labels, or `batch_size` is below 1.
         """
-        for text in texts:
-            if isinstance(text, str) == self.pair:
-                raise UserError(
-                    f"this classifier labels {'pairs of texts' if self.pair else 'single texts'}; got {text!r}"
-                )
+        if batch_size < 1:
+            raise UserError(f"batch_size must be at least 1, but got {batch_size}")
+        read = [self.inputs.of(text) for text in texts]
         # Texts of similar length share a batch, which then needs little padding; the answers keep the order given.
-        order = sorted(range(len(texts)), key=lambda i: _characters(texts[i]))
-        found: list[dict[str, Any]] = [{} for _ in texts]
+        order = sorted(range(len(read)), key=lambda i: sum(map(len, read[i])))
+        found: list[dict[str, Any]] = [{} for _ in read]
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
-            for place, row in zip(places, self._probabilities([texts[i] for i in places]), strict=True):
+            for place, row in zip(places, self._probabilities([read[i] for i in places]), strict=True):
                 found[place] = self._answer(row)
         return found
 
     @abstractmethod
-    def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
-        """The probabilities of each text, in the order of the labels."""
+    def _probabilities(self, texts: Sequence[tuple[str, ...]]) -> Iterator[list[float]]:
+        """The probabilities of each text or pair, in the order of the labels."""
 
     def _answer(self, row: list[float]) -> dict[str, Any]:
         probabilities = dict(zip(self.labels, row, strict=True))
@@ -96,14 +98,13 @@ class LoadedEncoderClassifier(LoadedClassifier):
     classifier: Classifier
     tokenizer: PreTrainedTokenizerBase
 
-    def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
+    def _probabilities(self, texts: Sequence[tuple[str, ...]]) -> Iterator[list[float]]:
         import torch
 
-        batch = self.tokenizer(
-            list(texts), truncation=True, max_length=self.config.max_length, padding=True, return_tensors="pt"
-        )
+        from peftsearch.training.batches import text_batch
+
         with torch.inference_mode():
-            logits = self.classifier(**batch).logits
+            logits = self.classifier(**text_batch(self.tokenizer, texts, self.config.max_length)).logits
         yield from torch.softmax(logits.float(), dim=-1).tolist()
 
 
@@ -113,11 +114,10 @@ class LoadedTextModel(LoadedClassifier):
 
     model: TextModel
 
-    def _probabilities(self, texts: Sequence[Text]) -> Iterator[list[float]]:
+    def _probabilities(self, texts: Sequence[tuple[str, ...]]) -> Iterator[list[float]]:
         from scipy.special import softmax
 
-        plain = [text if isinstance(text, str) else " ".join(text) for text in texts]
-        yield from softmax(self.model.scores(plain), axis=1).tolist()
+        yield from softmax(self.model.scores([" ".join(text) for text in texts]), axis=1).tolist()
 
 
 def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> LoadedClassifier:
@@ -147,11 +147,11 @@ def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> L
         raise UserError(
             f"{folder}: its backbone brings its own code; load it with trust_remote_code=True if you trust it"
         )
-    columns = (text,) if isinstance(text, str) else tuple(text)
+    inputs = InputTexts((text,) if isinstance(text, str) else tuple(text), described.strip)
     if config.method in TEXT_METHODS:
-        return LoadedTextModel(labels, config, columns, TEXT_METHODS[config.method].read(folder / MODEL))
+        return LoadedTextModel(labels, config, inputs, TEXT_METHODS[config.method].read(folder / MODEL))
     classifier = _classifier(folder, config, len(labels))
-    return LoadedEncoderClassifier(labels, config, columns, classifier, _tokenizer(folder))
+    return LoadedEncoderClassifier(labels, config, inputs, classifier, _tokenizer(folder))
 
 
 def _classifier(folder: Path, config: TrialConfig, num_labels: int) -> Classifier:
@@ -180,7 +180,3 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     path = str((folder / TOKENIZER).resolve())
     tokenizer: PreTrainedTokenizerBase = load_tokenizer(ResolvedModel(path, path, "folder"))
     return tokenizer
-
-
-def _characters(text: Text) -> int:
-    return len(text) if isinstance(text, str) else sum(map(len, text))

@@ -66,6 +66,7 @@ def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> Non
         "study": about.get("study"),
         "trial": kept.number,
         "text": about.get("data", {}).get("text"),
+        "strip": about.get("data", {}).get("strip", False),
         "config": {**config.to_dict(), "backbone": backbone},
         "measurement": kept.measurement.to_dict(),
     }

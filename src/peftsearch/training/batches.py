@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from peftsearch.data.tokens import encode
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Row = tuple[dict[str, NDArray[Any]], int]
-"""A row's columns by name, each with one value for a token, and its label."""
+Columns = Mapping[str, NDArray[Any]]
+"""A row's columns by name, each with one value for a token."""
+
+Row = tuple[Columns, int]
+"""A row's columns, and its label."""
 
 BFLOAT16 = np.dtype(np.uint16)
 """Stands for bfloat16, which NumPy lacks."""
@@ -76,32 +81,58 @@ class LengthGroupedSampler(Sampler[int]):
 
 
 class PadToLongest:
-    """Collates rows into tensors of shape (rows, longest), with an attention mask and `labels` of shape (rows,)."""
+    """Pads rows on the right to the longest of a batch.
 
-    def __init__(self, pad_token: int, padding_side: str = "right", multiple: int = 1) -> None:
+    Every architecture in `FAMILIES` takes padding on the right, whatever its tokenizer says: absolute positions are
+    counted from the first token, so padding on the left would move a text by the length of its neighbours.
+
+    Args:
+        pad_token: the id that fills `input_ids`; it is masked.
+        multiple: what the width is rounded up to a multiple of.
+        most: the width that is never exceeded by rounding, because the encoder may have no more positions.
+    """
+
+    def __init__(self, pad_token: int, multiple: int = 1, most: int | None = None) -> None:
         self.pad_token = pad_token
-        self.left = padding_side == "left"
         self.multiple = multiple
+        self.most = most
 
-    def __call__(self, rows: list[Row]) -> dict[str, torch.Tensor]:
-        lengths = [len(columns["input_ids"]) for columns, _ in rows]
-        width = -(-max(lengths) // self.multiple) * self.multiple
+    def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        """The inputs of `rows`, and their `labels` of shape (rows,)."""
+        return {**self.inputs([columns for columns, _ in rows]), "labels": torch.tensor([label for _, label in rows])}
+
+    def inputs(self, rows: Sequence[Columns]) -> dict[str, torch.Tensor]:
+        """Tensors of shape (rows, width): the columns of `rows`, and the attention mask."""
+        lengths = [len(columns["input_ids"]) for columns in rows]
+        width = self._width(max(lengths))
         fill = {"input_ids": self.pad_token}
-        batch = {
-            name: self._pad([columns[name] for columns, _ in rows], width, fill.get(name, 0)) for name in rows[0][0]
-        }
-        batch["attention_mask"] = self._pad([np.ones(length, dtype=np.int64) for length in lengths], width, 0)
-        batch["labels"] = torch.tensor([label for _, label in rows])
+        batch = {name: _pad([columns[name] for columns in rows], width, fill.get(name, 0)) for name in rows[0]}
+        batch["attention_mask"] = _pad([np.ones(length, dtype=np.int64) for length in lengths], width, 0)
         return batch
 
-    def _pad(self, values: list[NDArray[Any]], width: int, fill: int) -> torch.Tensor:
-        padded = np.full((len(values), width, *values[0].shape[1:]), fill, dtype=values[0].dtype)
-        for row, value in zip(padded, values, strict=True):
-            row[width - len(value) if self.left else 0 :][: len(value)] = value
-        tensor = torch.from_numpy(padded)
-        return tensor.view(torch.bfloat16).float() if padded.dtype == BFLOAT16 else tensor
+    def _width(self, longest: int) -> int:
+        rounded = -(-longest // self.multiple) * self.multiple
+        return rounded if self.most is None else max(longest, min(rounded, self.most))
 
 
-def padding(tokenizer: PreTrainedTokenizerBase, device: torch.device) -> PadToLongest:
-    """How this tokenizer's rows become batches; on a GPU, of a length that is a multiple of 8, for its tensor cores."""
-    return PadToLongest(tokenizer.pad_token_id or 0, tokenizer.padding_side, multiple=8 if device.type == "cuda" else 1)
+def _pad(values: list[NDArray[Any]], width: int, fill: int) -> torch.Tensor:
+    padded = np.full((len(values), width, *values[0].shape[1:]), fill, dtype=values[0].dtype)
+    for row, value in zip(padded, values, strict=True):
+        row[: len(value)] = value
+    tensor = torch.from_numpy(padded)
+    return tensor.view(torch.bfloat16).float() if padded.dtype == BFLOAT16 else tensor
+
+
+def text_batch(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
+) -> dict[str, torch.Tensor]:
+    """The inputs for new texts, or pairs of texts, made exactly as those of a split's rows; on the CPU."""
+    first, *second = (list(column) for column in zip(*texts, strict=True))
+    columns = encode(tokenizer, first, second[0] if second else None, max_length)
+    rows = [dict(zip(columns, map(np.asarray, row), strict=True)) for row in zip(*columns.values(), strict=True)]
+    return padding(tokenizer, torch.device("cpu"), max_length).inputs(rows)
+
+
+def padding(tokenizer: PreTrainedTokenizerBase, device: torch.device, max_length: int) -> PadToLongest:
+    """How this tokenizer's rows become batches; on a GPU, of a width that is a multiple of 8, for its tensor cores."""
+    return PadToLongest(tokenizer.pad_token_id or 0, 8 if device.type == "cuda" else 1, max_length)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TEXTS = ["a good day", "it rains, and the road is long and wet", "red and blue"]
 """A batch of three classes and three lengths."""
 
+MAX_LENGTH = 32
 STEPS = 3
 RATE = 1e-2
 SEED = 42
@@ -103,8 +104,9 @@ def _supported(method: EncoderMethod, resolved: ResolvedModel) -> tuple[dict[str
 
 def _batch(resolved: ResolvedModel) -> Any:
     from peftsearch.backbones.loading import load_tokenizer
+    from peftsearch.training.batches import text_batch
 
-    return load_tokenizer(resolved)(TEXTS, padding=True, return_tensors="pt")
+    return text_batch(load_tokenizer(resolved), [(text,) for text in TEXTS], MAX_LENGTH)
 
 
 def _trains(classifier: Classifier, batch: Any) -> bool:

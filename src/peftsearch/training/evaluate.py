@@ -68,12 +68,11 @@ def _logits(
     """Logits of shape (rows, classes) and labels of shape (rows,), the shortest row first."""
     rows = token_rows(data, split, result.tokenizer, result.config.max_length, cache)
     compute = Compute(on, result.measurement.precision, result.measurement.micro_batch_size)
-    collate, size = padding(result.tokenizer, on), compute.evaluation_batch
+    collate, size = padding(result.tokenizer, on, result.config.max_length), compute.evaluation_batch
     classifier, found = result.classifier.to(on).eval(), []
     with torch.no_grad(), in_number_format(on, compute.precision):
         for start in range(0, len(rows), size):
-            batch = collate([rows[i] for i in range(start, min(start + size, len(rows)))])
-            batch.pop("labels")
+            batch = collate.inputs([rows[i][0] for i in range(start, min(start + size, len(rows)))])
             inputs = {name: tensor.to(on) for name, tensor in batch.items()}
             found.append(classifier(**inputs).logits.float().cpu())
     classifier.to("cpu")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from peftsearch.data.base import TextData
-from peftsearch.data.tokens import tokenize
+from peftsearch.data.tokens import INPUTS, tokenize
 from peftsearch.training.batches import POOL_BATCHES, PadToLongest, Row
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TokenRows(Dataset[Row]):
     """
 
     def __init__(self, tokens: datasets.Dataset, sort: bool = False) -> None:
-        names = [name for name in ("input_ids", "token_type_ids") if name in tokens.column_names]
+        names = [name for name in INPUTS if name in tokens.column_names]
         self.labels = np.asarray(tokens["label"], dtype=np.int64)
         self.lengths = np.asarray(tokens["length"], dtype=np.int64)
         self.flat = {name: _flatten(tokens, name) for name in names}

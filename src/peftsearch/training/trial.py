@@ -139,7 +139,7 @@ def _rows(
     return TrialRows(
         token_rows(data, "train", tokenizer, config.max_length, cache),
         token_rows(data, "validation", tokenizer, config.max_length, cache),
-        padding(tokenizer, device),
+        padding(tokenizer, device, config.max_length),
         data.labels,
         pool_batches=1 if exact else POOL_BATCHES,
     )

@@ -102,8 +102,7 @@ def cached_prefix(
     Raises:
         Interrupted: `should_stop` said so.
     """
-    # With padding on the left, a text's positions, and so its states, depend on the longest text of its batch.
-    prefix = None if store is None or rows.collate.left else reusable_prefix(classifier)
+    prefix = None if store is None else reusable_prefix(classifier)
     if prefix is None or store is None:
         yield CachedRows(rows, CachedSplit(rows.train), CachedSplit(rows.validation))
         return
@@ -177,8 +176,7 @@ def _compute(
             if how.should_stop():
                 raise Interrupted("stopped before the first step")
             picked = order[start : start + size]
-            batch = collate([tokens[int(i)] for i in picked])
-            batch.pop("labels")
+            batch = collate.inputs([tokens[int(i)][0] for i in picked])
             states = classifier.prefix_states(**{name: tensor.to(device) for name, tensor in batch.items()})
             _write(file, tokens.order[picked], _to_numpy(states, layout), layout)
     return Cost(clock(device) - started, how.memory.read())
