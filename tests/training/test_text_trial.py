@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.load import load_classifier
-from peftsearch.export.write import write
+from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
 from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.trial import run_trial
@@ -79,7 +79,7 @@ def test_an_exported_tfidf_labels_texts_and_holds_no_pickle(tmp_path, pair):
     result.save(tmp_path / "weights" / "4")
     (tmp_path / "out").mkdir()
     text = ["first", "second"] if pair else "text"
-    write(read_checkpoint(tmp_path / "weights", 4), tmp_path / "out", {"study": "toy", "data": {"text": text}})
+    write_files(read_checkpoint(tmp_path / "weights", 4), tmp_path / "out", {"study": "toy", "data": {"text": text}})
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".md"}
 

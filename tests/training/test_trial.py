@@ -19,7 +19,7 @@ from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.data.tokens import tokenize
 from peftsearch.export.load import load_classifier
-from peftsearch.export.write import write
+from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
 from peftsearch.study.baselines import default_settings
 from peftsearch.training import attempt as attempt_module
@@ -226,7 +226,7 @@ def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(
 
     results[1].save(tmp_path / "weights" / "0")
     (tmp_path / "out").mkdir()
-    write(read_checkpoint(tmp_path / "weights", 0), tmp_path / "out", {"study": "toy"})
+    write_files(read_checkpoint(tmp_path / "weights", 0), tmp_path / "out", {"study": "toy"})
     loaded = load_classifier(tmp_path / "out")
     assert loaded.config.tokenizer == words
     assert loaded.tokenizer.get_vocab() == other

@@ -70,7 +70,7 @@ class InputTexts:
     def _by_column(self, row: str | Sequence[str]) -> Mapping[str, str]:
         """The columns of a bare text or pair, whose order is that of the columns."""
         single = len(self.written) == 1
-        parts = [row] if single else list(row) if isinstance(row, list | tuple) else []
+        parts: list[Any] = [row] if single else list(row) if isinstance(row, list | tuple) else []
         if len(parts) != len(self.written) or not all(isinstance(part, str) for part in parts):
             kind = "single texts" if single else "pairs of texts"
             raise UserError(f"this classifier labels {kind}; got {shown(row)}")

@@ -10,7 +10,7 @@ import torch
 from peftsearch.backbones.loading import resolve
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.export.load import load_classifier
-from peftsearch.export.write import write
+from peftsearch.export.write import write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
 from peftsearch.training.checkpoint import Checkpoint
@@ -76,7 +76,7 @@ def test_a_plan_s_counts_are_in_the_curve_and_the_trained_model_is_kept_and_expo
         expected = result.classifier(input_ids=ids).logits
         assert torch.equal(trial.classifier()(input_ids=ids).logits, expected)
         (tmp_path / "out").mkdir()
-        write(trial, tmp_path / "out", {"study": "toy"})
+        write_files(trial, tmp_path / "out", {"study": "toy"})
         loaded = load_classifier(tmp_path / "out").classifier
         assert torch.allclose(loaded(input_ids=ids).logits, expected, atol=1e-6)
 
