@@ -6,12 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from peftsearch.backbones import loading
 from peftsearch.backbones.loading import ResolvedModel, load_encoder, load_native, load_tokenizer, resolve
 from peftsearch.core.errors import UserError
-from tests.helpers.tiny import ARCHITECTURES, tiny_model, tiny_tokenizer
+from peftsearch.training.batches import text_batch
+from tests.helpers.tiny import ARCHITECTURES, change_tokenizer, tiny_model, tiny_tokenizer
 
 IDS = torch.tensor([[2, 8, 9, 3]])
 
@@ -165,6 +174,30 @@ def test_a_tokenizer_always_pads(tmp_path):
     tiny_model(tmp_path, "roberta")
     tokenizer.save_pretrained(tmp_path)
     assert load_tokenizer(resolve(str(tmp_path))).pad_token == "</s>"
+
+
+@pytest.mark.parametrize(("kind", "pad"), [("left", "[PAD]"), ("no pad", "[SEP]"), ("bare", "[UNK]")])
+def test_a_saved_tokenizer_reads_and_pads_as_the_one_that_trained(tmp_path, kind, pad):
+    change_tokenizer(tiny_model(tmp_path / "model"), kind)
+    trained = load_tokenizer(resolve(str(tmp_path / "model")))
+    trained.save_pretrained(tmp_path / "saved")
+    saved = AutoTokenizer.from_pretrained(tmp_path / "saved")
+    texts = ["good cat", "[UNK] [SEP] goodness [PAD] unk", "", "the very bad dog zzz"]
+    assert saved(texts)["input_ids"] == trained(texts)["input_ids"]
+    assert (saved.pad_token, saved.padding_side, trained.padding_side) == (pad, "right", "right")
+    assert len(saved) == len(trained) == 59
+
+
+def test_a_tokenizer_without_any_special_token_pads_with_none_of_its_words(tmp_path):
+    """A word that became the padding token would be special after saving, and no longer part of other words."""
+    words = Tokenizer(models.WordLevel({"good": 0, "cat": 1}, unk_token="good"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tiny_model(tmp_path)
+    PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(tmp_path)
+    (tmp_path / "special_tokens_map.json").unlink()
+    tokenizer = load_tokenizer(resolve(str(tmp_path)))
+    assert tokenizer.pad_token is None
+    assert text_batch(tokenizer, [("good cat",), ("cat",)], 8)["attention_mask"].tolist() == [[1, 1], [1, 0]]
 
 
 def test_a_missing_tokenizer_is_one_line(tmp_path):

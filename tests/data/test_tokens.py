@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.data.tokens import tokenize
+from peftsearch.backbones.loading import load_tokenizer, resolve
+from peftsearch.data.tokens import encode, tokenize
 from tests.helpers.files import json_lines, prepare, rows
-from tests.helpers.tiny import tiny_tokenizer
+from tests.helpers.tiny import VANISHING, change_tokenizer, tiny_model, tiny_tokenizer
 
 VOCABULARY = ("cat", "dog", "sun", "number", *map(str, range(100)))
 
@@ -63,6 +64,19 @@ def test_another_vocabulary_length_or_split_is_kept_apart(data, tmp_path: Path) 
         ]
     ]
     assert all(a != b for i, a in enumerate(made) for b in made[:i])
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_a_text_of_which_nothing_is_kept_is_one_unknown_token(tmp_path: Path, pair: bool) -> None:
+    tiny_model(tmp_path)
+    change_tokenizer(tmp_path, "bare")
+    tokenizer = load_tokenizer(resolve(str(tmp_path)))
+    texts, pairs = [VANISHING, "cat dog"], [VANISHING, "the"] if pair else None
+    columns = encode(tokenizer, texts, pairs, 16)
+    words = tokenizer.get_vocab()
+    assert columns["input_ids"][0] == [tokenizer.unk_token_id]
+    assert columns["input_ids"][1] == [words["cat"], words["dog"], *([words["the"]] if pair else [])]
+    assert [len(row) for row in columns["token_type_ids"]] == [len(row) for row in columns["input_ids"]]
 
 
 def test_a_tokenizer_that_grows_is_another(data, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ WORDS = (
     *("a", "an", "the", "good", "bad", "cat", "dog", "red", "blue", "green", "is", "was", "not", "very"),
     *(f"word{i}" for i in range(40)),
 )
+
+VANISHING = "☃"
+"""A text of which the `bare` tokenizer of `change_tokenizer` keeps nothing."""
 
 _BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ROBERTA_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -104,3 +108,29 @@ def _template(cls: str, sep: str, words: dict[str, None], *, doubled: bool) -> A
     ids = {word: i for i, word in enumerate(words)}
     pair = f"{cls} $A {sep} {sep} $B {sep}" if doubled else f"{cls} $A {sep} $B:1 {sep}:1"
     return TemplateProcessing(single=f"{cls} $A {sep}", pair=pair, special_tokens=[(cls, ids[cls]), (sep, ids[sep])])
+
+
+def change_tokenizer(folder: Path, kind: str) -> None:
+    """Change the tokenizer in `folder`.
+
+    Args:
+        kind: `left` for padding on the left; `no pad` for no padding token; `bare` for a tokenizer without any special
+            token but the one for unknown words.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    known = AutoTokenizer.from_pretrained(folder)
+    if kind == "bare":
+        words = Tokenizer(models.WordLevel(known.get_vocab(), unk_token=known.unk_token))
+        words.pre_tokenizer = pre_tokenizers.Whitespace()
+        words.normalizer = normalizers.Replace(VANISHING, "")
+        known = PreTrainedTokenizerFast(tokenizer_object=words, unk_token=known.unk_token)
+    elif kind == "no pad":
+        known.pad_token = None
+    else:
+        known.padding_side = "left"
+    known.save_pretrained(folder)
+    if kind == "left":
+        file = folder / "tokenizer_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "padding_side": "left"}))
