@@ -23,13 +23,16 @@ from tests.helpers.tuning import settings_of
      ("prompt", "linear"), ("prefix", "linear"), ("loreft", "linear"), ("none", "linear")],
 )  # fmt: skip
 @pytest.mark.parametrize("architecture", ["bert", "mamba"])
-def test_they_are_trained_on_and_measured(tmp_path: Path, architecture: str, method: str, head: str | None) -> None:
+@pytest.mark.parametrize("others", ["texts", "words"])
+def test_they_are_trained_on_and_measured(
+    tmp_path: Path, architecture: str, others: str, method: str, head: str | None
+) -> None:
     if architecture == "mamba" and (method in ("lora", "prefix", "loreft") or head == "native"):
         pytest.skip("not on this architecture")
     change_tokenizer(tiny_model(tmp_path / "model", architecture), "bare")
     data = toy_data(24, 12)
-    splits = {name: with_empty(rows) for name, rows in data.splits.items()}
-    data = replace(data, splits=splits, fingerprint="with texts without tokens")
+    splits = {name: with_empty(rows, others == "words") for name, rows in data.splits.items()}
+    data = replace(data, splits=splits, fingerprint=f"without tokens, beside {others}")
     settings = settings_of(method, **({"head": head} if head else {}))
     training = TrainingConfig(epochs=2, batch_size=4, precision="fp32")
     config = TrialConfig(str(tmp_path / "model"), method, settings, training, max_length=16)
@@ -39,7 +42,8 @@ def test_they_are_trained_on_and_measured(tmp_path: Path, architecture: str, met
     assert all(math.isfinite(value) for value in result.measurement.metrics.values())
 
 
-def with_empty(rows: datasets.Dataset) -> datasets.Dataset:
-    """A run of texts without tokens, so that some batches hold nothing else."""
-    texts = [VANISHING if i < 8 else text for i, text in enumerate(rows["text"])]
+def with_empty(rows: datasets.Dataset, words: bool) -> datasets.Dataset:
+    """A run of texts without tokens, so that some batches hold nothing else; the others are texts or single words."""
+    others = [text.split()[0] if words else text for text in rows["text"]]
+    texts = [VANISHING if i < 8 else text for i, text in enumerate(others)]
     return datasets.Dataset.from_dict({"text": texts, "label": rows["label"][:]})

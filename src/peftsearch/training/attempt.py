@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import numpy as np
 from transformers import set_seed
 
 from peftsearch.backbones.loading import ResolvedModel
@@ -27,11 +28,13 @@ from peftsearch.training.prefix_cache.store import PrefixStore
 from peftsearch.training.rows import TrialRows
 
 if TYPE_CHECKING:
+    import torch
+
     from peftsearch.backbones.classifier import Classifier
 
 PACKAGES = ("torch", "transformers", "peft", "adapters", "accelerate", "datasets", "scikit-learn")
-CHECKED_ROWS = 4
-"""Rows of the batch on which the gradients are checked."""
+CHECKED_ROWS, CHECKED_TOKENS = 4, 8
+"""Rows of the batch on which the gradients are checked, and tokens of each, at least."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,25 @@ class Attempt:
             trust_remote_code=config.trust_remote_code,
         ).to(device)
         classifier.train()
-        picked = [self.rows.train[i] for i in range(min(CHECKED_ROWS, len(self.rows.train)))]
-        padded = PadToLongest(self.rows.collate.pad_token)(picked)
-        batch = {name: tensor.to(device) for name, tensor in padded.items()}
+        batch = {name: tensor.to(device) for name, tensor in self._checked_batch().items()}
         for _ in Stages(classifier, config).each():
             check_gradients(classifier.train(), batch, TrainingLoss())
         return classifier
+
+    def _checked_batch(self) -> dict[str, torch.Tensor]:
+        """The longest training rows, made longer if they are short.
+
+        In a text of one token, attention has nothing to choose from and an LSTM nothing to remember, so that no
+        gradient reaches a query or the LSTM's recurrent weights.
+        """
+        training, count = self.rows.train, min(CHECKED_ROWS, self.compute.micro_batch)
+        picked = [training[int(i)] for i in np.argsort(-training.lengths, kind="stable")[:count]]
+        tokens = {name: np.concatenate([columns[name] for columns, _ in picked]) for name in picked[0][0]}
+        enough, rows = min(CHECKED_TOKENS, self.config.max_length), []
+        for place, (columns, label) in enumerate(picked):
+            longer = {name: np.resize(np.roll(values, -place), enough) for name, values in tokens.items()}
+            rows.append((columns if len(columns["input_ids"]) >= enough else longer, label))
+        return PadToLongest(self.rows.collate.pad_token)(rows)
 
     def _measure(
         self, classifier: Classifier, epochs: EpochRecorder, cached: CachedRows, peak_memory_mb: float
