@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from peftsearch.core.errors import UserError, shown
-from peftsearch.data.base import Table
+from peftsearch.data.base import Table, whole_characters
 from peftsearch.data.columns import columns_of, texts_of
 from peftsearch.data.read.encoding import decode
 from peftsearch.data.read.files import Location, read_location
@@ -43,14 +43,7 @@ class InputTexts:
             UserError: the row is not of the kind that the classifier labels, lacks a column or holds no text.
         """
         values = row if isinstance(row, Mapping) else self._by_column(row)
-        texts = [self._text(values, written) for written in self.written]
-        try:
-            "".join(texts).encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                f"{shown(row)} holds half of a surrogate pair, which is not a character; correct the text"
-            ) from None
-        return tuple(texts)
+        return tuple(self._text(values, written) for written in self.written)
 
     def shown(self, row: Row) -> str | tuple[str, ...]:
         """The row as answers name it: as it was given, or the text that is read in a row of a file."""
@@ -64,7 +57,7 @@ class InputTexts:
         if missing:
             raise UserError(f"no column {missing[0]!r}; columns: {', '.join(map(str, values))}")
         table = Table("the row", {name: [values[name]] for name in columns_of(written)})
-        text = texts_of(table, written)[0] or ""
+        text = whole_characters(texts_of(table, written)[0] or "")
         return text.strip() if self.strip else text
 
     def _by_column(self, row: str | Sequence[str]) -> Mapping[str, str]:
