@@ -92,6 +92,36 @@ def test_configurations_of_a_local_folder_are_read_from_its_card(tmp_path: Path)
     assert prepare(tmp_path, "hub:./d/b").labels == ("cat", "dog", "sun")
 
 
+def layout(folder: Path, *splits: str) -> None:
+    """A data set in the hub's layout with these splits, of which each has other texts."""
+    for place in range(len(splits)):
+        json_lines(folder / f"{place}.jsonl", rows(30, first=100 * place))
+    files = "".join(f"  - split: {split}\n    path: {place}.jsonl\n" for place, split in enumerate(splits))
+    (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n")
+
+
+@pytest.mark.parametrize("validation", ["dev", "valid", "validation_matched", "Eval"])
+def test_splits_with_other_names_are_taken_and_others_told(tmp_path: Path, validation: str) -> None:
+    layout(tmp_path / "d", "train", validation, "test", "unsupervised")
+    data = prepare(tmp_path, "hub:./d")
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 30, "validation": 30, "test": 30}
+    assert data.notes[:2] == (f"the split {validation} is taken as validation", "left out: the split unsupervised")
+
+
+@pytest.mark.parametrize(
+    "splits", [("train", "validation_matched", "validation_mismatched"), ("full",), ("test", "dev")]
+)
+def test_splits_that_are_unclear_are_asked_about_and_can_be_named(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    layout(tmp_path / "d", *splits)
+    assert error(tmp_path, "hub:./d") == (
+        f"data.source: hub:./d has the splits {', '.join(splits)}; say which is which: "
+        "source: {train: hub:./d#SPLIT, test: hub:./d#SPLIT}"
+    )
+    data = prepare(tmp_path, {"train": f"hub:./d#{splits[0]}"})
+    assert sum(len(rows) for rows in data.splits.values()) == 30
+    assert error(tmp_path, {"train": "hub:./d#tset"}).startswith("data.source: hub:./d has no split 'tset'; ")
+
+
 def test_a_local_folder_that_is_not_there(tmp_path: Path) -> None:
     assert error(tmp_path, "hub:./nothing") == f"data.source: no folder './nothing' in {tmp_path}"
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import click
 
 from peftsearch.cli import confirm, dashboard, export, methods, optimize, results, studies
 from peftsearch.core.disk import refusal
-from peftsearch.core.errors import StorageLost, UserError
+from peftsearch.core.errors import StorageLost, UserError, shown
+from peftsearch.data.base import whole_characters
 
 
 class UsageProblem(click.ClickException):
@@ -19,6 +22,18 @@ class UsageProblem(click.ClickException):
 
 class Commands(click.Group):
     """A group that shows each error that is not a bug as one line, and lists its commands in order of use."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal in Latin-1 lacks the signs of our tables
+        return super().main(*args, **options)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        odd = next((arg for arg in args if arg != whole_characters(arg)), None)
+        if odd is not None:
+            raise UsageProblem(f"the argument {shown(odd)} is not UTF-8; rename what it names, or write it as UTF-8")
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
