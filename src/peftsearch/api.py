@@ -12,6 +12,7 @@ from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
 from peftsearch.export.load import LoadedClassifier, load_classifier
+from peftsearch.export.retrain import train_again
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
 from peftsearch.results.stored_study import StoredStudy, open_stored
@@ -224,6 +225,8 @@ def export_trial(
     storage: str | None = None,
     fork: str | None = None,
     overrides: Overrides | None = None,
+    retrain: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Checkpoint:
     """Write the classifier of a trial to a folder that needs neither the study nor its storage.
 
@@ -234,21 +237,30 @@ def export_trial(
         storage: as for `open_results`.
         fork: as for `open_results`.
         overrides: as for `open_results`.
+        retrain: train the trial again, as the search did, if its checkpoint is missing or damaged.
+        say: called with each note worth knowing, one line each.
 
     Returns:
         The trial that was exported: its number, configuration and measurement.
 
     Raises:
-        UserError: no trial has finished, the trial's weights were not kept, or `out` holds something else.
+        UserError: no trial has finished, the trial's checkpoint is missing or damaged, or `out` holds something else.
 
     Example:
         >>> kept = export_trial("quickstart", "best", "my-classifier")
         >>> kept.number == open_results("quickstart").best().record.number
         True
     """
-    if not isinstance(study, StoredStudy):
-        study = open_results(study, storage=storage, fork=fork, overrides=overrides)
-    return write_export(study, trial, Path(out))
+    if isinstance(study, StoredStudy):
+        stored = study
+    else:
+        stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
+    source = study.name if isinstance(study, StoredStudy) else study
+
+    def again(number: int) -> None:
+        train_again(stored, load_study(source, overrides), number, say)
+
+    return write_export(stored, trial, Path(out), again if retrain else None)
 
 
 def _stored_name(study: Study) -> str:

@@ -136,7 +136,7 @@ def test_it_is_written_down_before_the_first_look(stored: StoredStudy, monkeypat
 
 ERRORS: list[tuple[int, str]] = [
     (9, "study 'toy' has no trial 9; its trials are 0 to 4"),
-    (4, "--trial 4: it is pruned, and only complete trials can be confirmed: 0, 1, 2, 3"),
+    (4, "--trial 4: it is pruned, and only complete trials can be trained again: 0, 1, 2, 3"),
 ]
 
 

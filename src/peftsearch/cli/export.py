@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
-from peftsearch.cli.output import list_table, print_json, show
+from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options
+from peftsearch.cli.output import list_table, print_json, say, show
 from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
@@ -25,19 +26,26 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The new folder to write to."
 )
+@click.option(
+    "--retrain",
+    is_flag=True,
+    help="Train the trial again, with the seed of the search, if its weights are missing or damaged.",
+)
 @json_option
 def export(
-    study: ChosenStudy, fork: str | None, storage: str | None, trial: int | str, out: Path, as_json: bool
+    study: ChosenStudy, fork: str | None, storage: str | None, trial: int | str, out: Path, retrain: bool, as_json: bool
 ) -> None:
     """Write a trial's classifier to a folder, ready to use.
 
-    The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front can be
-    exported, because only their weights are kept; `best` is the one with the best quality.
+    The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front
+    have their weights kept; --retrain exports any other finished trial too. `best` is the one with the best quality.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
     from peftsearch.api import export_trial
 
-    results = stored(study, fork, storage)
-    kept = export_trial(results, trial, out)
+    kept = export_trial(
+        study.name, trial, out, storage=storage, fork=fork, overrides=study.overrides, retrain=retrain, say=say
+    )
     if as_json:
         print_json({"trial": kept.number, "method": kept.config.method, "out": str(out)})
     else:

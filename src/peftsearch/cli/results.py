@@ -26,6 +26,8 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 
     results = stored(study, fork, storage)
     found = results.status()
+    for problem in results.checkpoint_problems(trust_times=True):
+        say(problem)
     if as_json:
         print_json({"study": results.name, **found.to_dict()})
         return

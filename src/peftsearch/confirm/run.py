@@ -55,7 +55,7 @@ def confirm(
         UserError: a trial is missing or unfinished, the data has changed, or it has no test split.
     """
     chosen = chosen_trials(stored, trials)
-    _check_data(stored, chosen, data)
+    check_same_data(stored, chosen, data)
     missing = _missing(chosen, seeds, read_runs(stored.study))
     if not missing:
         say("all of these runs are already done")
@@ -101,7 +101,8 @@ def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Reco
         if record.state != "complete" or record.config is None:
             finished = ", ".join(str(row.record.number) for row in stored.rows()) or "none"
             raise UserError(
-                f"--trial {record.number}: it is {record.state}, and only complete trials can be confirmed: {finished}"
+                f"--trial {record.number}: it is {record.state}, and only complete trials can be trained again: "
+                f"{finished}"
             )
     return found
 
@@ -164,7 +165,12 @@ def _is_over(failure: Mapping[str, str] | None) -> bool:
     return failure is None or failure["kind"] != "out_of_memory"
 
 
-def _check_data(stored: StoredStudy, chosen: Sequence[Record], data: TextData) -> None:
+def check_same_data(stored: StoredStudy, chosen: Sequence[Record], data: TextData) -> None:
+    """Refuse data that the trials were not trained on.
+
+    Raises:
+        UserError: it has another fingerprint.
+    """
     for record in chosen:
         there = record.measurement.data_fingerprint if record.measurement else None
         if there != data.fingerprint:

@@ -18,11 +18,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.errors import UserError
 from peftsearch.export.description import CARD, CONFIG, FORMAT, LABELS
 from peftsearch.export.model_card import model_card
 from peftsearch.export.target import check_out, written_whole
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
+from peftsearch.storage.front_checkpoints import checkpoint_problem
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
@@ -33,22 +35,41 @@ if TYPE_CHECKING:
 TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL = "tokenizer", "head.safetensors", "backbone", "adapter", "model"
 
 
-def write_export(stored: StoredStudy, trial: int | str, out: Path) -> Checkpoint:
+def write_export(
+    stored: StoredStudy, trial: int | str, out: Path, retrain: Callable[[int], None] | None = None
+) -> Checkpoint:
     """Write the classifier of a trial to the folder `out`.
 
     Args:
         stored: the study.
         trial: a number, or `best`: the trial on the front with the best quality.
         out: a new or empty folder, or an earlier export, which is replaced.
+        retrain: trains the trial with this number again and saves its checkpoint; called if that is missing or damaged.
 
     Raises:
-        UserError: no trial has finished, its weights were not kept, or `out` holds something else.
+        UserError: no trial has finished, its checkpoint is missing or damaged, or `out` holds something else.
     """
     check_out(out)
-    kept = read_checkpoint(stored.folder.weights, stored.number(trial))
+    number = stored.number(trial)
+    try:
+        kept = _checkpoint(stored, number)
+    except UserError:
+        if retrain is None:
+            raise
+        retrain(number)
+        kept = _checkpoint(stored, number)
     with written_whole(out) as folder:
         write_files(kept, folder, {"study": stored.name, **stored.about.to_dict()})
     return kept
+
+
+def _checkpoint(stored: StoredStudy, number: int) -> Checkpoint:
+    problem = checkpoint_problem(stored.folder.weights / str(number))
+    if problem and stored.trial(number).state == "complete":
+        on_front = number in (row.record.number for row in stored.front())
+        why = f"its checkpoint is {problem}" if on_front else "its weights were not kept (only the front's are)"
+        raise UserError(f"--trial {number}: {why}; to train the trial again and then export it, add --retrain")
+    return read_checkpoint(stored.folder.weights, number)
 
 
 def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from peftsearch.core.disk import check_writable
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.objectives import check_classes
 from peftsearch.core.run_folder import RunFolder
@@ -61,6 +62,7 @@ def begin(
         UserError: something is not as it must be; nothing has been trained.
     """
     name = fork or spec.name
+    check_writable(RunFolder.of(name).root)
     data = check_data(spec, RunFolder.of(name))
     for note in (*spec.warnings, *data.notes):
         say(note)
@@ -68,6 +70,8 @@ def begin(
     study = prepare(spec, url, name, patience=storage_patience)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
     write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
+    for problem in stored.checkpoint_problems():
+        say(problem)
     _measure_reference(stored, data, say)
     return stored
 

@@ -15,9 +15,11 @@ from peftsearch.results.front import Row, rows
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage
+from peftsearch.storage.front_checkpoints import checkpoint_problem
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import About, read_about, read_reference
+from peftsearch.storage.worker_identity import host
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,6 +170,23 @@ class StoredStudy:
         """The folder with a trial's weights; None if they were not kept, as only those of the front are."""
         folder = self.folder.weights / str(number)
         return folder if (folder / TENSORS).is_file() else None
+
+    def checkpoint_problems(self, *, trust_times: bool = False) -> list[str]:
+        """What is wrong with the checkpoints of the front, one line for each that is missing or damaged.
+
+        A checkpoint that another machine has written, and that is not here, is no problem.
+
+        Args:
+            trust_times: whether a file whose size and time are as they were is taken for unchanged without reading it.
+        """
+        lines = []
+        for row in self.front():
+            number, trained_here = row.record.number, row.record.worker.get("host") == host()
+            problem = checkpoint_problem(self.folder.weights / str(number), trust_times=trust_times)
+            if problem and (trained_here or not problem.startswith("missing")):
+                again = f"peftsearch export --study {self.name} --trial {number} --retrain --out DIR"
+                lines.append(f"the checkpoint of trial {number} is {problem}; to train the trial again: {again}")
+        return lines
 
     def status(self) -> Status:
         """Counts by state and method, the running trials, and an estimate of the time left."""

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from peftsearch.core.checksums import seal
+from peftsearch.core.checksums import SUMS, damaged_files, seal
 from peftsearch.core.disk import writing_to
 from peftsearch.core.pareto import dominates, losses_of, non_dominated
+from peftsearch.core.run_folder import TENSORS
+from peftsearch.training.checkpoint import ABOUT
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -48,6 +50,24 @@ def save_checkpoint(result: Savable, folder: Path, number: int) -> Path:
     return final
 
 
+def checkpoint_problem(checkpoint: Path, *, trust_times: bool = False) -> str | None:
+    """What is wrong with a checkpoint, as a predicate: `missing (FOLDER)` or `damaged (FILE)`; None if it is whole.
+
+    Args:
+        checkpoint: the checkpoint's own folder.
+        trust_times: whether a file whose size and time are as they were is taken for unchanged without reading it.
+    """
+    if not (checkpoint / TENSORS).is_file():
+        return f"missing ({checkpoint})"
+    if (checkpoint / SUMS).is_file():
+        damaged = next(damaged_files(checkpoint, trust_times=trust_times), None)
+    elif not (checkpoint / ABOUT).is_file():
+        damaged = ABOUT
+    else:  # written by an earlier version, or its checksums are lost
+        damaged = None if _is_whole(checkpoint / TENSORS) else TENSORS
+    return damaged and f"damaged ({checkpoint / damaged})"
+
+
 def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
     """Whether no complete trial dominates `values`, which stand in the order of `objectives`."""
     losses = losses_of([trial.values for trial in _complete(study)], objectives)
@@ -69,6 +89,17 @@ def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> N
         number = child.name.lstrip(".").partition("-")[0]
         if number.isdigit() and int(number) in dominated:
             shutil.rmtree(child, ignore_errors=True)
+
+
+def _is_whole(tensors: Path) -> bool:
+    """Whether the file is as long as its header says."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(tensors, framework="numpy"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 def _complete(study: Study) -> list[FrozenTrial]:

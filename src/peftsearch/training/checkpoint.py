@@ -98,14 +98,16 @@ def read_checkpoint(weights: Path, number: int) -> Checkpoint:
     if not (folder / TENSORS).is_file() or not (folder / ABOUT).is_file():
         others = ", ".join(map(str, _numbers(weights))) or "none"
         raise UserError(
-            f"--trial {number}: its weights were not kept (only the front's are); trials with weights: {others}"
+            f"--trial {number}: it has no weights (only the front's are kept); trials with weights: {others}"
         )
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         config, measurement = TrialConfig.from_dict(about["config"]), Measurement.from_dict(about["measurement"])
         return Checkpoint(number, folder, config, measurement, tuple(about["labels"]))
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{folder / ABOUT} is damaged; train the trial again") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(
+            f"{folder / ABOUT} is damaged, or of another version; train the trial again: peftsearch export --retrain"
+        ) from None
 
 
 def load_tensors(parameters: Mapping[str, Tensor], file: Path) -> None:

@@ -1,0 +1,46 @@
+"""A trial trained once more as the search did, to have its checkpoint again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from peftsearch.confirm.run import TEST, check_same_data, chosen_trials, searched_data
+from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.objectives import find_objective
+from peftsearch.results.formatting import objective_with_unit
+from peftsearch.storage.front_checkpoints import save_checkpoint
+
+if TYPE_CHECKING:
+    from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.study.spec import StudySpec
+
+
+def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable[[str], None]) -> None:
+    """Train a finished trial with its own configuration and seed, and save its checkpoint.
+
+    On the same machine the result is the trial's own; other hardware or versions round differently. What the trial
+    measured in the search stays as it is in the storage; the checkpoint holds what was measured now.
+
+    Args:
+        say: receives one line with the quality now and in the search.
+
+    Raises:
+        UserError: the trial is not finished, its data has changed, or training fails.
+    """
+    from peftsearch.training.trial import run_trial
+
+    [record] = chosen_trials(stored, [number])
+    data = searched_data(stored, spec)
+    check_same_data(stored, [record], data)
+    sealed = replace(data, splits={name: rows for name, rows in data.splits.items() if name != TEST})
+    assert record.config is not None, "a finished trial has a configuration"
+    try:
+        result = run_trial(record.config, sealed, lambda _: None, cache=stored.folder.tokens)
+    except TrialFailure as failure:
+        raise UserError(f"--trial {number}: it failed when it was trained again: {failure}") from failure
+    save_checkpoint(result, stored.folder.weights, number)
+    now = find_objective(stored.quality).read(result.measurement)
+    quality, earlier = (objective_with_unit(stored.quality, value) for value in (now, record.values[stored.quality]))
+    say(f"trial {number} was trained again: {quality}; in the search: {earlier}")
