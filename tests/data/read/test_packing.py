@@ -5,7 +5,9 @@ import gzip
 import io
 import lzma
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ def archive(**members: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def read(folder: Path, name: str, content: bytes) -> tuple[dict[str, object], tuple[str, ...]]:
+def read(folder: Path, name: str, content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     (folder / name).write_bytes(content)
     table = read_location(Location(str(folder / name)), Request(("text", "label")))
     return dict(table.columns), table.notes
@@ -99,9 +101,11 @@ def test_what_is_too_large_is_refused_before_it_fills_the_memory(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packing, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(packing, "PART", 1 << 18)
     zeros = b"0" * (8 << 20)
     pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zip": lambda c: archive(**{"i.csv": c})}
     content = pack.get(Path(name).suffix, bytes)(zeros)
+    monkeypatch.setattr(packing, "MOST_TIMES", 1 << 20)
     said = "is larger than the limit of 0.000977 GiB unpacked; keep fewer rows or columns in it"
     if name != "url":
         assert error(tmp_path, name, content) == f"data.source: {name} {said}"
@@ -113,6 +117,19 @@ def test_what_is_too_large_is_refused_before_it_fills_the_memory(
     with pytest.raises(UserError) as caught:
         read_location(Location("memory://big/a.csv"), Request(("text", "label")))
     assert str(caught.value) == f"data.source: a.csv {said}"
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_grows_beyond_measure_is_not_unpacked_to_its_end(
+    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "PART", 1 << 18)
+    end = {gzip.compress: "gz", bz2.compress: "bz2", lzma.compress: "xz"}[pack]
+    assert error(tmp_path, f"a.csv.{end}", pack(b"0" * (8 << 20))) == (
+        f"data.source: a.csv.{end} unpacks to over 500 times its size, as no table does"
+    )
+    table = b"text,label\n" + b"".join(b"good number %d,cat\n" % i for i in range(100_000))
+    assert len(read(tmp_path, f"b.csv.{end}", pack(table))[0]["text"]) == 100_000
 
 
 def test_an_archive_that_lies_about_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

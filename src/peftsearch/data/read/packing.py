@@ -17,6 +17,12 @@ from peftsearch.core.errors import UserError, one_line
 MOST_BYTES = 1 << 30
 """The most that is read of one source, unpacked: a table takes about six times as much memory as its file."""
 
+MOST_TIMES = 500
+"""The most by which a file may grow when it is unpacked: tables of text grow at most about a hundredfold."""
+
+PART = 16 << 20
+"""Bytes that are unpacked at a time."""
+
 DEEPEST = 3
 """How many archives may be within each other."""
 
@@ -52,15 +58,23 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name in JUNK
 
 
-def limited(file: IO[bytes], name: str) -> bytes:
+def limited(file: IO[bytes], name: str, packed: int | None = None) -> bytes:
     """The rest of an open file.
 
+    Args:
+        packed: its size before it was unpacked, if it was.
+
     Raises:
-        UserError: it is larger than `MOST_BYTES`.
+        UserError: it is larger than `MOST_BYTES`, or more than `MOST_TIMES` as large as it was.
     """
-    content = file.read(MOST_BYTES + 1)
-    check_size(len(content), name)
-    return content
+    parts, size = [], 0
+    while part := file.read(PART):
+        parts.append(part)
+        size += len(part)
+        check_size(size, name)
+        if packed is not None and size > max(4 * PART, MOST_TIMES * packed):
+            raise UserError(f"data.source: {name} unpacks to over {MOST_TIMES} times its size, as no table does")
+    return b"".join(parts)
 
 
 def check_size(size: int, name: str) -> None:
@@ -100,7 +114,7 @@ def unpack(content: bytes, name: str) -> tuple[bytes, str, tuple[str, ...]]:
                 if not path.suffix or PurePosixPath(inner).suffix.lower() in PACKINGS:
                     path = PurePosixPath(inner)
             else:
-                content = limited(OPENERS[packing](io.BytesIO(content)), name)
+                content = limited(OPENERS[packing](io.BytesIO(content)), name, packed=len(content))
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
             raise UserError(f"data.source: {name} cannot be unpacked: {one_line(error)}") from error
     raise UserError(f"data.source: {name} holds more than {DEEPEST} archives within each other; unpack it")
@@ -123,7 +137,11 @@ def _only_member(content: bytes, name: str) -> tuple[bytes, str, list[str]]:
             )
         check_size(data[0].file_size, name)
         with archive.open(data[0]) as file:
-            return limited(file, name), data[0].filename, [m.filename for m in members if m is not data[0]]
+            return (
+                limited(file, name, packed=len(content)),
+                data[0].filename,
+                [m.filename for m in members if m is not data[0]],
+            )
 
 
 def check_is_text(content: bytes, name: str) -> None:
