@@ -1,3 +1,7 @@
+import csv
+import io
+import random
+
 import pytest
 
 from peftsearch.core.errors import UserError
@@ -171,3 +175,25 @@ def test_a_file_of_another_kind_is_called_so(content: bytes, kind: str) -> None:
     assert str(caught.value) == (
         f"data.source: a.csv is {kind} by its content, not text in columns; name the data itself"
     )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_drawn_tables_with_odd_rows_among_them(seed: int) -> None:
+    """Tables of every dialect; the odd rows write `\\"` or forget to double a quotation mark."""
+    draw = random.Random(seed)
+    delimiter, quoting = draw.choice(",;|"), draw.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC])
+    pieces = ["good", "bad", delimiter, " ", '"', "\\n", "C:\\dir", "é", "5", ",", "'", "\u2028"]
+    file, expected = io.StringIO(newline=""), []
+    writer = csv.writer(file, delimiter=delimiter, quoting=quoting, lineterminator=draw.choice(["\n", "\r\n"]))
+    writer.writerow(["text", "label"])
+    for row in range(60):
+        text, label = f"{row} " + "".join(draw.choices([*pieces, "\n"], k=draw.randint(1, 9))), draw.choice(["x", "y"])
+        if draw.random() < 0.1:
+            text = f'{row} says "hi"{draw.choice(["", delimiter + " twice", "."])}'
+            inside = draw.choice([text.replace('"', '\\"'), text])
+            file.write(f'"{inside}"{delimiter}"{label}"\n')
+        else:
+            writer.writerow([text, label])
+        expected.append((text, label))
+    table = read(file.getvalue())
+    assert list(zip(table.columns["text"], table.columns["label"], strict=True)) == expected
