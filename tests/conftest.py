@@ -4,3 +4,8 @@ from tests.helpers.postgres import postgres_server, postgres_url
 from tests.helpers.search import search
 
 __all__ = ["postgres_server", "postgres_url", "search"]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A name without the bytes themselves: gzip writes the second into them, and pytest-xdist compares the names."""
+    return "bytes" if isinstance(val, bytes) else None
