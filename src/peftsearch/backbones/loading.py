@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from peftsearch.backbones.auto_classes import ENCODER, NATIVE, model_class, quiet, read_config, read_tokenizer
 from peftsearch.backbones.families import FAMILIES
+from peftsearch.backbones.files import weight_files
 from peftsearch.backbones.heads import heads_for_any_encoder
-from peftsearch.backbones.names import SHARDS, WEIGHTS, ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
+from peftsearch.backbones.names import ResolvedModel, has_vocabulary, resolve, resolve_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary
 from peftsearch.core.errors import UserError, one_line
 
@@ -56,9 +57,9 @@ def tokenizer_of(config: NamesTokenizer, backbone: ResolvedModel) -> Any:
     Raises:
         UserError: its files are missing or broken, or it has more entries than the backbone has embeddings.
     """
-    if config.tokenizer is None:
-        return load_tokenizer(backbone, config.trust_remote_code)
-    tokenizer = load_tokenizer(resolve_tokenizer(config.tokenizer, config.tokenizer_revision))
+    own = config.tokenizer is None
+    found = backbone if config.tokenizer is None else resolve_tokenizer(config.tokenizer, config.tokenizer_revision)
+    tokenizer = load_tokenizer(found, own and config.trust_remote_code)
     check_vocabulary(backbone, config.tokenizer, max(tokenizer.get_vocab().values()) + 1)
     return tokenizer
 
@@ -146,19 +147,13 @@ def _check_complete(resolved: ResolvedModel, model: Any, report: dict[str, Any],
 @lru_cache(maxsize=2)
 def _weights(path: str) -> dict[str, torch.Tensor]:
     """Read all tensors of the folder's safetensors; the caller must not change them."""
-    import json
-
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(path)
-    names = {WEIGHTS}
-    if not (folder / WEIGHTS).is_file():
-        names = {Path(name).name for name in json.loads((folder / SHARDS).read_text())["weight_map"].values()}
     tensors: dict[str, torch.Tensor] = {}
-    for name in sorted(names):
+    for file in weight_files(path, Path(path)):
         try:
-            tensors |= load_file(folder / name)
+            tensors |= load_file(file)
         except (OSError, SafetensorError) as error:
-            raise UserError(f"cannot read {folder / name}: {one_line(error)}") from error
+            raise UserError(f"cannot read {file}: {one_line(error)}") from error
     return tensors

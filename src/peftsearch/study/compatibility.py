@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from peftsearch.backbones.names import resolve, resolve_tokenizer
+from peftsearch.backbones.files import check_tokenizer_files, check_weights
+from peftsearch.backbones.names import ResolvedModel, resolve, resolve_tokenizer
 from peftsearch.backbones.safe_config import check_tokenizer
 from peftsearch.backbones.vocabulary import check_vocabulary, vocabulary_size
 from peftsearch.core.dimensions import Scalar, extremes
@@ -13,6 +14,7 @@ from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
 from peftsearch.study.conditions import activating_setting
 from peftsearch.study.methods_section import Space
+from peftsearch.study.sections import Backbone
 from peftsearch.study.spec import StudySpec
 
 
@@ -25,13 +27,7 @@ def check_feasible(spec: StudySpec) -> None:
     """
     resolved = {b.name: resolve(b.name, b.revision, b.trust_remote_code) for b in spec.backbones}
     for backbone in spec.backbones:
-        if not backbone.tokenizer:
-            found = resolved[backbone.name]
-            check_tokenizer(found.name, Path(found.path), backbone.trust_remote_code)
-        else:
-            found = resolve_tokenizer(backbone.tokenizer, backbone.tokenizer_revision)
-            check_tokenizer(found.name, Path(found.path))
-            check_vocabulary(resolved[backbone.name], found.name, vocabulary_size(found.path))
+        _check_files(backbone, resolved[backbone.name])
     lengths = {backbone.name: backbone.max_length or spec.data.max_length for backbone in spec.backbones}
     for backbone in spec.backbones:
         for method, space in spec.methods.items():
@@ -40,6 +36,16 @@ def check_feasible(spec: StudySpec) -> None:
     for baseline in spec.baselines:
         found, length = resolved[baseline.backbone], lengths[baseline.backbone]
         METHODS[baseline.method].check_supported(found, baseline.settings, length)
+
+
+def _check_files(backbone: Backbone, found: ResolvedModel) -> None:
+    """Check that the files of a backbone and of its tokenizer are whole, harmless, and fit each other."""
+    check_weights(found.name, Path(found.path))
+    named = resolve_tokenizer(backbone.tokenizer, backbone.tokenizer_revision) if backbone.tokenizer else None
+    tokenizer = named or found
+    check_tokenizer_files(tokenizer.name, Path(tokenizer.path))
+    check_tokenizer(tokenizer.name, Path(tokenizer.path), named is None and backbone.trust_remote_code)
+    check_vocabulary(found, backbone.tokenizer, vocabulary_size(tokenizer))
 
 
 def corners(method: Method, space: Space) -> Iterator[dict[str, Scalar]]:
