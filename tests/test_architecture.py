@@ -60,7 +60,6 @@ PRIVATE = {
     ("backbones/frozen_prefix.py", "_attn_implementation"),
     ("backbones/auto_classes.py", "_attn_implementation"),
     ("backbones/auto_classes.py", "_model_mapping"),
-    ("backbones/loading.py", "_name_or_path"),
     ("report/dashboard_store.py", "_custom_plot_data"),
     ("report/dashboard_store.py", "_note"),
     ("storage/optuna_access.py", "_storage"),

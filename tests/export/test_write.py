@@ -94,6 +94,36 @@ def test_what_a_folder_holds_depends_on_what_moved(bert: Path, tmp_path: Path) -
         assert {path.name for path in out.iterdir()} == always | more, method
 
 
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        ("lora", "base_model_name_or_path"),
+        ("adalora", "base_model_name_or_path"),
+        ("prefix", "base_model_name_or_path"),
+        ("prompt", "base_model_name_or_path"),
+        ("seq_bn", "model_name"),
+        ("loreft", "model_name"),
+    ],
+)
+@pytest.mark.parametrize("head", ["linear", "native"])
+def test_an_adapter_names_its_base_as_the_study_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, key: str, head: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_model(tmp_path / "models" / "tiny")
+    kept, _ = trained(Path("models/tiny"), method, tmp_path / "weights", head=head)
+    (out := tmp_path / "out").mkdir()
+    write_files(kept, out, ABOUT)
+    written = {
+        file: file.read_text(encoding="utf-8")
+        for file in (out / "adapter").iterdir()
+        if file.suffix in (".json", ".md")
+    }
+    assert json.loads(written[out / "adapter" / "adapter_config.json"])[key] == "models/tiny"
+    assert not any(str(tmp_path) in text or '"None"' in text for text in written.values())
+    load_classifier(out)
+
+
 def test_no_pickle_is_written(bert: Path, tmp_path: Path) -> None:
     for number, method in enumerate(("full", "lora", "seq_bn")):
         (out := tmp_path / method).mkdir()

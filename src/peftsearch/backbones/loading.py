@@ -93,8 +93,7 @@ def _load(
     options = {"add_pooling_layer": False} if auto == ENCODER and _has_optional_pooler(chosen) else {}
     if without_weights:
         with quiet():
-            made: nn.Module = chosen(config, **options)
-        return made
+            return _named(chosen(config, **options), resolved)
     with quiet():
         model, report = chosen.from_pretrained(
             None,
@@ -108,15 +107,24 @@ def _load(
     for parameter in model.parameters():
         # transformers 4.57 hands out the tensors of `state_dict` themselves: training would change the kept ones.
         parameter.data = parameter.data.clone()
-    trained: nn.Module = model.train()
-    return trained
+    return _named(model, resolved).train()
+
+
+def _named(model: Any, resolved: ResolvedModel) -> nn.Module:
+    """Give `model` the name that the study writes: saved adapters name their base by it, and a path would leak.
+
+    `from_pretrained`, which is given weights instead of a name, has called it "None".
+    """
+    for part in (model, model.base_model):
+        part.name_or_path = part.config.name_or_path = resolved.name
+    named: nn.Module = model
+    return named
 
 
 def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str, Any]) -> Any:
     import torch
 
     config = read_config(resolved, trust_remote_code, changes)
-    config._name_or_path = resolved.name  # a saved adapter names its base model so; a path would leak
     config.dtype = torch.float32  # a half-precision checkpoint still needs full-precision weights to train
     if config.model_type in FAMILIES:  # a model's own code may call itself anything
         config.update(dict(FAMILIES[config.model_type].config_changes))
