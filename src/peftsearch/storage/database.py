@@ -172,7 +172,7 @@ def _connect(parsed: URL, url: str, file: Path | None, write: bool) -> RDBStorag
         storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": keep_alive})
     if file:
         notice_loss(storage.engine, file)
-    raise_outages(storage.engine)
+    raise_outages(storage.engine, _shown(parsed))
     return storage
 
 

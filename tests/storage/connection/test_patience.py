@@ -37,7 +37,7 @@ def test_an_outage_within_the_patience_is_waited_for_and_said_once(seconds: floa
     assert seconds <= time.now <= seconds + LONGEST_PAUSE
     first, last = said
     assert first.startswith("the storage db does not answer (connection refused); trying for up to ")
-    assert last == f"the storage answers again after {time.now:.0f} s; the search goes on where it was"
+    assert last == f"the storage answers again after {time.now:.0f} s; peftsearch goes on where it was"
 
 
 def test_a_cut_connection_is_not_worth_a_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import StorageLost
@@ -27,15 +28,18 @@ class StorageAway(Exception):
     """
 
 
-def raise_outages(engine: Engine) -> None:
+def raise_outages(engine: Engine, name: str) -> None:
     """Let every outage leave `engine` as `StorageAway`, or as `StorageLost` if waiting cannot end it.
 
     Without this, Optuna turns an outage into a `StorageInternalError` which says that the data is invalid. It also
     repeats the creation of a trial by itself, although the first one may have been created.
+
+    Args:
+        name: how messages name the storage.
     """
     from sqlalchemy import event
 
-    event.listen(engine, "handle_error", _on_error)
+    event.listen(engine, "handle_error", partial(_on_error, name))
 
 
 def is_outage(error: BaseException) -> bool:
@@ -55,13 +59,15 @@ def reason_of(error: BaseException) -> str:
     return (str(origin).strip().splitlines() or [type(origin).__name__])[0]
 
 
-def _on_error(context: ExceptionContext) -> None:
+def _on_error(name: str, context: ExceptionContext) -> None:
     error = context.sqlalchemy_exception
     if error is None or context.is_pre_ping or not is_outage(error):
         return  # a connection that fails its ping is replaced by SQLAlchemy
     reason = reason_of(error)
     if "readonly database" in reason:
-        raise StorageLost(f"the database cannot be written ({reason}); check its permissions")
+        raise StorageLost(f"the storage {name} cannot be written ({reason}); check its permissions")
     if DAMAGED.search(reason):
-        raise StorageLost(f"the database is damaged ({reason}); put a whole copy in its place, or begin with a new one")
+        raise StorageLost(
+            f"the storage {name} is damaged ({reason}); put a whole copy in its place, or begin with a new one"
+        )
     raise StorageAway(reason)

@@ -140,4 +140,4 @@ class Patience:
         with self._lock:
             said, self._said = self._said, False
         if said:
-            self.say(f"the storage answers again after {self.clock() - began:.0f} s; the search goes on where it was")
+            self.say(f"the storage answers again after {self.clock() - began:.0f} s; peftsearch goes on where it was")
