@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -10,8 +11,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.storage import recovery
 from peftsearch.storage.claims import claim
-from peftsearch.storage.database import open_study
+from peftsearch.storage.connection.patience import patience_of
+from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import frozen_trial
 from peftsearch.storage.records import records
 from peftsearch.storage.recovery import is_stale, put_back, reclaim, release, running_workers
@@ -55,6 +58,28 @@ def test_a_claim_without_a_name_is_stale_soon(study: Study) -> None:
     trial = study.ask()
     assert not is_stale(frozen(study, trial), now=time.time() + 5)
     assert is_stale(frozen(study, trial), now=time.time() + 15)
+
+
+def test_after_an_outage_silence_is_no_sign_of_death_for_a_while(tmp_path: Path) -> None:
+    """While the storage was away, no worker of another machine could write that it is alive."""
+    storage = open_storage(f"sqlite:///{tmp_path}/x.db")
+    study = open_study(storage, "x", ["macro_f1", "train_seconds"])
+    held(study, ELSEWHERE).set_user_attr("heartbeat", 1.0)
+    waiting = patience_of(storage)
+    waiting.trouble = waiting.clock() - 59
+    assert reclaim(study) == []
+    waiting.trouble = waiting.clock() - 61
+    assert reclaim(study) == [0]
+
+
+def test_an_enqueued_trial_whose_claim_was_cut_short_waits_again_and_has_both_tries(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "UNNAMED_SECONDS", -1.0)
+    study.enqueue_trial({}, user_attrs={"config": CONFIG})
+    study.ask()
+    assert reclaim(study) == [0]
+    assert [(trial.state.name, trial.user_attrs.get("failure")) for trial in study.get_trials()] == [("WAITING", None)]
 
 
 def test_a_dead_workers_trial_fails_and_its_configuration_waits_once_more(study: Study) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import optuna
 import pytest
 from click.testing import CliRunner
@@ -21,17 +22,20 @@ from peftsearch.core.errors import StorageLost
 from peftsearch.core.measurement import EpochReport
 from peftsearch.storage import recovery
 from peftsearch.storage.budget import finished
+from peftsearch.storage.claims import claim
 from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.recovery import reclaim
 from peftsearch.study.suggest import baseline_config
+from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import WorkerReport
-from peftsearch.workers.supervisor import Outcome
+from peftsearch.workers.supervisor import GRACE_SECONDS, Outcome, Supervisor
 from peftsearch.workers.worker import run_job, work
 from tests.helpers import fake_trainer
 from tests.helpers.outages import FakeTime, Flaky
 from tests.helpers.postgres import Server
+from tests.helpers.scripted_engine import ScriptedEngine
 from tests.helpers.search import Search, until
 
 
@@ -119,6 +123,51 @@ def test_a_storage_that_stays_away_is_the_workers_end_and_no_trials(search: Sear
     assert search.records()[0].failure is None
 
 
+def supervisor(search: Search, engine: ScriptedEngine) -> Supervisor:
+    return Supervisor(search.prepare(), search.job, engine)
+
+
+def test_a_parent_that_can_still_read_notices_a_full_disk(search: Search) -> None:
+    parent = supervisor(search, ScriptedEngine())
+    storage = storage_of(parent.study)
+    wrapped = storage.wrapped  # type: ignore[attr-defined]
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("set_"):
+                raise StorageAway("database or disk is full")
+            return getattr(wrapped, name)
+
+    storage.wrapped = Full()  # type: ignore[attr-defined]
+    patience_of(storage).seconds = 0.0
+    assert parent.step()
+    parent.reclaimed = float("-inf")
+    with pytest.raises(StorageLost, match="database or disk is full"):
+        parent.step()
+
+
+def test_a_worker_that_lost_the_storage_ends_the_search_and_its_trial_waits_again(search: Search) -> None:
+    engine = ScriptedEngine()
+    parent = supervisor(search, engine)
+    parent.step()
+    [worker] = engine.started
+    worker.known_as = {"pid": 7, "host": "here"}
+    claim(parent.study, 6, worker.known_as)
+    worker.ended = Ended(WorkerReport("storage", "the storage db has not answered for 300 s"))
+    assert not parent.step()
+    assert parent.outcome == Outcome("storage", "the storage db has not answered for 300 s")
+    assert [record.state for record in search.records()] == ["waiting"] * 3
+
+
+def test_a_request_to_end_is_not_kept_waiting_by_the_storage(search: Search) -> None:
+    parent = supervisor(search, ScriptedEngine())
+    waiting = patience_of(storage_of(parent.study))
+    waiting.clock = lambda: 1000.0
+    for end in (1000.0 + GRACE_SECONDS, 1000.0):
+        parent.on_request_to_end()
+        assert waiting.until == end
+
+
 def test_a_worker_that_finds_no_storage_says_so_and_makes_none(search: Search) -> None:
     search.prepare()
     file = Path(search.job.storage.removeprefix("sqlite:///"))
@@ -159,15 +208,20 @@ def test_a_storage_that_is_deleted_ends_the_search_within_seconds(
     assert time.monotonic() - float(since) < 10
 
 
-def test_the_command_line_shows_a_lost_storage_in_one_line(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [StorageLost, click.ClickException])
+@pytest.mark.parametrize("reason", ["connection refused", "database or disk is full"])
+def test_the_command_line_shows_a_lost_storage_in_one_line(
+    search: Search, monkeypatch: pytest.MonkeyPatch, error: type[Exception], reason: str
+) -> None:
+    """The parent meets it itself, or gives up since a worker has met it."""
     search.prepare()
 
     def lost(*_: Any, **__: Any) -> None:
-        raise StorageLost("the storage has not answered for 300 s")
+        raise error(f"the storage has not answered for 300 s ({reason})")
 
     monkeypatch.setattr("peftsearch.api.open_stored", lost)
     result = CliRunner().invoke(main, ["status", "--study", search.job.path, "--storage", search.job.storage])
-    assert (result.exit_code, result.output) == (1, "Error: the storage has not answered for 300 s\n")
+    assert (result.exit_code, result.output) == (1, f"Error: the storage has not answered for 300 s ({reason})\n")
 
 
 @pytest.fixture

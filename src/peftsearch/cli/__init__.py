@@ -42,6 +42,8 @@ class Commands(click.Group):
             raise UsageProblem(str(error)) from None
         except StorageLost as lost:
             raise click.ClickException(str(lost)) from None
+        except click.ClickException:
+            raise
         except Exception as error:
             told = refusal(error)
             if told is None:

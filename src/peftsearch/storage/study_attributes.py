@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 SPACE, ABOUT, REFERENCE = "space", "about", "reference"
 
+SUPERVISED = "peftsearch:supervised"
+"""Among what Optuna calls system attributes, which people do not look at."""
+
 
 @dataclass(frozen=True)
 class About:
@@ -67,6 +70,11 @@ def read_space(storage: BaseStorage, name: str) -> str | None:
     except KeyError:
         return None
     return space
+
+
+def write_supervised(study: Study, seconds: float) -> None:
+    """Write the unix time at which a process that supervises workers was alive and able to write."""
+    storage_of(study).set_study_system_attr(study_id(study), SUPERVISED, seconds)
 
 
 def read_foreign_attributes(study: Study) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.recovery import reclaim, release, running_workers
+from peftsearch.storage.study_attributes import write_supervised
 from peftsearch.storage.worker_identity import process_of
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
@@ -172,7 +173,9 @@ class Supervisor:
 
     def _ended(self, worker: Worker, ended: Ended) -> None:
         del self.workers[worker.index]
-        if ended.report is not None:
+        if ended.report is not None and ended.report.ending == "storage":
+            self._lost_storage(worker, ended.report)
+        elif ended.report is not None:
             self._reported(ended.report)
         elif self.stopped is not None or ended.lost:
             self._put_back(worker)
@@ -184,10 +187,14 @@ class Supervisor:
             self.refusal = report.message
         if report.ending in ("refused", "errors"):
             self._stop(Outcome("errors", report.message))
-        elif report.ending == "storage":
-            self._stop(Outcome("storage", report.message))
         elif report.ending == "exhausted":  # what the other workers train is still worth finishing
             self.outcome = self.outcome or Outcome("exhausted", report.message)
+
+    def _lost_storage(self, worker: Worker, report: WorkerReport) -> None:
+        """End the search, since the worker has waited for the storage as long as anyone shall."""
+        self._stop(Outcome("storage", report.message))
+        patience_of(storage_of(self.study)).limit(0.0)
+        self._put_back(worker)
 
     def _put_back(self, worker: Worker) -> None:
         """Make the dead worker's trial wait again: the worker was killed on purpose, or its machine was lost."""
@@ -205,6 +212,7 @@ class Supervisor:
     def _reclaim_now_and_then(self) -> None:
         if time.monotonic() - self.reclaimed > RECLAIM_SECONDS:
             self.reclaimed = time.monotonic()
+            write_supervised(self.study, time.time())  # a disk that is full still lets this process read
             reclaim(self.study)
 
     def _start_workers(self) -> None:

@@ -93,5 +93,6 @@ def test_a_damaged_file_is_lost_at_once(tmp_path: Path) -> None:
     with pytest.raises(StorageLost) as lost:
         study.ask()
     assert str(lost.value) == (
-        f"the storage sqlite:///{file} is damaged (no such table: trials); put a whole copy in its place, or begin with a new one"
+        f"the storage sqlite:///{file} is damaged (no such table: trials);"
+        " put a whole copy in its place, or begin with a new one"
     )
