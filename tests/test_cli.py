@@ -228,7 +228,7 @@ def test_a_fork_s_name_is_checked(work: Path) -> None:
 def test_check_says_what_would_be_searched(work: Path) -> None:
     shown = run("check", "--study", "toy.yaml")
     assert shown.exit_code == 0, shown.output
-    for word in ("Which animal or colour is it?", "train 96", "learning_rate   0.001 … 0.1 (log)", "fixed"):
+    for word in ("Which animal or colour is it?", "train 96", "learning_rate  1e-3 … 0.1 (log)", "fixed"):
         assert word in shown.stdout
     found = json.loads(run("check", "--study", "toy.yaml", "--json").stdout)
     assert found["methods"]["lora"]["learning_rate"] == "0.001 … 0.1 (log)"

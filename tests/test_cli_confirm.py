@@ -68,7 +68,7 @@ def test_the_front_is_confirmed_and_running_again_trains_nothing(work: Path, mon
         *("1 of 3", "2 of 3", "3 of 3"),
     ]
     assert shown.stdout.startswith("toy: 2 trials trained again with other seeds, and measured on the test split (48 ")
-    assert "not random" in shown.stdout
+    assert "1 (deterministic)" in shown.stdout
     assert "macro F1 is 0." in shown.stdout
 
     monkeypatch.setattr(confirm_module, "run_once", lambda *_: pytest.fail("trained again"))

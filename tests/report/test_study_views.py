@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,23 @@ def test_trials_tell_why_they_ended_early() -> None:
     assert "[bold]x[/bold]" in text
     assert reason_in_words(FAILED) == "error: ValueError: [bold]x[/bold] more"
     assert reason_in_words(Record(1, "failed", failure={"kind": "killed"})) == "killed"
+
+
+def test_trials_show_their_value_or_their_best_epoch_so_far() -> None:
+    worse_at_last = replace(LORA, curve=(*LORA.curve, report(4, 0.1)))
+    running = Record(5, "running", config("lora"), curve=(report(1, 0.3), report(2, 0.6), report(3, 0.4)))
+    texts = replace(complete(6, "tfidf", 0.5382, 9, 1.0), curve=())
+    shown = printed(trials_table([worse_at_last, running, texts, Record(7, "waiting")], "macro_f1"))
+    assert "best so far" in shown
+    assert [re.findall(r"0\.\d{4}", line) for line in shown.splitlines()[2:]] == [
+        ["0.8812"],
+        ["0.6000"],
+        ["0.5382"],
+        [],
+    ]
+    cost = printed(trials_table([LORA, running], "train_seconds"))
+    assert "so far" not in cost
+    assert "20.00" in cost
 
 
 def test_one_line_for_each_ended_trial() -> None:

@@ -77,9 +77,9 @@ def test_seventeen_classes_fit_a_hundred_columns() -> None:
 def test_of_many_classes_the_largest_errors_are_told() -> None:
     text = printed(with_classes(many(150)))
     errors = text[text.index("most frequent errors") :]
-    assert "a rather long name of class 148" in errors.splitlines()[4]
-    assert errors.splitlines()[4].split()[-1] == "149"
-    assert len(errors.strip().splitlines()) == 24
+    assert "a rather long name of class 148" in errors.splitlines()[2]
+    assert errors.splitlines()[2].split()[-1] == "149"
+    assert len(errors.strip().splitlines()) == 22
 
 
 def test_the_curve_marks_the_best_epoch_and_tells_parameters_where_they_change() -> None:
@@ -91,6 +91,12 @@ def test_the_curve_marks_the_best_epoch_and_tells_parameters_where_they_change()
     thawing = replace(record, curve=(replace(first, trainable_parameters=55_178_513), *rest))
     assert table_row(printed(thawing), "1", "1.0000")[-1] == "55,178,513"
     assert table_row(printed(thawing), "2", "0.5000")[-2:] == ["1,000", "best"]
+
+
+def test_the_pass_through_a_frozen_prefix_is_told() -> None:
+    told = "  the train time of epoch 1 includes 1.25 s for the pass through the frozen layers, whose results the later"
+    assert told in printed(with_classes(THREE, prefix_seconds=1.25), width=200)
+    assert "the pass through the frozen layers" not in printed(with_classes(THREE))
 
 
 def test_an_old_trial_has_no_classes_and_a_failed_one_its_traceback() -> None:

@@ -39,6 +39,13 @@ def test_the_front_with_its_shares() -> None:
     assert pd.api.types.is_float_dtype(frame["macro_f1"])
 
 
+def test_a_method_without_steps_has_no_settings_of_the_training_section() -> None:
+    frame = trials_frame([FULL, complete(1, "tfidf", 0.7, 9, 1.0, longest_term=2)], OBJECTIVES)
+    assert frame.loc[1, [*SEARCHABLE_TRAINING, "learning_rate"]].isna().all()
+    assert frame.loc[0, list(SEARCHABLE_TRAINING)].notna().all()
+    assert frame.loc[1, "longest_term"] == 2
+
+
 def test_no_trials_have_the_same_columns() -> None:
     frame = trials_frame([], OBJECTIVES)
     assert list(frame.columns) == [*FIRST, "state", *OBJECTIVES, "epochs_trained", "reason"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options
-from peftsearch.cli.output import list_table, print_json, say, show
+from peftsearch.cli.output import print_json, say, show
 from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
@@ -76,10 +76,9 @@ def predict(
     folder: Path, texts: tuple[str, ...], pairs: tuple[str, ...], file: Path | None, batch_size: int, as_json: bool
 ) -> None:
     """Label texts with an exported classifier."""
-    from rich.text import Text
-
     from peftsearch.api import load_classifier
     from peftsearch.export.predict_input import read_input
+    from peftsearch.report.lists import predictions_table
 
     if bool(texts) == bool(file):
         raise UserError("give the texts with either --text or --file")
@@ -98,8 +97,4 @@ def predict(
     if as_json:
         print_json([{"text": text, **answer} for text, answer in zip(given, answers, strict=True)])
         return
-    table = list_table("label", "probability", "text")
-    for text, answer in zip(given, answers, strict=True):
-        words = text if isinstance(text, str) else " | ".join(text)
-        table.add_row(Text(answer["label"]), f"{answer['probability']:.3f}", Text(words))
-    show(table)
+    show(predictions_table(given, answers))

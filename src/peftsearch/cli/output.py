@@ -9,13 +9,9 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.table import Table
 
 PIPE_WIDTH = 200
-"""Columns of a table in a pipe: wide enough that no line breaks."""
-
-TERMINAL_WIDTH = 100
-"""Columns of a table on a terminal; a wider terminal does not pull it apart."""
+"""Columns of a table in a pipe: wide enough that hardly a line breaks."""
 
 
 def console(err: bool = False) -> Console:
@@ -27,7 +23,8 @@ def console(err: bool = False) -> Console:
     from rich.console import Console
 
     found = Console(highlight=False, stderr=err)
-    found.width = min(found.width, TERMINAL_WIDTH) if found.is_terminal else PIPE_WIDTH
+    if not found.is_terminal:
+        found.width = PIPE_WIDTH
     return found
 
 
@@ -37,26 +34,14 @@ def say(line: str) -> None:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print tables and lines. In a pipe, tables have no rules and lines have no trailing blanks."""
-    from rich.table import Table
-
+    """Print tables and lines. In a pipe, lines have no trailing blanks."""
     target = console()
     if target.is_terminal:
-        target.print(*parts, sep="\n")
+        target.print(*parts, sep="\n", crop=False)
         return
-    for part in parts:
-        if isinstance(part, Table) and part.box is not None:
-            part.box, part.padding = None, (0, 2, 0, 0)  # the rules held the columns apart
     with target.capture() as captured:
-        target.print(*parts, sep="\n")
+        target.print(*parts, sep="\n", crop=False)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def list_table(*headings: str) -> Table:
-    """A table without rules, for lists that are not trials."""
-    from rich.table import Table
-
-    return Table(*headings, box=None, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def print_json(data: Any) -> None:

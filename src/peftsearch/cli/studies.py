@@ -5,24 +5,21 @@ from __future__ import annotations
 import click
 
 from peftsearch.cli.options import ChosenStudy, example, json_option, study_option
-from peftsearch.cli.output import list_table, print_json, show
+from peftsearch.cli.output import print_json, show
 
 
 @click.command(epilog=example("peftsearch studies"))
 @json_option
 def studies(as_json: bool) -> None:
     """List the studies that --study finds by name, with their goals."""
-
     from peftsearch.api import list_studies
+    from peftsearch.report.lists import studies_table
 
     found = list_studies()
     if as_json:
         print_json([{"name": name, "goal": goal, "path": str(path)} for name, goal, path in found])
-        return
-    table = list_table("study", "goal", "file")
-    for name, goal, path in found:
-        table.add_row(name, goal, str(path))
-    show(table)
+    else:
+        show(studies_table(found))
 
 
 @click.command(epilog=example("peftsearch params --study quickstart", "peftsearch params --study agnews --classes 4"))
@@ -30,26 +27,19 @@ def studies(as_json: bool) -> None:
 @click.option("--classes", type=click.IntRange(2), help="The number of labels.  [default: counted in the study's data]")
 @json_option
 def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
-    """Count the trainable parameters of a study's baselines.
+    """Count the trainable parameters of the trials that a search begins with.
 
-    They are counted in each epoch and shown where they change. Nothing is trained, and a backbone's config.json is
-    enough.
+    These are the study's baselines, and each other method at its default settings. The parameters are counted in each
+    epoch, and shown where they change. Nothing is trained, and a backbone's config.json is enough.
     """
-
     from peftsearch.optimize.preview import baseline_parameters
-    from peftsearch.results.formatting import backbone_in_words, config_in_words
+    from peftsearch.report.lists import parameters_table
 
     found = baseline_parameters(study.load(), classes)
     if as_json:
         print_json([{"config": config.to_dict(), "trainable_parameters": counts} for config, counts in found])
-        return
-    table = list_table("method", "backbone", "settings")
-    table.add_column("trainable parameters", justify="right")
-    for config, counts in found:
-        changes = [count for i, count in enumerate(counts) if i == 0 or count != counts[i - 1]]
-        words = " → ".join(f"{count:,}" for count in changes)
-        table.add_row(config.method, backbone_in_words(config.backbone), config_in_words(config), words)
-    show(table)
+    else:
+        show(parameters_table(found))
 
 
 @click.command(epilog=example("peftsearch check --study my-study.yaml"))

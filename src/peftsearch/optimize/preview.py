@@ -37,13 +37,13 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
         classes: the number of labels; by default the study's data is read to count them.
 
     Returns:
-        One pair for each baseline that has a backbone: its configuration and one count per epoch.
+        One pair for each baseline: its configuration and one count per epoch, or no counts if the method reads texts
+        and has no parameters before it has seen them.
 
     Raises:
         UserError: a baseline does not fit its backbone, or the data cannot be read.
     """
     from peftsearch.backbones.names import resolve_config_only
-    from peftsearch.methods.table import ENCODER_METHODS
     from peftsearch.training.dry_run import trainable_by_epoch
 
     if classes is None:
@@ -51,5 +51,13 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
 
         classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
     configs = [baseline_config(spec, baseline) for baseline in spec.baselines]
-    known = [config for config in configs if config.method in ENCODER_METHODS]
-    return [(c, trainable_by_epoch(c, resolve_config_only(c.backbone, c.revision), classes)) for c in known]
+    return [
+        (c, trainable_by_epoch(c, resolve_config_only(c.backbone, c.revision), classes) if _has_backbone(c) else [])
+        for c in configs
+    ]
+
+
+def _has_backbone(config: TrialConfig) -> bool:
+    from peftsearch.methods.table import ENCODER_METHODS
+
+    return config.method in ENCODER_METHODS

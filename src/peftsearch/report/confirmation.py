@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.confirm.statistics import Difference, Spread
 from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.objectives import find_objective
-from peftsearch.report.tables import ConfigurationColumns, plain_table
+from peftsearch.report.fitted_table import FittedTable
+from peftsearch.report.tables import trials_beginning
 from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label, searchable_settings
 from peftsearch.storage.confirmations import SeedRun
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from peftsearch.confirm.run import ConfirmedRun
 
@@ -30,21 +30,20 @@ def confirmation_view(found: Confirmation) -> list[RenderableType]:
     return [heading, confirmation_table(found), *sentences(found)]
 
 
-def confirmation_table(found: Confirmation) -> Table:
-    """The confirmed trials, best mean on the test split first. With one backbone, the table fits 100 columns."""
-    table, label = plain_table(None), objective_label(found.metric)
-    first = ConfigurationColumns(table, [row.config for row in found.rows])
-    table.add_column(f"{label}\nin the search", justify="right", no_wrap=True)
-    table.add_column(f"{label} on test\nmean ± sd", justify="right", no_wrap=True)
-    table.add_column("\nseeds", justify="right", no_wrap=True)
-    table.add_column("trainable\nparameters", justify="right", no_wrap=True)
-    table.add_column("train time\nmean s", justify="right", no_wrap=True)
+def confirmation_table(found: Confirmation) -> FittedTable:
+    """The confirmed trials, best mean on the test split first."""
+    table, first = trials_beginning([row.config for row in found.rows])
+    label = objective_label(found.metric)
+    for heading in (f"{label}\nin the search", f"{label} on test\nmean ± sd", "seeds"):
+        table.add_column(heading, "number")
+    for heading in ("trainable\nparameters", "train time\nmean s"):
+        table.add_column(heading, "number")
     for row in found.rows:
         table.add_row(
             *first.cells(row.record.number, row.config),
             objective_in_words(found.metric, row.searched),
             _spread_in_words(found.metric, row.test_spread),
-            str(len(row.test)) if row.random else "not random",
+            str(len(row.test)) if row.random else f"{len(row.test)} (deterministic)",
             count_in_words(row.measurement.trainable_parameters),
             "–" if row.train_seconds is None else objective_in_words("train_seconds", row.train_seconds),
         )
@@ -52,7 +51,7 @@ def confirmation_table(found: Confirmation) -> Table:
 
 
 def sentences(found: Confirmation) -> Iterator[str]:
-    """Say which trials cannot be told apart from the best, how optimistic the search was, and what failed."""
+    """Say which trials cannot be told apart from the best, how optimistic the search's scores were, and what failed."""
     if found.measured:
         yield from _against_the_best(found.measured[0], found.measured[1:], found.metric)
         yield _optimism(found)
@@ -67,10 +66,12 @@ def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str)
     equal = [(n, d) for n, d in differences if d and d.told_apart is False]
     unknown = [n for n, d in differences if d is None or d.told_apart is None]
     how = "over the same seeds by Student's t-test"
-    if equal:
-        told = "; ".join(f"trial {n} ({_interval(metric, d)})" for n, d in equal)
-        yield f"cannot be told apart from trial {best.record.number}, the best on test, {how}: {told}"
-    elif others and not unknown:
+    for number, difference in equal:
+        yield (
+            f"trial {number} cannot be told apart from trial {best.record.number}, the best on test, {how}: "
+            f"difference {_interval(metric, difference)}"
+        )
+    if others and not equal and not unknown:
         yield f"trial {best.record.number} is better on test than the others here {how} (95 %)"
     if unknown:
         named = ", ".join(map(str, unknown))
@@ -86,10 +87,10 @@ def _optimism(found: Confirmation) -> str:
     lower = sum(gaps) > 0
     amounts = gaps if lower else [-gap for gap in gaps]
     span = f" (from {min(amounts):.{digits}f} to {max(amounts):.{digits}f})" if len(gaps) > 1 else ""
+    meaning = "choosing by them made them optimistic" if lower else "choosing by them did not make them optimistic"
     return (
         f"on test, {objective_label(found.metric)} is {sum(amounts) / len(gaps):.{digits}f} "
-        f"{'worse' if lower else 'better'}{span} than the validation scores by which the trials were chosen: "
-        f"{'the' if lower else 'no'} optimism of selection{'' if lower else ' shows'}"
+        f"{'worse' if lower else 'better'}{span} than the validation scores by which the trials were chosen: {meaning}"
     )
 
 

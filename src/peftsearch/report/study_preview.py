@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Fixed, describe
 from peftsearch.core.objectives import positive_class
-from peftsearch.results.formatting import backbone_in_words, percent
+from peftsearch.report.fitted_table import FittedTable
+from peftsearch.report.paragraph import Paragraph, tied
+from peftsearch.results.formatting import backbone_in_words, dimension_in_words, percent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from peftsearch.data.describe import Description, TokenLengths
     from peftsearch.study.spec import Backbone, StudySpec
@@ -50,17 +51,24 @@ def study_preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[
     """The validated study and its data, for people."""
     from rich.text import Text
 
-    shared = [f"backbones: {', '.join(map(_backbone, spec.backbones))}"]
-    shared += [f"objectives: {', '.join(spec.objectives)}", *_data(data, lengths)]
+    lines = [f"{spec.name}: {spec.goal}", "", f"backbones: {', '.join(map(_backbone, spec.backbones))}"]
+    lines += [f"objectives: {', '.join(spec.objectives)}", *_data(data, lengths)]
     positive = positive_class(spec.objectives, list(data.classes["train"]))
-    shared += [f"positive class: {positive}"] if positive else []
-    shared += [f"note: {note}" for note in (*data.notes, *spec.warnings)]
+    lines += [f"positive class: {positive}"] if positive else []
+    lines += [f"note: {note}" for note in (*data.notes, *spec.warnings)]
+    lines += [f"a row of {label}: {' | '.join(map(_shortened, texts))}" for label, *texts in data.examples]
+    return [*(Paragraph(line) if line else Text() for line in (*lines, "", "searched:")), _space(spec), _first(spec)]
+
+
+def _first(spec: StudySpec) -> Paragraph:
+    """Which trials a search begins with."""
     written = sum(baseline.written is not None for baseline in spec.baselines)
     defaults = len(spec.baselines) - written
-    first = (
-        f"tried first: {written} baselines of the study, and {defaults} methods without one at their default settings"
-    )
-    return [Text("\n".join([f"{spec.name}: {spec.goal}", "", *shared, "", "searched:"])), _space(spec), first]
+    parts = [f"{written} baseline{'' if written == 1 else 's'} of the study"] if written else []
+    if defaults:
+        noun, their = ("method", "its") if defaults == 1 else ("methods", "their")
+        parts.append(f"{defaults} {noun} without a baseline at {their} default settings")
+    return Paragraph(f"tried first: {', and '.join(parts)}")
 
 
 def _backbone(backbone: Backbone) -> str:
@@ -68,19 +76,17 @@ def _backbone(backbone: Backbone) -> str:
 
 
 def _data(data: Description, lengths: Lengths) -> Iterator[str]:
-    """Lines about the data: rows of each split and class, text lengths, and a few examples."""
+    """Lines about the data: the rows of each split and class, and the lengths of the texts."""
     yield f"rows: {', '.join(f'{split} {count:,}' for split, count in data.rows.items())}"
     for split, classes in data.classes.items():
         total = sum(classes.values())
-        shares = (f"{name}: {count:,} ({percent(count / total)})" for name, count in classes.items())
+        shares = (tied(f"{name}: {count:,} ({percent(count / total)})") for name, count in classes.items())
         yield f"classes in {split}: {', '.join(shares)}"
     yield f"characters in train: {_percentiles(data.characters)}"
     for name, found in lengths.items():
         cut = f"{percent(found.truncated) if found.truncated else 'none'} longer than max_length {found.max_length}"
         looked = "" if found.rows == data.rows["train"] else f" (measured on {found.rows:,} evenly spaced rows)"
         yield f"tokens in train, {backbone_in_words(name)}: {_percentiles(found.percentiles)}; {cut}{looked}"
-    for label, *texts in data.examples:
-        yield f"a row of {label}: {' | '.join(_shortened(text) for text in texts)}"
 
 
 def _percentiles(values: Mapping[int, int]) -> str:
@@ -94,18 +100,19 @@ def _shortened(text: str) -> str:
     return plain if len(plain) <= SHOWN else f"{plain[: SHOWN - 1]}…"
 
 
-def _space(spec: StudySpec) -> Table:
+def _space(spec: StudySpec) -> FittedTable:
     """A table with one row for each searched dimension, and one for all fixed dimensions of a method."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
+    table = FittedTable(keys=2)
+    table.add_column("method", "word")
+    table.add_column("dimension", "word")
+    table.add_column("values")
     for method, space in spec.methods.items():
         searched = {name: dimension for name, dimension in space.items() if not isinstance(dimension, Fixed)}
-        for place, (name, dimension) in enumerate(searched.items()):
-            table.add_row(Text("" if place else method, style="bold"), name, Text(describe(dimension)))
-        fixed = ", ".join(f"{name} {describe(dimension)}" for name, dimension in space.items() if name not in searched)
-        table.add_row(
-            Text("" if searched else method, style="bold"), Text("fixed", style="dim"), Text(fixed, style="dim")
-        )
+        fixed = [f"{name} {dimension_in_words(d)}" for name, d in space.items() if name not in searched]
+        rows = [(Text(name), Text(dimension_in_words(dimension))) for name, dimension in searched.items()]
+        rows += [(Text("fixed", "dim"), Text(", ".join(fixed), "dim"))] if fixed else []
+        for place, cells in enumerate(rows or [(Text(), Text())]):
+            table.add_row(Text("" if place else method, "bold"), *cells)
     return table

@@ -1,11 +1,12 @@
-"""Fronts, trials and counts as rich tables of at most 100 columns."""
+"""Fronts, trials and counts as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from peftsearch.core.objectives import find_objective
+from peftsearch.core.objectives import find_objective, is_metric
+from peftsearch.report.fitted_table import FittedTable
 from peftsearch.results.formatting import (
     backbone_in_words,
     config_in_words,
@@ -21,7 +22,7 @@ from peftsearch.results.front import Row
 from peftsearch.results.status import Status
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from peftsearch.core.config import TrialConfig
     from peftsearch.storage.records import Record
@@ -32,41 +33,48 @@ STATE_STYLE = {"complete": "green", "running": "cyan", "pruned": "yellow", "fail
 class ConfigurationColumns:
     """The columns with which every table of trials begins: trial, method, backbone if there are several, settings."""
 
-    def __init__(self, table: Table, configs: Collection[TrialConfig]) -> None:
+    def __init__(self, table: FittedTable, configs: Collection[TrialConfig]) -> None:
         """Add the columns to `table`; `configs` are the configurations of all its rows."""
         self._several_backbones = len({config.backbone for config in configs}) > 1
         self._varied = varied_training(configs)
-        table.add_column("trial", justify="right")
-        table.add_column("method", no_wrap=True)
+        table.add_column("trial", "number")
+        table.add_column("method", "word")
         if self._several_backbones:
-            table.add_column("backbone", overflow="fold", min_width=8)
-        table.add_column("settings", ratio=1, min_width=11)
+            table.add_column("backbone")
+        table.add_column("settings")
 
-    def cells(self, number: int, config: TrialConfig | None) -> list[str]:
-        """The first cells of a trial's row; only its number where it has no configuration yet."""
+    def cells(self, number: int, config: TrialConfig | None, otherwise: str = "") -> list[str]:
+        """The first cells of a trial's row; where it has no configuration yet, its number and `otherwise`."""
         if config is None:
-            return [str(number), "", *([""] if self._several_backbones else []), ""]
+            return [str(number), "", *([""] if self._several_backbones else []), otherwise]
         backbone = [backbone_in_words(config.backbone)] if self._several_backbones else []
         return [str(number), config.method, *backbone, config_in_words(config, self._varied)]
 
 
-def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | None = None) -> Table:
-    """Finished trials with their objectives. With one backbone, the table fits 80 columns.
+def trials_beginning(
+    configs: Collection[TrialConfig], title: str | None = None
+) -> tuple[FittedTable, ConfigurationColumns]:
+    """A table of trials with its first columns, and what fills them."""
+    table = FittedTable(keys=2, title=title)
+    return table, ConfigurationColumns(table, configs)
+
+
+def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | None = None) -> FittedTable:
+    """Finished trials with their objectives.
 
     Args:
         rows: the Pareto front, best quality first. If others are among them, a column marks those on the front.
         objectives: the study's, by name.
         title: a line above the table.
     """
-    table, others = plain_table(title), not all(row.on_front for row in rows)
-    first = ConfigurationColumns(table, [row.config for row in rows])
+    table, first = trials_beginning([row.config for row in rows], title)
+    others = not all(row.on_front for row in rows)
     if others:
-        table.add_column("front", justify="center")
+        table.add_column("front", "word")
     for name in objectives:
-        table.add_column(objective_heading(find_objective(name)), justify="right", no_wrap=True)
-    table.add_column("epochs", justify="right")
-    table.add_column("params\nvs full", justify="right", no_wrap=True)
-    table.add_column("time\nvs full", justify="right", no_wrap=True)
+        table.add_column(objective_heading(find_objective(name)), "number")
+    for heading in ("epochs", "params\nvs full", "time\nvs full"):
+        table.add_column(heading, "number")
     for row in rows:
         table.add_row(
             *first.cells(row.record.number, row.config),
@@ -79,57 +87,52 @@ def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | 
     return table
 
 
-def trials_table(records: Sequence[Record], quality: str) -> Table:
-    """Every trial with its state, and why it was pruned or failed.
+def trials_table(records: Sequence[Record], quality: str) -> FittedTable:
+    """Every trial with its state, its quality, and why it was pruned or failed.
 
     Args:
         records: the trials.
-        quality: the metric whose last value is shown.
+        quality: the objective that is shown: of a finished trial its value, of another one the best epoch's so far.
     """
-    table = plain_table(None)
-    first = ConfigurationColumns(table, [record.config for record in records if record.config])
-    table.add_column("state", no_wrap=True)
-    table.add_column("epochs", justify="right")
-    table.add_column(f"last\n{objective_label(quality)}", justify="right", no_wrap=True)
-    table.add_column("reason", ratio=1)
+    table, first = trials_beginning([record.config for record in records if record.config])
+    table.add_column("state", "word")
+    table.add_column("epochs", "number")
+    table.add_column(_so_far(quality), "number")
+    table.add_column("reason")
     for record in records:
         table.add_row(
             *first.cells(record.number, record.config),
             _styled(record.state),
             str(len(record.curve)),
-            _last(record, quality),
-            _plain(reason_in_words(record)),
+            quality_so_far(record, quality),
+            reason_in_words(record),
         )
     return table
 
 
-def status_table(status: Status) -> Table:
+def status_table(status: Status) -> FittedTable:
     """Counts by method and state."""
-    table = plain_table(None)
-    table.add_column("method", no_wrap=True)
+    table = FittedTable()
+    table.add_column("method", "word")
     for state in STATE_STYLE:
-        table.add_column(state, justify="right")
-    for method, counts in status.methods.items():
+        table.add_column(state, "number")
+    for method, counts in [*status.methods.items(), ("all", status.states)]:
+        if method == "all":
+            table.add_section()
         table.add_row(method, *(str(counts.get(state, 0) or "–") for state in STATE_STYLE))
-    table.add_section()
-    table.add_row("all", *(str(status.states.get(state, 0)) for state in STATE_STYLE))
     return table
 
 
-def running_table(running: Sequence[Record], quality: str) -> Table:
+def running_table(running: Sequence[Record], quality: str) -> FittedTable:
     """The trials that the workers train now."""
-    table = plain_table(None)
-    for heading in ("trial", "method", "settings", "epoch", objective_label(quality)):
-        table.add_column(heading, justify="right" if heading in ("trial", "epoch") else "left")
+    table, first = trials_beginning([record.config for record in running if record.config])
+    table.add_column("epoch", "number")
+    table.add_column(_so_far(quality), "number")
     for record in running:
-        config = record.config
-        epoch = f"{len(record.curve)}/{config.training.epochs}" if config else ""
         table.add_row(
-            str(record.number),
-            config.method if config else "",
-            config_in_words(config) if config else "starting",
-            epoch,
-            _last(record, quality),
+            *first.cells(record.number, record.config, "starting"),
+            f"{len(record.curve)}/{record.config.training.epochs}" if record.config else "",
+            quality_so_far(record, quality),
         )
     return table
 
@@ -139,29 +142,21 @@ def time_left(status: Status) -> str:
     return f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
 
 
-def plain_table(title: str | None) -> Table:
-    """A table without columns, in the look that all tables share."""
-    from rich import box
-    from rich.table import Table
-
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-
-
-def _last(record: Record, quality: str) -> str:
-    if not record.curve:
+def quality_so_far(record: Record, quality: str) -> str:
+    """The trial's value of the objective `quality` or, before it is finished, its best epoch's; empty without one."""
+    values = [record.values[quality]] if quality in record.values else []
+    values = values or [report.metrics[quality] for report in record.curve if quality in report.metrics]
+    if not values:
         return ""
-    value = record.curve[-1].metrics.get(quality)
-    return f"{value:.4f}" if value is not None else ""
+    return objective_in_words(quality, (max if find_objective(quality).direction == "maximize" else min)(values))
 
 
-def _styled(state: str) -> Any:
+def _so_far(quality: str) -> str:
+    """The heading over `quality_so_far`. A cost is known of finished trials only."""
+    return f"{objective_label(quality)},\nbest so far" if is_metric(quality) else objective_label(quality)
+
+
+def _styled(state: str) -> Text:
     from rich.text import Text
 
     return Text(state, style=STATE_STYLE[state])
-
-
-def _plain(text: str) -> Any:
-    """Text that rich does not read as markup: a library's exception may hold square brackets."""
-    from rich.text import Text
-
-    return Text(text)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import is_metric
+from peftsearch.report.fitted_table import FittedTable
 from peftsearch.results.formatting import (
     count_in_words,
     objective_label,
@@ -18,7 +19,6 @@ from peftsearch.results.formatting import (
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
     from rich.text import Text
 
     from peftsearch.core.measurement import ClassReport, Measurement
@@ -61,7 +61,7 @@ def trial_details(record: Record, objectives: Sequence[str], weights: Path | Non
     return parts
 
 
-def curve_table(record: Record, objectives: Sequence[str]) -> Table:
+def curve_table(record: Record, objectives: Sequence[str]) -> FittedTable:
     """One row for each epoch; trainable parameters are shown only if they change."""
     names = [*filter(is_metric, objectives), "macro_f1", "accuracy"]
     shown = [name for name in dict.fromkeys(names) if all(name in report.metrics for report in record.curve)]
@@ -81,14 +81,12 @@ def curve_table(record: Record, objectives: Sequence[str]) -> Table:
     return table
 
 
-def class_table(report: ClassReport) -> Table:
+def class_table(report: ClassReport) -> FittedTable:
     """Precision, recall, F1 and number of rows of each class."""
-    from rich.text import Text
-
     table = _table("class", "precision", "recall", "F1", "rows", left=1)
     for score in report.scores():
         numbers = (f"{value:.4f}" for value in (score.precision, score.recall, score.f1))
-        table.add_row(Text(score.label), *numbers, f"{score.support:,}")
+        table.add_row(score.label, *numbers, f"{score.support:,}")
     return table
 
 
@@ -121,38 +119,41 @@ def _circumstances(measurement: Measurement) -> list[str]:
     parameters = [count_in_words(n) for n in (measurement.trainable_parameters, measurement.total_parameters)]
     return [
         f"best epoch {measurement.best_epoch} of {measurement.epochs}, seed {measurement.seed}",
+        *_frozen_prefix(measurement),
         f"{parameters[0]} of {parameters[1]} parameters trained",
         f"on {measurement.device} in {measurement.precision}, {measurement.micro_batch_size} rows per forward pass, "
         f"peak memory {measurement.peak_memory_mb:,.0f} MiB",
     ]
 
 
-def _settings_table(record: Record) -> Table:
-    from rich.text import Text
+def _frozen_prefix(measurement: Measurement) -> list[str]:
+    if not measurement.prefix_seconds:
+        return []
+    return [
+        f"the train time of epoch 1 includes {measurement.prefix_seconds:.2f} s for the pass through the frozen "
+        "layers, whose results the later epochs reuse"
+    ]
 
+
+def _settings_table(record: Record) -> FittedTable:
     assert record.config is not None
     table = _table("setting", "value", left=2)
     for name, value in searchable_settings(record.config).items():
-        table.add_row(name, Text(value_in_words(value)))
+        table.add_row(name, value_in_words(value))
     return table
 
 
-def _named_matrix(report: ClassReport) -> Table:
-    from rich.text import Text
-
-    names = [Text(_clipped(label, LONGEST_NAME)) for label in report.labels]
-    table = _table("", *names, left=1)
-    for place, (name, row) in enumerate(zip(names, report.matrix(), strict=True)):
+def _named_matrix(report: ClassReport) -> FittedTable:
+    table = _table("", *report.labels, left=1)
+    for place, (name, row) in enumerate(zip(report.labels, report.matrix(), strict=True)):
         table.add_row(name, *_cells(row, place))
     return table
 
 
-def _numbered_matrix(report: ClassReport, name_length: int) -> Table:
-    from rich.text import Text
-
-    table = _table("", "", *map(str, range(1, len(report.labels) + 1)), left=2)
+def _numbered_matrix(report: ClassReport, name_length: int) -> FittedTable:
+    table = _table("", "", *map(str, range(1, len(report.labels) + 1)), left=2, keys=2)
     for place, (label, row) in enumerate(zip(report.labels, report.matrix(), strict=True)):
-        table.add_row(str(place + 1), Text(_clipped(label, name_length)), *_cells(row, place))
+        table.add_row(str(place + 1), _clipped(label, name_length), *_cells(row, place))
     return table
 
 
@@ -162,13 +163,11 @@ def _cells(row: Sequence[int], diagonal: int) -> list[Text]:
     return [Text(str(rows) if rows else "·", "bold" if at == diagonal else "") for at, rows in enumerate(row)]
 
 
-def _errors_table(report: ClassReport) -> Table:
-    from rich.text import Text
-
+def _errors_table(report: ClassReport) -> FittedTable:
     errors = sorted((-rows, true, predicted) for true, predicted, rows in report.cells if true != predicted)
     table = _table("class", "taken for", "rows", left=2)
     for rows, true, predicted in errors[:LARGEST_ERRORS]:
-        table.add_row(Text(report.labels[true]), Text(report.labels[predicted]), f"{-rows:,}")
+        table.add_row(report.labels[true], report.labels[predicted], f"{-rows:,}")
     return table
 
 
@@ -176,12 +175,9 @@ def _clipped(name: str, length: int) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def _table(*headings: Any, left: int = 0) -> Table:
-    """A table with right-aligned columns, except for the first `left` columns. No number is cut short."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+def _table(*headings: str, left: int = 0, keys: int = 1) -> FittedTable:
+    """A table of numbers, but for the texts in its first `left` columns."""
+    table = FittedTable(keys=keys)
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if place < left else "right", overflow="fold")
+        table.add_column(heading, "text" if place < left else "number")
     return table

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
-from peftsearch.core.dimensions import Fixed, Scalar
+from peftsearch.core.dimensions import Dimension, Fixed, Range, Scalar, extremes
 from peftsearch.core.errors import one_line
 from peftsearch.core.objectives import Objective, find_objective, is_metric
 from peftsearch.methods.hyperparameters import Hyperparameter
@@ -28,20 +28,35 @@ def count_in_words(count: float) -> str:
     return f"{count:,.0f}"
 
 
-def value_in_words(value: Scalar) -> str:
-    """A setting's value, with two significant digits for small numbers.
+def value_in_words(value: Scalar, digits: int = 3) -> str:
+    """A setting's value as a study file may write it, with one significant digit less for a small number.
 
-    >>> [value_in_words(v) for v in (0.000312, 0.1, 8, True, "all")]
-    ['3.1e-4', '0.1', '8', 'yes', 'all']
+    Args:
+        digits: the significant digits of a number.
+
+    >>> [value_in_words(v) for v in (0.000312, 0.1, 8, True, "all", "")]
+    ['3.1e-4', '0.1', '8', 'true', 'all', '""']
     """
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "true" if value else "false"
     if not isinstance(value, float):
-        return str(value)
+        return str(value) or '""'
     if value == 0 or abs(value) >= 0.01:
-        return f"{value:.3g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+        return f"{value:.{digits}g}"
+    mantissa, exponent = f"{value:.{digits - 2}e}".split("e")
+    return f"{mantissa.rstrip('0').removesuffix('.')}e{int(exponent)}"
+
+
+def dimension_in_words(dimension: Dimension) -> str:
+    """A dimension with the values as a study file may write them, every digit of them.
+
+    >>> dimension_in_words(Range(1e-5, 5e-4, log=True)), dimension_in_words(Fixed(""))
+    ('1e-5 … 5e-4 (log)', '""')
+    """
+    ends = [value_in_words(value, 15) for value in extremes(dimension)]
+    if isinstance(dimension, Range):
+        return " … ".join(ends) + (" (log)" if dimension.log else "")
+    return " | ".join(ends)
 
 
 def objective_in_words(name: str, value: float) -> str:
@@ -97,8 +112,13 @@ def varied_training(configs: Iterable[TrialConfig]) -> set[str]:
 
 
 def searchable_settings(config: TrialConfig) -> dict[str, Any]:
-    """Every hyperparameter of the trial that a study can search, by name."""
-    return {**config.settings, **{name: getattr(config.training, name) for name in SEARCHABLE_TRAINING}}
+    """Every hyperparameter of the trial that a study can search, by name.
+
+    The training section has no effect on a method that takes no steps, so its fields are not among them.
+    """
+    method = METHODS.get(config.method)
+    fields = SEARCHABLE_TRAINING if method is None or method.takes_steps else ()
+    return {**config.settings, **{name: getattr(config.training, name) for name in fields}}
 
 
 def duration(seconds: float) -> str:

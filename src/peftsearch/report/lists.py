@@ -1,0 +1,107 @@
+"""Lists that are not trials: studies, methods, parameter counts, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.methods.hyperparameters import SHARED, TRAINING, Hyperparameter
+from peftsearch.report.fitted_table import FittedTable
+from peftsearch.report.paragraph import Paragraph
+from peftsearch.results.formatting import backbone_in_words, config_in_words, dimension_in_words
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from peftsearch.core.config import TrialConfig
+    from peftsearch.methods.base import Method
+    from peftsearch.training.dry_run import MethodCheck
+
+
+def studies_table(studies: Iterable[tuple[str, str, Path]]) -> FittedTable:
+    """The name, goal and file of each study."""
+    table = FittedTable()
+    table.add_column("study", "word")
+    table.add_column("goal")
+    table.add_column("file")
+    for name, goal, path in studies:
+        table.add_row(name, goal, str(path))
+    return table
+
+
+def parameters_table(baselines: Sequence[tuple[TrialConfig, Sequence[int]]]) -> FittedTable:
+    """The trainable parameters of each configuration, in every epoch in which they change.
+
+    Args:
+        baselines: configurations with one count for each epoch; without counts where they depend on the texts.
+    """
+    table = FittedTable(keys=2)
+    table.add_column("method", "word")
+    table.add_column("backbone")
+    table.add_column("settings")
+    table.add_column(
+        "trainable parameters", "text" if any(len(set(counts)) > 1 for _, counts in baselines) else "number"
+    )
+    for config, counts in baselines:
+        changes = [count for i, count in enumerate(counts) if i == 0 or count != counts[i - 1]]
+        words = " → ".join(f"{count:,}" for count in changes) or "one for each class and term of the texts"
+        table.add_row(
+            config.method, backbone_in_words(config.backbone) if counts else "–", config_in_words(config), words
+        )
+    return table
+
+
+def methods_list(methods: Iterable[Method]) -> Iterator[RenderableType]:
+    """What each method does, its paper, and what it can search."""
+    from rich.text import Text
+
+    for method in methods:
+        yield Text(method.name, style="bold")
+        yield Paragraph(method.summary, indent=2)
+        yield Paragraph(f"paper: {method.paper}", indent=2)
+        if method.own:
+            yield _dimensions(method.own)
+    yield Paragraph("Every method also has these, unless it says otherwise above:")
+    yield _dimensions(SHARED)
+    yield Paragraph(f"A study may also search these fields of its training section: {', '.join(TRAINING)}")
+
+
+def checks_table(checks: Iterable[MethodCheck]) -> FittedTable:
+    """Which methods work on a backbone."""
+    table = FittedTable()
+    for heading in ("method", "works", "trains", "merges"):
+        table.add_column(heading, "word")
+    table.add_column("parameters", "number")
+    table.add_column("why not")
+    for check in checks:
+        works = check.why is None
+        marks = (_yes(check.trains), _yes(check.merges)) if works else ("", "")
+        table.add_row(check.method, _yes(works), *marks, f"{check.parameters:,}" if works else "", check.why or "")
+    return table
+
+
+def predictions_table(texts: Iterable[str | Sequence[str]], answers: Iterable[Mapping[str, Any]]) -> FittedTable:
+    """The most probable label of each text, or of each pair of texts."""
+    table = FittedTable(keys=2)
+    table.add_column("label")
+    table.add_column("probability", "number")
+    table.add_column("text")
+    for text, answer in zip(texts, answers, strict=True):
+        words = text if isinstance(text, str) else " | ".join(text)
+        table.add_row(answer["label"], f"{answer['probability']:.3f}", words)
+    return table
+
+
+def _dimensions(hyperparameters: Mapping[str, Hyperparameter]) -> FittedTable:
+    """One row for each hyperparameter: its default dimension and what it means. The table has no headings."""
+    table = FittedTable(indent=2)
+    for kind in ("word", "text", "text"):
+        table.add_column("", kind)
+    for name, hyperparameter in hyperparameters.items():
+        table.add_row(name, dimension_in_words(hyperparameter.default), hyperparameter.summary)
+    return table
+
+
+def _yes(mark: bool) -> str:
+    return "yes" if mark else "no"
