@@ -388,3 +388,11 @@ def test_params_of_every_baseline(work: Path) -> None:
     assert set(counts["lora"]) == {77_578}
     assert set(counts["probe"]) == {3_850}
     assert "22,569,226" in run("params", "--study", "quickstart").stdout
+
+
+def test_params_names_a_method_whose_parameters_depend_on_the_texts(work: Path) -> None:
+    (work / "words.yaml").write_text((work / "toy.yaml").read_text().replace("methods: {", "methods: {tfidf: {}, "))
+    found = json.loads(run("params", "--study", "words.yaml", "--classes", "3", "--json").stdout)
+    assert {row["config"]["method"]: row["trainable_parameters"] for row in found}["tfidf"] == []
+    lines = run("params", "--study", "words.yaml", "--classes", "3").stdout.splitlines()
+    assert [line.endswith("  depends on the texts") for line in lines if line.startswith("tfidf ")] == [True]

@@ -176,7 +176,7 @@ def test_nothing_is_cut_off_at_any_width(name: str) -> None:
 def test_a_wide_terminal_is_used_up_to_what_the_table_needs() -> None:
     table = trials_table(_trials(random.Random(1)), "macro_f1")
     lines = {width: len(printed(table, width, terminal=True).splitlines()) for width in (80, 120, 400)}
-    assert lines[80] > lines[120] > lines[400] == len(_trials(random.Random(1))) + 3
+    assert lines[80] > lines[120] > lines[400] == len(_trials(random.Random(1))) + 4
     assert printed(table, 400, terminal=True) == printed(table, 500, terminal=True)
 
 

@@ -82,7 +82,7 @@ def test_trials_show_their_value_or_their_best_epoch_so_far() -> None:
     worse_at_last = replace(LORA, curve=(*LORA.curve, report(4, 0.1)))
     running = Record(5, "running", config("lora"), curve=(report(1, 0.3), report(2, 0.6), report(3, 0.4)))
     texts = replace(complete(6, "tfidf", 0.5382, 9, 1.0), curve=())
-    shown = printed(trials_table([worse_at_last, running, texts, Record(7, "waiting")], "macro_f1"))
+    shown = printed(trials_table([worse_at_last, running, texts, Record(7, "waiting")], "macro_f1"), width=200)
     assert "best so far" in shown
     assert [re.findall(r"0\.\d{4}", line) for line in shown.splitlines()[2:]] == [
         ["0.8812"],

@@ -27,7 +27,7 @@ def studies(as_json: bool) -> None:
 @click.option("--classes", type=click.IntRange(2), help="The number of labels.  [default: counted in the study's data]")
 @json_option
 def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
-    """Count the trainable parameters of the trials that a search begins with.
+    """Count the trainable parameters of a search's first trials.
 
     These are the study's baselines, and each other method at its default settings. The parameters are counted in each
     epoch, and shown where they change. Nothing is trained, and a backbone's config.json is enough.

@@ -101,14 +101,14 @@ class FittedTable:
 
         if self._title:
             yield Text(self._title)
-        width = options.max_width - self._indent
-        for place, (shown, widths, gap) in enumerate(self._blocks(width)):
-            if place:
-                yield Text("")
+        blocks = list(self._blocks(options.max_width - self._indent))
+        for place, (shown, widths, gap) in enumerate(blocks, start=1):
             table = self._table(shown, widths, gap, rules=console.is_terminal)
             needed = self._indent + sum(widths) + gap * len(widths)
             wide = options.update(max_width=max(options.max_width, needed))  # else rich would cut off what is too wide
             yield from console.render(Padding(table, (0, 0, 0, self._indent), expand=False), wide)
+            if place < len(blocks) or console.is_terminal:
+                yield Text("")
 
     def _blocks(self, width: int) -> Iterator[tuple[list[Column], list[int], int]]:
         """The columns of each block, their widths, and the blanks between two of them."""

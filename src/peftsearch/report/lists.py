@@ -36,19 +36,16 @@ def parameters_table(baselines: Sequence[tuple[TrialConfig, Sequence[int]]]) -> 
     Args:
         baselines: configurations with one count for each epoch; without counts where they depend on the texts.
     """
-    table = FittedTable(keys=2)
+    table, changing = FittedTable(keys=2), any(len(set(counts)) > 1 for _, counts in baselines)
     table.add_column("method", "word")
     table.add_column("backbone")
     table.add_column("settings")
-    table.add_column(
-        "trainable parameters", "text" if any(len(set(counts)) > 1 for _, counts in baselines) else "number"
-    )
+    table.add_column("trainable parameters", "text" if changing else "number")
     for config, counts in baselines:
         changes = [count for i, count in enumerate(counts) if i == 0 or count != counts[i - 1]]
-        words = " → ".join(f"{count:,}" for count in changes) or "one for each class and term of the texts"
-        table.add_row(
-            config.method, backbone_in_words(config.backbone) if counts else "–", config_in_words(config), words
-        )
+        words = " → ".join(f"{count:,}" for count in changes) or "depends on the texts"
+        backbone = backbone_in_words(config.backbone) if counts else "–"
+        table.add_row(config.method, backbone, config_in_words(config), words)
     return table
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import is_metric
 from peftsearch.report.fitted_table import FittedTable
+from peftsearch.report.paragraph import Paragraph
 from peftsearch.results.formatting import (
     count_in_words,
     objective_label,
@@ -48,7 +49,8 @@ def trial_details(record: Record, objectives: Sequence[str], weights: Path | Non
     """
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text("\n".join(_summary(record, weights)))]
+    heading, *lines = _summary(record, weights)
+    parts: list[RenderableType] = [Paragraph(heading), *(Paragraph(line, indent=2) for line in lines)]
     if record.config:
         parts += ["settings:", _settings_table(record)]
     if record.curve:
@@ -105,25 +107,31 @@ def confusion(report: ClassReport) -> list[RenderableType]:
 def _summary(record: Record, weights: Path | None) -> list[str]:
     heading = f"trial {record.number}: {record.state}"
     lines = [f"{heading}, {record.config.method} on {record.config.backbone}" if record.config else heading]
-    lines += [f"  {objective_with_unit(name, value)}" for name, value in record.values.items()]
+    lines += [objective_with_unit(name, value) for name, value in record.values.items()]
     if reason_in_words(record):
-        lines.append(f"  {reason_in_words(record)}")
+        lines.append(reason_in_words(record))
     if record.measurement:
-        lines += [f"  {line}" for line in _circumstances(record.measurement)]
+        lines += _circumstances(record.measurement)
     if record.state == "complete":
-        lines.append(f"  weights: {weights or 'not kept, because only those of trials on the front are'}")
+        lines.append(f"weights: {weights or 'not kept, because only those of trials on the front are'}")
     return lines
 
 
 def _circumstances(measurement: Measurement) -> list[str]:
     parameters = [count_in_words(n) for n in (measurement.trainable_parameters, measurement.total_parameters)]
     return [
-        f"best epoch {measurement.best_epoch} of {measurement.epochs}, seed {measurement.seed}",
+        f"{_best_epoch(measurement)}, seed {measurement.seed}",
         *_frozen_prefix(measurement),
         f"{parameters[0]} of {parameters[1]} parameters trained",
         f"on {measurement.device} in {measurement.precision}, {measurement.micro_batch_size} rows per forward pass, "
         f"peak memory {measurement.peak_memory_mb:,.0f} MiB",
     ]
+
+
+def _best_epoch(measurement: Measurement) -> str:
+    if not measurement.epochs:
+        return "fitted without epochs"
+    return f"best epoch {measurement.best_epoch} of {measurement.epochs}"
 
 
 def _frozen_prefix(measurement: Measurement) -> list[str]:
