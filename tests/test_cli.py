@@ -391,7 +391,7 @@ def test_params_of_every_baseline(work: Path) -> None:
 
 
 def test_params_names_a_method_whose_parameters_depend_on_the_texts(work: Path) -> None:
-    (work / "words.yaml").write_text((work / "toy.yaml").read_text().replace("methods: {", "methods: {tfidf: {}, "))
+    (work / "words.yaml").write_text((work / "toy.yaml").read_text().replace("methods:\n", "methods:\n  tfidf: {}\n"))
     found = json.loads(run("params", "--study", "words.yaml", "--classes", "3", "--json").stdout)
     assert {row["config"]["method"]: row["trainable_parameters"] for row in found}["tfidf"] == []
     lines = run("params", "--study", "words.yaml", "--classes", "3").stdout.splitlines()
