@@ -51,6 +51,7 @@ CASES = {
     "bert pairs": Case("bert", text=["first: {one}", "two"]),
     "bert left pairs": Case("bert", "prompt", {"pooling": "last"}, tokenizer="left", text=["one", "two"]),
     "bert lstm": Case("bert", settings={"head": "lstm"}, tokenizer="bare", text="very {text}"),
+    "bert unipelt": Case("bert", "unipelt", {"pooling": "mean"}, tokenizer="left"),
     "bert loreft": Case("bert", "loreft", {"positions": 5}, tokenizer="bare"),
     "roberta": Case("roberta", settings={"head": "native"}, text="the {text}", strip=True),
     "roberta left": Case("roberta", "ia3", tokenizer="left"),

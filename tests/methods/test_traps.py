@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from peftsearch.backbones.loading import _weights, load_encoder, load_tokenizer
+from peftsearch.methods.adapterhub import hybrid
 from peftsearch.methods.adapterhub.base import NAME
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
@@ -53,8 +54,9 @@ def test_adapters_still_adds_an_edit_that_no_token_reaches(tiny):
     assert any(".units.1." in name for name, _ in encoder.named_parameters())
 
 
-def test_unipelts_gates_still_see_the_padding(tiny):
-    """They average over all positions, so a text's states depend a little on the texts beside it."""
+def test_unipelts_gates_still_see_the_padding(tiny, monkeypatch):
+    """Once this fails, `hybrid._gated_by_text` may go (adapters 1.3.0)."""
+    monkeypatch.setattr(hybrid, "_gated_by_text", lambda encoder: encoder)
     resolved = tiny("bert")
     settings = settings_of("unipelt")
     torch.manual_seed(0)
@@ -64,6 +66,21 @@ def test_unipelts_gates_still_see_the_padding(tiny):
     padded = tokenizer(["good cat"], padding="max_length", max_length=20, return_tensors="pt")
     with torch.no_grad():
         assert not torch.allclose(classifier(**short).logits, classifier(**padded).logits, atol=1e-5)
+
+
+def test_without_padding_unipelts_gates_are_those_of_the_library(tiny, monkeypatch):
+    resolved, settings, logits = tiny("bert"), settings_of("unipelt"), []
+    short = load_tokenizer(resolved)(["good cat"], return_tensors="pt")
+    for gated in (hybrid._gated_by_text, lambda encoder: encoder):
+        monkeypatch.setattr(hybrid, "_gated_by_text", gated)
+        torch.manual_seed(0)
+        classifier = build_classifier(resolved, METHODS["unipelt"], settings, 3).eval()
+        with torch.no_grad():
+            for name, parameter in classifier.named_parameters():
+                if "gate" in name:
+                    parameter.add_(torch.randn_like(parameter))
+            logits.append(classifier(**short).logits)
+    torch.testing.assert_close(logits[0], logits[1], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["modernbert", "mpnet"])

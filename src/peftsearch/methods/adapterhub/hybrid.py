@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Fixed, Range
-from peftsearch.methods.adapterhub.base import TOP_LAYERS, leave_out
+from peftsearch.methods.adapterhub.base import NAME, TOP_LAYERS, leave_out
 from peftsearch.methods.adapterhub.bottleneck import Bottleneck, non_linearity, reduction
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from peftsearch.backbones.anatomy import Anatomy
 
 
@@ -25,10 +28,7 @@ def tokens(default: int) -> Hyperparameter:
 
 
 class UniPelt(Bottleneck):
-    """A prefix, bottleneck adapters, and LoRA on queries and values are trained, each behind a trained gate.
-
-    The gates of adapters 1.3.0 average over padding too, so a text's prediction depends a little on its batch.
-    """
+    """A prefix, bottleneck adapters, and LoRA on queries and values are trained, each behind a trained gate."""
 
     name = "unipelt"
     summary = "UniPELT: a prefix, bottleneck adapters and LoRA, each behind a trained gate"
@@ -56,6 +56,39 @@ class UniPelt(Bottleneck):
             ),
             lora=LoRAConfig(r=rank, alpha=2 * rank, leave_out=left_out),
         )
+
+    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
+        return _gated_by_text(super().apply(encoder, settings))
+
+    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
+        return _gated_by_text(super().load(encoder, folder, settings))
+
+
+def _gated_by_text(encoder: nn.Module) -> nn.Module:
+    """Let the gates average over a text's tokens alone; those of adapters 1.3.0 average over its padding too.
+
+    The library takes the sigmoid of a gate's scores and then their mean over all positions. It is given, at every
+    position, the score whose sigmoid is the mean over the text.
+    """
+    import torch
+
+    masks: list[Any] = []
+
+    def remember(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        masks[:] = [kwargs.get("attention_mask")]
+
+    def average(module: nn.Module, args: Any, scores: Tensor) -> Tensor:
+        if masks[0] is None:  # every position is of the text
+            return scores
+        weights = masks[0].unsqueeze(-1).float()
+        gates = (torch.sigmoid(scores.float()) * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+        return torch.logit(gates, eps=1e-6).to(scores.dtype).expand_as(scores)
+
+    encoder.register_forward_pre_hook(remember, with_kwargs=True)
+    for name, module in encoder.named_modules():
+        if name.endswith((".gate", f".prefix_gates.{NAME}")):
+            module.register_forward_hook(average)
+    return encoder
 
 
 class MixAndMatch(Bottleneck):
