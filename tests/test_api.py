@@ -114,7 +114,7 @@ def test_results_of_another_space_are_refused(work: Path) -> None:
 
     begin.begin(limited(60), trials=1, storage=None, fork=None, say=lambda _: None)
     assert peftsearch.open_results(limited(60)).name == "quickstart"
-    with pytest.raises(UserError, match="the storage holds trials of 'quickstart' over another space"):
+    with pytest.raises(UserError, match="the trials of 'quickstart' in the storage were trained on other data"):
         peftsearch.open_results(limited(50))
 
 

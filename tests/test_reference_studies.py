@@ -53,7 +53,7 @@ def test_a_study_runs_on_files_as_they_were_published(study, tmp_path, monkeypat
     assert {**trial["params"], **first.settings} == trial["params"]
     other = CliRunner().invoke(main, ["front", "--study", study, "--backbone", "another"])
     assert other.exit_code == 2
-    assert "over another space" in other.output
+    assert "were trained on other backbones" in other.output
     assert "--fork NEW_NAME" in other.output
 
 

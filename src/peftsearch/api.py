@@ -21,7 +21,7 @@ from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import Record
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
-from peftsearch.workers.local import local_engine
+from peftsearch.workers.local import chosen_threads, local_engine
 from peftsearch.workers.supervisor import Outcome, run_workers
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ def run_study(
     job = job_of(
         stored, spec, trials=trials, sampler=sampler, pruner=pruner, seed=seed, exact=exact, cache_size=cache_size
     )
+    if threads := chosen_threads():
+        say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
     on_tick(stored.records())
     engine = local_engine(workers, workers_per_device)
     outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout)

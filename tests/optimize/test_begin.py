@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_the_storage_holds_the_study_its_baselines_and_the_total_asked_for(spec:
     assert any("no text stands in two splits" in note for note in said)
     assert begun(spec, trials=5)[0].about.budget == 5
     assert begun(spec, fork="other")[0].name == "other"
+
+
+def test_notes_are_told_once(spec: StudySpec) -> None:
+    first = begun(spec)[1]
+    assert any("no text stands in two splits" in note for note in first)
+    assert begun(spec, trials=5)[1] == []
+    assert begun(replace(spec, warnings=("a new one",)))[1] == ["a new one"]
+    assert begun(spec, fork="other")[1] == first
 
 
 def test_the_reference_is_measured_once_for_the_same_data(spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.prepare import enqueue_baselines, prepare
 from peftsearch.storage.records import records
+from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import load_study
 from tests.helpers.search import STUDY, Search
 
@@ -52,9 +53,9 @@ def test_a_storage_with_another_space_is_refused_and_nothing_is_lost(search: Sea
     with pytest.raises(UserError) as error:
         prepare(load_study(search.job.path), search.job.storage)
     assert str(error.value) == (
-        "the storage holds trials of 'toy' over another space"
-        " (methods.lora.learning_rate: 0.0001 … 0.02 (log) here, 0.0001 … 0.01 (log) in storage);"
-        " undo the change, or start a study beside it with --fork NEW_NAME"
+        "the trials of 'toy' in the storage were searched over another space"
+        " (methods.lora.learning_rate: 0.0001 … 0.02 (log) here, 0.0001 … 0.01 (log) there);"
+        " undo the change, or keep both with --fork NEW_NAME"
     )
     assert len(search.records()) == 3
 
@@ -63,9 +64,16 @@ def test_a_storage_with_another_space_is_refused_and_nothing_is_lost(search: Sea
 def test_other_objectives_are_refused_before_their_names_are_written(search: Search, objectives: str) -> None:
     before = search.prepare()
     Path(search.job.path).write_text(f"{STUDY}objectives: {objectives}\n")
-    with pytest.raises(UserError, match=r"over another space \(objectives: macro_f1"):
+    with pytest.raises(UserError, match=r"were searched for other objectives \(objectives: macro_f1"):
         prepare(load_study(search.job.path), search.job.storage)
     assert objective_names(before) == ("macro_f1", "trainable_parameters", "train_seconds")
+
+
+def test_other_data_is_named_as_a_study_file_has_it(search: Search) -> None:
+    search.prepare()
+    with pytest.raises(UserError) as error:
+        prepare(load_study(search.job.path, Overrides(limit={"train": 100})), search.job.storage)
+    assert "were trained on other data (data.limit.train: 100 here, not set there); undo" in str(error.value)
 
 
 def test_a_fork_stands_beside_the_study(search: Search) -> None:

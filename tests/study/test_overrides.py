@@ -93,8 +93,8 @@ def test_a_study_with_overrides_is_another_one(tmp_path):
     assert moved.methods == plain.methods
     assert moved.training == plain.training
     lines = differences(moved, signature(plain))
-    assert "backbones.x: any revision here, nothing in storage" in lines
-    assert "data.source.train: /data/a.csv here, nothing in storage" in lines
+    assert "backbones.x: any revision here, not set there" in lines
+    assert "data.source.train: /data/a.csv here, not set there" in lines
     assert differences(parse_study(moved.document, moved.path), signature(moved)) == []
 
 

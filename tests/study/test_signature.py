@@ -26,26 +26,26 @@ def test_what_may_change_between_two_runs(text):
 @pytest.mark.parametrize(
     ("old", "new", "lines"),
     [
-        ("[16, 4, 8]", "[4, 8]", ["methods.lora.rank: 4 | 8 here, 4 | 8 | 16 in storage"]),
-        (", batch_size: [8, 16]", "", ["methods.lora.batch_size: nothing here, 8 | 16 in storage"]),
+        ("[16, 4, 8]", "[4, 8]", ["methods.lora.rank: 4 | 8 here, 4 | 8 | 16 there"]),
+        (", batch_size: [8, 16]", "", ["methods.lora.batch_size: not set here, 8 | 16 there"]),
         (
             "{log: [1.0e-5, 1.0e-3]}",
             "{range: [1.0e-5, 1.0e-3]}",
-            ["methods.full.learning_rate: 1e-05 … 0.001 here, 1e-05 … 0.001 (log) in storage"],
+            ["methods.full.learning_rate: 1e-05 … 0.001 here, 1e-05 … 0.001 (log) there"],
         ),
-        ("rows.csv", "{train: a.csv}", ["data.source: nothing here, rows.csv in storage",
-                                        "data.source.train: a.csv here, nothing in storage"]),
-        ("[tiny]", "[{name: tiny, revision: v1}]", ["backbones.tiny: v1 here, any revision in storage"]),
+        ("rows.csv", "{train: a.csv}", ["data.source: not set here, rows.csv there",
+                                        "data.source.train: a.csv here, not set there"]),
+        ("[tiny]", "[{name: tiny, revision: v1}]", ["backbones.tiny: v1 here, any revision there"]),
         ("[tiny]", "[{name: tiny, max_length: 64, methods: [lora, full]}]",
-         ["backbones.tiny.max_length: 64 here, nothing in storage",
-          "backbones.tiny.methods: full, lora here, nothing in storage"]),
+         ["backbones.tiny.max_length: 64 here, not set there",
+          "backbones.tiny.methods: full, lora here, not set there"]),
         ("[tiny]", "[{name: tiny, tokenizer: bert}]",
-         ["backbones.tiny.tokenizer: bert (any revision) here, nothing in storage"]),
-        ("name: toy", "name: toy\ntraining: {epochs: 4}", ["training.epochs: 4 here, 3 in storage"]),
+         ["backbones.tiny.tokenizer: bert (any revision) here, not set there"]),
+        ("name: toy", "name: toy\ntraining: {epochs: 4}", ["training.epochs: 4 here, 3 there"]),
         (
             "name: toy",
             "name: toy\nobjectives: [macro_f1]",
-            ["objectives: macro_f1 here, macro_f1, trainable_parameters, train_seconds in storage"],
+            ["objectives: macro_f1 here, macro_f1, trainable_parameters, train_seconds there"],
         ),
     ],
 )  # fmt: skip
@@ -58,7 +58,7 @@ def test_a_storage_from_before_a_training_field_came_to_be_was_searched_with_its
     del stored["training.class_weights"], stored["training.focal_gamma"]
     assert differences(study(), json.dumps(stored)) == []
     balanced = study(STUDY + "training: {class_weights: balanced}")
-    assert differences(balanced, json.dumps(stored)) == ["training.class_weights: balanced here, nothing in storage"]
+    assert differences(balanced, json.dumps(stored)) == ["training.class_weights: balanced here, not set there"]
 
 
 def test_a_storage_from_before_a_hyperparameter_came_to_be_was_searched_with_its_default():
@@ -66,9 +66,9 @@ def test_a_storage_from_before_a_hyperparameter_came_to_be_was_searched_with_its
     del stored["methods.lora.dropout"]
     assert differences(study(), json.dumps(stored)) == []
     other = study(STUDY.replace("lora: {", "lora: {dropout: 0.2, "))
-    assert differences(other, json.dumps(stored)) == ["methods.lora.dropout: 0.2 here, nothing in storage"]
+    assert differences(other, json.dumps(stored)) == ["methods.lora.dropout: 0.2 here, not set there"]
     alone = {place: text for place, text in stored.items() if not place.startswith("methods.lora")}
-    assert "methods.lora.head: linear here, nothing in storage" in differences(study(), json.dumps(alone))
+    assert "methods.lora.head: linear here, not set there" in differences(study(), json.dumps(alone))
 
 
 def test_whole_and_real_ranges_differ():

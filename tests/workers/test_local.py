@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from peftsearch.workers.local import worker_environment
+from peftsearch.workers.local import chosen_threads, worker_environment
 
 
 @pytest.mark.parametrize(("index", "gpu"), [(0, "1"), (1, "GPU-ab"), (2, "1")])
@@ -23,6 +23,15 @@ def test_gpus_that_we_counted_are_numbered_as_they_were_counted(monkeypatch: pyt
     assert (variables["CUDA_VISIBLE_DEVICES"], variables["CUDA_DEVICE_ORDER"]) == ("1", "PCI_BUS_ID")
 
 
-def test_threads_are_the_workers_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    assert worker_environment(3, 0)["OMP_NUM_THREADS"] == "3"
+@pytest.mark.parametrize(("chosen", "threads"), [("64", 64), ("4,2", 4), ("", None), ("0", None), ("many", None)])
+def test_the_user_chooses_the_threads(monkeypatch: pytest.MonkeyPatch, chosen: str, threads: int | None) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    assert chosen_threads() == threads
+
+
+def test_threads_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    variables = worker_environment(3, 0)
+    assert (variables["OMP_NUM_THREADS"], variables["MKL_NUM_THREADS"]) == ("3", "3")
+    monkeypatch.setenv("MKL_NUM_THREADS", "2")
+    assert worker_environment(3, 0)["MKL_NUM_THREADS"] == "2"

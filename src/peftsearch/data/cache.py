@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from peftsearch.core.checksums import is_sound, seal
+from peftsearch.core.checksums import SUMS, damaged_files, is_sound, seal
 from peftsearch.core.disk import writing_to
 
 
@@ -56,9 +56,15 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 def say_if_damaged(folder: Path) -> None:
-    """Say that `folder`, which is not sound, is made again, unless it is not there at all."""
-    if folder.exists():
-        print(f"{folder} was damaged, or is of an earlier version; it is made again", file=sys.stderr)
+    """Say why `folder`, which is not sound, is made again, unless it is not there at all."""
+    if not folder.exists():
+        return
+    unsealed = folder.is_dir() and any(folder.iterdir()) and not (folder / SUMS).exists()
+    if unsealed:  # as earlier versions left it
+        why = f"{folder} was prepared by another version of peftsearch"
+    else:
+        why = f"{folder} is damaged ({next(damaged_files(folder), SUMS)})"
+    print(f"{why}; it is made again", file=sys.stderr)
 
 
 def discard(folder: Path) -> None:

@@ -15,7 +15,7 @@ from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored_study import StoredStudy, storage_url
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
 from peftsearch.storage.prepare import prepare
-from peftsearch.storage.study_attributes import About, write_about, write_reference
+from peftsearch.storage.study_attributes import About, not_told_yet, write_about, write_reference
 from peftsearch.study.compatibility import check_feasible
 from peftsearch.workers.job import Job
 
@@ -56,7 +56,7 @@ def begin(
         storage: a database URL; None for the default.
         storage_patience: how many seconds each call waits for a storage that does not answer.
         fork: the name in the storage, if it is not the study's own.
-        say: receives each note worth knowing as one line.
+        say: receives each note that no earlier search of the study has said, as one line.
 
     Raises:
         UserError: something is not as it must be; nothing has been trained.
@@ -64,11 +64,11 @@ def begin(
     name = fork or spec.name
     check_writable(RunFolder.of(name).root)
     data = check_data(spec, RunFolder.of(name))
-    for note in (*spec.warnings, *data.notes):
-        say(note)
     url = storage_url(name, storage)
     study = prepare(spec, url, name, patience=storage_patience)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
+    for note in not_told_yet(study, (*spec.warnings, *data.notes)):
+        say(note)
     write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
     for problem in stored.checkpoint_problems():
         say(problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
 
 
+OTHERWISE = {
+    "backbones": "were trained on other backbones",
+    "data": "were trained on other data",
+    "methods": "were searched over another space",
+    "objectives": "were searched for other objectives",
+    "training": "were trained with other settings",
+}
+"""What differs where a section of the study file does."""
+
+
 def prepare(spec: StudySpec, url: str, name: str | None = None, *, patience: float = PATIENCE_SECONDS) -> Study:
     """Open the study of `spec` in the storage at `url`, reclaim the trials of dead workers and enqueue the baselines.
 
@@ -32,7 +43,7 @@ def prepare(spec: StudySpec, url: str, name: str | None = None, *, patience: flo
         patience: how many seconds each call waits for a storage that does not answer.
 
     Raises:
-        UserError: the storage cannot be opened, or holds a study of this name over another space.
+        UserError: the storage cannot be opened, or holds trials of another study under this name.
     """
     storage, name = open_storage(url, patience=patience, write=True), name or spec.name
     _refuse_another_space(name, read_space(storage, name), spec)  # before opening, which writes the objectives' names
@@ -59,9 +70,10 @@ def _refuse_another_space(name: str, stored: str | None, spec: StudySpec) -> Non
     found = differences(spec, stored) if stored is not None else []
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        how = " and ".join(OTHERWISE[section] for section in dict.fromkeys(re.split("[.:]", line)[0] for line in found))
         raise UserError(
-            f"the storage holds trials of {name!r} over another space ({'; '.join(found[:3])}{more});"
-            f" undo the change, or start a study beside it with --fork NEW_NAME"
+            f"the trials of {name!r} in the storage {how} ({'; '.join(found[:3])}{more}); undo the change, or keep both"
+            f" with --fork NEW_NAME"
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
 
-SPACE, ABOUT, REFERENCE = "space", "about", "reference"
+SPACE, ABOUT, REFERENCE, TOLD = "space", "about", "reference", "told"
 
 SUPERVISED = "peftsearch:supervised"
 """Among what Optuna calls system attributes, which people do not look at."""
@@ -56,6 +57,19 @@ def read_reference(study: Study) -> Mapping[str, Any] | None:
     """The scores of the reference model, if the search has measured it."""
     reference: Mapping[str, Any] | None = study.user_attrs.get(REFERENCE)
     return reference
+
+
+def not_told_yet(study: Study, notes: Iterable[str]) -> list[str]:
+    """Those of `notes` that no earlier search of the study has said. From now on they count as said.
+
+    The study carries their hashes only, since a note may quote a URL with a secret.
+    """
+    hashed = {hashlib.sha256(note.encode()).hexdigest()[:16]: note for note in notes}
+    told: list[str] = study.user_attrs.get(TOLD, [])
+    new = {key: note for key, note in hashed.items() if key not in told}
+    if new:
+        study.set_user_attr(TOLD, [*told, *new])
+    return list(new.values())
 
 
 def write_space(study: Study, signature: str) -> None:

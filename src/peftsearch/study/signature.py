@@ -27,13 +27,13 @@ def signature(spec: StudySpec) -> str:
 def differences(spec: StudySpec, stored: str) -> list[str]:
     """How `spec` differs from a stored signature, one line a difference; empty if trials of both are comparable.
 
-    A line reads `methods.lora.rank: 4 | 8 here, 4 | 16 in storage`.
+    A line reads `methods.lora.rank: 4 | 8 here, 4 | 16 there`.
     """
     here, there = _described(spec), json.loads(stored)
     # A storage that is older than a field or a hyperparameter was searched with its default.
     defaults = {**dict(_flat({"training": asdict(TrainingConfig())})), **_default_settings(there)}
     return [
-        f"{place}: {here.get(place, 'nothing')} here, {there.get(place, 'nothing')} in storage"
+        f"{place}: {_as_written(here.get(place))} here, {_as_written(there.get(place))} there"
         for place in sorted({*here, *there})
         if here.get(place) != there.get(place, defaults.get(place))
     ]
@@ -51,6 +51,11 @@ def _described(spec: StudySpec) -> dict[str, str]:
     backbones |= {f"backbones.{b.name}.tokenizer": _tokenizer(b) for b in spec.backbones if b.tokenizer}
     sections = {"data": spec.data.model_dump(mode="json"), "training": asdict(spec.training)}
     return {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
+
+
+def _as_written(words: str | None) -> str:
+    """What a signature says of one place, as a study file has it."""
+    return {None: "not set", "None": "not set", "True": "true", "False": "false"}.get(words, words or '""')
 
 
 def _default_settings(stored: Mapping[str, str]) -> dict[str, str]:

@@ -88,6 +88,7 @@ class LocalEngine:
         """Start a worker process and pass it its job through a pipe."""
         # With packing the number of workers is not known beforehand, and the cores only feed the GPU: all share them.
         cores = devices.share(devices.cores(), 1 if self.packing else self.workers, index)
+        threads = chosen_threads() or len(cores)
         log = job.run_folder.worker_log(index)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as errors:
@@ -98,12 +99,12 @@ class LocalEngine:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=worker_environment(len(cores), index),
+                env=worker_environment(threads, index),
                 start_new_session=True,  # this process passes on the terminal's Ctrl-C itself
             )
         if self.packing is None and self.workers > 1 and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(process.pid, cores)
-        _tell(process.stdin, job.for_worker(index, len(cores)))
+        _tell(process.stdin, job.for_worker(index, threads))
         return LocalWorker(index, process, log)
 
 
@@ -120,6 +121,12 @@ def local_engine(workers: int | None = None, per_device: int | None = None, modu
     return LocalEngine(workers or devices.default_workers(per_device or 1), packing, module)
 
 
+def chosen_threads() -> int | None:
+    """The CPU threads of each worker that the user has chosen with OMP_NUM_THREADS; None if that is not a number."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # `4,2` has 4 at the outermost level
+    return int(chosen) if chosen.isdecimal() and int(chosen) > 0 else None
+
+
 def worker_environment(threads: int, index: int) -> dict[str, str]:
     """The environment variables of the worker `index`, which computes with so many CPU threads."""
     variables = {
@@ -133,7 +140,7 @@ def worker_environment(threads: int, index: int) -> dict[str, str]:
         "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": os.environ.get("MKL_NUM_THREADS", str(threads)),
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
     }
