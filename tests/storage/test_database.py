@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.storage.database import objective_names, open_storage, open_study
 from tests.helpers.claimers import claim_in_processes
 from tests.helpers.outages import engine_of
@@ -101,6 +101,18 @@ def test_a_storage_that_cannot_be_opened_gets_one_line_without_the_password(url:
         open_storage(url)
     assert str(error.value) == message
     assert "hush" not in str(error.value)
+
+
+def test_a_server_that_was_there_before_is_waited_for_and_a_wrong_url_is_not() -> None:
+    pytest.importorskip("psycopg")
+    url = "postgresql+psycopg://me:hush@127.0.0.1:1/x"
+    with pytest.raises(UserError, match=r"^cannot open the storage .*Connection refused"):
+        open_storage(url)
+    with pytest.raises(StorageLost) as lost:
+        open_storage(url, patience=1, again=True)
+    assert str(lost.value).startswith(
+        "the storage postgresql+psycopg://me:***@127.0.0.1:1/x has not answered for 1 s ("
+    )
 
 
 def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import click
 import optuna
 import pytest
+import sqlalchemy
 from click.testing import CliRunner
 
 from peftsearch.cli import main
@@ -238,6 +239,34 @@ def in_background(search: Search) -> tuple[threading.Thread, list[Outcome]]:
     thread = threading.Thread(target=lambda: outcomes.append(search.run(workers=2)))
     thread.start()
     return thread, outcomes
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            "DROP DATABASE {name} WITH (FORCE)",
+            r'is damaged \(.* "{name}" does not exist\); put a whole copy in its place',
+        ),
+        ("ALTER DATABASE {name} RENAME TO {name}_old", r'is damaged \(.* "{name}" does not exist\)'),
+    ],
+)
+def test_a_database_of_a_server_that_is_deleted_is_lost_at_once(
+    on_postgres: Search, postgres_server: Server, statement: str, message: str
+) -> None:
+    study, name = on_postgres.prepare(), on_postgres.job.storage.rpartition("/")[2]
+    postgres_server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    postgres_server.execute(statement.format(name=name))
+    with pytest.raises(StorageLost, match=message.format(name=name)):
+        study.ask()
+
+
+def test_tables_of_a_server_that_are_deleted_are_lost_at_once(on_postgres: Search, postgres_server: Server) -> None:
+    study = on_postgres.prepare()
+    with sqlalchemy.create_engine(on_postgres.job.storage).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE trials, studies CASCADE")
+    with pytest.raises(StorageLost, match=r'refuses a query \(relation "studies" does not exist\)'):
+        study.ask()
 
 
 def test_a_server_that_restarts_and_connections_that_are_cut_are_waited_for(

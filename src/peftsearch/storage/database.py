@@ -68,29 +68,18 @@ def open_storage(
         StorageLost: the storage was opened before, and is gone or does not answer.
     """
     from optuna.storages import get_storage
-    from sqlalchemy.exc import ArgumentError
 
     from peftsearch.storage.connection.patient import PatientStorage
 
     _quieten()
-    try:
-        from sqlalchemy.engine import make_url
-
-        parsed = make_url(url)
-    except ArgumentError:
-        raise UserError(
-            f"{_without_password(url)!r} is not a database URL; write one like sqlite:///runs/NAME.db"
-        ) from None
-    if parsed.drivername in UNNAMED_DRIVER:
-        parsed = parsed.set(drivername="postgresql+psycopg")
-        url = parsed.render_as_string(hide_password=False)
+    parsed = _parse(url)
     file = database_file(parsed)
     if file and again and not file.exists():
         raise StorageLost(f"the database file {file} was deleted while it was in use")
     if file:
         make_folder(file)
     waiting = Patience(_shown(parsed), patience)
-    opened = waiting.repeat(_opening(parsed, url, file, again, write))
+    opened = waiting.repeat(_opening(parsed, file, again, write))
     return PatientStorage(get_storage(opened), waiting, reset=opened.remove_session)
 
 
@@ -130,7 +119,20 @@ def objective_names(study: Study) -> tuple[str, ...]:
     return tuple(study.metric_names or ())
 
 
-def _opening(parsed: URL, url: str, file: Path | None, again: bool, write: bool) -> Callable[[bool], RDBStorage]:
+def _parse(url: str) -> URL:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UserError(
+            f"{_without_password(url)!r} is not a database URL; write one like sqlite:///runs/NAME.db"
+        ) from None
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in UNNAMED_DRIVER else parsed
+
+
+def _opening(parsed: URL, file: Path | None, again: bool, write: bool) -> Callable[[bool], RDBStorage]:
     """Opens the storage each time it is called; what may pass is raised as an outage."""
     from sqlalchemy.exc import IntegrityError, NoSuchModuleError, OperationalError, ProgrammingError, SQLAlchemyError
 
@@ -138,7 +140,7 @@ def _opening(parsed: URL, url: str, file: Path | None, again: bool, write: bool)
 
     def open_once(_: bool) -> RDBStorage:
         try:
-            return _connect(parsed, url, file, write)
+            return _connect(parsed, file, write)
         except (ImportError, NoSuchModuleError):
             raise UserError(_no_driver(parsed)) from None
         except (SQLAlchemyError, RuntimeError, AssertionError, OSError) as error:
@@ -151,10 +153,11 @@ def _opening(parsed: URL, url: str, file: Path | None, again: bool, write: bool)
     return open_once
 
 
-def _connect(parsed: URL, url: str, file: Path | None, write: bool) -> RDBStorage:
+def _connect(parsed: URL, file: Path | None, write: bool) -> RDBStorage:
     from optuna.storages import RDBStorage
 
-    url = url.replace("{", "{{").replace("}", "}}")  # Optuna formats the URL, and stumbles over a brace in a password
+    # Optuna formats the URL, and stumbles over a brace in a password.
+    url = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     if parsed.get_backend_name() == "sqlite":
         storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
         # RDBStorage creates its engine and uses it in one step. The connection that created the tables is thrown away

@@ -139,6 +139,8 @@ class PatientStorage(BaseStorage):
                     continue
             except KeyError:
                 pass
+            except (StorageInternalError, SQLAlchemyError):
+                continue  # the tables themselves are gone, say
             raise self._deleted(name)
 
     def _deleted(self, name: str) -> StorageLost:
