@@ -24,14 +24,16 @@ from peftsearch.report.lists import (
     predictions_table,
     studies_table,
 )
+from peftsearch.report.study_preview import space_table
 from peftsearch.report.tables import front_table, running_table, status_table, trials_table
-from peftsearch.report.trial_details import class_table, confusion, curve_table
+from peftsearch.report.trial_details import class_table, confusion, curve_table, settings_table
 from peftsearch.results.front import rows
 from peftsearch.results.status import status
 from peftsearch.storage.confirmations import SeedRun
 from peftsearch.storage.records import Record
 from peftsearch.training.dry_run import MethodCheck
 from tests.helpers.records import complete, config, measurement, report
+from tests.helpers.studies import study
 
 USUAL = (60, 80, 100, 120, 200)
 NUMBER = re.compile(r"(?<!\S)\d[\d,./]*(?:e-?\d+)?")
@@ -132,6 +134,8 @@ TABLES: dict[str, Callable[[Draw], object]] = {
     "named matrix": lambda draw: confusion(_classes(draw, 6))[1],
     "numbered matrix": lambda draw: confusion(_classes(draw, 12))[1],
     "curve": _curve,
+    "settings": lambda draw: settings_table(complete(1, "unfreezing", 0.5, 10, 1.0, **_settings(draw))),
+    "check": lambda draw: space_table(study()),
     "params": lambda draw: parameters_table([(config("unfreezing", **_settings(draw)), [10**8, 10**9, 10**6])]),
     "checks": lambda draw: checks_table(
         [MethodCheck("lora", None, True, 10**9, True), MethodCheck("full", "no " * 40)]
@@ -146,7 +150,7 @@ TABLES: dict[str, Callable[[Draw], object]] = {
 def printed(part: object, width: int, terminal: bool) -> str:
     console = Console(width=width, highlight=False, force_terminal=terminal, color_system=None, no_color=True)
     with console.capture() as captured:
-        console.print(part)
+        console.print(part, crop=False)
     return re.sub(r"\x1b\[[0-9;]*m", "", captured.get())
 
 

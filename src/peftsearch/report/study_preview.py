@@ -57,7 +57,11 @@ def study_preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[
     lines += [f"positive class: {positive}"] if positive else []
     lines += [f"note: {note}" for note in (*data.notes, *spec.warnings)]
     lines += [f"a row of {label}: {' | '.join(map(_shortened, texts))}" for label, *texts in data.examples]
-    return [*(Paragraph(line) if line else Text() for line in (*lines, "", "searched:")), _space(spec), _first(spec)]
+    return [
+        *(Paragraph(line) if line else Text() for line in (*lines, "", "searched:")),
+        space_table(spec),
+        _first(spec),
+    ]
 
 
 def _first(spec: StudySpec) -> Paragraph:
@@ -100,7 +104,7 @@ def _shortened(text: str) -> str:
     return plain if len(plain) <= SHOWN else f"{plain[: SHOWN - 1]}…"
 
 
-def _space(spec: StudySpec) -> FittedTable:
+def space_table(spec: StudySpec) -> FittedTable:
     """A table with one row for each searched dimension, and one for all fixed dimensions of a method."""
     from rich.text import Text
 

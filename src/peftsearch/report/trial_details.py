@@ -52,7 +52,7 @@ def trial_details(record: Record, objectives: Sequence[str], weights: Path | Non
     heading, *lines = _summary(record, weights)
     parts: list[RenderableType] = [Paragraph(heading), *(Paragraph(line, indent=2) for line in lines)]
     if record.config:
-        parts += ["settings:", _settings_table(record)]
+        parts += ["settings:", settings_table(record)]
     if record.curve:
         parts += ["epochs:", curve_table(record, objectives)]
     report = record.measurement.classes if record.measurement else None
@@ -143,7 +143,8 @@ def _frozen_prefix(measurement: Measurement) -> list[str]:
     ]
 
 
-def _settings_table(record: Record) -> FittedTable:
+def settings_table(record: Record) -> FittedTable:
+    """Every setting of a trial that has a configuration."""
     assert record.config is not None
     table = _table("setting", "value", left=2)
     for name, value in searchable_settings(record.config).items():
