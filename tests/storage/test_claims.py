@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,50 @@ def test_of_two_equal_enqueued_trials_the_first_is_trained(study: Study) -> None
     numbers = [claimed[0].number for _ in range(2) if (claimed := claim_new(study, 2, ME, config))]
     assert numbers[0] == 0
     assert 1 not in numbers
+
+
+def test_a_row_of_equal_enqueued_trials_is_no_exhausted_space(study: Study) -> None:
+    """Other processes may have enqueued the same baselines."""
+    same = TrialConfig("b", "full", {"option": 1}).to_dict()
+    for place in range(2 * claims.EXHAUSTED_AFTER + 1):
+        study.enqueue_trial({"option": 1}, user_attrs=None if place % 2 else {"config": same})
+    numbers = [claimed[0].number for _ in range(3) if (claimed := claim_new(study, 3, ME, config))]
+    assert numbers[0] == 0
+    assert len(numbers) == 3
+    assert min(numbers[1:]) > 2 * claims.EXHAUSTED_AFTER, "the sampler's"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_enqueued_trials_that_do_not_fit_fail_with_the_reason(study: Study, seed: int) -> None:
+    rng = random.Random(seed)
+    options = rng.choices([*range(3), 7, "text", None, [1], float("nan")], k=150)
+    for option in options:
+        study.enqueue_trial({"option": option})
+
+    def misfit(params: Mapping[str, Any]) -> str | None:
+        return f"got {params['option']!r}" if params and params["option"] not in (0, 1, 2) else None
+
+    seen = []
+    while (claimed := claim_new(study, 3, ME, config, misfit)) is not None:
+        seen.append(claimed[1].settings["option"])
+    assert sorted(seen) == [0, 1, 2]
+    failed = [trial for trial in records(study) if trial.failure]
+    wrong = [option for option in options if option not in (0, 1, 2)]
+    assert [trial.failure for trial in failed] == [
+        {"kind": "outside_space", "message": f"got {option!r}"} for option in wrong[: len(failed)]
+    ]
+    assert len(failed) > 3
+
+
+def test_a_claimed_trial_that_another_process_fails_is_passed_over(study: Study) -> None:
+    def suggest(trial: Trial, baseline: Baseline | None) -> TrialConfig:
+        if trial.number == 0:
+            study.tell(0, state=TrialState.FAIL)
+        return config(trial)
+
+    claimed = claim_new(study, 3, ME, suggest)
+    assert claimed is not None
+    assert claimed[0].number == 1
 
 
 def test_a_claim_reads_no_more_of_a_long_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

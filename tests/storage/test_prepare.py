@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.study import Study
 
 from peftsearch.core.errors import UserError
-from peftsearch.storage.database import objective_names
+from peftsearch.storage import prepare as preparing
+from peftsearch.storage.claims import claim_new
+from peftsearch.storage.database import objective_names, open_storage, open_study
 from peftsearch.storage.prepare import enqueue_baselines, prepare
 from peftsearch.storage.records import records
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import load_study
+from peftsearch.study.suggest import baseline_config, suggest
+from tests.helpers.preparers import prepare_in_processes
 from tests.helpers.search import STUDY, Search
 
 
@@ -36,7 +44,69 @@ def test_a_baseline_that_is_added_later_is_enqueued(search: Search) -> None:
     assert [record.baseline for record in records(study)] == [0, None, None, 1]
 
 
-@pytest.mark.parametrize(("kind", "again"), [("error", 1), ("killed", 0), ("withdrawn", 1)])
+def many(search: Search, baselines: int) -> None:
+    """Write so many baselines into the study's file, and take what it had away."""
+    written = "".join(f"  - {{method: full, learning_rate: {i + 1}e-6}}\n" for i in range(baselines))
+    Path(search.job.path).write_text(STUDY.partition("  - ")[0] + written)
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_processes_that_begin_at_once_enqueue_each_baseline_once(search: Search, attempt: int) -> None:
+    many(search, 30)
+    prepare_in_processes(search.job.path, search.job.storage, processes=4)
+    study = prepare(load_study(search.job.path), search.job.storage)
+    baselines = [record.baseline for record in records(study) if record.counts]
+    assert baselines == [*range(30), None, None], "in their order"
+    assert len(study.trials) < 2 * 32, "most were enqueued by one process alone"
+
+
+def test_a_process_goes_on_where_one_that_enqueued_has_died(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(search, 5)
+    spec = load_study(search.job.path)
+    study = open_study(open_storage(search.job.storage), "toy", spec.objectives)
+    monkeypatch.setattr(preparing, "OTHERS_SECONDS", 0.0)
+    added = preparing.add_waiting_trial
+
+    def late(study: Study, *attributes: Any) -> int:
+        if not study.trials:
+            added(study, *attributes)  # the other one has enqueued the first baseline, and will enqueue no more
+        return added(study, *attributes)
+
+    monkeypatch.setattr(preparing, "add_waiting_trial", late)
+    assert enqueue_baselines(study, spec) == 6
+    assert [record.baseline for record in records(study)] == [0, 1, 2, 3, 4, None, None]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_however_two_processes_take_turns_each_baseline_is_there_once(
+    search: Search, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """The other one enqueues the same baselines in any of the moments between this one's."""
+    many(search, 6)
+    spec, rng = load_study(search.job.path), random.Random(seed)
+    study = open_study(open_storage(search.job.storage), "toy", spec.objectives)
+    monkeypatch.setattr(preparing, "OTHERS_SECONDS", 0.0)
+    added, mine = preparing.add_waiting_trial, []
+
+    def in_turns(study: Study, *attributes: Any) -> int:
+        while mine and rng.random() < 0.4:
+            added(study, *rng.choice(mine))
+        mine.append(attributes)
+        return added(study, *attributes)
+
+    monkeypatch.setattr(preparing, "add_waiting_trial", in_turns)
+    enqueue_baselines(study, spec)
+    monkeypatch.undo()
+    claimed = []
+    while (one := claim_new(study, 8, {"pid": 1}, partial(suggest, spec))) is not None:
+        claimed.append(one[1].key())
+    assert len(set(claimed)) == len(claimed) == 8
+    assert {baseline_config(spec, baseline).key() for baseline in spec.baselines} == set(claimed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"), [("error", 1), ("killed", 0), ("hung", 0), ("withdrawn", 1), ("interrupted", 1)]
+)
 def test_a_failed_baseline_is_tried_again_unless_it_killed_its_worker(search: Search, kind: str, again: int) -> None:
     from optuna.trial import TrialState
 

@@ -8,7 +8,7 @@ import pytest
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.study.baselines import Baseline
-from peftsearch.study.suggest import sampled_params, suggest
+from peftsearch.study.suggest import misfit, sampled_params, suggest
 from tests.helpers.studies import STUDY, TABLE, study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -190,3 +190,41 @@ def test_a_method_may_train_for_epochs_of_its_own():
 def test_a_default_point_is_on_a_backbone_that_its_method_tunes():
     spec = study(STUDY.replace("[tiny]", "[{name: a, methods: [full]}, b]"))
     assert [(baseline.method, baseline.backbone) for baseline in spec.baselines] == [("full", "a"), ("lora", "b")]
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"method": "adapter"}, "method: got 'adapter'; valid: full, lora"),
+        ({"method": ["lora"]}, "method: got ['lora']; did you mean 'lora'?"),
+        ({"lora.rank": 5}, "lora.rank: got 5; valid: 16, 4, 8"),
+        ({"lora.rank": None}, "lora.rank: got None; valid: 16, 4, 8"),
+        ({"lora.rank": "4"}, "lora.rank: got '4'; did you mean '4'?"),
+        ({"lora.dropout": 0.2}, "lora.dropout: got 0.2; did you mean '0.1'?"),
+        ({"lora.learning_rate": 1.0}, "lora.learning_rate: must be within 0.0001 … 0.01, but got 1.0"),
+        ({"lora.learning_rate": float("nan")}, "lora.learning_rate: must be within 0.0001 … 0.01, but got nan"),
+        ({"lora.learning_rate": "fast"}, "lora.learning_rate: must be within 0.0001 … 0.01, but got 'fast'"),
+        ({"lora.learning_rate": True}, "lora.learning_rate: must be within 0.0001 … 0.01, but got True"),
+        ({"lora.ranks": 4}, "the study has no parameter 'lora.ranks'; did you mean 'lora.rank'?"),
+        ({"prefix.virtual_tokens": 4}, "the study has no parameter 'prefix.virtual_tokens'; valid: "),
+    ],
+)
+def test_parameters_that_the_space_does_not_hold_are_told_with_the_reason(params, reason):
+    told = misfit(study(), params)
+    assert told is not None
+    assert told.startswith(reason)
+
+
+def test_what_a_sampler_draws_or_a_baseline_holds_fits():
+    spec = study(OUTSIDE)
+    assert all(misfit(spec, trial.params) is None for trial, _ in drawn(spec, 30))
+    assert all(misfit(spec, sampled_params(spec, baseline)) is None for baseline in spec.baselines)
+    assert misfit(spec, {}) is None
+
+
+def test_an_enqueued_option_means_the_option_that_equals_it():
+    spec = study()
+    space = search(spec)
+    space.enqueue_trial({"method": "lora", "lora.rank": 4.0, "lora.batch_size": 8.0})
+    config = suggest(spec, space.ask())
+    assert repr((config.settings["rank"], config.training.batch_size)) == "(4, 8)"

@@ -6,7 +6,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, Literal
 
-FailureKind = Literal["out_of_memory", "not_finite", "error", "killed", "interrupted", "disk", "hub"]
+FailureKind = Literal[
+    "out_of_memory", "not_finite", "error", "killed", "hung", "interrupted", "disk", "hub", "outside_space"
+]
 
 OWN_FAILURES: frozenset[str] = frozenset({"out_of_memory", "not_finite"})
 """Kinds that the configuration causes. Optuna is told PRUNED for them, so that the sampler learns from them."""

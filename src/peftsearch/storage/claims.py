@@ -8,17 +8,21 @@ whenever none waits.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.storage.budget import claimable, counted
+from peftsearch.storage.optuna_access import frozen_trial
 from peftsearch.storage.recovery import put_back
 from peftsearch.storage.trial_attributes import (
     DUPLICATE,
+    OUTSIDE_SPACE,
     WITHDRAWN,
     assign_worker,
+    enqueued_params,
     fixed_baseline,
     has_config,
     has_configuration,
@@ -35,7 +39,7 @@ RANDOM_AFTER = 10
 """Duplicates in a row after which the sampler is taken to be stuck, and random search is asked instead."""
 
 EXHAUSTED_AFTER = 100
-"""Duplicates in a row after which the search space is taken to hold nothing new."""
+"""Duplicates in a row that a sampler proposed after which the search space is taken to hold nothing new."""
 
 
 class SpaceExhausted(Exception):
@@ -69,32 +73,44 @@ def claim_new(
     budget: int,
     worker: Mapping[str, Any],
     suggest: Callable[[Trial, Baseline | None], TrialConfig],
+    misfit: Callable[[Mapping[str, Any]], str | None] = lambda _: None,
 ) -> tuple[Trial, TrialConfig] | None:
     """Claim a trial as `claim` does, with a configuration that no other trial has, and write that onto it.
 
+    Trials that were enqueued for nothing are failed on the way: those of a configuration that another trial has, and
+    those that the search space does not hold.
+
     Args:
         suggest: given a trial, and the baseline if it was enqueued for one; returns its configuration.
+        misfit: why parameters that were enqueued through Optuna do not fit the search space; None if they do.
 
     Raises:
-        SpaceExhausted: a hundred configurations in a row had been tried before.
+        SpaceExhausted: a hundred configurations in a row that the sampler proposed had been tried before.
     """
+    from optuna.exceptions import UpdateFinishedTrialError
     from optuna.samplers import RandomSampler
 
-    sampler = study.sampler
+    sampler, proposed = study.sampler, 0
     try:
-        for attempt in range(EXHAUSTED_AFTER):
-            if attempt == RANDOM_AFTER:
+        while proposed < EXHAUSTED_AFTER:
+            if proposed == RANDOM_AFTER:
                 study.sampler = RandomSampler(seed=os.getpid() + len(study.get_trials(deepcopy=False)))
-            trial = claim(study, budget, worker)
-            if trial is None:
-                return None
-            enqueued = has_configuration(trial)
-            config = suggest(trial, fixed_baseline(trial))
-            write_config(trial, config)
-            twin = _twin(study, trial.number, config, enqueued)
-            if twin is None:
-                return trial, config
-            mark_failed(study, trial.number, DUPLICATE, f"the same configuration as trial {twin}")
+            with contextlib.suppress(UpdateFinishedTrialError):  # another process has failed it since: take the next
+                trial = claim(study, budget, worker)
+                if trial is None:
+                    return None
+                given, params = has_configuration(trial), enqueued_params(frozen_trial(study, trial.number))
+                unfit = misfit(params)
+                if unfit is not None:
+                    mark_failed(study, trial.number, OUTSIDE_SPACE, unfit)
+                    continue
+                config = suggest(trial, fixed_baseline(trial))
+                write_config(trial, config)
+                twin = _twin(study, trial.number, config, given)
+                if twin is None:
+                    return trial, config
+                mark_failed(study, trial.number, DUPLICATE, f"the same configuration as trial {twin}")
+                proposed += not (given or params)
     finally:
         study.sampler = sampler
     raise SpaceExhausted(

@@ -8,7 +8,7 @@ Here they are looked up by the study's name and the trial's number, which are pu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -36,6 +36,30 @@ def trial_ids(study: Study) -> dict[int, int]:
     storage, own = storage_of(study), study_id(study)
     numbers = [trial.number for trial in study.get_trials(deepcopy=False)]
     return {number: storage.get_trial_id_from_study_id_trial_number(own, number) for number in numbers}
+
+
+def add_waiting_trial(
+    study: Study, user_attributes: dict[str, Any], system_attributes: dict[str, Any], like: FrozenTrial | None = None
+) -> int:
+    """Add a trial that waits for a worker, as `Study.enqueue_trial` does, which does not say the trial's number.
+
+    Args:
+        like: a trial whose parameters it has.
+
+    Returns:
+        Its number.
+    """
+    from optuna.trial import TrialState, create_trial
+
+    waiting = create_trial(
+        state=TrialState.WAITING,
+        params=like.params if like else {},
+        distributions=like.distributions if like else {},
+        user_attrs=user_attributes,
+        system_attrs=system_attributes,
+    )
+    storage = storage_of(study)
+    return storage.get_trial_number_from_id(storage.create_new_trial(study_id(study), template_trial=waiting))
 
 
 def frozen_trial(study: Study, number: int) -> FrozenTrial:

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
-from peftsearch.storage.budget import counted
+from peftsearch.storage.budget import counted, counts
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.database import open_storage, open_study
-from peftsearch.storage.optuna_access import storage_of
-from peftsearch.storage.recovery import reclaim
+from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
+from peftsearch.storage.recovery import reclaim, withdraw
 from peftsearch.storage.study_attributes import read_space, write_space
-from peftsearch.storage.trial_attributes import baseline_attributes, failure_kind, has_config
+from peftsearch.storage.trial_attributes import baseline_attributes, enqueued_with, failure_kind, has_config
 from peftsearch.study.signature import differences, signature
 from peftsearch.study.spec import Baseline, StudySpec
 from peftsearch.study.suggest import baseline_config, sampled_params
 
 if TYPE_CHECKING:
     from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
     from peftsearch.core.config import TrialConfig
+
+OTHERS_SECONDS = 5.0
+"""A process that enqueues baselines is taken for dead when it has added none for this long. If it lives all the same,
+the baselines that two processes have enqueued are withdrawn."""
+
+LATE_SECONDS = 1.0
+"""A process that finds some baselines and misses others waits this long for the next one."""
+
+POLL_SECONDS = 0.2
 
 
 OTHERWISE = {
@@ -78,21 +90,62 @@ def _refuse_another_space(name: str, stored: str | None, spec: StudySpec) -> Non
 
 
 def enqueue_baselines(study: Study, spec: StudySpec) -> int:
-    """Enqueue the study's baselines that have not been tried.
+    """Enqueue the study's baselines that have not been tried, each once however many processes do so at once.
 
     A baseline that failed with an error is enqueued again, since its cause may have been mended; one that killed its
-    worker is not.
+    worker, or made it hang, is not.
+
+    No lock is common to all storages, but the numbers of trials tell who was first. Each process enqueues one missing
+    baseline. The process whose trial for it has the lowest number enqueues the others too; the rest of the processes
+    wait until all baselines are there, and begin anew if the first one seems to have died. Whoever comes so late that
+    some are there waits first, to see whether there will be more.
 
     Returns:
         How many were enqueued.
     """
-    tried = counted(study)
-    tried += [trial for trial in study.get_trials(deepcopy=False) if failure_kind(trial) == "killed"]
+    mine: list[tuple[int, TrialConfig]] = []
+    if 0 < len(_missing(study, spec)) < len(spec.baselines):
+        _wait_for_others(study, spec, LATE_SECONDS)
+    while missing := _missing(study, spec):
+        mine.append(_enqueue(study, spec, *missing[0]))
+        if _has_earlier_twin(counted(study), *mine[-1]):
+            _wait_for_others(study, spec, OTHERS_SECONDS)
+        else:
+            mine += [_enqueue(study, spec, *each) for each in missing[1:]]
+    trials = counted(study)
+    twins = [number for number, config in mine if _has_earlier_twin(trials, number, config)]
+    for number in twins:
+        withdraw(study, number, "another process has enqueued the same baseline")
+    return len(mine) - len(twins)
+
+
+def _missing(study: Study, spec: StudySpec) -> list[tuple[Baseline, TrialConfig]]:
+    """The baselines that are still to be enqueued, with their configurations."""
+    trials = study.get_trials(deepcopy=False)
+    tried = [trial for trial in trials if counts(trial) or failure_kind(trial) in ("killed", "hung")]
     new: dict[str, tuple[Baseline, TrialConfig]] = {}
     for baseline in spec.baselines:
         config = baseline_config(spec, baseline)
         if not any(has_config(trial, config) for trial in tried):
             new.setdefault(config.key(), (baseline, config))
-    for baseline, config in new.values():
-        study.enqueue_trial(sampled_params(spec, baseline), user_attrs=baseline_attributes(baseline, config))
-    return len(new)
+    return list(new.values())
+
+
+def _enqueue(study: Study, spec: StudySpec, baseline: Baseline, config: TrialConfig) -> tuple[int, TrialConfig]:
+    """Enqueue a baseline; the number of its trial, and `config`."""
+    attributes = baseline_attributes(baseline, config)
+    return add_waiting_trial(study, attributes, enqueued_with(sampled_params(spec, baseline))), config
+
+
+def _has_earlier_twin(trials: Sequence[FrozenTrial], number: int, config: TrialConfig) -> bool:
+    return any(trial.number < number and has_config(trial, config) for trial in trials)
+
+
+def _wait_for_others(study: Study, spec: StudySpec, seconds: float) -> None:
+    """Return once no baseline is missing, or none has been added for so many seconds."""
+    left, since = len(_missing(study, spec)), time.monotonic()
+    while left and time.monotonic() - since < seconds:
+        time.sleep(POLL_SECONDS)
+        now = len(_missing(study, spec))
+        if now != left:
+            left, since = now, time.monotonic()

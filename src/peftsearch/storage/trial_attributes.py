@@ -24,8 +24,11 @@ CURVE = "curve"
 MEASUREMENT = "measurement"
 REASON, DOMINATED_BY = "reason", "dominated_by"
 FAILURE = "failure"
-WORKER, HEARTBEAT = "worker", "heartbeat"
+WORKER, HEARTBEAT, PROGRESS = "worker", "heartbeat", "progress"
 RETRY_OF = "retry_of"
+
+ENQUEUED = "fixed_params"
+"""Optuna's own name for the parameters of an enqueued trial; no public call reads them before they are suggested."""
 
 FIXED = "fixed"
 """The configuration of a trial that was enqueued, exactly, even where it lies outside the search space."""
@@ -36,6 +39,8 @@ BASELINE, DEFAULT = "baseline", "default"
 INHERITED = (CONFIG, FIXED, BASELINE, DEFAULT)
 """What a second try has in common with the first."""
 
+OUTSIDE_SPACE = "outside_space"
+"""The kind of failure of a trial that was enqueued with parameters that the search space does not hold."""
 
 WITHDRAWN, DUPLICATE = "withdrawn", "duplicate"
 HIDDEN: frozenset[str] = frozenset({WITHDRAWN, DUPLICATE})
@@ -64,9 +69,19 @@ def write_measurement(trial: Trial, measurement: Measurement) -> None:
     trial.set_user_attr(MEASUREMENT, measurement.to_dict())
 
 
-def write_failure(trial: Trial, kind: str, message: str, traceback: str | None = None) -> None:
-    """Write how `trial` failed; its state is told to the study afterwards."""
-    trial.set_user_attr(FAILURE, _failure(kind, message) | ({"traceback": traceback} if traceback else {}))
+def write_failure(
+    trial: Trial, kind: str, message: str, traceback: str | None = None, place: str | None = None
+) -> None:
+    """Write how `trial` failed; its state is told to the study afterwards.
+
+    Args:
+        kind: the kind of the failure.
+        message: what happened, in one line.
+        traceback: as Python prints it.
+        place: the type of the error and the line of code that raised it, by which equal errors are recognised.
+    """
+    details = {name: text for name, text in (("traceback", traceback), ("place", place)) if text}
+    trial.set_user_attr(FAILURE, _failure(kind, message) | details)
 
 
 def assign_worker(trial: Trial, worker: Mapping[str, Any]) -> None:
@@ -79,10 +94,15 @@ def write_heartbeat(storage: BaseStorage, trial_id: int, seconds: float) -> None
     storage.set_trial_user_attr(trial_id, HEARTBEAT, seconds)
 
 
+def write_progress(storage: BaseStorage, trial_id: int, last_step: float, slowest_step: float | None) -> None:
+    """Write when the trial last made a step (unix time), and how many seconds its slowest step so far took."""
+    storage.set_trial_user_attr(trial_id, PROGRESS, {"last_step": last_step, "slowest_step": slowest_step})
+
+
 def clear_attempt(study: Study, number: int) -> None:
     """Remove what the worker of an interrupted trial has written; its configuration stays."""
     storage, ended = storage_of(study), trial_id(study, number)
-    for name in (CURVE, WORKER, HEARTBEAT):
+    for name in (CURVE, WORKER, HEARTBEAT, PROGRESS):
         storage.set_trial_user_attr(ended, name, None)
 
 
@@ -106,10 +126,15 @@ def baseline_attributes(baseline: Baseline, config: TrialConfig) -> dict[str, An
     return {FIXED: fixed, **origin, CONFIG: config.to_dict()}
 
 
-def retry_attributes(trial: FrozenTrial) -> dict[str, Any]:
-    """The attributes with which the configuration of `trial` is enqueued once more."""
-    inherited = {name: trial.user_attrs[name] for name in INHERITED if name in trial.user_attrs}
-    return {**inherited, RETRY_OF: trial.number}
+def retry_attributes(trial: FrozenTrial, *, second: bool) -> dict[str, Any]:
+    """The attributes with which the configuration of `trial` is enqueued once more.
+
+    Args:
+        second: whether that is the second try, and so the last one. Otherwise it takes the place of `trial`.
+    """
+    names = INHERITED if second else (*INHERITED, RETRY_OF)
+    inherited = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
+    return inherited | ({RETRY_OF: trial.number} if second else {})
 
 
 def fixed_baseline(trial: Trial) -> Baseline | None:
@@ -119,6 +144,17 @@ def fixed_baseline(trial: Trial) -> Baseline | None:
     if fixed is None:
         return None
     return Baseline(fixed["method"], fixed["backbone"], fixed["settings"], attributes.get(BASELINE))
+
+
+def enqueued_params(trial: FrozenTrial) -> Mapping[str, Any]:
+    """The parameters that `trial` was enqueued with through Optuna; empty for a trial that a sampler begins."""
+    params: Mapping[str, Any] = trial.system_attrs.get(ENQUEUED, {})
+    return params
+
+
+def enqueued_with(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The system attributes of a trial that is enqueued with these parameters, as `Study.enqueue_trial` writes them."""
+    return {ENQUEUED: dict(params)}
 
 
 def has_configuration(trial: Trial | FrozenTrial) -> bool:
@@ -151,6 +187,11 @@ def heartbeat_of(trial: FrozenTrial) -> float | None:
     """The unix time at which the worker of `trial` was last seen alive."""
     heartbeat: float | None = trial.user_attrs.get(HEARTBEAT)
     return heartbeat
+
+
+def progress_of(trial: FrozenTrial) -> Mapping[str, float | None]:
+    """`last_step` and `slowest_step` of a running trial (see `write_progress`); empty if it does not tell."""
+    return trial.user_attrs.get(PROGRESS) or {}
 
 
 def failure_kind(trial: FrozenTrial) -> str | None:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
-from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, contains
+from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, complaint, contains, in_type_of
+from peftsearch.core.errors import nearest
 from peftsearch.core.objectives import evaluate_metrics
 from peftsearch.methods.table import METHODS
 from peftsearch.study.conditions import is_active
@@ -57,6 +58,30 @@ def sampled_params(spec: StudySpec, baseline: Baseline) -> dict[str, Scalar]:
     Optuna 5.0 takes a number outside its range, with a warning, and fails on an option that is not among the choices.
     """
     return {name: value for name, _, value in _within(spec, baseline)}
+
+
+def misfit(spec: StudySpec, params: Mapping[str, Any]) -> str | None:
+    """Why the search space does not hold these Optuna parameters, in one line; None if it does.
+
+    Anybody can enqueue any parameters through Optuna, which takes a number outside its range and ignores a name that
+    it does not know.
+    """
+    known = dict(_parameters(spec))
+    for name, value in params.items():
+        if name not in known:
+            return f"the study has no parameter {name!r}; {nearest(name, known)}"
+        problem = complaint(known[name], value)
+        if problem:
+            return f"{name}: {problem}"
+    return None
+
+
+def _parameters(spec: StudySpec) -> Iterator[tuple[str, Dimension]]:
+    """Name and dimension of every parameter that a trial can have."""
+    yield METHOD, _methods(spec)
+    for method, space in spec.methods.items():
+        yield _backbones(spec, method)
+        yield from ((f"{method}.{name}", dimension) for name, dimension in space.items())
 
 
 def _draw(spec: StudySpec, trial: Suggester) -> TrialConfig:
@@ -118,7 +143,7 @@ def _suggest(trial: Suggester, name: str, dimension: Dimension) -> Scalar:
         return dimension.value
     if isinstance(dimension, Choice):
         drawn: Scalar = trial.suggest_categorical(name, in_order(dimension))
-        return drawn
+        return in_type_of(dimension, drawn)  # an enqueued 8.0 means the option 8
     if dimension.integer:
         return trial.suggest_int(name, int(dimension.low), int(dimension.high), log=dimension.log)
     return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
