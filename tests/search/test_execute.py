@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,24 +169,6 @@ def test_the_pruner_is_given_the_curve_that_the_reporter_holds(
     run(study, tmp_path)
     curve = tuple(fake_trainer.epoch_report(CONFIG, epoch) for epoch in (1, 2, 3))
     assert given == [Record(0, "running", CONFIG, curve=curve[:epoch]) for epoch in (1, 2, 3)]
-
-
-def test_three_equal_errors_in_a_row_are_noticed(study: Study, tmp_path: Path) -> None:
-    began = time.time()
-    for text in ("b", "a", "a"):
-        run(study, tmp_path, raising(ValueError(text)))
-        assert execute.repeated_error(study, began) is None
-    run(study, tmp_path, raising(ValueError("a")))
-    assert execute.repeated_error(study, began) == "ValueError: a"
-    assert execute.repeated_error(study, time.time()) is None, "an earlier run's errors may be mended by now"
-    run(study, tmp_path)
-    assert execute.repeated_error(study, began) is None
-
-
-def test_equal_failures_of_configurations_stop_nothing(study: Study, tmp_path: Path) -> None:
-    for _ in range(3):
-        run(study, tmp_path, raising(TrialFailure("not_finite", "loss is nan")))
-    assert execute.repeated_error(study, 0.0) is None
 
 
 def test_optuna_still_refuses_reports_with_several_objectives() -> None:

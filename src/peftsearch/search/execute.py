@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
 NOT_TO_BLAME: frozenset[str] = frozenset({"killed", "hub"})
 """Kinds of failure after which the same configuration may well succeed: it is tried once more."""
-
-EQUAL_ERRORS = 3
-"""A search stops after this many errors in a row with the same message."""
 
 TRACEBACK_CHARACTERS = 20_000
 
@@ -124,20 +120,6 @@ class Reporter:
             raise TrialPruned(decision.reason)
 
 
-def repeated_error(study: Study, since: float) -> str | None:
-    """The message that the last `EQUAL_ERRORS` trials to end have in common, if all of them ended with that error.
-
-    Args:
-        since: unix time; trials that ended before do not count.
-    """
-    began = datetime.fromtimestamp(since)
-    ended = [(trial.ended, trial.failure or {}) for trial in records(study) if trial.ended and trial.ended >= began]
-    ended.sort(key=lambda end: end[0])
-    last = [failure for _, failure in ended[-EQUAL_ERRORS:]]
-    messages = {failure["message"] if failure.get("kind") == "error" else None for failure in last}
-    return messages.pop() if len(last) == EQUAL_ERRORS and len(messages) == 1 else None
-
-
 def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
     """Save the checkpoint before the trial is told, so that every complete trial on the front has one."""
     from optuna.trial import TrialState
@@ -153,12 +135,22 @@ def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
 def _fail(study: Study, trial: Trial, error: Exception) -> str:
     """Tell the study that the trial failed with `error`; returns the kind of failure."""
     kind = failure_of(error)
-    trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:] if kind == "error" else None
-    write_failure(trial, kind, message_of(error), trace)
+    if kind == "error":
+        trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+        write_failure(trial, kind, message_of(error), trace, place_of(error))
+    else:
+        write_failure(trial, kind, message_of(error))
     if kind in NOT_TO_BLAME:
         retry(study, trial.number)
     study.tell(trial, state=state_of_failure(kind))
     return kind
+
+
+def place_of(error: Exception) -> str:
+    """The type of the error, and the innermost line of code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].filename}:{frames[-1].lineno}:{frames[-1].name}" if frames else ""
+    return type(error).__name__ + where
 
 
 def failure_of(error: Exception) -> str:
