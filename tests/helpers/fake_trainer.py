@@ -3,7 +3,8 @@
 A test tells it by environment variables how to behave, since it cannot reach a worker process otherwise:
 `FAKE_SECONDS` is what an epoch takes, trials of the method `FAKE_KILL` kill their process, trials of the method
 `FAKE_ERROR` raise, with `FAKE_DEAF` a trial does not stop when it is asked to, and with `FAKE_CRASH` the worker dies
-before its first trial. The one trial that deletes the file `FAKE_KILL_ONCE` kills its process.
+before its first trial. The one trial that deletes the file `FAKE_KILL_ONCE` kills its process, and the one that deletes
+`FAKE_HANG_ONCE` makes no step any more after its first epoch: it sleeps or, with `FAKE_BUSY`, computes.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def train(
     for epoch in curve:
         _sleep(float(os.environ.get("FAKE_SECONDS", "0")), should_stop)
         report(epoch)
+        if _deleted(os.environ.get("FAKE_HANG_ONCE")):
+            _hang()
     return FakeResult(measured(curve))
 
 
@@ -92,6 +95,11 @@ def _misbehave(config: TrialConfig) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if config.method == os.environ.get("FAKE_ERROR"):
         raise ValueError("a matrix of the wrong shape")
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(0.0 if os.environ.get("FAKE_BUSY") else 1000.0)
 
 
 def _deleted(file: str | None) -> bool:

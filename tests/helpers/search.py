@@ -17,7 +17,8 @@ from peftsearch.storage.records import Record, records
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.workers.job import Job
 from peftsearch.workers.local import LocalEngine
-from peftsearch.workers.supervisor import Outcome, run_workers
+from peftsearch.workers.outcome import Outcome
+from peftsearch.workers.supervisor import run_workers
 
 FAKE_WORKER = "tests.helpers.fake_worker"
 

@@ -1,12 +1,16 @@
-"""Workers that are not there any more."""
+"""Workers that are not there any more, and processes that are."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from peftsearch.storage.worker_identity import identity
+import psutil
+
+from peftsearch.storage.worker_identity import host, identity
 
 
 def dead_worker() -> dict[str, Any]:
@@ -14,3 +18,13 @@ def dead_worker() -> dict[str, Any]:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return {**identity("cpu"), "pid": process.pid}
+
+
+@contextmanager
+def other_process() -> Iterator[dict[str, Any]]:
+    """A living process that is not this one."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        yield {"pid": process.pid, "host": host(), "started": psutil.Process(process.pid).create_time()}
+    finally:
+        process.communicate()

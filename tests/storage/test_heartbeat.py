@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from peftsearch.storage import heartbeat
 from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.database import open_storage, open_study
-from peftsearch.storage.heartbeat import Heartbeat
+from peftsearch.storage.heartbeat import Heartbeat, Steps
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import records
 
@@ -29,19 +31,100 @@ def test_a_heartbeat_survives_an_outage_and_notices_a_lost_trial(
         write(*args)
 
     monkeypatch.setattr(storage, "set_trial_user_attr", flaky)
-    heartbeat = Heartbeat(study, interval=0.05)
-    heartbeat.start()
-    heartbeat.hold(trial.number)
+    beating = Heartbeat(study, interval=0.05)
+    beating.start()
+    beating.hold(trial.number)
     assert _eventually(lambda: records(study)[0].heartbeat is not None)
     assert "disk I/O error" in capsys.readouterr().err
-    assert not heartbeat.lost()
+    assert not beating.lost()
     study.tell(trial, state=TrialState.FAIL)
-    assert _eventually(heartbeat.lost)
-    heartbeat.hold(None)
-    assert not heartbeat.lost()
-    heartbeat.close()
-    heartbeat.join(timeout=2)
-    assert not heartbeat.is_alive()
+    assert _eventually(beating.lost)
+    beating.hold(None)
+    assert not beating.lost()
+    beating.close()
+    beating.join(timeout=2)
+    assert not beating.is_alive()
+
+
+@dataclass
+class Clock:
+    """Stands in for the module `time`."""
+
+    now: float = 100.0
+    computed: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def process_time(self) -> float:
+        return self.computed
+
+    def time(self) -> float:
+        return 1e9 + self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(heartbeat, "time", clock)
+    return clock
+
+
+def test_the_slowest_step_and_the_last_one_are_known(clock: Clock) -> None:
+    steps = Steps()
+    clock.now = 200.0
+    assert (steps.slowest, steps.silence) == (None, 100.0)
+    for clock.now in (200.0, 203.0, 204.0):
+        steps.made()
+    clock.now = 206.0
+    assert (steps.slowest, steps.silence) == (3.0, 2.0), "what came before the first step was no step"
+
+
+def test_before_its_first_step_a_trial_that_computes_does_not_hang(clock: Clock) -> None:
+    """It imports libraries, say, or tokenises texts."""
+    steps = Steps()
+    clock.now, clock.computed = 105.0, 4.0
+    steps.look()
+    assert steps.silence == 0.0
+    clock.now, clock.computed = 110.0, 4.1
+    steps.look()
+    assert steps.silence == 5.0
+    steps.made()
+    clock.now, clock.computed = 115.0, 9.0
+    steps.look()
+    assert steps.silence == 5.0, "an endless loop computes too"
+
+
+def test_to_wait_for_the_storage_is_no_hang(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    study = open_study(open_storage(f"sqlite:///{tmp_path / 'x.db'}"), "x", ["macro_f1"])
+    beating = Heartbeat(study)
+    beating.hold(study.ask().number)
+    beating.step()
+
+    def away(*_: object) -> None:
+        raise StorageAway("it is away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(heartbeat, "write_progress", away)
+        for _ in range(20):
+            clock.now += 5.0
+            beating.beat()
+    clock.now += 1.0
+    beating.beat()
+    [record] = records(study)
+    assert record.heartbeat is not None
+    assert record.last_step == record.heartbeat - 1.0
+    assert record.slowest_step == 0.0
+
+
+def test_before_its_first_step_a_trial_does_not_compute_for_ever(clock: Clock) -> None:
+    steps = Steps()
+    for clock.now in range(105, 4000, 5):
+        clock.computed += 5.0
+        steps.look()
+    assert steps.silence > 2000.0
 
 
 def test_optuna_still_has_no_heartbeat_for_what_is_asked_for() -> None:

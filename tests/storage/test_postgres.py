@@ -20,7 +20,7 @@ from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import storage_of, study_id, trial_ids
 from peftsearch.storage.records import Record, records
 from peftsearch.study.suggest import baseline_config
-from peftsearch.workers.supervisor import Outcome
+from peftsearch.workers.outcome import Outcome
 from tests.helpers.claimers import claim_in_processes
 from tests.helpers.postgres import Server
 from tests.helpers.preparers import prepare_in_processes

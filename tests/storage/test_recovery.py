@@ -8,18 +8,17 @@ from typing import Any
 import optuna
 import pytest
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.storage import recovery
 from peftsearch.storage.claims import claim
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import open_storage, open_study
-from peftsearch.storage.optuna_access import frozen_trial
 from peftsearch.storage.records import records
-from peftsearch.storage.recovery import is_stale, put_back, reclaim, release, running_workers
-from peftsearch.storage.worker_identity import host, identity
-from tests.helpers.workers import dead_worker
+from peftsearch.storage.recovery import blame, is_stale, put_back, reclaim, release, running_workers, withdraw
+from peftsearch.storage.worker_identity import host, identity, this_process
+from tests.helpers.workers import dead_worker, other_process
 
 CONFIG = TrialConfig("b", "full").to_dict()
 ELSEWHERE = {"pid": 1, "host": "another", "started": 0.0, "device": "cpu"}
@@ -30,6 +29,11 @@ def study() -> Study:
     return open_study(optuna.storages.InMemoryStorage(), "x", ["macro_f1", "train_seconds"])
 
 
+def worker_of(trial: Trial) -> dict[str, Any]:
+    worker: dict[str, Any] = trial.user_attrs["worker"]
+    return worker
+
+
 def held(study: Study, worker: dict[str, Any]) -> Trial:
     trial = claim(study, 99, worker)
     assert trial is not None
@@ -37,27 +41,31 @@ def held(study: Study, worker: dict[str, Any]) -> Trial:
     return trial
 
 
-def frozen(study: Study, trial: Trial) -> FrozenTrial:
-    return frozen_trial(study, trial.number)
+def test_another_machines_worker_is_judged_by_its_heartbeat() -> None:
+    assert not is_stale(ELSEWHERE, started=0.0, heartbeat=1000.0, now=1059.0)
+    assert is_stale(ELSEWHERE, started=0.0, heartbeat=1000.0, now=1061.0)
+    assert is_stale(ELSEWHERE, started=1000.0, heartbeat=None, now=1061.0)
 
 
-def test_another_machines_worker_is_judged_by_its_heartbeat(study: Study) -> None:
-    trial = held(study, ELSEWHERE)
-    trial.set_user_attr("heartbeat", 1000.0)
-    assert not is_stale(frozen(study, trial), now=1059.0)
-    assert is_stale(frozen(study, trial), now=1061.0)
+def test_a_living_worker_on_this_machine_may_be_silent() -> None:
+    assert not is_stale(identity("cpu"), started=0.0, heartbeat=0.0, now=time.time())
 
 
-def test_a_living_worker_on_this_machine_may_be_silent(study: Study) -> None:
-    trial = held(study, identity("cpu"))
-    trial.set_user_attr("heartbeat", 0.0)
-    assert not is_stale(frozen(study, trial), now=time.time())
+def test_a_claim_without_a_name_is_stale_soon() -> None:
+    assert not is_stale({}, started=1000.0, heartbeat=None, now=1005.0)
+    assert is_stale({}, started=1000.0, heartbeat=None, now=1015.0)
 
 
-def test_a_claim_without_a_name_is_stale_soon(study: Study) -> None:
-    trial = study.ask()
-    assert not is_stale(frozen(study, trial), now=time.time() + 5)
-    assert is_stale(frozen(study, trial), now=time.time() + 15)
+def test_a_dead_worker_is_left_to_its_parent_for_a_time() -> None:
+    """The parent knows whether the worker died alone. It may also live and no longer care for this study."""
+    with other_process() as parent:
+        assert not is_stale({**dead_worker(), "parent": parent}, started=0.0, heartbeat=1000.0, now=1059.0)
+        assert is_stale({**dead_worker(), "parent": parent}, started=0.0, heartbeat=1000.0, now=1061.0)
+
+
+@pytest.mark.parametrize("parent", [None, dead_worker(), this_process()], ids=["none", "dead", "this process"])
+def test_a_dead_worker_without_a_parent_that_could_tell_is_stale_at_once(parent: Any) -> None:
+    assert is_stale({**dead_worker(), "parent": parent}, started=0.0, heartbeat=1000.0, now=1001.0)
 
 
 def test_after_an_outage_silence_is_no_sign_of_death_for_a_while(tmp_path: Path) -> None:
@@ -79,14 +87,15 @@ def test_an_enqueued_trial_whose_claim_was_cut_short_waits_again_and_has_both_tr
     study.enqueue_trial({}, user_attrs={"config": CONFIG})
     study.ask()
     assert reclaim(study) == [0]
-    assert [(trial.state.name, trial.user_attrs.get("failure")) for trial in study.get_trials()] == [("WAITING", None)]
+    found = [(trial.state, trial.failure and trial.failure["kind"], trial.retry_of) for trial in records(study)]
+    assert found == [("failed", "interrupted", None), ("waiting", None, None)]
 
 
 def test_a_dead_workers_trial_fails_and_its_configuration_waits_once_more(study: Study) -> None:
     study.enqueue_trial({"x": 0.5}, user_attrs={"baseline": 0, "fixed": {"method": "full"}})
     trial = held(study, dead_worker())
     trial.suggest_float("x", 0, 1)
-    assert reclaim(study) == [0]
+    assert blame(study, worker_of(trial)) == [0]
     first, second = records(study)
     assert (first.state, first.failure) == (
         "failed",
@@ -104,12 +113,63 @@ def test_a_dead_workers_trial_fails_and_its_configuration_waits_once_more(study:
 
 
 def test_a_second_death_of_a_configuration_is_the_last(study: Study) -> None:
-    held(study, dead_worker())
-    reclaim(study)
-    held(study, dead_worker())
-    assert reclaim(study) == [1]
+    for number in (0, 1):
+        assert blame(study, worker_of(held(study, dead_worker()))) == [number]
     assert [record.state for record in records(study)] == ["failed", "failed"]
     assert records(study)[1].failure == {"kind": "killed", "message": "its worker process was killed"}
+
+
+@pytest.mark.parametrize("first", ["killed", "interrupted"])
+def test_deaths_together_with_the_parent_do_not_use_up_the_second_try(study: Study, first: str) -> None:
+    """A machine that is taken away, as often as it happens, before or after a death of the worker alone."""
+    study.enqueue_trial({"x": 0.5}, user_attrs={"baseline": 0, "fixed": {"method": "full"}})
+    deaths = [first, "interrupted", "interrupted", "killed" if first == "interrupted" else "interrupted", "killed"]
+    for number, kind in enumerate(deaths):
+        trial = held(study, dead_worker())
+        assert (trial.number, trial.user_attrs["baseline"]) == (number, 0)
+        assert (blame(study, worker_of(trial)) if kind == "killed" else reclaim(study)) == [number]
+    assert [record.failure["kind"] for record in records(study) if record.failure] == deaths
+    assert [record.state for record in records(study)] == ["failed"] * 5, "two deaths alone were its own"
+
+
+def test_a_pre_empted_trial_says_so(study: Study) -> None:
+    held(study, dead_worker())
+    reclaim(study)
+    first, second = records(study)
+    assert first.failure == {
+        "kind": "interrupted",
+        "message": "its worker and the search that had started it are gone; its configuration is tried again",
+    }
+    assert (second.state, second.retry_of) == ("waiting", None)
+
+
+def test_a_trial_that_hung_says_so(study: Study) -> None:
+    trial = held(study, ELSEWHERE)
+    assert blame(study, worker_of(trial), "hung", "it made no step") == [0]
+    first, second = records(study)
+    assert first.failure == {
+        "kind": "hung", "message": "it made no step; its configuration is tried once more"
+    }  # fmt: skip
+    assert second.retry_of == 0
+
+
+def test_a_search_leaves_its_own_workers_alone(study: Study) -> None:
+    worker = dead_worker()
+    held(study, worker)
+    assert reclaim(study, [worker]) == []
+    assert reclaim(study, [identity("cpu")]) == [0]
+
+
+def test_only_a_trial_that_waits_is_withdrawn(study: Study) -> None:
+    for _ in range(2):
+        study.enqueue_trial({}, user_attrs={"config": CONFIG})
+    held(study, ELSEWHERE)
+    for number in (0, 1):
+        withdraw(study, number, "twin")
+    assert [(trial.state, trial.user_attrs.get("failure")) for trial in study.trials] == [
+        (TrialState.RUNNING, None),
+        (TrialState.FAIL, {"kind": "withdrawn", "message": "twin"}),
+    ]
 
 
 def test_a_trial_without_a_configuration_is_withdrawn(study: Study) -> None:
@@ -161,4 +221,4 @@ def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(study: Study) -> No
     held(study, ELSEWHERE)
     held(study, identity("cpu"))
     assert reclaim(study) == []
-    assert reclaim(study, dead=ELSEWHERE) == [0]
+    assert blame(study, ELSEWHERE) == [0]

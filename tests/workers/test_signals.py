@@ -11,11 +11,11 @@ from peftsearch.workers.signals import REQUESTS_TO_END, requests_to_end
 @pytest.mark.parametrize("number", REQUESTS_TO_END)
 def test_a_request_to_end_reaches_the_handler(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    calls: list[int] = []
-    with requests_to_end(lambda: calls.append(1)):
+    calls: list[signal.Signals] = []
+    with requests_to_end(calls.append):
         signal.raise_signal(number)
         signal.raise_signal(number)
-    assert len(calls) == 2
+    assert calls == [number, number]
     assert signal.getsignal(number) is before
 
 
@@ -24,7 +24,7 @@ def test_a_thread_leaves_signals_alone() -> None:
     seen: list[object] = []
 
     def within() -> None:
-        with requests_to_end(lambda: None):
+        with requests_to_end(lambda _: None):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=within)

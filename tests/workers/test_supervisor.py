@@ -14,21 +14,35 @@ from pathlib import Path
 
 import psutil
 import pytest
+from optuna.trial import TrialState
 
 from peftsearch.core.errors import UserError
 from peftsearch.storage.claims import claim
+from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.records import Record
+from peftsearch.storage.recovery import STALE_SECONDS
+from peftsearch.storage.trial_attributes import write_heartbeat, write_progress
 from peftsearch.storage.worker_identity import host
 from peftsearch.workers import devices, gpu_packing
 from peftsearch.workers.devices import GpuUsage
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.local import LocalEngine, local_engine
-from peftsearch.workers.supervisor import MOST_DEATHS, Outcome, Supervisor, run_workers
+from peftsearch.workers.outcome import Outcome
+from peftsearch.workers.supervisor import GRACE_SECONDS, MOST_DEATHS, RECLAIM_SECONDS, Supervisor, run_workers
 from tests.helpers.scripted_engine import ScriptedEngine
 from tests.helpers.search import FAKE_WORKER, Search, until
 
 ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """How many seconds the block takes."""
+    seconds: list[float] = []
+    began = time.monotonic()
+    yield seconds
+    seconds.append(time.monotonic() - began)
 
 
 def states(search: Search) -> Counter[str]:
@@ -185,6 +199,154 @@ def test_workers_whose_machine_is_lost_are_replaced_and_their_trials_put_back(se
     assert len(engine.started) == 2 * MOST_DEATHS + 1
 
 
+def test_a_worker_whose_trial_hangs_is_killed_and_replaced(search: Search) -> None:
+    """By its parent: its own heartbeat goes on."""
+    study, engine = search.prepare(), ScriptedEngine()
+    supervisor = Supervisor(study, replace(search.job, trial_timeout=20.0), engine)
+    assert supervisor.step()
+    [worker] = engine.started
+    worker.known_as = {"pid": os.getpid(), "host": host()}
+    trial = claim(study, search.job.budget, worker.known_as)
+    assert trial is not None
+    write_progress(storage_of(study), trial_id(study, 0), last_step=1000.0, slowest_step=1.0)
+    write_heartbeat(storage_of(study), trial_id(study, 0), 1020.0)
+    assert supervisor.step()
+    assert worker.ended is None
+    write_heartbeat(storage_of(study), trial_id(study, 0), 1021.0)
+    assert supervisor.step()
+    assert worker.ended is not None
+    assert supervisor.step()
+    first, *_, again = search.records()
+    assert first.failure == {
+        "kind": "hung",
+        "message": "it made no step for 21 s, and its limit is 20 s; its configuration is tried once more",
+    }
+    assert (again.state, again.retry_of) == ("waiting", 0)
+    assert len(engine.started) == 2
+
+
+@pytest.mark.parametrize("busy", ["", "1"])
+def test_a_hung_trial_costs_only_its_first_try(search: Search, monkeypatch: pytest.MonkeyPatch, busy: str) -> None:
+    """Whether it sleeps or computes for ever."""
+    marker = Path(search.job.folder).parent.parent / "hang"
+    marker.touch()
+    monkeypatch.setenv("FAKE_HANG_ONCE", str(marker))
+    monkeypatch.setenv("FAKE_BUSY", busy)
+    assert search.run(budget=4, trial_timeout=2.0) == Outcome("done")
+    assert states(search) == {"complete": 4, "failed": 1}
+    [hung] = [record for record in search.records() if record.failure]
+    assert hung.failure is not None
+    assert hung.failure["kind"] == "hung"
+    assert [record.retry_of for record in search.records()].count(hung.number) == 1
+
+
+def test_a_timeout_does_not_wait_for_a_worker_that_hangs(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = Path(search.job.folder).parent.parent / "hang"
+    marker.touch()
+    monkeypatch.setenv("FAKE_HANG_ONCE", str(marker))
+    study = search.prepare()
+    with timed() as seconds:
+        outcome = run_workers(study, search.job, LocalEngine(1, module=FAKE_WORKER), timeout=14)
+    assert outcome == Outcome("timeout")
+    assert seconds[0] < 14 + GRACE_SECONDS - 2
+    assert states(search) == {"waiting": 3}
+
+
+def lives_on(search: Search, slowest: float, after: float) -> bool:
+    """Whether a worker lives, which went on with its heart but made no step, so long after it was asked to end."""
+    study, engine = search.prepare(), ScriptedEngine()
+    supervisor = Supervisor(study, search.job, engine)
+    supervisor.step()
+    [worker] = engine.started
+    worker.known_as = {"pid": os.getpid(), "host": host()}
+    claim(study, search.job.budget, worker.known_as)
+    supervisor.on_request_to_end(signal.SIGINT)
+    supervisor.step()
+    assert worker.interrupted
+    assert worker.ended is None
+    write_progress(storage_of(study), trial_id(study, 0), last_step=1000.0, slowest_step=slowest)
+    write_heartbeat(storage_of(study), trial_id(study, 0), 1000.0 + after)
+    assert supervisor.stopped is not None
+    supervisor.stopped -= after
+    supervisor.step()
+    return worker.ended is None
+
+
+@pytest.mark.parametrize(
+    ("slowest", "after", "lives"),
+    [(0.1, 9.0, True), (0.1, 12.0, False), (5.0, 12.0, True), (5.0, 16.0, False), (60.0, 21.0, False)],
+)
+def test_a_worker_without_a_step_has_less_time_to_end(
+    search: Search, slowest: float, after: float, lives: bool
+) -> None:
+    assert lives_on(search, slowest, after) is lives
+
+
+def test_trials_of_another_search_are_waited_for_and_then_taken_over(search: Search) -> None:
+    """The last ones: this search has nothing else to do."""
+    study, engine, said = search.prepare(), ScriptedEngine(), []
+    elsewhere = {"pid": 71, "host": "beta", "started": 0.0}
+    for _ in range(3):
+        claim(study, 3, elsewhere)
+    supervisor = Supervisor(study, replace(search.job, budget=3), engine, say=said.append)
+    assert [supervisor.step() for _ in range(3)] == [True] * 3
+    assert engine.started == []
+    for number in (0, 1):
+        storage_of(study).set_trial_state_values(trial_id(study, number), TrialState.COMPLETE, [0.5, 1.0, 1.0])
+    assert supervisor.step()
+    assert said == [
+        "waiting for other searches: trials 0 (process 71 on beta), 1 (process 71 on beta), 2 (process 71 on beta);"
+        " a trial without a worker is taken over",
+        "waiting for other searches: trial 2 (process 71 on beta); a trial without a worker is taken over",
+    ]
+    write_heartbeat(storage_of(study), trial_id(study, 2), time.time() - 2 * STALE_SECONDS)
+    supervisor.reclaimed -= 2 * RECLAIM_SECONDS
+    assert supervisor.step()
+    assert len(engine.started) == 1, "for the trial that was taken over"
+    assert states(search) == {"complete": 2, "failed": 1, "waiting": 1}
+    claim(study, 3, {"pid": 1, "host": "here"})
+    storage_of(study).set_trial_state_values(trial_id(study, 3), TrialState.COMPLETE, [0.5, 1.0, 1.0])
+    engine.started[0].ended = Ended(WorkerReport("budget"))
+    assert not supervisor.step()
+    assert supervisor.outcome is None
+
+
+def test_a_search_that_waits_for_others_can_be_ended(search: Search) -> None:
+    study = search.prepare()
+    for _ in range(3):
+        claim(study, 3, {"pid": 71, "host": "beta", "started": 0.0})
+    supervisor = Supervisor(study, replace(search.job, budget=3), ScriptedEngine())
+    assert supervisor.step()
+    supervisor.on_request_to_end(signal.SIGTERM)
+    assert not supervisor.step()
+    assert supervisor.outcome == Outcome("interrupted", "SIGTERM")
+    assert states(search) == {"running": 3}
+
+
+def test_ten_deaths_and_errors_in_a_row_end_the_search(search: Search) -> None:
+    """Other searches' trials are among them, so that this one has not seen three of its own workers die."""
+    study, engine = search.prepare(), ScriptedEngine()
+    since = time.time() - 5.0
+    for number in range(9):
+        trial = study.ask()
+        trial.set_user_attr("failure", {"kind": "disk", "message": f"no room for {number}"})
+        study.tell(trial, state=TrialState.FAIL)
+    supervisor = Supervisor(study, replace(search.job, since=since), engine)
+    assert supervisor.step()
+    [worker] = engine.started
+    worker.known_as = {"pid": 7, "host": "elsewhere", "started": 0.0}
+    trial = claim(study, search.job.budget, worker.known_as)
+    assert trial is not None
+    trial.set_user_attr("config", search.records()[0].config.to_dict())  # type: ignore[union-attr]
+    worker.ended = Ended(None, "signal SIGKILL")
+    assert not supervisor.step()
+    assert supervisor.outcome == Outcome(
+        "errors",
+        "10 trials in a row failed, the last one with: its worker process was killed;"
+        " its configuration is tried once more",
+    )
+
+
 def test_a_job_that_no_worker_can_do_is_the_users_to_mend(search: Search) -> None:
     with pytest.raises(UserError, match=r"rows\.csv"):
         run_workers(search.prepare(), search.job, LocalEngine(1))
@@ -233,7 +395,8 @@ def test_killed_in_the_middle_and_started_again_it_ends_with_exactly_the_budget(
     assert not any(record.state in ("running", "waiting") for record in found)
     assert [record.baseline for record in done].count(0) == 1
     assert len({record.config.key() for record in done if record.config}) == 8
-    assert all(record.failure["kind"] == "killed" for record in found if record.failure)
+    kinds = {record.failure["kind"] for record in found if record.failure}
+    assert kinds == {"interrupted"}, "their parent died with them"
 
 
 def test_workers_outlive_their_parent_by_one_step_only(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,8 +423,21 @@ def test_ctrl_c_puts_the_running_trials_back(search: Search, monkeypatch: pytest
             process.send_signal(signal.SIGINT)
             time.sleep(0.5)
         said, _ = process.communicate(timeout=15)
-        assert json.loads(said) == {"how": "interrupted", "message": ""}
+        assert json.loads(said) == {"how": "interrupted", "message": "Ctrl-C", "details": ""}
         assert not worker.is_running()
+    assert states(search) == {"waiting": 3}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_requests_to_end_are_called_what_they_were(
+    search: Search, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setenv("FAKE_SECONDS", "60")
+    with parent(search, workers=1) as process:
+        until(lambda: states(search)["running"] == 1)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=15)
+    assert json.loads(said) == {"how": "interrupted", "message": number.name, "details": ""}
     assert states(search) == {"waiting": 3}
 
 

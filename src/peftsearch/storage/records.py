@@ -41,12 +41,14 @@ class Record:
         curve: one report for each finished epoch.
         reason: why the trial was pruned, in one line.
         dominated_by: the number of the trial that dominates it, if that is why it was pruned.
-        failure: `kind`, `message` and, for an `error`, `traceback`.
+        failure: `kind`, `message` and, for an `error`, `traceback` and `place`, where it was raised.
         counts: whether the trial counts toward the budget of a search (see `storage.budget`).
         baseline: the trial's place among the baselines that the study file writes, if it is one of them.
         retry_of: the number of the killed trial whose configuration is tried once more.
         worker: `pid`, `host`, `started` and `device` of the process that trains or trained the trial.
         heartbeat: the unix time at which that process was last seen alive.
+        last_step: the unix time at which the trial last made a step.
+        slowest_step: the seconds that its slowest step so far took.
     """
 
     number: int
@@ -63,6 +65,8 @@ class Record:
     retry_of: int | None = None
     worker: Mapping[str, Any] = field(default_factory=dict)
     heartbeat: float | None = None
+    last_step: float | None = None
+    slowest_step: float | None = None
     started: datetime | None = None
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -156,6 +160,8 @@ def record(trial: FrozenTrial, objectives: Sequence[str]) -> Record:
         retry_of=raw.get(attributes.RETRY_OF),
         worker=attributes.worker_of(trial),
         heartbeat=attributes.heartbeat_of(trial),
+        last_step=attributes.progress_of(trial).get("last_step"),
+        slowest_step=attributes.progress_of(trial).get("slowest_step"),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         params=trial.params,

@@ -1,14 +1,19 @@
-"""What becomes of a trial whose worker is gone: it is failed as `killed`, and its configuration is tried once more."""
+"""What becomes of a trial whose worker is gone: it is failed, and its configuration is tried again.
+
+Only the parent of a worker can tell that the worker alone died, as from the trial's own memory. It fails the trial as
+`killed` and enqueues the configuration for a second and last try. Where the parent is gone too, or its machine, the
+trial had no part in it: it is failed as `interrupted`, and its configuration is enqueued as if it had not been tried.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.storage.connection.patience import patience_of
-from peftsearch.storage.optuna_access import frozen_trial, storage_of, study_id, trial_id
+from peftsearch.storage.optuna_access import add_waiting_trial, frozen_trial, storage_of, trial_id
 from peftsearch.storage.trial_attributes import (
     WITHDRAWN,
     clear_attempt,
@@ -19,7 +24,7 @@ from peftsearch.storage.trial_attributes import (
     retry_attributes,
     worker_of,
 )
-from peftsearch.storage.worker_identity import is_gone, process_of
+from peftsearch.storage.worker_identity import is_gone, is_this_process, process_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -32,40 +37,64 @@ UNNAMED_SECONDS = 10.0
 """A running trial without a worker after this long was claimed by one that died in that moment."""
 
 
-def is_stale(trial: FrozenTrial, now: float, *, silence_counts: bool = True) -> bool:
-    """Whether no worker trains this RUNNING trial any more.
+def is_stale(
+    worker: Mapping[str, Any], started: float, heartbeat: float | None, now: float, *, silence_counts: bool = True
+) -> bool:
+    """Whether no worker trains a RUNNING trial any more. All times are unix times.
 
     Args:
-        now: unix time.
+        worker: the worker that claimed the trial; empty if none has written its name.
+        started: when the trial was claimed.
+        heartbeat: when the worker was last seen alive.
+        now: the present time.
         silence_counts: whether living workers could write to the storage, so that one that has not is dead.
     """
-    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-    worker = worker_of(trial)
-    gone = is_gone(worker) if worker else None
-    if gone is not None:
-        return gone
-    if not silence_counts:
-        return False
     if not worker:
-        return now - started > UNNAMED_SECONDS
-    return now - (heartbeat_of(trial) or started) > STALE_SECONDS
+        return silence_counts and now - started > UNNAMED_SECONDS
+    silent = silence_counts and now - (heartbeat or started) > STALE_SECONDS
+    gone = is_gone(worker)
+    if gone is None:
+        return silent
+    parent = worker.get("parent")
+    if gone and parent and not is_this_process(parent) and is_gone(parent) is False:
+        return silent  # its parent sees it too, and knows better than others how it ended
+    return gone
 
 
-def reclaim(study: Study, dead: Mapping[str, Any] | None = None) -> list[int]:
-    """Fail every trial whose worker is gone, and enqueue its configuration again unless it is a second try.
+def reclaim(study: Study, own: Collection[Mapping[str, Any]] = ()) -> list[int]:
+    """Fail every trial whose worker is gone together with the worker's parent, and enqueue its configuration again.
 
     After an outage of the storage, workers have `STALE_SECONDS` to write that they are alive.
 
     Args:
-        dead: a worker of which the caller knows that it is gone, on whichever machine it was.
+        own: the living workers of the caller, who learns by itself when and how one dies.
 
     Returns:
         The numbers of the trials that were reclaimed.
     """
     running, now = _running(study), time.time()
     silence_counts = patience_of(storage_of(study)).seconds_without_trouble() > STALE_SECONDS
-    gone = [t for t in running if _is_of(t, dead) or is_stale(t, now, silence_counts=silence_counts)]
-    return [trial.number for trial in gone if _reclaim(study, trial)]
+    others = [trial for trial in running if not any(_is_of(trial, worker) for worker in own)]
+    stale = [trial for trial in others if _is_stale(trial, now, silence_counts)]
+    message = "its worker and the search that had started it are gone; its configuration is tried again"
+    return [trial.number for trial in stale if _reclaim(study, trial, "interrupted", message)]
+
+
+def blame(
+    study: Study, worker: Mapping[str, Any], kind: str = "killed", message: str = "its worker process was killed"
+) -> list[int]:
+    """Fail the trials of a worker that died alone, and enqueue their configurations again unless they are second tries.
+
+    Args:
+        worker: its `pid` and `host`; it may be on another machine.
+        kind: the kind of the failure.
+        message: how the worker died.
+
+    Returns:
+        The numbers of the trials.
+    """
+    held = [trial for trial in _running(study) if _is_of(trial, worker)]
+    return [trial.number for trial in held if _reclaim(study, trial, kind, message)]
 
 
 def retry(study: Study, number: int) -> int | None:
@@ -74,7 +103,8 @@ def retry(study: Study, number: int) -> int | None:
     Returns:
         The number of the new trial; None if the trial is a second try already, or has no configuration.
     """
-    return _retry(study, frozen_trial(study, number))
+    trial = frozen_trial(study, number)
+    return None if is_retry(trial) else _enqueue_again(study, trial, second=True)
 
 
 def running_workers(study: Study) -> list[Mapping[str, Any]]:
@@ -101,46 +131,48 @@ def put_back(study: Study, number: int) -> None:
         return  # another process took this worker for dead, and has enqueued the configuration itself
 
 
-def _reclaim(study: Study, trial: FrozenTrial) -> bool:
-    """Fail `trial`, after its second try was enqueued: if this process is killed in between, nothing is lost."""
+def withdraw(study: Study, number: int, message: str) -> None:
+    """End a trial that waits as one that was never needed, unless a worker has claimed it: then the worker decides."""
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    with contextlib.suppress(UpdateFinishedTrialError):
+        if storage_of(study).set_trial_state_values(trial_id(study, number), TrialState.RUNNING):
+            mark_failed(study, number, WITHDRAWN, message)
+
+
+def _reclaim(study: Study, trial: FrozenTrial, kind: str, message: str) -> bool:
+    """Fail `trial`, after it was enqueued again: if this process is killed in between, nothing is lost."""
     from optuna.exceptions import UpdateFinishedTrialError
 
-    if not worker_of(trial) and has_configuration(trial):
-        put_back(study, trial.number)  # it was claimed and never trained
-        return True
-    again = _retry(study, trial)
+    blamed = kind != "interrupted"
+    again = None if blamed and is_retry(trial) else _enqueue_again(study, trial, second=blamed)
+    if not has_configuration(trial):
+        kind, message = WITHDRAWN, "its worker ended before it had a configuration"
+    elif blamed and again is not None:
+        message += "; its configuration is tried once more"
     try:
-        if not has_configuration(trial):
-            mark_failed(study, trial.number, WITHDRAWN, "its worker ended before it had a configuration")
-            return True
-        message = "its worker process was killed" + ("" if again is None else "; its configuration is tried once more")
-        mark_failed(study, trial.number, "killed", message)
+        mark_failed(study, trial.number, kind, message)
     except UpdateFinishedTrialError:
         if again is not None:
-            with contextlib.suppress(UpdateFinishedTrialError):
-                mark_failed(study, again, WITHDRAWN, f"trial {trial.number} was reclaimed by another process")
+            withdraw(study, again, f"trial {trial.number} was reclaimed by another process")
         return False
     return True
 
 
-def _retry(study: Study, trial: FrozenTrial) -> int | None:
-    from optuna.trial import TrialState, create_trial
-
-    if is_retry(trial) or not has_configuration(trial):
+def _enqueue_again(study: Study, trial: FrozenTrial, *, second: bool) -> int | None:
+    if not has_configuration(trial):
         return None
-    again = create_trial(
-        state=TrialState.WAITING,
-        params=trial.params,
-        distributions=trial.distributions,
-        user_attrs=retry_attributes(trial),
-        system_attrs=trial.system_attrs,
-    )
-    storage = storage_of(study)
-    return storage.get_trial_number_from_id(storage.create_new_trial(study_id(study), template_trial=again))
+    return add_waiting_trial(study, retry_attributes(trial, second=second), trial.system_attrs, like=trial)
 
 
-def _is_of(trial: FrozenTrial, worker: Mapping[str, Any] | None) -> bool:
-    return worker is not None and process_of(worker_of(trial)) == process_of(worker)
+def _is_stale(trial: FrozenTrial, now: float, silence_counts: bool) -> bool:
+    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    return is_stale(worker_of(trial), started, heartbeat_of(trial), now, silence_counts=silence_counts)
+
+
+def _is_of(trial: FrozenTrial, worker: Mapping[str, Any]) -> bool:
+    return process_of(worker_of(trial)) == process_of(worker)
 
 
 def _running(study: Study) -> list[FrozenTrial]:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
-def identity(device: str) -> dict[str, Any]:
-    """This process: `pid`, `host`, `started` (unix time) and the `device` that it trains on."""
+def this_process() -> dict[str, Any]:
+    """This process: `pid`, `host` and `started` (unix time)."""
     import psutil
 
     process = psutil.Process()
-    return {"pid": process.pid, "host": host(), "started": process.create_time(), "device": device}
+    return {"pid": process.pid, "host": host(), "started": process.create_time()}
+
+
+def identity(device: str, parent: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """This process as a worker.
+
+    Args:
+        device: what it trains on.
+        parent: the process that started it, as `this_process` tells it there; None if nothing watches over it.
+    """
+    return {**this_process(), "device": device, "parent": parent}
+
+
+def is_this_process(process: Mapping[str, Any]) -> bool:
+    """Whether `process` is this one, or had its process id before."""
+    return process_of(process) == (host(), os.getpid())
 
 
 def host() -> str:

@@ -44,7 +44,7 @@ class Attempt:
     Attributes:
         fingerprint: of the data.
         store: the frozen-prefix cache; None to compute frozen prefixes in every epoch.
-        should_stop: asked after every step.
+        should_stop: asked after every step and every evaluated batch.
     """
 
     config: TrialConfig

@@ -65,7 +65,7 @@ def run_trial(
         report: called after every epoch; what it raises ends the trial and passes through.
         cache: folder of the tokenised splits and the frozen-prefix cache, shared with other workers.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
-        should_stop: asked after every step.
+        should_stop: asked after every step and every evaluated batch.
         cache_size: bytes that the frozen-prefix cache may take; by default a quarter of the free disk space.
         exact: do without every speed-up that changes results, however little: no frozen-prefix cache, batches of
             random rows, and fp32 unless the study names a number format.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ class Job:
         exact: train without the optimisations that change results slightly; see `training.trial.run_trial`.
         cache_size: the limit of the frozen-prefix cache in bytes; None for a quarter of the free disk space.
         storage_patience: how many seconds each call waits for a storage that does not answer.
+        trial_timeout: the seconds that a trial may go without a step; None for a limit that follows from its steps.
+        parent: the process that watches over the workers, which is written onto their trials.
         index: the worker's place among the search's workers, from 0.
         threads: the number of CPU threads that this worker computes with.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
@@ -56,6 +58,8 @@ class Job:
     exact: bool = False
     cache_size: int | None = None
     storage_patience: float = PATIENCE_SECONDS
+    trial_timeout: float | None = None
+    parent: Mapping[str, Any] | None = None
     index: int = 0
     threads: int = 1
     device: str = "auto"
@@ -86,13 +90,15 @@ class WorkerReport:
 
     Attributes:
         ending: `budget`: no trial is left to claim; `interrupted`: it was asked to end; `exhausted`: the search space
-            holds nothing new; `errors`: trials in a row failed with the same error; `refused`: the job cannot be done;
+            holds nothing new; `errors`: too many trials in a row failed; `refused`: the job cannot be done;
             `storage`: the storage is lost, or did not answer for longer than the worker waits.
         message: the reason in words, where `ending` alone does not say it.
+        details: the end of the last error's traceback, where `message` is about an error.
     """
 
     ending: Ending
     message: str = ""
+    details: str = field(default="", compare=False)
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

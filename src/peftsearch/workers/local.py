@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,9 @@ from peftsearch.workers.job import Job, WorkerReport
 
 WORKER = "peftsearch.workers.worker"
 LOG_LINES = 5
+
+KILL_SECONDS = 5.0
+"""How long a killed process may take to end. One that waits for a broken disk or GPU ends when the kernel lets it."""
 
 
 @dataclass
@@ -40,6 +44,7 @@ class LocalWorker:
 
     def poll(self) -> Ended | None:
         if self._ended is None and self.process.poll() is not None:
+            self._kill_group()
             report = self._report()
             self._ended = Ended(report) if report else Ended(None, self._cause(), str(self.log), _log_end(self.log))
         return self._ended
@@ -50,8 +55,16 @@ class LocalWorker:
 
     def kill(self) -> None:
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self._kill_group()
+            try:
+                self.process.wait(KILL_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._ended = Ended(None, "signal SIGKILL, which the kernel still holds back", str(self.log))
+
+    def _kill_group(self) -> None:
+        """Kill what is left of the worker's session: its own children would keep its pipes and its GPU."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids to signal a group of zombies
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def _report(self) -> WorkerReport | None:
         assert self.process.stdout is not None

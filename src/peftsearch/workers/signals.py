@@ -12,11 +12,11 @@ REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def requests_to_end(handler: Callable[[], None]) -> Iterator[None]:
-    """Call `handler` at each request to end, instead of ending. Only a main thread can receive signals."""
+def requests_to_end(handler: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Call `handler` with each signal to end, instead of ending. Only a main thread can receive signals."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        handler()
+        handler(signal.Signals(number))
 
     numbers = REQUESTS_TO_END if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, on_signal) for number in numbers}

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
+from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.budget import claimable, finished
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.recovery import reclaim, release, running_workers
+from peftsearch.storage.recovery import blame, reclaim, release, running_workers
 from peftsearch.storage.study_attributes import write_supervised
-from peftsearch.storage.worker_identity import process_of
+from peftsearch.storage.worker_identity import process_of, this_process
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
+from peftsearch.workers.outcome import DeathsInARow, Outcome, trials_in_words
 from peftsearch.workers.signals import requests_to_end
+from peftsearch.workers.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
 TICK_SECONDS = 1.0
 RECLAIM_SECONDS = 10.0
-GRACE_SECONDS = 30.0
-"""How long workers have to put their trials back after an interruption, before they are killed."""
+GRACE_SECONDS = 20.0
+"""How long workers have to put their trials back after an interruption, before they are killed. Schedulers kill the
+whole search 30 s after they have asked it to end."""
+
+QUIET_SECONDS = 10.0
+"""A worker that has made no step for so long, and for `QUIET_TIMES_SLOWEST` times its slowest step, has no more time
+after an interruption: it hangs, or is in the middle of something long."""
+
+QUIET_TIMES_SLOWEST = 3
 
 MOST_DEATHS = 3
 """The search is given up when so many workers die in a row, with no trial finished in between."""
-
-How = Literal["done", "interrupted", "timeout", "exhausted", "errors", "deaths", "storage"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a search ended, and why, unless it is simply `done`."""
-
-    how: How
-    message: str = ""
 
 
 def run_workers(
@@ -50,10 +51,12 @@ def run_workers(
     *,
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     timeout: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Search with the workers of `engine` until the budget is spent.
+    """Search with the workers of `engine` until the budget is spent, by them or by those of other searches.
 
-    The first Ctrl-C asks the workers to put their trials back and waits for them; the second kills them.
+    The first Ctrl-C asks the workers to put their trials back and waits for them; the second kills them. SIGTERM and
+    SIGHUP do the same.
 
     Args:
         study: the study that `job` names, as `storage.prepare.prepare` leaves it.
@@ -61,6 +64,7 @@ def run_workers(
         engine: starts the workers.
         on_tick: called about once a second with every trial as it stands.
         timeout: seconds after which the search ends as at the first Ctrl-C.
+        say: receives a line when the search begins to wait for the trials of other searches.
 
     Returns:
         How the search ended.
@@ -70,25 +74,12 @@ def run_workers(
         StorageLost: the storage did not answer for longer than `job.storage_patience`, or is gone for good.
     """
     patience_of(storage_of(study)).limit(math.inf if timeout is None else timeout + GRACE_SECONDS)
-    supervisor = Supervisor(study, job, engine, deadline=None if timeout is None else time.monotonic() + timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    supervisor = Supervisor(study, replace(job, parent=this_process()), engine, deadline, say)
     supervisor.run(on_tick)
     if supervisor.refusal is not None:
         raise UserError(supervisor.refusal)
     return supervisor.outcome or Outcome("done")
-
-
-@dataclass
-class DeathsInARow:
-    """Counts the workers that died since the last trial finished."""
-
-    count: int = 0
-    finished_trials: int = 0
-
-    def add(self, finished_trials: int) -> int:
-        """Count one more death, at which so many trials have finished; the deaths in a row."""
-        self.count = 1 if finished_trials > self.finished_trials else self.count + 1
-        self.finished_trials = finished_trials
-        return self.count
 
 
 @dataclass
@@ -100,7 +91,10 @@ class Supervisor:
         workers: the living workers by their index.
         outcome: set as soon as no more workers shall start.
         refusal: why the job cannot be done at all.
-        requests_to_end: how often Ctrl-C was pressed.
+        say: receives what the search waits for.
+        requests_to_end: the signals to end so far: SIGINT is Ctrl-C.
+        hung: index of a worker that was killed because its trial hung → how that was seen.
+        awaited: the trials of other searches that `say` was last told about.
         stopped: when the workers were asked to end, on the monotonic clock.
     """
 
@@ -108,14 +102,21 @@ class Supervisor:
     job: Job
     engine: Engine
     deadline: float | None = None
+    say: Callable[[str], None] = lambda _: None
     workers: dict[int, Worker] = field(default_factory=dict)
     outcome: Outcome | None = None
     refusal: str | None = None
-    requests_to_end: int = 0
+    requests_to_end: list[signal.Signals] = field(default_factory=list)
+    hung: dict[int, str] = field(default_factory=dict)
+    awaited: list[int] = field(default_factory=list)
     stopped: float | None = None
     deaths: DeathsInARow = field(default_factory=DeathsInARow)
     reclaimed: float = field(default_factory=time.monotonic)
     awake: threading.Event = field(default_factory=threading.Event)
+    watchdog: Watchdog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watchdog = Watchdog(self.job.trial_timeout)
 
     def run(self, on_tick: Callable[[list[Record]], None]) -> None:
         """Look after the workers until none is left to look after."""
@@ -135,11 +136,14 @@ class Supervisor:
             if ended is not None:
                 self._ended(worker, ended)
         self._stop_if_asked()
+        self._kill_silent_workers()
         if self.stopped is None:
             self._reclaim_now_and_then()
         if self.outcome is None:
             self._start_workers()
-        return bool(self.workers) or (self.outcome is None and self._claimed_by_nobody())
+        if self.workers or self.outcome is not None:
+            return bool(self.workers)
+        return self._waits_for_others()
 
     def wait(self) -> None:
         """Wait for the next tick, or for a request to end."""
@@ -150,20 +154,40 @@ class Supervisor:
         for worker in self.workers.values():
             worker.kill()
 
-    def on_request_to_end(self) -> None:
-        self.requests_to_end += 1
-        patience_of(storage_of(self.study)).limit(GRACE_SECONDS if self.requests_to_end == 1 else 0.0)
+    def on_request_to_end(self, number: signal.Signals) -> None:
+        self.requests_to_end.append(number)
+        patience_of(storage_of(self.study)).limit(GRACE_SECONDS if len(self.requests_to_end) == 1 else 0.0)
         self.awake.set()
 
     def _stop_if_asked(self) -> None:
-        """Act on Ctrl-C and the deadline; kill workers that did not end in their grace period."""
-        now = time.monotonic()
+        """Act on requests to end and on the deadline."""
         if self.stopped is None and self.requests_to_end:
-            self._stop(Outcome("interrupted"))
-        elif self.stopped is None and self.deadline is not None and now >= self.deadline:
+            first = self.requests_to_end[0]
+            self._stop(Outcome("interrupted", "Ctrl-C" if first is signal.SIGINT else first.name))
+        elif self.stopped is None and self.deadline is not None and time.monotonic() >= self.deadline:
             self._stop(Outcome("timeout"))
-        if self.requests_to_end > 1 or (self.stopped is not None and now - self.stopped > GRACE_SECONDS):
+        if len(self.requests_to_end) > 1:
             self.kill()
+
+    def _kill_silent_workers(self) -> None:
+        """Kill workers whose trials hang and, once they were asked to end, those that will not do so in time."""
+        known = records(self.study)
+        self.watchdog.look(known, time.monotonic())
+        trials = {process_of(record.worker): record for record in known if record.state == "running"}
+        for worker in self.workers.values():
+            trial = trials.get(process_of(worker.identity()))
+            if self.stopped is not None:
+                if self._has_no_more_time(trial, time.monotonic() - self.stopped):
+                    worker.kill()
+            elif trial is not None and (hangs := self.watchdog.hangs(trial)) is not None:
+                self.hung[worker.index] = hangs
+                worker.kill()
+
+    def _has_no_more_time(self, trial: Record | None, asked: float) -> bool:
+        """Whether a worker is to be killed that was asked to end so many seconds ago; `trial` is what it trains."""
+        silence = asked if trial is None else self.watchdog.silence(trial)
+        slowest = trial.slowest_step or 0.0 if trial else 0.0
+        return asked > GRACE_SECONDS or silence > max(QUIET_SECONDS, QUIET_TIMES_SLOWEST * slowest)
 
     def _stop(self, outcome: Outcome) -> None:
         self.outcome = self.outcome or outcome
@@ -186,7 +210,7 @@ class Supervisor:
         if report.ending == "refused":
             self.refusal = report.message
         if report.ending in ("refused", "errors"):
-            self._stop(Outcome("errors", report.message))
+            self._stop(Outcome("errors", report.message, report.details))
         elif report.ending == "exhausted":  # what the other workers train is still worth finishing
             self.outcome = self.outcome or Outcome("exhausted", report.message)
 
@@ -204,16 +228,23 @@ class Supervisor:
 
     def _died(self, worker: Worker, ended: Ended) -> None:
         """Fail the trial that the worker held, and give up the search if workers do nothing but die."""
-        reclaim(self.study, dead=worker.identity())
+        identity, hung, how = worker.identity(), self.hung.pop(worker.index, None), ended.how
+        if hung is not None:
+            how = f"killed, since {hung}"
+        if identity is not None:
+            blame(self.study, identity, *(("hung", hung) if hung is not None else ()))
+        failures = repeated_failure(self.study, self.job.since)
         if self.deaths.add(finished(self.study)) >= MOST_DEATHS:
             last = f"the last one's log, {ended.log}, ends: {ended.log_end}"
-            self._stop(Outcome("deaths", f"{MOST_DEATHS} workers died in a row ({ended.how}); {last}"))
+            self._stop(Outcome("deaths", f"{MOST_DEATHS} workers died in a row ({how}); {last}"))
+        elif failures is not None:
+            self._stop(Outcome("errors", failures.message, failures.details))
 
     def _reclaim_now_and_then(self) -> None:
         if time.monotonic() - self.reclaimed > RECLAIM_SECONDS:
             self.reclaimed = time.monotonic()
             write_supervised(self.study, time.time())  # a disk that is full still lets this process read
-            reclaim(self.study)
+            reclaim(self.study, [identity for worker in self.workers.values() if (identity := worker.identity())])
 
     def _start_workers(self) -> None:
         """Start as many workers as there are trials to claim, within what the engine has room for."""
@@ -232,6 +263,13 @@ class Supervisor:
         holding = {process_of(worker) for worker in running_workers(self.study) if worker}
         return sum(process_of(worker.identity()) in holding for worker in self.workers.values())
 
-    def _claimed_by_nobody(self) -> bool:
-        """Whether a trial runs without a worker's name on it, since its worker died while claiming it."""
-        return not all(running_workers(self.study))
+    def _waits_for_others(self) -> bool:
+        """Whether other searches, dead ones among them, hold the last trials; says which trials those are."""
+        if finished(self.study) >= self.job.budget:
+            return False
+        running = [record for record in records(self.study) if record.state == "running"]
+        numbers = [record.number for record in running]
+        if numbers and numbers != self.awaited:
+            self.say(f"waiting for other searches: {trials_in_words(running)}; a trial without a worker is taken over")
+        self.awaited = numbers
+        return True

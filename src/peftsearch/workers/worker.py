@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from peftsearch.core.errors import Interrupted, StorageLost, UserError
 from peftsearch.core.measurement import EpochReport
 from peftsearch.search import execute
 from peftsearch.search.execute import Train
+from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import SpaceExhausted, claim_new
 from peftsearch.storage.database import reopen_study
@@ -31,13 +34,19 @@ from peftsearch.storage.records import records, without_collector
 from peftsearch.storage.recovery import put_back
 from peftsearch.storage.worker_identity import identity
 from peftsearch.study.spec import StudySpec, parse_study
-from peftsearch.study.suggest import suggest
+from peftsearch.study.suggest import misfit, suggest
 from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.signals import requests_to_end
+from peftsearch.workers.watchdog import heartbeat_interval
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial
+
+ORPHAN_SECONDS = 20.0
+"""How long a worker may take to put its trial back once its parent is gone."""
+
+Report = Callable[[EpochReport], None]
 
 Trainer = Callable[[StudySpec, Job], Train]
 """Makes the function that trains a trial of the study, once for all of a worker's trials."""
@@ -53,18 +62,18 @@ def work(study: Study, spec: StudySpec, job: Job, train: Train, stop: threading.
     Returns:
         Why the worker ends.
     """
-    me = identity(job.device)
-    heartbeat = Heartbeat(study)
+    me = identity(job.device, job.parent)
+    heartbeat = Heartbeat(study, heartbeat_interval(job.trial_timeout))
     heartbeat.start()
     try:
         while not stop.is_set():
-            claimed = claim_new(study, job.budget, me, partial(suggest, spec))
+            claimed = claim_new(study, job.budget, me, partial(suggest, spec), partial(misfit, spec))
             if claimed is None:
                 return WorkerReport("budget")
             failure = _run_held(study, *claimed, job, train, stop, heartbeat)
-            error = execute.repeated_error(study, job.since) if failure == "error" else None  # it reads every trial
-            if error is not None:
-                return WorkerReport("errors", f"{execute.EQUAL_ERRORS} trials in a row failed alike: {error}")
+            failures = repeated_failure(study, job.since) if failure else None  # it reads every trial
+            if failures is not None:
+                return WorkerReport("errors", failures.message, failures.details)
     except SpaceExhausted as exhausted:
         return WorkerReport("exhausted", str(exhausted))
     except DiskFull as full:
@@ -85,11 +94,19 @@ def _run_held(
     from optuna.exceptions import UpdateFinishedTrialError
 
     def should_stop() -> bool:
+        heartbeat.step()
         return stop.is_set() or heartbeat.lost()
+
+    def train_alive(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> execute.Result:
+        def report_alive(epoch: EpochReport) -> None:
+            heartbeat.step()
+            report(epoch)
+
+        return train(config, report_alive, should_stop)
 
     heartbeat.hold(trial.number)
     try:
-        return execute.run(study, trial, config, train, job.pruner, job.run_folder.weights, should_stop)
+        return execute.run(study, trial, config, train_alive, job.pruner, job.run_folder.weights, should_stop)
     except Interrupted:
         put_back(study, trial.number)
     except DiskFull:
@@ -119,9 +136,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
 
     torch.set_num_threads(job.threads)
 
-    def train(
-        config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
-    ) -> TrialResult | TextTrialResult:
+    def train(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> TrialResult | TextTrialResult:
         return run_trial(
             config, data, report, cache=job.run_folder.tokens, device=job.device, should_stop=should_stop,
             cache_size=job.cache_size, exact=job.exact,
@@ -183,17 +198,22 @@ def main(trainer: Trainer = real_trainer) -> None:
     report_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     stop = threading.Event()
-    with requests_to_end(stop.set), report_to:
+    with requests_to_end(lambda _: stop.set()), report_to:
         job = Job.from_line(sys.stdin.readline())
         threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
         report_to.write(run_job(job, stop, trainer).to_line())
 
 
 def _watch_parent(stop: threading.Event) -> None:
-    """Set `stop` when the parent is gone: it writes nothing after the job, so its pipe only ever ends."""
+    """Set `stop` when the parent is gone: it writes nothing after the job, so its pipe only ever ends.
+
+    Nobody watches over this process any more, so it ends itself if it hangs.
+    """
     while os.read(0, 4096):  # reading from sys.stdin would hold its lock while the interpreter ends
         pass
     stop.set()
+    time.sleep(ORPHAN_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -126,8 +126,16 @@ class AbortTrial(TrainerCallback):
         self._loss = loss
         self._should_stop = should_stop
 
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._stop_if_asked(state)
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self._should_stop():
-            raise Interrupted(f"stopped at step {state.global_step}")
+        self._stop_if_asked(state)
         if state.global_step % CHECK_EVERY == 0:
             self._loss.check()
+
+    def _stop_if_asked(self, state: TrainerState) -> None:
+        if self._should_stop():
+            raise Interrupted(f"stopped at step {state.global_step}")

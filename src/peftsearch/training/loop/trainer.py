@@ -96,7 +96,7 @@ def train(
 
     Args:
         report: called after every epoch.
-        should_stop: asked after every step.
+        should_stop: asked after every step and every evaluated batch.
         prefix_seconds: what computing the frozen prefix of the training and of the validation rows took. The first
             epoch is charged with it.
 
