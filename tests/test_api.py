@@ -16,7 +16,7 @@ from peftsearch import api
 from peftsearch.core.errors import UserError
 from peftsearch.optimize import begin
 from peftsearch.workers.job import Job
-from peftsearch.workers.supervisor import Outcome
+from peftsearch.workers.outcome import Outcome
 from tests.helpers.records import complete, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data

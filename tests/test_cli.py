@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from click.testing import CliRunner, Result
 from peftsearch import api
 from peftsearch.cli import COMMANDS, main
 from peftsearch.cli.parsing import parse_size
+from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.records import Record
+from peftsearch.storage.trial_attributes import assign_worker, write_heartbeat
 from peftsearch.workers.job import Job
-from peftsearch.workers.supervisor import Outcome
-from tests.helpers.records import complete, config, report, store
+from peftsearch.workers.outcome import Outcome
+from tests.helpers.records import OBJECTIVES, complete, config, report, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data
 
@@ -329,14 +333,61 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(api, "run_workers", run_workers)
     monkeypatch.setattr(api, "local_engine", lambda *numbers: numbers)
     optimize = ("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x")
-    assert run(*optimize, "--exact", "--cache-size", "2G", "--workers-per-device", "3").exit_code == 0
-    assert [given[0][name] for name in ("exact", "cache_size", "engine")] == [True, 2 * 1024**3, (None, 3)]
+    how = ("--exact", "--cache-size", "2G", "--workers-per-device", "3", "--trial-timeout", "9.5")
+    assert run(*optimize, *how).exit_code == 0
+    names = ("exact", "cache_size", "engine", "trial_timeout")
+    assert [given[0][name] for name in names] == [True, 2 * 1024**3, (None, 3), 9.5]
     shown = run("optimize", "--study", "toy.yaml", "--trials", "1", "--cache-size", "much")
     assert shown.exit_code == 2
     assert shown.output.splitlines()[-1] == (
         "Error: Invalid value for '--cache-size': 'much' is not a size; "
         "write bytes, or a number with K, M, G or T, as in 2G"
     )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (Outcome("done"), 0, []),
+        (Outcome("timeout"), 0, ["stopped by --timeout: 0 of 1 trials are done; the same command continues"]),
+        *(
+            (Outcome("interrupted", by), code, [f"stopped by {by}: 0 of 1 trials are done; the same command continues"])
+            for by, code in (("Ctrl-C", 130), ("SIGTERM", 143), ("SIGHUP", 129))
+        ),
+        (Outcome("exhausted", "nothing new"), 0, ["stopped early: nothing new; 0 of 1 trials are done"]),
+        (
+            Outcome("errors", "3 alike: [b] no", "Traceback:\n  in f\nValueError: [b] no\n"),
+            1,
+            ["Traceback:", "  in f", "ValueError: [b] no",
+             "Error: the search gave up: 3 alike: [b] no; 0 of 1 trials are done; the same command continues"],
+        ),
+        (
+            Outcome("deaths", "3 died"),
+            1,
+            ["Error: the search gave up: 3 died; 0 of 1 trials are done; the same command continues"],
+        ),
+    ],
+    ids=lambda value: value.how + value.message[:7] if isinstance(value, Outcome) else "",
+)  # fmt: skip
+def test_how_a_search_ended_is_said_and_told_by_the_exit_code(
+    work: Path, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, code: int, said: list[str]
+) -> None:
+    monkeypatch.setattr(api, "run_workers", lambda *_, **__: outcome)
+    shown = run("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "ended")
+    assert shown.exit_code == code
+    assert shown.stderr.splitlines()[-len(said) :] == said if said else "stopped" not in shown.stderr
+
+
+def test_status_shows_how_long_a_trial_runs_and_that_nobody_trains_it(work: Path, tmp_path: Path) -> None:
+    url = store(tmp_path, RECORDS)
+    study = open_study(open_storage(url), "toy", OBJECTIVES)
+    trial = study.ask()
+    assign_worker(trial, {"pid": 1, "host": "elsewhere", "started": 0.0})
+    write_heartbeat(storage_of(study), trial_id(study, trial.number), time.time() - 130)
+    shown = run("status", "--study", "toy.yaml", "--storage", url).stdout.splitlines()
+    assert "age" in shown[-2]
+    assert shown[-2].endswith("last sign of life")
+    assert re.search(r"starting +0 s +stale: 2 min 1\d s ago$", shown[-1])
 
 
 WRONG_LIMITS = [

@@ -22,7 +22,8 @@ from peftsearch.storage.records import Record
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
 from peftsearch.workers.local import chosen_threads, local_engine
-from peftsearch.workers.supervisor import Outcome, run_workers
+from peftsearch.workers.outcome import Outcome
+from peftsearch.workers.supervisor import run_workers
 
 if TYPE_CHECKING:
     from peftsearch.data.base import TextData
@@ -79,6 +80,7 @@ def run_study(
     workers: int | None = None,
     workers_per_device: int | None = None,
     timeout: float | None = None,
+    trial_timeout: float | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
     seed: int | None = None,
@@ -93,7 +95,8 @@ def run_study(
 ) -> StoredStudy:
     """Search a study until it has `trials` finished trials, counting those of earlier runs.
 
-    Ctrl-C once puts the running trials back and returns the results so far.
+    Ctrl-C once puts the running trials back and returns the results so far; so do SIGTERM and SIGHUP. Trials that other
+    searches of this study train are waited for, and taken over if their workers die.
 
     Args:
         study: a name, the path of a YAML file, or a loaded study.
@@ -102,6 +105,8 @@ def run_study(
             room for.
         workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
         timeout: seconds after which the running trials are put back and the search ends.
+        trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default
+            ten times its slowest step so far and at least five minutes, and half an hour before its first step.
         sampler: what proposes configurations: `tpe` or `random`; by default what the study says.
         pruner: when a trial is stopped early: `dominated`, `median` or `none`; by default what the study says.
         seed: the sampler's seed; by default what the study says.
@@ -135,13 +140,14 @@ def run_study(
         say(f"{done} of {trials} trials are already done")
         return replace(stored, outcome=Outcome("done"))
     job = job_of(
-        stored, spec, trials=trials, sampler=sampler, pruner=pruner, seed=seed, exact=exact, cache_size=cache_size
-    )
+        stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
+        exact=exact, cache_size=cache_size,
+    )  # fmt: skip
     if threads := chosen_threads():
         say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
     on_tick(stored.records())
     engine = local_engine(workers, workers_per_device)
-    outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout)
+    outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout, say=say)
     return replace(stored, outcome=outcome)
 
 

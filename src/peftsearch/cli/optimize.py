@@ -14,10 +14,13 @@ from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
-    from peftsearch.workers.supervisor import Outcome
+    from peftsearch.workers.outcome import Outcome
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
+"""What asked the search to end → its exit code, as shells have it."""
 
 
 @click.command(
@@ -42,6 +45,13 @@ INTERRUPTED = 130
     help="How many processes train on each GPU, or on the CPU.  [default: 1 on the CPU, on a GPU as many as fit]",
 )
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop the search after this time.")
+@click.option(
+    "--trial-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop a trial that makes no step for this time, and try it once more."
+    "  [default: ten times its slowest step, at least 300; 1800 before its first step]",
+)
 @click.option(
     "--pruner", type=click.Choice(tuple(PRUNERS)), help="When a trial is stopped early.  [default: the study's]"
 )
@@ -73,7 +83,8 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int, **options: Any) -> 
     """Search a study: train trials, then print the Pareto front.
 
     Running the command again continues up to --trials; if those are done, it only prints the front. The first Ctrl-C
-    puts the running trials back and prints the front so far; the second one exits at once.
+    puts the running trials back and prints the front so far; the second one exits at once. SIGTERM, which schedulers
+    send, does the same, with exit code 143 in place of 130.
     """
     from peftsearch import api
 
@@ -98,11 +109,14 @@ def _print_front(results: StoredStudy, as_json: bool) -> None:
 def _say_how_it_ended(outcome: Outcome, done: int, trials: int) -> None:
     """Say why the search ended unless every trial is done; scripts can tell by the exit code."""
     again = f"{done} of {trials} trials are done; the same command continues"
-    if outcome.how in ("interrupted", "timeout"):
-        say(f"stopped by {'Ctrl-C' if outcome.how == 'interrupted' else '--timeout'}: {again}")
+    if outcome.how == "interrupted":
+        say(f"stopped by {outcome.message}: {again}")
+        raise click.exceptions.Exit(EXIT_CODES[outcome.message])
+    if outcome.how == "timeout":
+        say(f"stopped by --timeout: {again}")
     elif outcome.how == "exhausted":
         say(f"stopped early: {outcome.message}; {done} of {trials} trials are done")
     elif outcome.how != "done":
+        if outcome.details:
+            say(outcome.details.rstrip())
         raise click.ClickException(f"the search gave up: {outcome.message}; {again}")
-    if outcome.how == "interrupted":
-        raise click.exceptions.Exit(INTERRUPTED)

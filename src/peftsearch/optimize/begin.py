@@ -81,6 +81,7 @@ def job_of(
     spec: StudySpec,
     *,
     trials: int,
+    trial_timeout: float | None,
     sampler: str | None,
     pruner: str | None,
     seed: int | None,
@@ -112,6 +113,7 @@ def job_of(
         exact=exact,
         cache_size=cache_size,
         storage_patience=patience_of(stored.storage).seconds,
+        trial_timeout=trial_timeout,
     )
 
 

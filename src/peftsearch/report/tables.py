@@ -19,7 +19,7 @@ from peftsearch.results.formatting import (
     varied_training,
 )
 from peftsearch.results.front import Row
-from peftsearch.results.status import Status
+from peftsearch.results.status import Status, life_signs
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -128,11 +128,16 @@ def running_table(running: Sequence[Record], quality: str) -> FittedTable:
     table, first = trials_beginning([record.config for record in running if record.config])
     table.add_column("epoch", "number")
     table.add_column(_so_far(quality), "number")
+    table.add_column("age", "number")
+    table.add_column("last sign of life")
     for record in running:
+        life = life_signs(record)
         table.add_row(
             *first.cells(record.number, record.config, "starting"),
             f"{len(record.curve)}/{record.config.training.epochs}" if record.config else "",
             quality_so_far(record, quality),
+            duration(life.age),
+            f"{'stale: ' if life.stale else ''}{duration(life.last_sign)} ago",
         )
     return table
 

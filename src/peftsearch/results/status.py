@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from peftsearch.storage.recovery import STALE_SECONDS, is_stale
+from peftsearch.workers.watchdog import limit_of
 
 if TYPE_CHECKING:
     from peftsearch.storage.records import Record
@@ -36,6 +40,7 @@ class Status:
             "states": dict(self.states),
             "methods": {name: dict(counts) for name, counts in self.methods.items()},
             "running": [record.number for record in self.running],
+            "life_signs": {str(record.number): asdict(life_signs(record)) for record in self.running},
             "done": self.done,
             "budget": self.budget,
             "seconds_left": self.seconds_left,
@@ -57,6 +62,31 @@ def status(records: Sequence[Record], budget: int | None = None) -> Status:
         budget=budget,
         seconds_left=_seconds_left(records, budget - done, max(1, len(running))) if budget is not None else None,
     )
+
+
+@dataclass(frozen=True)
+class LifeSigns:
+    """How a running trial is.
+
+    Attributes:
+        age: seconds since its worker claimed it.
+        last_sign: seconds since its last step or, before the first step, since its worker last showed that it lives.
+        stale: whether its worker is gone or silent, so that a search takes the trial over or stops it.
+    """
+
+    age: float
+    last_sign: float
+    stale: bool
+
+
+def life_signs(record: Record, now: float | None = None) -> LifeSigns:
+    """How long a running trial runs, and whether it still does; `now` is the unix time, by default the present."""
+    now = time.time() if now is None else now
+    started = record.started.timestamp() if record.started else now
+    last_sign = max(0.0, now - (record.last_step or record.heartbeat or started))
+    unheard = now - (record.heartbeat or started) > STALE_SECONDS
+    stale = unheard or last_sign > limit_of(record) or is_stale(record.worker, started, record.heartbeat, now)
+    return LifeSigns(max(0.0, now - started), last_sign, stale)
 
 
 def _seconds_left(records: Sequence[Record], remaining: int, workers: int) -> float | None:

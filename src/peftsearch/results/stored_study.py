@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
 
-    from peftsearch.workers.supervisor import Outcome
+    from peftsearch.workers.outcome import Outcome
 
 
 @dataclass(frozen=True)
