@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,24 @@ def test_the_configuration_is_whole_and_safe_to_read(bert: Path, tmp_path: Path)
     card = (tmp_path / "README.md").read_text()
     assert "| macro f1 (validation) | 0.8000 |" in card
     assert "cat, dog, red" in card
+
+
+@pytest.mark.parametrize(
+    ("text", "example"),
+    [
+        ("text", '"a text"'),
+        ("query: {text}", '"a text"'),
+        (["one", "two"], '("one text", "and another")'),
+        ("{title}. {body}", "{'title': '…', 'body': '…'}"),
+        (["{a} {b}", "c"], "{'a': '…', 'b': '…', 'c': '…'}"),
+    ],
+)
+def test_the_cards_example_is_what_predict_takes(bert: Path, tmp_path: Path, text: Any, example: str) -> None:
+    kept, _ = trained(bert, "probe", tmp_path / "weights")
+    (out := tmp_path / "out").mkdir()
+    write_files(kept, out, {**ABOUT, "data": {"text": text}})
+    assert f"classifier.predict([{example}])" in (out / "README.md").read_text(encoding="utf-8")
+    assert len(load_classifier(out).predict([ast.literal_eval(example)])) == 1
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def change_tokenizer(folder: Path, kind: str) -> None:
     """Change the tokenizer in `folder`.
 
     Args:
-        kind: `left` for padding on the left; `no pad` for no padding token; `bare` for a tokenizer without any special
+        kind: `left` for padding and truncation on the left; `no pad` for no padding token; `bare` for a tokenizer without any special
             token but the one for unknown words.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -133,4 +133,4 @@ def change_tokenizer(folder: Path, kind: str) -> None:
     known.save_pretrained(folder)
     if kind == "left":
         file = folder / "tokenizer_config.json"
-        file.write_text(json.dumps({**json.loads(file.read_text()), "padding_side": "left"}))
+        file.write_text(json.dumps({**json.loads(file.read_text()), "padding_side": "left", "truncation_side": "left"}))

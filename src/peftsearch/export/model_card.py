@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from peftsearch.data.columns import columns_of
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import config_in_words, count_in_words
 from peftsearch.training.checkpoint import Checkpoint
@@ -86,5 +87,14 @@ def model_card(kept: Checkpoint, about: Mapping[str, Any]) -> str:
         precision=measurement.precision,
         epochs=measurement.epochs,
         best_epoch=measurement.best_epoch,
-        example='("one text", "and another")' if pair else '"a text"',
+        example=_example(data.get("text") or "text"),
     )
+
+
+def _example(written: str | list[str]) -> str:
+    """What `predict` takes: a text, a pair, or the columns that a text is composed of."""
+    texts = [written] if isinstance(written, str) else written
+    columns = dict.fromkeys((name for text in texts for name in columns_of(text)), "…")
+    if len(columns) != len(texts) or any(len(columns_of(text)) > 1 for text in texts):
+        return repr(columns)
+    return '("one text", "and another")' if len(texts) == 2 else '"a text"'
