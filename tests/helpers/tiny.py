@@ -114,8 +114,8 @@ def change_tokenizer(folder: Path, kind: str) -> None:
     """Change the tokenizer in `folder`.
 
     Args:
-        kind: `left` for padding and truncation on the left; `no pad` for no padding token; `bare` for a tokenizer without any special
-            token but the one for unknown words.
+        kind: `left` for padding and truncation on the left; `no pad` for no padding token; `bare` for a tokenizer
+            without any special token but the one for unknown words.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
