@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from peftsearch.cli import confirm, dashboard, export, methods, optimize, results, studies
-from peftsearch.core.disk import refusal
+from peftsearch.core.disk import is_utf8_locale, refusal
 from peftsearch.core.errors import StorageLost, UserError, shown
 from peftsearch.data.base import whole_characters
 
@@ -32,7 +32,10 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         odd = next((arg for arg in args if arg != whole_characters(arg)), None)
         if odd is not None:
-            raise UsageProblem(f"the argument {shown(odd)} is not UTF-8; rename what it names, or write it as UTF-8")
+            mend = "rename what it names, or write it as UTF-8"
+            if not is_utf8_locale():
+                mend = "and this locale's encoding is not either; set LC_ALL=C.UTF-8"
+            raise UsageProblem(f"the argument {shown(odd)} is not UTF-8; {mend}")
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -42,7 +45,7 @@ class Commands(click.Group):
             raise UsageProblem(str(error)) from None
         except StorageLost as lost:
             raise click.ClickException(str(lost)) from None
-        except click.ClickException:
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             told = refusal(error)

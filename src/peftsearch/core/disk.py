@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,27 @@ def refusal(error: BaseException, folder: Path | None = None) -> DiskFull | Disk
     return DiskRefuses(f"{file}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}")
 
 
+def is_utf8_locale() -> bool:
+    """Whether names of files are read and written as UTF-8."""
+    return sys.getfilesystemencoding().lower() in ("utf-8", "utf8")
+
+
+def check_name(path: Path) -> None:
+    """Refuse a path that not every library would understand in this locale.
+
+    Those written in Rust (safetensors, tokenizers) take each path for UTF-8, and Python takes it for what the locale
+    says: in a Latin-1 locale they mean different files by the same name, unless it is ASCII.
+
+    Raises:
+        DiskRefuses: it is such a path.
+    """
+    if not str(path).isascii() and not is_utf8_locale():
+        raise DiskRefuses(
+            f"{path}: this locale's encoding, {sys.getfilesystemencoding()}, does not fit the name; "
+            "set LC_ALL=C.UTF-8, or use a folder with an ASCII name"
+        )
+
+
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
     """Inside, an error that says that the disk refuses to write becomes `DiskFull` or `DiskRefuses`."""
@@ -98,10 +120,14 @@ def check_writable(folder: Path) -> None:
     """
     import tempfile
 
+    check_name(folder.absolute())
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"x")
+        try:
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(b"x")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from error  # it names the probe, if anything
 
 
 def _is_full(cause: BaseException) -> bool:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from peftsearch.core.checksums import SUMS, damaged_files, is_sound, seal, sealed_files
-from peftsearch.core.disk import writing_to
+from peftsearch.core.disk import check_name, check_writable, writing_to
 from peftsearch.core.errors import UserError
 from peftsearch.export.exchange import exchange
 
@@ -61,8 +61,9 @@ def written_whole(out: Path) -> Iterator[Path]:
         DiskFull: its disk is full.
     """
     place = Path(os.path.abspath(out))  # noqa: PTH100  Path.absolute keeps `..`, which has no name
+    check_writable(place.parent)
+    check_name(place)
     with writing_to(place.parent):
-        place.parent.mkdir(parents=True, exist_ok=True)
         delete_left_over(place)
         check_out(out)
         with _scratch(place) as scratch:

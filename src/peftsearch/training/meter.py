@@ -81,7 +81,7 @@ def _give_back_free_memory() -> None:
 def _reset_resident_peak() -> float:
     """Reset the kernel's high-water mark of resident memory (Linux, proc(5)), and return the MiB resident now."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
         return _resident_peak()
     return float(psutil.Process().memory_info().rss) / MIB

@@ -111,7 +111,7 @@ class LocalEngine:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
+                encoding="utf-8",
                 env=worker_environment(threads, index),
                 start_new_session=True,  # this process passes on the terminal's Ctrl-C itself
             )
@@ -156,6 +156,7 @@ def worker_environment(threads: int, index: int) -> dict[str, str]:
         "MKL_NUM_THREADS": os.environ.get("MKL_NUM_THREADS", str(threads)),
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",  # the pipes and the log are the same in every locale
     }
     gpus = devices.gpus()
     if gpus:

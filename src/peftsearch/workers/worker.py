@@ -195,7 +195,7 @@ def main(trainer: Trainer = real_trainer) -> None:
     Args:
         trainer: makes the function that trains a trial; tests have their own.
     """
-    report_to = os.fdopen(os.dup(1), "w")
+    report_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     stop = threading.Event()
     with requests_to_end(lambda _: stop.set()), report_to:
