@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -16,6 +18,7 @@ from peftsearch.core.checksums import SUMS
 from peftsearch.core.errors import Interrupted
 from peftsearch.training.prefix_cache import store as feature_store
 from peftsearch.training.prefix_cache.store import STATES, Cost, PrefixStore
+from tests.helpers.damage import DAMAGES
 
 
 class Maker:
@@ -148,3 +151,25 @@ def test_two_processes_at_once_make_one(tmp_path: Path) -> None:
     both = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(timeout=60) for process in both] == [0, 0]
     assert len(list(tmp_path.glob("made-*"))) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_trial_goes_without_a_store_whose_disk_takes_nothing(
+    tmp_path: Path, number: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(file: FileIO) -> Cost:
+        file.write(b"012")
+        raise OSError(number, os.strerror(number))
+
+    assert PrefixStore(tmp_path).get("a", 10, full) is None
+    assert entries(tmp_path) == set()
+    assert capfd.readouterr().err.startswith("without the frozen-prefix cache: ")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_room_is_made_beside_a_damaged_entry(tmp_path: Path, damage: str) -> None:
+    store = PrefixStore(tmp_path, limit=25)
+    read(store, "a", Maker())
+    DAMAGES[damage](tmp_path / "a", random.Random(damage))
+    for key in "bcd":
+        assert read(store, key, Maker()) == b"0123456789"
