@@ -78,7 +78,8 @@ def _gated_by_text(encoder: nn.Module) -> nn.Module:
         masks[:] = [kwargs.get("attention_mask")]
 
     def average(module: nn.Module, args: Any, scores: Tensor) -> Tensor:
-        if masks[0] is None:  # every position is of the text
+        # DeBERTa's projections read relative position embeddings too, which are of no text and have no mask.
+        if masks[0] is None or scores.shape[:2] != masks[0].shape:
             return scores
         weights = masks[0].unsqueeze(-1).float()
         gates = (torch.sigmoid(scores.float()) * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
