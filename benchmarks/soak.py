@@ -44,6 +44,9 @@ BASELINES = "".join(
         ("probe", 5e-3),
     )
 )
+KILLED = ("killed", "interrupted")
+"""Kinds of failure of trials whose worker was killed, alone or together with its parent."""
+
 DOWN_SECONDS = 5.0
 """For how long at most the server is away."""
 
@@ -141,7 +144,9 @@ def audit(records: Sequence[Record], budget: int, baselines: Collection[str], we
     return {
         f"exactly {budget} trials are finished": "" if len(complete) == budget else f"{len(complete)} are",
         "no trial is running or waiting": _listed(left),
-        "no trial failed but by a kill": _listed({k: n for k, n in failures.items() if k != "killed"}),
+        "no trial failed but by a kill": _listed(
+            {k: n for k, n in failures.items() if k not in ("killed", "interrupted")}
+        ),
         "no configuration was trained twice": _listed(twice),
         "every baseline was trained": f"{len(lost)} of {len(baselines)} were not" if lost else "",
         "the front's weights are there": _listed(front - there),

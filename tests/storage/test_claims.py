@@ -145,6 +145,20 @@ def test_of_two_equal_enqueued_trials_the_first_is_trained(study: Study) -> None
     assert 1 not in numbers
 
 
+def test_two_searches_with_one_seed_do_not_follow_each_other(tmp_path: Path) -> None:
+    """They began at once, so that their samplers draw the same numbers; the second one sees it at its first draw."""
+    url, numbers = f"sqlite:///{tmp_path / 'x.db'}", []
+    for parent in ("first", "second"):
+        study = open_study(open_storage(url), "x", ["macro_f1", "train_seconds"])
+        study.sampler = make_sampler("random", 0, 4, worker=0, trials=0)
+        for _ in range(20):
+            claimed = claim_new(study, 40, {"pid": 1, "parent": parent}, partial(config, options=10_000))
+            assert claimed is not None
+            numbers.append(claimed[0].number)
+    assert numbers[20] == 21
+    assert max(numbers) < 43, "a few more may be equal by chance"
+
+
 def test_a_row_of_equal_enqueued_trials_is_no_exhausted_space(study: Study) -> None:
     """Other processes may have enqueued the same baselines."""
     same = TrialConfig("b", "full", {"option": 1}).to_dict()

@@ -138,7 +138,7 @@ def test_a_pre_empted_trial_says_so(study: Study) -> None:
     first, second = records(study)
     assert first.failure == {
         "kind": "interrupted",
-        "message": "its worker and the search that had started it are gone; its configuration is tried again",
+        "message": "its worker and the search that had started it are gone or silent; its configuration is tried again",
     }
     assert (second.state, second.retry_of) == ("waiting", None)
 

@@ -27,19 +27,27 @@ from peftsearch.storage.trial_attributes import (
     has_config,
     has_configuration,
     mark_failed,
+    worker_of,
     write_config,
 )
 from peftsearch.study.baselines import Baseline
 
 if TYPE_CHECKING:
     from optuna.study import Study
-    from optuna.trial import Trial
+    from optuna.trial import FrozenTrial, Trial
 
 RANDOM_AFTER = 10
 """Duplicates in a row after which the sampler is taken to be stuck, and random search is asked instead."""
 
 EXHAUSTED_AFTER = 100
 """Duplicates in a row that a sampler proposed after which the search space is taken to hold nothing new."""
+
+
+Suggest = Callable[["Trial", Baseline | None], TrialConfig]
+"""A trial, and the baseline if it was enqueued for one → its configuration."""
+
+Misfit = Callable[[Mapping[str, Any]], str | None]
+"""Parameters that were enqueued through Optuna → why they do not fit the search space; None if they do."""
 
 
 class SpaceExhausted(Exception):
@@ -72,8 +80,8 @@ def claim_new(
     study: Study,
     budget: int,
     worker: Mapping[str, Any],
-    suggest: Callable[[Trial, Baseline | None], TrialConfig],
-    misfit: Callable[[Mapping[str, Any]], str | None] = lambda _: None,
+    suggest: Suggest,
+    misfit: Misfit = lambda _: None,
 ) -> tuple[Trial, TrialConfig] | None:
     """Claim a trial as `claim` does, with a configuration that no other trial has, and write that onto it.
 
@@ -81,8 +89,8 @@ def claim_new(
     those that the search space does not hold.
 
     Args:
-        suggest: given a trial, and the baseline if it was enqueued for one; returns its configuration.
-        misfit: why parameters that were enqueued through Optuna do not fit the search space; None if they do.
+        suggest: draws or completes the configuration of a trial.
+        misfit: tells which enqueued parameters do not fit.
 
     Raises:
         SpaceExhausted: a hundred configurations in a row that the sampler proposed had been tried before.
@@ -99,18 +107,10 @@ def claim_new(
                 trial = claim(study, budget, worker)
                 if trial is None:
                     return None
-                given, params = has_configuration(trial), enqueued_params(frozen_trial(study, trial.number))
-                unfit = misfit(params)
-                if unfit is not None:
-                    mark_failed(study, trial.number, OUTSIDE_SPACE, unfit)
-                    continue
-                config = suggest(trial, fixed_baseline(trial))
-                write_config(trial, config)
-                twin = _twin(study, trial.number, config, given)
-                if twin is None:
+                config, drawn = _configure(study, trial, worker, suggest, misfit)
+                if config is not None:
                     return trial, config
-                mark_failed(study, trial.number, DUPLICATE, f"the same configuration as trial {twin}")
-                proposed += not (given or params)
+                proposed += drawn
     finally:
         study.sampler = sampler
     raise SpaceExhausted(
@@ -118,8 +118,32 @@ def claim_new(
     )
 
 
-def _twin(study: Study, number: int, config: TrialConfig, enqueued: bool) -> int | None:
-    """The number of a trial with this configuration, if the trial `number` must make way for it.
+def _configure(
+    study: Study, trial: Trial, worker: Mapping[str, Any], suggest: Suggest, misfit: Misfit
+) -> tuple[TrialConfig | None, bool]:
+    """Give a claimed trial its configuration, or fail the trial if that does not fit or is not new.
+
+    Returns:
+        The configuration, None if the trial was failed; and whether the sampler has drawn it.
+    """
+    given, params = has_configuration(trial), enqueued_params(frozen_trial(study, trial.number))
+    drawn, unfit = not (given or params), misfit(params)
+    if unfit is not None:
+        mark_failed(study, trial.number, OUTSIDE_SPACE, unfit)
+        return None, drawn
+    config = suggest(trial, fixed_baseline(trial))
+    write_config(trial, config)
+    twin = _twin(study, trial.number, config, given)
+    if twin is None:
+        return config, drawn
+    mark_failed(study, trial.number, DUPLICATE, f"the same configuration as trial {twin.number}")
+    if drawn and worker_of(twin).get("parent") != worker.get("parent"):
+        study.sampler.reseed_rng()  # two searches that began at once draw the same row of numbers
+    return None, drawn
+
+
+def _twin(study: Study, number: int, config: TrialConfig, enqueued: bool) -> FrozenTrial | None:
+    """A trial with this configuration, if the trial `number` must make way for it.
 
     An enqueued trial carries its configuration from the start, so each sees all earlier ones and the first stays. Two
     trials that were sampled at the same moment may both make way, which loses nothing.
@@ -127,5 +151,5 @@ def _twin(study: Study, number: int, config: TrialConfig, enqueued: bool) -> int
     for trial in counted(study):
         other = trial.number < number if enqueued else trial.number != number
         if other and has_config(trial, config):
-            return trial.number
+            return trial
     return None

@@ -76,7 +76,7 @@ def reclaim(study: Study, own: Collection[Mapping[str, Any]] = ()) -> list[int]:
     silence_counts = patience_of(storage_of(study)).seconds_without_trouble() > STALE_SECONDS
     others = [trial for trial in running if not any(_is_of(trial, worker) for worker in own)]
     stale = [trial for trial in others if _is_stale(trial, now, silence_counts)]
-    message = "its worker and the search that had started it are gone; its configuration is tried again"
+    message = "its worker and the search that had started it are gone or silent; its configuration is tried again"
     return [trial.number for trial in stale if _reclaim(study, trial, "interrupted", message)]
 
 
