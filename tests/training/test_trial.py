@@ -165,6 +165,14 @@ def test_stopping_ends_at_the_next_step(backbone: str, tmp_path: Path) -> None:
         run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu", should_stop=should_stop)
 
 
+def test_stopping_ends_an_evaluation_too(backbone: str, tmp_path: Path) -> None:
+    """Without a step; each evaluated batch is also a sign that the trial does not hang."""
+    with pytest.raises(Interrupted, match="stopped at step 0"):
+        run_trial(
+            config(backbone, "none"), DATA, lambda _: None, cache=tmp_path, device="cpu", should_stop=lambda: True
+        )
+
+
 def test_what_report_raises_passes_through(backbone: str, tmp_path: Path) -> None:
     class Pruned(Exception):
         pass

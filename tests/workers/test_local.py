@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
 import pytest
 
-from peftsearch.workers.local import chosen_threads, worker_environment
+from peftsearch.workers import local
+from peftsearch.workers.engine import Ended
+from peftsearch.workers.local import LocalWorker, chosen_threads, worker_environment
+from tests.helpers.search import until
 
 
 @pytest.mark.parametrize(("index", "gpu"), [(0, "1"), (1, "GPU-ab"), (2, "1")])
@@ -35,3 +45,54 @@ def test_threads_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (variables["OMP_NUM_THREADS"], variables["MKL_NUM_THREADS"]) == ("3", "3")
     monkeypatch.setenv("MKL_NUM_THREADS", "2")
     assert worker_environment(3, 0)["MKL_NUM_THREADS"] == "2"
+
+
+PARENT_OF_A_SLEEPER = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+print(child.pid, flush=True)
+sys.stdin.readline()
+"""
+"""A worker whose own child, as of a data loader, inherits its pipes."""
+
+
+def worker_with_a_child(folder: Path) -> tuple[LocalWorker, psutil.Process]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT_OF_A_SLEEPER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    child = psutil.Process(int(process.stdout.readline()))
+    log = folder / "log"
+    log.touch()
+    return LocalWorker(0, process, log), child
+
+
+def test_a_workers_own_children_die_with_it(tmp_path: Path) -> None:
+    worker, child = worker_with_a_child(tmp_path)
+    worker.kill()
+    assert psutil.wait_procs([child], timeout=10)[1] == []
+    assert worker.poll() == Ended(None, "signal SIGKILL", str(tmp_path / "log"), "nothing")
+
+
+def test_a_worker_that_dies_alone_is_noticed_though_its_child_holds_its_pipes(tmp_path: Path) -> None:
+    """As the kernel kills the largest process when memory is short."""
+    worker, child = worker_with_a_child(tmp_path)
+    worker.process.kill()
+    until(lambda: worker.poll() is not None)
+    assert psutil.wait_procs([child], timeout=10)[1] == []
+
+
+def test_a_worker_that_the_kernel_holds_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for a disk that does not answer, say: SIGKILL takes effect when the disk does."""
+    worker, child = worker_with_a_child(tmp_path)
+    monkeypatch.setattr(local, "KILL_SECONDS", 0.0)
+    with monkeypatch.context() as held:
+        held.setattr(local.os, "killpg", lambda *_: None)
+        worker.kill()
+    ended = worker.poll()
+    assert ended is not None
+    assert (ended.report, ended.how) == (None, "signal SIGKILL, which the kernel still holds back")
+    os.killpg(worker.process.pid, signal.SIGKILL)
+    worker.process.communicate()
+    psutil.wait_procs([child], timeout=10)

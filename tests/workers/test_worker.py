@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from peftsearch.core.errors import TrialFailure
+from peftsearch.storage.heartbeat import Heartbeat
 from peftsearch.storage.records import records
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.worker import run_job, work
@@ -172,6 +174,25 @@ def test_a_worker_process_takes_its_job_from_a_pipe(search: Search, monkeypatch:
     assert said["ending"] == ("budget" if ending == "budget" else "interrupted")
     states = {record.state for record in records(study)}
     assert states == ({"complete"} if ending == "budget" else {"waiting"})
+
+
+def test_a_worker_without_a_parent_ends_even_if_it_hangs() -> None:
+    code = (
+        "import threading, peftsearch.workers.worker as worker\n"
+        "worker.ORPHAN_SECONDS = 0.1\n"
+        "threading.Thread(target=worker._watch_parent, args=(threading.Event(),)).start()\n"
+        "threading.Event().wait()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_an_epoch_that_is_reported_is_a_sign_of_life(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer may have no steps, and ask nobody whether it is to stop."""
+    steps: list[None] = []
+    monkeypatch.setattr(Heartbeat, "step", lambda _: steps.append(None))
+    in_process(search, lambda config, report, should_stop: fake_trainer.train(config, report))
+    assert len(steps) == 6 * 3
 
 
 def _arguments(pid: int) -> list[str]:
