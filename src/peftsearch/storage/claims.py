@@ -85,11 +85,9 @@ def claim_new(
 ) -> tuple[Trial, TrialConfig] | None:
     """Claim a trial as `claim` does, with a configuration that no other trial has, and write that onto it.
 
-    Trials that were enqueued for nothing are failed on the way: those of a configuration that another trial has, and
-    those that the search space does not hold.
+    A claimed trial whose configuration another trial has, or which does not fit the search space, is failed.
 
     Args:
-        suggest: draws or completes the configuration of a trial.
         misfit: tells which enqueued parameters do not fit.
 
     Raises:
