@@ -49,7 +49,7 @@ def test_notes_tell_settings_and_epochs_also_of_ended_trials(stored: StoredStudy
     decorate(stored.study, OBJECTIVES)
     assert "| learning_rate | 3.1e-4 |" in note_of(stored, 0)
     assert "| 3 | 0.3333 | 0.3667 | 0.9000 |" in note_of(stored, 0)
-    assert "- pruned: trial 0 has 0.9 | with less" in note_of(stored, 1)
+    assert "- pruned: trial 0 has 0.9 \\| with less" in note_of(stored, 1)
 
 
 def test_again_writes_nothing_that_is_there_already(stored: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,10 +80,13 @@ def test_opening_again_and_again_leaves_no_files_open(tmp_path: Path) -> None:
     assert psutil.Process().num_fds() <= before + 3
 
 
+ESCAPES = ", and in a password %40 for @, %3A for :, %2F for /"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("hello", "'hello' is not a database URL; write one like sqlite:///runs/NAME.db"),
+        ("hello", "'hello' is not a database URL; write one like sqlite:///runs/NAME.db" + ESCAPES),
         (
             "postgresql+nodriver://me:hush@host/x?password=hush",
             "no driver is installed for the storage postgresql+nodriver://me:***@host/x;"
@@ -93,7 +96,10 @@ def test_opening_again_and_again_leaves_no_files_open(tmp_path: Path) -> None:
             "sqlite:////proc/nowhere/x.db",
             "cannot make the folder /proc/nowhere for the storage: No such file or directory",
         ),
-        ("me:hush@host no url", "'me:***@host no url' is not a database URL; write one like sqlite:///runs/NAME.db"),
+        (
+            "me:hush@host no url",
+            f"'me:***@host no url' is not a database URL; write one like sqlite:///runs/NAME.db{ESCAPES}",
+        ),
     ],
 )
 def test_a_storage_that_cannot_be_opened_gets_one_line_without_the_password(url: str, message: str) -> None:

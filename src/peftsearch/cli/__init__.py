@@ -11,6 +11,8 @@ import click
 from peftsearch.cli import confirm, dashboard, export, methods, optimize, results, studies
 from peftsearch.core.disk import is_utf8_locale, refusal
 from peftsearch.core.errors import StorageLost, UserError, shown
+from peftsearch.core.escaping import visible
+from peftsearch.core.secrets import hide_secrets
 from peftsearch.data.base import whole_characters
 
 
@@ -42,19 +44,28 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            raise UsageProblem(str(error)) from None
+            raise UsageProblem(_harmless(str(error))) from None
         except StorageLost as lost:
-            raise click.ClickException(str(lost)) from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise click.ClickException(_harmless(str(lost))) from None
+        except click.ClickException as error:
+            vars(error).update(message=_harmless(error.message))  # keeps its kind, which may print the usage too
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             told = refusal(error)
             if told is None:
                 raise
-            raise (UsageProblem if isinstance(told, UserError) else click.ClickException)(str(told)) from None
+            kind = UsageProblem if isinstance(told, UserError) else click.ClickException
+            raise kind(_harmless(str(told))) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+def _harmless(message: str) -> str:
+    """A message as it may be printed: what it quotes may come from anyone."""
+    return visible(hide_secrets(message))
 
 
 COMMANDS = {

@@ -11,13 +11,15 @@ from peftsearch.cli.output import say
 @click.command(epilog=example("peftsearch dashboard --study quickstart --port 8080"))
 @storage_options
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The port on 127.0.0.1.")
-def dashboard(study: ChosenStudy, fork: str | None, storage: str | None, port: int) -> None:
+@click.option("--allow-edit", is_flag=True, help="Let the pages change notes, and rename and delete studies.")
+def dashboard(study: ChosenStudy, fork: str | None, storage: str | None, port: int, allow_edit: bool) -> None:
     """Look at a study in the browser, with learning curves.
 
-    This starts optuna-dashboard, which only this machine can reach.
+    This starts optuna-dashboard, which only this machine can reach, and which changes nothing unless --allow-edit is
+    given.
     """
     from peftsearch.report.dashboard import HOST, serve
 
     results = stored(study, fork, storage)
     say(f"{results.name}: http://{HOST}:{port}/dashboard (Ctrl-C ends it)")
-    serve(results.study, results.storage, results.objectives, port)
+    serve(results.study, results.storage, results.objectives, port, allow_edit)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options
-from peftsearch.cli.output import print_json, say, show
+from peftsearch.cli.output import print_json, print_line, say, show
 from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
@@ -49,7 +49,7 @@ def export(
     if as_json:
         print_json({"trial": kept.number, "method": kept.config.method, "out": str(out)})
     else:
-        click.echo(f"trial {kept.number} ({kept.config.method}) is in {out}; try: peftsearch predict {out} --text '…'")
+        print_line(f"trial {kept.number} ({kept.config.method}) is in {out}; try: peftsearch predict {out} --text '…'")
 
 
 @click.command(
@@ -91,7 +91,7 @@ def predict(
     if file:
         rows, notes = read_input(file, classifier.inputs)
         for note in notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}")
     answers = classifier.predict(rows, batch_size)
     given = [classifier.inputs.shown(row) for row in rows]
     if as_json:

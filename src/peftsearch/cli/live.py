@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
-from peftsearch.cli.output import console
+from peftsearch.cli.output import console, harmless, print_line
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -48,7 +46,7 @@ def _live(objectives: Sequence[str], budget: int, err: bool, stack: ExitStack) -
         if not live:
             view = Live(console=console(err), transient=True, auto_refresh=False, vertical_overflow="ellipsis")
             live.append(stack.enter_context(view))
-        live[0].update(Group(*progress_view(records, objectives, budget)), refresh=True)
+        live[0].update(harmless(Group(*progress_view(records, objectives, budget))), refresh=True)
 
     return draw
 
@@ -61,7 +59,7 @@ def _lines(objectives: Sequence[str], err: bool) -> OnTick:
 
     def tell(records: Sequence[Record]) -> None:
         for record in newly_ended(before[-1], records) if before else ():
-            click.echo(trial_line(record, objectives), err=err)
+            print_line(trial_line(record, objectives), err=err)
         before[:] = [records]
 
     return tell

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from peftsearch.core.escaping import json_escapes, on_one_line, visible
+
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 PIPE_WIDTH = 200
 """Columns of a table in a pipe: wide enough that hardly a line breaks."""
@@ -22,7 +25,8 @@ def console(err: bool = False) -> Console:
     """
     from rich.console import Console
 
-    found = Console(highlight=False, stderr=err)
+    # What is printed are data: square brackets and :names: in them are no markup.
+    found = Console(highlight=False, markup=False, emoji=False, stderr=err)
     if not found.is_terminal:
         found.width = PIPE_WIDTH
     return found
@@ -30,23 +34,52 @@ def console(err: bool = False) -> Console:
 
 def say(line: str) -> None:
     """Print a note to the standard error, so that the standard output holds nothing but results."""
-    click.echo(line, err=True)
+    print_line(line, err=True)
+
+
+def print_line(line: str, err: bool = False) -> None:
+    """Print one line, in which a terminal reads no commands."""
+    click.echo(on_one_line(line), err=err)
 
 
 def show(*parts: RenderableType) -> None:
     """Print tables and lines. In a pipe, lines have no trailing blanks."""
     target = console()
     if target.is_terminal:
-        target.print(*parts, sep="\n", crop=False)
+        target.print(*map(harmless, parts), sep="\n", crop=False)
         return
     with target.capture() as captured:
-        target.print(*parts, sep="\n", crop=False)
+        target.print(*map(harmless, parts), sep="\n", crop=False)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def harmless(part: RenderableType) -> RenderableType:
+    """`part` in which a terminal reads no commands but those of rich."""
+    from rich.text import Text
+
+    if isinstance(part, str):
+        return Text(visible(part))
+    if isinstance(part, Text):
+        return part if visible(part.plain) == part.plain else Text(visible(part.plain), style=part.style, end=part.end)
+    return Harmless(part)
+
+
+@dataclass(frozen=True)
+class Harmless:
+    """A table or a group of parts, drawn by rich and then made harmless."""
+
+    part: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+
+        for segment in console.render(self.part, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def print_json(data: Any) -> None:
     """Print data as JSON that every parser reads: a number that is not finite becomes null."""
-    click.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json_escapes(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def _finite(data: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.secrets import HIDDEN, hide_source
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import duration
 from peftsearch.storage.confirmations import SeedRun, now, read_openings, read_runs, write_opening, write_run
@@ -84,8 +85,18 @@ def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
     from peftsearch.data.section import DataSection
 
     searched = stored.about.data
-    section = DataSection(**searched) if searched else spec.data
+    section = DataSection(**_with_secrets(searched, spec)) if searched else spec.data
     return load_data(section, spec.folder, stored.folder.data)
+
+
+def _with_secrets(searched: Mapping[str, Any], spec: StudySpec) -> Mapping[str, Any]:
+    """The data section that was searched; the secrets of its URLs are those of `spec`, since none are kept."""
+    kept, written = searched.get("source"), spec.data.source
+    if HIDDEN not in str(kept):
+        return searched
+    if hide_source(written) != kept:
+        raise UserError("the search read its data from a URL whose secrets are not kept; name it again with --data")
+    return {**searched, "source": written}
 
 
 def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Record]:

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from peftsearch.core.secrets import hide_secrets
+
 FailureKind = Literal[
     "out_of_memory", "not_finite", "error", "killed", "hung", "interrupted", "disk", "hub", "outside_space"
 ]
@@ -15,7 +17,13 @@ OWN_FAILURES: frozenset[str] = frozenset({"out_of_memory", "not_finite"})
 
 
 class UserError(Exception):
-    """An error that the user can correct. It says what is wrong, with which value, and what to do. Exit code: 2."""
+    """An error that the user can correct. It says what is wrong, with which value, and what to do. Exit code: 2.
+
+    The secrets of the URLs in it are hidden.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(hide_secrets(message))
 
 
 class StorageLost(Exception):

@@ -12,10 +12,12 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.core.objectives import quality_objective
+from peftsearch.report.dashboard_guard import guarded
 from peftsearch.report.dashboard_store import DashboardStore
 from peftsearch.report.figures import curve_figure, front_figure
 from peftsearch.report.trial_note import note_with_own_words
 from peftsearch.results.front import rows
+from peftsearch.storage.optuna_access import is_there
 from peftsearch.storage.records import records
 
 if TYPE_CHECKING:
@@ -28,13 +30,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-"""Loopback only: the dashboard has no password, and can delete studies."""
+"""Loopback only: the dashboard has no password."""
 
 REFRESH_SECONDS = 10.0
 
 
-def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: int) -> None:
+def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: int, allow_edit: bool = False) -> None:
     """Serve the dashboard on loopback until Ctrl-C. Figures and notes follow the search every `REFRESH_SECONDS`.
+
+    Args:
+        study: whose figures and notes are written.
+        storage: the storage to show, with all of its studies.
+        objectives: the study's, by name.
+        port: to listen on.
+        allow_edit: whether the pages may change and delete studies; otherwise they only show them.
 
     Raises:
         UserError: the port is taken.
@@ -43,7 +52,7 @@ def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: i
 
     try:
         # Not `run_server`, which prints a line for every request that the page makes.
-        server = make_server(HOST, port, wsgi(storage), handler_class=_Quiet)
+        server = make_server(HOST, port, guarded(wsgi(storage), port, allow_edit), handler_class=_Quiet)
     except OSError as error:
         raise UserError(f"--port {port}: cannot listen on {HOST} ({error.strerror}); choose another port") from None
     decorate(study, objectives)
@@ -78,6 +87,11 @@ def _keep_decorating(study: Study, objectives: Sequence[str]) -> None:
         time.sleep(REFRESH_SECONDS)
         try:
             decorate(study, objectives)
+        except KeyError:
+            if is_there(study):
+                raise
+            logger.warning("the study %s is no longer in the storage; its figures are not refreshed", study.study_name)
+            return
         except StorageLost as lost:  # that it is lost now says nothing about the next time
             logger.warning("figures not refreshed: %s", lost)
 

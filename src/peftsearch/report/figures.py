@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.escaping import html_text
 from peftsearch.core.objectives import find_objective, is_metric, quality_objective
 from peftsearch.results.formatting import config_in_words, objective_in_words, objective_label
 from peftsearch.results.front import Row
@@ -75,9 +76,9 @@ def front_figure(rows: Sequence[Row], objectives: Sequence[str], title: str) -> 
                 hoverinfo="text",
             )
             figure.add_trace(trace, row=1, col=column)
-        figure.update_xaxes(type="log", title_text=_axis(cost), exponentformat="SI", row=1, col=column)
-    figure.update_yaxes(title_text=_axis(quality), row=1, col=1)
-    figure.update_layout(title_text=title, template="plotly_white")
+        figure.update_xaxes(type="log", title_text=html_text(_axis(cost)), exponentformat="SI", row=1, col=column)
+    figure.update_yaxes(title_text=html_text(_axis(quality)), row=1, col=1)
+    figure.update_layout(title_text=html_text(title), template="plotly_white")
     return figure
 
 
@@ -90,17 +91,17 @@ def curve_figure(record: Record, quality: str) -> Figure:
     for name, values, axis in (
         ("train loss", [report.train_loss for report in record.curve], "y"),
         ("validation loss", [report.validation_loss for report in record.curve], "y"),
-        (objective_label(quality), [report.metrics.get(quality) for report in record.curve], "y2"),
+        (html_text(objective_label(quality)), [report.metrics.get(quality) for report in record.curve], "y2"),
     ):
         figure.add_trace(Scatter(x=epochs, y=values, name=name, yaxis=axis, mode="lines+markers"))
     described = f"{record.config.method}: {config_in_words(record.config)}" if record.config else ""
     figure.update_layout(
-        title_text=f"Trial {record.number} {described}",
+        title_text=html_text(f"Trial {record.number} {described}"),
         template="none",  # the default one is 7 kB in every figure that a storage keeps
         xaxis={"title": {"text": "epoch"}, "dtick": 1},
         yaxis={"title": {"text": "loss"}, "rangemode": "tozero"},
         yaxis2={
-            "title": {"text": objective_label(quality)},
+            "title": {"text": html_text(objective_label(quality))},
             "overlaying": "y",
             "side": "right",
             "range": find_objective(quality).bounds,
@@ -130,8 +131,8 @@ def _write_png(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
     plots = figure.subplots(1, len(axes), sharey=True, squeeze=False)[0]
     for plot, cost in zip(plots, axes, strict=True):
         _draw(plot, rows, cost, quality_objective(objectives), colours)
-    plots[0].set_ylabel(_axis(quality_objective(objectives)))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    plots[0].set_ylabel(_axis(quality_objective(objectives)), parse_math=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     handles, labels = plots[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False)
     figure.savefig(file, dpi=150)
@@ -154,7 +155,7 @@ def _draw(plot: Any, rows: Sequence[Row], cost: str, quality: str, colours: dict
     plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     plot.xaxis.set_minor_formatter(NullFormatter())
     plot.tick_params(axis="x", labelrotation=45)
-    plot.set_xlabel(_axis(cost))
+    plot.set_xlabel(_axis(cost), parse_math=False)
     plot.grid(alpha=0.3)
     plot.spines[["top", "right"]].set_visible(False)
 
@@ -197,4 +198,4 @@ def _tick(value: float) -> str:
 def _hover(row: Row, objectives: Sequence[str]) -> str:
     numbers = [f"{objective_label(name)}: {objective_in_words(name, _read(row, name))}" for name in objectives]
     heading = f"<b>trial {row.record.number}: {row.config.method}</b>"
-    return "<br>".join([heading, config_in_words(row.config), *numbers])
+    return "<br>".join([heading, *map(html_text, [config_in_words(row.config), *numbers])])

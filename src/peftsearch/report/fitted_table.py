@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from peftsearch.core.escaping import on_one_line
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
@@ -85,11 +87,11 @@ class FittedTable:
         self.columns.append(Column(heading, kind))
 
     def add_row(self, *cells: str | Text) -> None:
-        """Add a row, one cell for each column; a string is shown as it is, without markup."""
+        """Add a row, one cell for each column; a string is shown as it is, without markup and on one line."""
         from rich.text import Text
 
         for column, cell in zip(self.columns, cells, strict=True):
-            column.cells.append(Text(cell) if isinstance(cell, str) else cell)
+            column.cells.append(Text(on_one_line(cell)) if isinstance(cell, str) else cell)
 
     def add_section(self) -> None:
         """Set the rows that follow apart from those before."""

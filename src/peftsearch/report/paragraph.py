@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from peftsearch.core.escaping import visible
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
@@ -24,7 +26,7 @@ class Paragraph:
         text: one paragraph; what is `tied` in it stays together.
         indent: the number of blanks before each line.
         """
-        self._text, self._indent = text, " " * indent
+        self._text, self._indent = visible(text), " " * indent
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text

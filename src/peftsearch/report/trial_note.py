@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from peftsearch.core.escaping import markdown_text
 from peftsearch.core.objectives import quality_objective
 from peftsearch.results.formatting import (
     objective_label,
@@ -38,9 +39,9 @@ def trial_note(record: Record, objectives: Sequence[str]) -> str:
     if record.config is None:
         return ""
     reached = [objective_with_unit(name, value) for name, value in record.values.items()]
-    lines = [f"**{record.config.method}** on {record.config.backbone}", ""]
+    lines = [f"**{markdown_text(record.config.method)}** on {markdown_text(record.config.backbone)}", ""]
     lines += [
-        f"- {line}"
+        f"- {markdown_text(line)}"
         for line in [*reached, *([f"{record.state}: {reason_in_words(record)}"] if reason_in_words(record) else [])]
     ]
     settings = [(name, value_in_words(value)) for name, value in searchable_settings(record.config).items()]
@@ -60,4 +61,5 @@ def _epochs(record: Record, quality: str) -> list[str]:
 
 
 def _table(heading: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (heading, ["---"] * len(heading), *cells)]
+    written = [list(map(markdown_text, row)) for row in (heading, *cells)]
+    return [f"| {' | '.join(row)} |" for row in (written[0], ["---"] * len(heading), *written[1:])]

@@ -13,6 +13,7 @@ from peftsearch.core.disk import full_disk
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective
+from peftsearch.core.secrets import hide_secrets
 from peftsearch.search.pruning import decide
 from peftsearch.storage.budget import state_of_failure
 from peftsearch.storage.database import objective_names
@@ -135,11 +136,12 @@ def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
 def _fail(study: Study, trial: Trial, error: Exception) -> str:
     """Tell the study that the trial failed with `error`; returns the kind of failure."""
     kind = failure_of(error)
+    message = hide_secrets(message_of(error))
     if kind == "error":
-        trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
-        write_failure(trial, kind, message_of(error), trace, place_of(error))
+        trace = hide_secrets("".join(traceback.format_exception(error)))[-TRACEBACK_CHARACTERS:]
+        write_failure(trial, kind, message, trace, place_of(error))
     else:
-        write_failure(trial, kind, message_of(error))
+        write_failure(trial, kind, message)
     if kind in NOT_TO_BLAME:
         retry(study, trial.number)
     study.tell(trial, state=state_of_failure(kind))

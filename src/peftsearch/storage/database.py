@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.core.objectives import directions_of
+from peftsearch.core.secrets import HIDDEN, hide_url
 from peftsearch.storage.connection.outages import StorageAway, is_outage, raise_outages, reason_of
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, Patience
 from peftsearch.storage.connection.sqlite import (
@@ -125,9 +126,11 @@ def _parse(url: str) -> URL:
 
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a ValueError where a password with : or @ is taken for a port
+        shown = hide_url(url).partition("?")[0] if "://" in url else re.sub("(?s):.*@", f":{HIDDEN}@", url)
         raise UserError(
-            f"{_without_password(url)!r} is not a database URL; write one like sqlite:///runs/NAME.db"
+            f"{shown!r} is not a database URL; write one like sqlite:///runs/NAME.db, and in a password "
+            "%40 for @, %3A for :, %2F for /"
         ) from None
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in UNNAMED_DRIVER else parsed
 
@@ -189,9 +192,12 @@ def _cannot_open(parsed: URL, error: Exception) -> str:
 
 
 def _reason(parsed: URL, error: Exception) -> str:
+    if parsed.get_backend_name() != "sqlite" and "@" in f"{parsed.host}{parsed.database}":
+        # SQLAlchemy took the first @ for the end of the password, and the driver quotes the rest of it.
+        return "an @ in its password must be written as %40"
     reason = reason_of(error)
     for secret in _secrets(parsed):
-        reason = reason.replace(secret, "***")
+        reason = reason.replace(secret, HIDDEN)
     return reason
 
 
@@ -203,18 +209,13 @@ def _no_driver(parsed: URL) -> str:
 
 def _shown(parsed: URL) -> str:
     """The URL without its password and its parameters, where some drivers take passwords too."""
-    return parsed.set(query={}).render_as_string(hide_password=True)
+    return hide_url(parsed.set(query={}).render_as_string(hide_password=False))
 
 
 def _secrets(parsed: URL) -> list[str]:
     """The passwords in the URL, the longest first, so that removing one leaves no part of another."""
     values = [parsed.password, *(v for k, v in parsed.query.items() if "pass" in k.lower())]
     return sorted((str(value) for value in values if value), key=len, reverse=True)
-
-
-def _without_password(url: str) -> str:
-    """`url` without what looks like a password, for text that is not a URL but may hold one all the same."""
-    return re.sub(r":[^:/@]*@", ":***@", url)
 
 
 def _quieten() -> None:

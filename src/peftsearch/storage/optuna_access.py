@@ -26,6 +26,15 @@ def study_id(study: Study) -> int:
     return storage_of(study).get_study_id_from_name(study.study_name)
 
 
+def is_there(study: Study) -> bool:
+    """Whether the storage still holds `study`."""
+    try:
+        study_id(study)
+    except KeyError:
+        return False
+    return True
+
+
 def trial_id(study: Study, number: int) -> int:
     """The id by which the storage's methods name the trial `number` of `study`."""
     return storage_of(study).get_trial_id_from_study_id_trial_number(study_id(study), number)

@@ -15,7 +15,7 @@ from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
 from peftsearch.storage.recovery import reclaim, withdraw
 from peftsearch.storage.study_attributes import read_space, write_space
 from peftsearch.storage.trial_attributes import baseline_attributes, enqueued_with, failure_kind, has_config
-from peftsearch.study.signature import differences, signature
+from peftsearch.study.signature import differences, signature, without_secrets
 from peftsearch.study.spec import Baseline, StudySpec
 from peftsearch.study.suggest import baseline_config, sampled_params
 
@@ -76,6 +76,8 @@ def check_space(study: Study, spec: StudySpec) -> None:
     if stored is None:
         write_space(study, signature(spec))
     _refuse_another_space(study.study_name, stored, spec)
+    if stored is not None and without_secrets(stored) != stored:
+        write_space(study, without_secrets(stored))
 
 
 def _refuse_another_space(name: str, stored: str | None, spec: StudySpec) -> None:

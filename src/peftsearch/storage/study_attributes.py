@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.secrets import hide_source
 from peftsearch.storage.optuna_access import storage_of, study_id
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class About:
 
 
 def write_about(study: Study, about: About) -> None:
-    """Write `about` onto the study, unless that is what it carries."""
+    """Write `about` onto the study, unless that is what it carries. Secrets of URLs are not kept."""
+    if about.data and "source" in about.data:
+        about = replace(about, data={**about.data, "source": hide_source(about.data["source"])})
     if read_about(study) != about:
         study.set_user_attr(ABOUT, about.to_dict())
 

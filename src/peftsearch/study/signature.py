@@ -13,6 +13,7 @@ from typing import Any
 
 from peftsearch.core.config import TrainingConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed
+from peftsearch.core.secrets import hashed_url
 from peftsearch.methods.table import METHODS
 from peftsearch.study.spec import Backbone, StudySpec
 from peftsearch.study.suggest import in_order
@@ -24,12 +25,17 @@ def signature(spec: StudySpec) -> str:
     return json.dumps(_described(spec), sort_keys=True)
 
 
+def without_secrets(stored: str) -> str:
+    """A stored signature without the secrets of the URLs in it; those of earlier versions hold them."""
+    return json.dumps(_without_secrets(json.loads(stored)), sort_keys=True)
+
+
 def differences(spec: StudySpec, stored: str) -> list[str]:
     """How `spec` differs from a stored signature, one line a difference; empty if trials of both are comparable.
 
     A line reads `methods.lora.rank: 4 | 8 here, 4 | 16 there`.
     """
-    here, there = _described(spec), json.loads(stored)
+    here, there = _described(spec), _without_secrets(json.loads(stored))
     # A storage that is older than a field or a hyperparameter was searched with its default.
     defaults = {**dict(_flat({"training": asdict(TrainingConfig())})), **_default_settings(there)}
     return [
@@ -50,7 +56,14 @@ def _described(spec: StudySpec) -> dict[str, str]:
     backbones |= {f"backbones.{b.name}.methods": ", ".join(sorted(b.methods)) for b in spec.backbones if b.methods}
     backbones |= {f"backbones.{b.name}.tokenizer": _tokenizer(b) for b in spec.backbones if b.tokenizer}
     sections = {"data": spec.data.model_dump(mode="json"), "training": asdict(spec.training)}
-    return {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
+    described = {**space, **backbones, **dict(_flat(sections)), "objectives": ", ".join(spec.objectives)}
+    return _without_secrets(described)
+
+
+def _without_secrets(described: Mapping[str, str]) -> dict[str, str]:
+    return {
+        place: hashed_url(words) if place.startswith("data.source") else words for place, words in described.items()
+    }
 
 
 def _as_written(words: str | None) -> str:
