@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from peftsearch.confirm import run as confirm_module
-from peftsearch.confirm.run import confirm, reseeded, run_once
+from peftsearch.confirm.run import confirm, reseeded, run_once, searched_data
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.measurement import ClassReport, SplitScores
@@ -17,8 +17,10 @@ from peftsearch.data.base import TextData
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs
 from peftsearch.storage.records import Record
+from peftsearch.storage.study_attributes import About, write_about
 from peftsearch.training import trial as trial_module
 from tests.helpers.records import complete, config, measurement, store
+from tests.helpers.studies import STUDY, study
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
 from tests.helpers.tuning import settings_of
@@ -221,3 +223,19 @@ def test_the_same_seed_reproduces(tmp_path: Path, method: str) -> None:
         elsewhere = run_once(0, original, DATA, tmp_path / "cache")
         assert elsewhere.test is not None
         assert elsewhere.test.metrics["test_loss"] != runs[0].test.metrics["test_loss"]
+
+
+def test_the_secrets_of_the_data_s_url_come_from_the_study(
+    stored: StoredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, read = "https://me:hush@host/rows.csv?sig=hush", []
+    spec = study(STUDY.replace("rows.csv", f'"{url}"'))
+    write_about(stored.study, About("", spec.data.model_dump(mode="json"), 3))
+    monkeypatch.setattr("peftsearch.data.load.load_data", lambda section, *_: read.append(section.source) or DATA)
+    assert searched_data(stored, spec) is DATA
+    assert read == [url]
+    with pytest.raises(UserError) as caught:
+        searched_data(stored, study())
+    assert (
+        str(caught.value) == "the search read its data from a URL whose secrets are not kept; name it again with --data"
+    )

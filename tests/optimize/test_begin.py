@@ -6,12 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 from peftsearch.core.errors import UserError
 from peftsearch.optimize import begin as module
 from peftsearch.optimize.begin import begin
 from peftsearch.results.reference import Reference
 from peftsearch.results.stored_study import StoredStudy
+from peftsearch.storage.study_attributes import About, write_about, write_space
+from peftsearch.study.overrides import Overrides
+from peftsearch.study.signature import signature
 from peftsearch.study.spec import StudySpec, load_study
 from tests.helpers.tiny import tiny_model
 
@@ -72,3 +76,17 @@ def test_texts_without_a_reference_are_searched_all_the_same(spec: StudySpec, mo
     monkeypatch.setattr(module, "measure_reference", fails)
     stored, said = begun(spec)
     assert (stored.reference, said[-1]) == (None, "no reference is measured: empty vocabulary")
+
+
+def test_no_secret_of_a_url_reaches_the_database(spec: StudySpec) -> None:
+    spec = load_study(spec, Overrides(source={"train": f"file+secret://me:hush@{Path.cwd()}/rows.csv?sig=hush"}))
+    text = str(spec.data.source)
+    assert "hush" in text
+    stored, _ = begun(load_study("toy.yaml"))
+    write_about(stored.study, About(spec.goal, spec.data.model_dump(mode="json"), 3))
+    write_space(stored.study, signature(spec))
+    stored.study.tell(stored.study.ask(), state=TrialState.FAIL)
+    assert "hush" not in str(stored.study.user_attrs)
+    assert b"hush" not in Path("runs/toy.db").read_bytes() + Path("runs/toy.db-wal").read_bytes()
+    assert stored.about.data is not None
+    assert stored.about.data["source"] == {"train": f"file+secret://me:***@{Path.cwd()}/rows.csv?sig=***"}

@@ -136,3 +136,28 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
 def test_a_folder_with_braces_in_its_name(tmp_path: Path) -> None:
     open_storage(f"sqlite:///{tmp_path / '{odd}' / 'x.db'}")
     assert (tmp_path / "{odd}" / "x.db").exists()
+
+
+PASSWORDS = (
+    "hush@hush",
+    "hush:hush",
+    "hush/hush@x",
+    "hu#hush",
+    "hu?hush@",
+    "@hush",
+    "hush@",
+    "hush@/:#?hush",
+    "{hush}",
+    "%zz hush",
+)
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgres", "mysql+pymysql", "nothing"])
+def test_a_password_that_should_have_been_escaped_is_not_shown(password: str, driver: str) -> None:
+    with pytest.raises(UserError) as error:
+        open_storage(f"{driver}://me:{password}@127.0.0.1:1/x?password=hush", patience=0.0)
+    message = str(error.value)
+    assert "hush" not in message
+    assert "hu" not in message.replace("human", "")
+    assert "\n" not in message

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from peftsearch.study.signature import differences, signature
+from peftsearch.study.signature import differences, signature, without_secrets
 from tests.helpers.studies import STUDY, study
 
 SAME = [
@@ -78,3 +78,25 @@ def test_whole_and_real_ranges_differ():
 
     assert json.loads(tokens("{int: [4, 40]}"))["methods.prefix.virtual_tokens"] == "4 … 40 (int)"
     assert tokens("{int: [4, 40]}") != tokens("{int_log: [4, 40]}")
+
+
+URL = "https://me:hush@host/rows.csv?sig=hush"
+
+
+@pytest.mark.parametrize("source", [f'"{URL}"', f'{{train: "{URL}", test: "{URL}&part=2"}}'])
+def test_secrets_of_urls_are_not_kept_and_still_tell_data_apart(source):
+    spec = study(STUDY.replace("rows.csv", source))
+    assert "hush" not in signature(spec)
+    assert differences(spec, signature(spec)) == []
+    other = study(STUDY.replace("rows.csv", source.replace("rows.csv?sig=hush", "rows.csv?sig=hush2")))
+    lines = differences(other, signature(spec))
+    assert lines
+    assert "hush" not in str(lines)
+
+
+def test_a_signature_of_an_earlier_version_is_compared_as_it_was_and_cleaned():
+    spec = study(STUDY.replace("rows.csv", f'"{URL}"'))
+    earlier = json.dumps({**json.loads(signature(spec)), "data.source": URL}, sort_keys=True)
+    assert differences(spec, earlier) == []
+    assert without_secrets(earlier) == signature(spec)
+    assert "hush" not in str(differences(study(), earlier))

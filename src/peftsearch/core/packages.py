@@ -28,3 +28,11 @@ def package_path(name: str) -> Path | None:
     if not path.is_relative_to(root):
         raise NotInPackage(f"{inside!r} leads out of the package {package!r}")
     return path
+
+
+def expanded(name: str) -> Path:
+    """The path `name` with the home directory for `~`; as it is written if there is no user of that name."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)

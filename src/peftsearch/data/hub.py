@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError, nearest, one_line
+from peftsearch.core.packages import expanded
 from peftsearch.data.base import Table
 from peftsearch.data.read.files import Location
 from peftsearch.data.read.saved import table_of
@@ -66,7 +67,7 @@ def _candidates(name: str, folder: Path) -> list[tuple[str, str | None]]:
     owner, _, last = name.rpartition("/")
     if not _is_local(name):
         return [(name, None)] * (name.count("/") < 2) + [(owner, last)] * ("/" in name)
-    path = Path(folder, Path(name).expanduser())
+    path = Path(folder, expanded(name))
     found = [(str(at), config) for at, config in ((path, None), (path.parent, last)) if at.is_dir()]
     # A folder that is not there has a parent too, which is a data set only if it holds a data set's card.
     if not found or (found[0][1] and not (path.parent / "README.md").is_file()):

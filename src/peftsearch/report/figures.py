@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.core.escaping import html_text
+from peftsearch.core.escaping import html_text, visible
 from peftsearch.core.objectives import find_objective, is_metric, quality_objective
 from peftsearch.results.formatting import config_in_words, objective_in_words, objective_label
 from peftsearch.results.front import Row
@@ -132,7 +132,7 @@ def _write_png(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
     for plot, cost in zip(plots, axes, strict=True):
         _draw(plot, rows, cost, quality_objective(objectives), colours)
     plots[0].set_ylabel(_axis(quality_objective(objectives)), parse_math=False)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    figure.suptitle(visible(title), x=0.01, ha="left", fontsize=11, parse_math=False)
     handles, labels = plots[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False)
     figure.savefig(file, dpi=150)

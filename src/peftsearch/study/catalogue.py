@@ -7,6 +7,7 @@ from pathlib import Path
 
 import peftsearch
 from peftsearch.core.errors import UserError, nearest
+from peftsearch.core.packages import expanded
 from peftsearch.study.problems import Problems
 from peftsearch.study.yaml_file import read_document
 
@@ -53,7 +54,7 @@ def find_study(name_or_path: str) -> Path:
     named = _named()
     if name_or_path in named:
         return named[name_or_path]
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.is_file():
         return path
     if path.suffix in SUFFIXES or len(path.parts) > 1:

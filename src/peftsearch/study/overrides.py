@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from peftsearch.core.packages import expanded
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def from_here(name: str) -> str:
     In a study file the same name would be relative to that file's folder. URLs and names with a prefix (`hub:…`) are
     returned unchanged.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     return str(path.absolute()) if path.exists() or ":" not in name else name
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from peftsearch.core.errors import UserError, one_line, shown
-from peftsearch.core.packages import NotInPackage, package_path
+from peftsearch.core.packages import NotInPackage, expanded, package_path
 from peftsearch.data.base import Table
 from peftsearch.data.read.class_folders import read_class_folders
 from peftsearch.data.read.delimited import read_delimited
@@ -78,7 +78,7 @@ def locate(source: str, folder: Path) -> dict[str, Location]:
     if is_url(source):
         return {"train": Location(source)}
     try:
-        path = Path(folder, Path(source).expanduser())
+        path = Path(folder, expanded(source))
         if path.is_file():
             return {"train": Location(str(path))}
         if path.is_dir():
