@@ -139,17 +139,9 @@ def test_a_folder_with_braces_in_its_name(tmp_path: Path) -> None:
 
 
 PASSWORDS = (
-    "hush@hush",
-    "hush:hush",
-    "hush/hush@x",
-    "hu#hush",
-    "hu?hush@",
-    "@hush",
-    "hush@",
-    "hush@/:#?hush",
-    "{hush}",
+    "hush@hush", "hush:hush", "hush/hush@x", "hu#hush", "hu?hush@", "@hush", "hush@", "hush@/:#?hush", "{hush}",
     "%zz hush",
-)
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("password", PASSWORDS)

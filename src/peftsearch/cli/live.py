@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from peftsearch.cli.output import console, harmless, print_line
+from peftsearch.core.escaping import on_one_line
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -59,7 +60,7 @@ def _lines(objectives: Sequence[str], err: bool) -> OnTick:
 
     def tell(records: Sequence[Record]) -> None:
         for record in newly_ended(before[-1], records) if before else ():
-            print_line(trial_line(record, objectives), err=err)
+            print_line(on_one_line(trial_line(record, objectives)), err=err)
         before[:] = [records]
 
     return tell

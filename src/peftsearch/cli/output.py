@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from peftsearch.core.escaping import json_escapes, on_one_line, visible
+from peftsearch.core.escaping import json_escapes, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -38,8 +38,8 @@ def say(line: str) -> None:
 
 
 def print_line(line: str, err: bool = False) -> None:
-    """Print one line, in which a terminal reads no commands."""
-    click.echo(on_one_line(line), err=err)
+    """Print a line, in which a terminal reads no commands."""
+    click.echo(visible(line), err=err)
 
 
 def show(*parts: RenderableType) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftsearch.core.escaping import visible
 from peftsearch.core.objectives import is_metric
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.paragraph import Paragraph
@@ -59,7 +60,7 @@ def trial_details(record: Record, objectives: Sequence[str], weights: Path | Non
     if report:
         parts += ["classes on the validation split:", class_table(report), *confusion(report)]
     if record.failure and record.failure.get("traceback"):
-        parts += ["traceback:", Text(record.failure["traceback"].rstrip())]
+        parts += ["traceback:", Text(visible(record.failure["traceback"].rstrip()))]
     return parts
 
 
