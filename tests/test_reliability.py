@@ -1,0 +1,25 @@
+"""The page on reliability names tests that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROWS = [
+    line
+    for line in (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith("| fault")
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.split(" | ")[0][2:60] for row in ROWS])
+def test_every_promise_names_a_test_that_exists(row: str) -> None:
+    named = re.findall(r"`(tests/\S+?\.py)::(\w+)`", row)
+    assert named, "a promise without a test"
+    for path, name in named:
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{path}::{name}"
