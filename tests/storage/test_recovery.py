@@ -12,7 +12,7 @@ from optuna.trial import Trial, TrialState
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.storage import recovery
-from peftsearch.storage.claims import claim
+from peftsearch.storage.claims import claim, claim_new
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.records import records
@@ -176,6 +176,29 @@ def test_a_trial_without_a_configuration_is_withdrawn(study: Study) -> None:
     claim(study, 99, dead_worker())
     assert reclaim(study) == [0]
     assert records(study) == []
+
+
+@pytest.mark.parametrize("parent_lives", [True, False])
+def test_a_second_try_that_is_claimed_at_once_is_no_duplicate(
+    study: Study, monkeypatch: pytest.MonkeyPatch, parent_lives: bool
+) -> None:
+    """A worker claims it in the moment between its enqueuing and the end of the first."""
+    first, claimed = held(study, dead_worker()), []
+    fail = recovery.mark_failed
+
+    def claim_in_between(*arguments: Any) -> None:
+        claimed.append(claim_new(study, 99, identity("cpu"), lambda *_: TrialConfig.from_dict(CONFIG)))
+        fail(*arguments)
+
+    monkeypatch.setattr(recovery, "mark_failed", claim_in_between)
+    if parent_lives:
+        blame(study, worker_of(first))
+    else:
+        reclaim(study)
+    [(trial, config)] = claimed
+    assert config.to_dict() == CONFIG
+    assert [other.state for other in study.trials] == [TrialState.FAIL, TrialState.RUNNING]
+    assert trial.number == 1
 
 
 def test_of_two_processes_that_reclaim_a_trial_one_enqueues_it(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -165,7 +166,7 @@ def test_a_request_to_end_is_not_kept_waiting_by_the_storage(search: Search) -> 
     waiting = patience_of(storage_of(parent.study))
     waiting.clock = lambda: 1000.0
     for end in (1000.0 + GRACE_SECONDS, 1000.0):
-        parent.on_request_to_end()
+        parent.on_request_to_end(signal.SIGINT)
         assert waiting.until == end
 
 

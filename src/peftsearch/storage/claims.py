@@ -23,6 +23,7 @@ from peftsearch.storage.trial_attributes import (
     WITHDRAWN,
     assign_worker,
     enqueued_params,
+    failure_kind,
     fixed_baseline,
     has_config,
     has_configuration,
@@ -144,10 +145,14 @@ def _twin(study: Study, number: int, config: TrialConfig, enqueued: bool) -> Fro
     """A trial with this configuration, if the trial `number` must make way for it.
 
     An enqueued trial carries its configuration from the start, so each sees all earlier ones and the first stays. Two
-    trials that were sampled at the same moment may both make way, which loses nothing.
+    trials that were sampled at the same moment may both make way, which loses nothing. A running trial that is about to
+    be failed is no twin: the configuration may have been enqueued again in its place.
     """
+    from optuna.trial import TrialState
+
     for trial in counted(study):
         other = trial.number < number if enqueued else trial.number != number
-        if other and has_config(trial, config):
+        failing = trial.state is TrialState.RUNNING and failure_kind(trial) is not None
+        if other and not failing and has_config(trial, config):
             return trial
     return None

@@ -16,6 +16,7 @@ from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.optuna_access import add_waiting_trial, frozen_trial, storage_of, trial_id
 from peftsearch.storage.trial_attributes import (
     WITHDRAWN,
+    announce_failure,
     clear_attempt,
     has_configuration,
     heartbeat_of,
@@ -142,16 +143,21 @@ def withdraw(study: Study, number: int, message: str) -> None:
 
 
 def _reclaim(study: Study, trial: FrozenTrial, kind: str, message: str) -> bool:
-    """Fail `trial`, after it was enqueued again: if this process is killed in between, nothing is lost."""
+    """Fail `trial`, after it was enqueued again: if this process is killed in between, nothing is lost.
+
+    That the trial fails is written onto it before, so that a worker that claims the new one at once does not take it
+    for a duplicate of this one.
+    """
     from optuna.exceptions import UpdateFinishedTrialError
 
-    blamed = kind != "interrupted"
-    again = None if blamed and is_retry(trial) else _enqueue_again(study, trial, second=blamed)
+    blamed, again = kind != "interrupted", None
     if not has_configuration(trial):
         kind, message = WITHDRAWN, "its worker ended before it had a configuration"
-    elif blamed and again is not None:
+    elif blamed and not is_retry(trial):
         message += "; its configuration is tried once more"
     try:
+        announce_failure(study, trial.number, kind, message)
+        again = None if blamed and is_retry(trial) else _enqueue_again(study, trial, second=blamed)
         mark_failed(study, trial.number, kind, message)
     except UpdateFinishedTrialError:
         if again is not None:

@@ -106,6 +106,15 @@ def clear_attempt(study: Study, number: int) -> None:
         storage.set_trial_user_attr(ended, name, None)
 
 
+def announce_failure(study: Study, number: int, kind: str, message: str) -> None:
+    """Write onto a running trial that this process does not hold why it will be failed.
+
+    Raises:
+        UpdateFinishedTrialError: the trial has ended already.
+    """
+    storage_of(study).set_trial_user_attr(trial_id(study, number), FAILURE, _failure(kind, message))
+
+
 def mark_failed(study: Study, number: int, kind: str, message: str) -> None:
     """End a trial that this process does not hold as failed.
 
@@ -114,9 +123,8 @@ def mark_failed(study: Study, number: int, kind: str, message: str) -> None:
     """
     from optuna.trial import TrialState
 
-    storage, failed = storage_of(study), trial_id(study, number)
-    storage.set_trial_user_attr(failed, FAILURE, _failure(kind, message))
-    storage.set_trial_state_values(failed, TrialState.FAIL)
+    announce_failure(study, number, kind, message)
+    storage_of(study).set_trial_state_values(trial_id(study, number), TrialState.FAIL)
 
 
 def baseline_attributes(baseline: Baseline, config: TrialConfig) -> dict[str, Any]:
