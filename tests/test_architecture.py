@@ -28,10 +28,11 @@ FLOORS = {
     "results": 8,
     "optimize": 9,
     "confirm": 10,
-    "export": 11,
     "report": 12,
-    "api": 13,
-    "cli": 14,
+    "export": 13,
+    "predict": 14,
+    "api": 15,
+    "cli": 16,
 }
 """A package imports from those below it, never sideways: see docs/architecture.md."""
 

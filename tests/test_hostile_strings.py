@@ -20,7 +20,7 @@ from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.escaping import html_text, on_one_line, visible
 from peftsearch.core.measurement import ClassReport
 from peftsearch.export.model_card import model_card
-from peftsearch.export.predict_input import InputTexts
+from peftsearch.predict.input import InputTexts
 from peftsearch.report.confirmation import confirmation_view
 from peftsearch.report.dashboard import decorate
 from peftsearch.report.figures import front_figure, save_front

@@ -11,10 +11,10 @@ from peftsearch.confirm.run import ConfirmedRun, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
-from peftsearch.export.load import LoadedClassifier, load_classifier
 from peftsearch.export.retrain import train_again
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
+from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.prepare import check_space

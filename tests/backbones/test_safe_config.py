@@ -19,10 +19,10 @@ from peftsearch.backbones.names import ResolvedModel, resolve, resolve_tokenizer
 from peftsearch.backbones.safe_config import TOKENIZERS
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.export.load import load_classifier
 from peftsearch.export.write import write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.predict.load import load_classifier
 from peftsearch.study.compatibility import check_feasible
 from peftsearch.study.spec import parse_study
 from peftsearch.training.checkpoint import read_checkpoint

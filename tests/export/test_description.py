@@ -14,11 +14,11 @@ import torch
 from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.export.load import load_classifier
 from peftsearch.export.target import written_whole
 from peftsearch.export.write import write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.predict.load import load_classifier
 from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.trial import TrialResult
 from tests.helpers.damage import DAMAGES, files_of

@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from peftsearch.backbones.loading import resolve, tokenizer_of
 from peftsearch.cli import main
 from peftsearch.core.config import TrialConfig
-from peftsearch.export.load import LoadedClassifier, load_classifier
 from peftsearch.export.write import write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.evaluate import measure_split
 from peftsearch.training.trial import TrialResult

@@ -14,10 +14,10 @@ import yaml
 from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.export.load import LoadedClassifier, load_classifier
 from peftsearch.export.write import EXPORTERS, write_export, write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 from peftsearch.training.trial import TrialResult

@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.export.load import load_classifier
 from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
+from peftsearch.predict.load import load_classifier
 from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model

@@ -18,9 +18,9 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.data.tokens import tokenize
-from peftsearch.export.load import load_classifier
 from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
+from peftsearch.predict.load import load_classifier
 from peftsearch.study.baselines import default_settings
 from peftsearch.training import attempt as attempt_module
 from peftsearch.training import rows as rows_module

@@ -15,7 +15,7 @@ from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
 if TYPE_CHECKING:
-    from peftsearch.export.predict_input import Row
+    from peftsearch.predict.input import Row
 
 
 @click.command(epilog=example("peftsearch export --study quickstart --trial best --out my-classifier"))
@@ -77,7 +77,7 @@ def predict(
 ) -> None:
     """Label texts with an exported classifier."""
     from peftsearch.api import load_classifier
-    from peftsearch.export.predict_input import read_input
+    from peftsearch.predict.input import read_input
     from peftsearch.report.lists import predictions_table
 
     if bool(texts) == bool(file):

@@ -9,10 +9,10 @@ import torch
 
 from peftsearch.backbones.loading import resolve
 from peftsearch.core.config import TrainingConfig, TrialConfig
-from peftsearch.export.load import load_classifier
 from peftsearch.export.write import write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
+from peftsearch.predict.load import load_classifier
 from peftsearch.training.checkpoint import Checkpoint
 from peftsearch.training.loop.optimizer import parameter_groups, warm_up_late_groups
 from peftsearch.training.loop.stages import Stages

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.description import read_description
-from peftsearch.export.predict_input import InputTexts, Row
 from peftsearch.export.write import ADAPTER, BACKBONE, HEAD, MODEL, TOKENIZER
 from peftsearch.methods.base import TextModel
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
+from peftsearch.predict.input import InputTexts, Row
 from peftsearch.training.checkpoint import load_tensors
 
 if TYPE_CHECKING:

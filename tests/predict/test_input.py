@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from peftsearch.core.errors import UserError
-from peftsearch.export.predict_input import InputTexts, read_input
+from peftsearch.predict.input import InputTexts, read_input
 
 TEXT, PAIR = InputTexts(("text",)), InputTexts(("a", "b"))
 
