@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli import confirm, dashboard, export, methods, optimize, results, studies
+from peftsearch.cli import confirm, dashboard, export, methods, optimize, predict, results, studies
 from peftsearch.core.disk import is_utf8_locale, refusal
 from peftsearch.core.errors import StorageLost, UserError, shown
 from peftsearch.core.escaping import visible
@@ -76,7 +76,7 @@ COMMANDS = {
     "front": results.front,
     "confirm": confirm.confirm,
     "export": export.export,
-    "predict": export.predict,
+    "predict": predict.predict,
     "dashboard": dashboard.dashboard,
     "studies": studies.studies,
     "methods": methods.methods,
