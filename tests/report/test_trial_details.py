@@ -57,6 +57,13 @@ def test_it_says_what_it_is_what_it_reached_and_where_its_weights_are() -> None:
     assert "weights: not kept, because only those of trials on the front are" in printed(with_classes(THREE))
 
 
+def test_the_conditions_of_its_training_are_shown_where_they_are_known() -> None:
+    text = printed(with_classes(THREE, threads=2, exact=True), width=120).splitlines()
+    assert "  on cpu in fp32 with 2 CPU threads, 32 rows per forward pass, peak memory 120 MiB" in text
+    assert "  exact: without the speed-ups that change results" in text
+    assert "exact:" not in printed(with_classes(THREE, threads=1, exact=False))
+
+
 def test_classes_with_their_rows_and_a_matrix_with_names() -> None:
     text = printed(with_classes(THREE))
     assert table_row(text, "cat", "0.0196") == ["cat", "0.0196", "0.9375", "0.0384", "32"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.run_folder import PREFIXES
@@ -49,6 +50,7 @@ def test_nothing_is_kept_rounded_or_sorted(backbone: str, tmp_path: Path) -> Non
     fast = measured(backbone, "frozen", tmp_path / "fast", exact=False)
     exact = measured(backbone, "frozen", tmp_path / "exact", exact=True)
     assert (exact.precision, exact.prefix_seconds) == ("fp32", 0.0)
+    assert (fast.exact, exact.exact, fast.threads) == (False, True, torch.get_num_threads())
     assert not (tmp_path / "exact" / PREFIXES).exists()
     assert (tmp_path / "fast" / PREFIXES).exists()
     assert exact.padding_share > 2 * fast.padding_share

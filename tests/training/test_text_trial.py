@@ -8,6 +8,7 @@ from dataclasses import replace
 import datasets
 import numpy as np
 import pytest
+import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -38,6 +39,7 @@ def test_tfidf_needs_no_backbone_and_finds_the_key_words(tmp_path):
     assert measured.trainable_parameters == result.model.weights.size + 3
     assert measured.train_seconds > 0
     assert (measured.epochs, reports) == (0, [])
+    assert (measured.threads, measured.exact) == (torch.get_num_threads(), False)
     assert sum(count for _, _, count in measured.classes.cells) == 24
     assert not (tmp_path / "cache").exists()
 

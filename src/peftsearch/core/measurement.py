@@ -133,6 +133,8 @@ class Measurement:
         actual_train_seconds: `train_seconds` without what an earlier trial had computed; None in older records.
         versions: of the packages that decide the result.
         classes: of the best epoch; trials of older versions have none.
+        threads: the CPU threads that the trial computed with; trials of older versions do not say.
+        exact: whether it was trained without the speed-ups that change results (`--exact`); older trials do not say.
     """
 
     metrics: Mapping[str, float]
@@ -154,6 +156,8 @@ class Measurement:
     actual_train_seconds: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     classes: ClassReport | None = None
+    threads: int | None = None
+    exact: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -124,9 +124,16 @@ def _circumstances(measurement: Measurement) -> list[str]:
         f"{_best_epoch(measurement)}, seed {measurement.seed}",
         *_frozen_prefix(measurement),
         f"{parameters[0]} of {parameters[1]} parameters trained",
-        f"on {measurement.device} in {measurement.precision}, {measurement.micro_batch_size} rows per forward pass, "
-        f"peak memory {measurement.peak_memory_mb:,.0f} MiB",
+        f"on {measurement.device} in {measurement.precision}{_threads(measurement)}, "
+        f"{measurement.micro_batch_size} rows per forward pass, peak memory {measurement.peak_memory_mb:,.0f} MiB",
+        *(["exact: without the speed-ups that change results"] if measurement.exact else []),
     ]
+
+
+def _threads(measurement: Measurement) -> str:
+    if measurement.threads is None:
+        return ""
+    return f" with {measurement.threads} CPU thread{'' if measurement.threads == 1 else 's'}"
 
 
 def _best_epoch(measurement: Measurement) -> str:

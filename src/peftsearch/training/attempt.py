@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from transformers import set_seed
 
 from peftsearch.backbones.loading import ResolvedModel
@@ -28,8 +29,6 @@ from peftsearch.training.prefix_cache.store import PrefixStore
 from peftsearch.training.rows import TrialRows
 
 if TYPE_CHECKING:
-    import torch
-
     from peftsearch.backbones.classifier import Classifier
 
 PACKAGES = ("torch", "transformers", "peft", "adapters", "accelerate", "datasets", "scikit-learn")
@@ -45,6 +44,7 @@ class Attempt:
         fingerprint: of the data.
         store: the frozen-prefix cache; None to compute frozen prefixes in every epoch.
         should_stop: asked after every step and every evaluated batch.
+        exact: whether the trial does without the speed-ups that change results, which is kept with what it measured.
     """
 
     config: TrialConfig
@@ -55,6 +55,7 @@ class Attempt:
     store: PrefixStore | None
     report: Report
     should_stop: Callable[[], bool]
+    exact: bool = False
 
     def run(self) -> tuple[Classifier, Measurement] | None:
         """The trained classifier and what it measured; None if the memory is too small for the micro-batch."""
@@ -138,6 +139,8 @@ class Attempt:
             actual_train_seconds=train_seconds - cached.saved_seconds,
             versions={name: version(name) for name in PACKAGES},
             classes=epochs.best_classes,
+            threads=torch.get_num_threads(),
+            exact=self.exact,
         )
 
     def _evaluation_speed(self, epochs: EpochRecorder, cached: CachedRows) -> float:

@@ -36,8 +36,12 @@ class TextTrialResult:
         save_text_model(self.model, self.config, self.measurement, self.labels, folder)
 
 
-def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod) -> TextTrialResult:
-    """Fit `method` to the training split, and measure it on the validation split. There are no epochs to report."""
+def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod, exact: bool = False) -> TextTrialResult:
+    """Fit `method` to the training split, and measure it on the validation split. There are no epochs to report.
+
+    Args:
+        exact: whether the search was asked to be exact, which changes nothing here and is kept with the measurement.
+    """
     train, validation = data.splits["train"], data.splits["validation"]
     memory, started = PeakMemory(CPU), time.perf_counter()
     model = method.fit(documents(train), np.asarray(train["label"]), len(data.labels), config.settings)
@@ -65,5 +69,7 @@ def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod) -> T
         actual_train_seconds=fitted - started,
         versions={"scikit-learn": version("scikit-learn"), "python": platform.python_version()},
         classes=class_report(scores, labels, data.labels),
+        threads=torch.get_num_threads(),
+        exact=exact,
     )
     return TextTrialResult(measurement, model, config, data.labels)

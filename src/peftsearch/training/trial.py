@@ -76,7 +76,7 @@ def run_trial(
         UserError: the backbone cannot be loaded, or does not fit the method.
     """
     if config.method in TEXT_METHODS:
-        return run_text_trial(config, data, TEXT_METHODS[config.method])
+        return run_text_trial(config, data, TEXT_METHODS[config.method], exact)
     return _run_encoder_trial(config, data, report, cache, chosen_device(device), should_stop, cache_size, exact)
 
 
@@ -112,7 +112,7 @@ def _run_encoder_trial(
     caches = takes_steps and not exact and not config.trust_remote_code
     store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
     report = report if takes_steps else _ignore
-    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop)
+    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop, exact)
     classifier, measurement = _largest_that_fits(attempt)
     return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
 
