@@ -234,6 +234,7 @@ def export_trial(
     fork: str | None = None,
     overrides: Overrides | None = None,
     retrain: bool = False,
+    overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Checkpoint:
     """Write the classifier of a trial to a folder that needs neither the study nor its storage.
@@ -241,18 +242,19 @@ def export_trial(
     Args:
         study: results that are open already, or a study as `open_results` takes it.
         trial: a number, or `best`: the trial on the front with the best quality.
-        out: a new or empty folder, or an earlier export, which is replaced.
+        out: a new or empty folder.
         storage: as for `open_results`.
         fork: as for `open_results`.
         overrides: as for `open_results`.
         retrain: train the trial again, as the search did, if its checkpoint is missing or damaged.
+        overwrite: replace an earlier export in `out`. A folder that holds anything else is never touched.
         say: called with each note worth knowing, one line each.
 
     Returns:
         The trial that was exported: its number, configuration and measurement.
 
     Raises:
-        UserError: no trial has finished, the trial's checkpoint is missing or damaged, or `out` holds something else.
+        UserError: no trial has finished, the trial's checkpoint is missing or damaged, or `out` is not empty.
 
     Example:
         >>> kept = export_trial("quickstart", "best", "my-classifier")
@@ -268,7 +270,7 @@ def export_trial(
     def again(number: int) -> None:
         train_again(stored, load_study(source, overrides), number, say)
 
-    return write_export(stored, trial, Path(out), again if retrain else None)
+    return write_export(stored, trial, Path(out), again if retrain else None, overwrite=overwrite)
 
 
 def _stored_name(study: Study) -> str:

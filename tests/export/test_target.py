@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -30,7 +31,7 @@ def _swaps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def write(out: Path, text: str) -> None:
-    with written_whole(out) as folder:
+    with written_whole(out, overwrite=True) as folder:
         (folder / "config.yaml").write_text(text)
         (folder / "tokenizer").mkdir()
         (folder / "tokenizer" / "vocab.txt").write_text(text * 1000)
@@ -190,7 +191,7 @@ def test_a_kill_between_two_renames_is_made_good_by_the_next_export_even_if_that
     was_killed = killed(out, 2, how, ("os.rename",))
     assert was_killed == (how == "renaming"), "a swap needs no second rename"
     assert state(out) == ("absent" if was_killed else "new")
-    with pytest.raises(ValueError, match="no weights"), written_whole(out):
+    with pytest.raises(ValueError, match="no weights"), written_whole(out, overwrite=True):
         raise ValueError("no weights")
     assert state(out) == ("old" if was_killed else "new")
     assert beside(out) == ["first"]
@@ -198,7 +199,7 @@ def test_a_kill_between_two_renames_is_made_good_by_the_next_export_even_if_that
 
 def test_the_scratch_folder_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with written_whole(out) as folder:
+    with written_whole(out, overwrite=True) as folder:
         (folder / "config.yaml").write_text("one")
         [scratch] = beside(out)
         code = f"from pathlib import Path; from tests.export.test_target import write; write(Path({str(out)!r}), 'two')"
@@ -227,6 +228,46 @@ def test_a_folder_with_other_files_is_not_taken_for_a_scratch_folder(tmp_path: P
     assert files_of(scratch) == ["lock", "thesis.txt"]
 
 
+def test_an_earlier_export_is_replaced_only_if_the_user_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out, "one")
+    line = f"--out {out}: holds an earlier export; add --overwrite to replace it, or choose a new folder"
+    with pytest.raises(UserError) as caught, written_whole(out):
+        pytest.fail("the work begins although its result would be refused")
+    assert str(caught.value) == line
+    assert (state(out), beside(out)) == ("one", [])
+
+
+def test_an_export_that_another_process_has_written_meanwhile_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refused = pytest.raises(UserError, match="holds an earlier export; add --overwrite")
+    with refused, written_whole(out):
+        write(out, "theirs")
+    assert (state(out), beside(out)) == ("theirs", [])
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o002])
+@pytest.mark.parametrize("there", [False, True])
+def test_everything_has_the_modes_of_the_umask(tmp_path: Path, umask: int, there: bool) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    before = os.umask(umask)
+    try:
+        if there:
+            write(tmp_path / "out", "old")
+        with written_whole(tmp_path / "out", overwrite=True) as folder:
+            (folder / "deep" / "er").mkdir(parents=True)
+            save_file({"a": torch.zeros(3)}, folder / "deep" / "model.safetensors")
+            (folder / "secret").touch(mode=0o600)  # as tempfile makes files
+    finally:
+        os.umask(before)
+    found = {path: path.stat().st_mode & 0o777 for path in [tmp_path / "out", *(tmp_path / "out").rglob("*")]}
+    assert len(found) == 6
+    assert {mode for path, mode in found.items() if path.is_dir()} == {0o777 & ~umask}
+    assert {mode for path, mode in found.items() if path.is_file()} == {0o666 & ~umask}
+
+
 PLACES = ["mine.txt", "tokenizer/mine.txt", "new/deep/mine.txt", ".hidden", "tokenizer/größe.txt", "mine/"]
 
 
@@ -252,7 +293,7 @@ def test_a_users_file_anywhere_in_an_earlier_export_is_kept(tmp_path: Path, plac
 def test_a_file_that_comes_while_the_export_is_written_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(out, "one")
-    with pytest.raises(UserError, match=r"holds other files \(mine\.txt\)"), written_whole(out):
+    with pytest.raises(UserError, match=r"holds other files \(mine\.txt\)"), written_whole(out, overwrite=True):
         (out / "mine.txt").write_text("years of work")
     assert (out / "mine.txt").read_text() == "years of work"
     assert beside(out) == []

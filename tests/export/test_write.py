@@ -180,7 +180,7 @@ def test_best_is_the_front_s_best_quality(stored: StoredStudy, tmp_path: Path) -
 
 def test_an_earlier_export_is_replaced_whole(stored: StoredStudy, tmp_path: Path) -> None:
     write_export(stored, 1, tmp_path / "out")
-    write_export(stored, 0, tmp_path / "out")
+    write_export(stored, 0, tmp_path / "out", overwrite=True)
     assert load_classifier(tmp_path / "out").config.method == "probe"
     assert not (tmp_path / "out" / "adapter").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []

@@ -25,9 +25,17 @@ from peftsearch.cli.parsing import BEST, parse_trial
     is_flag=True,
     help="Train the trial again, with the seed of the search, if its weights are missing or damaged.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in DIR; nothing else is.")
 @json_option
 def export(
-    study: ChosenStudy, fork: str | None, storage: str | None, trial: int | str, out: Path, retrain: bool, as_json: bool
+    study: ChosenStudy,
+    fork: str | None,
+    storage: str | None,
+    trial: int | str,
+    out: Path,
+    retrain: bool,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write a trial's classifier to a folder, ready to use.
 
@@ -38,8 +46,9 @@ def export(
     from peftsearch.api import export_trial
 
     kept = export_trial(
-        study.name, trial, out, storage=storage, fork=fork, overrides=study.overrides, retrain=retrain, say=say
-    )
+        study.name, trial, out, storage=storage, fork=fork, overrides=study.overrides, retrain=retrain,
+        overwrite=overwrite, say=say,
+    )  # fmt: skip
     if as_json:
         print_json({"trial": kept.number, "method": kept.config.method, "out": str(out)})
     else:

@@ -27,11 +27,14 @@ RANDOM_PART = re.compile(r"[a-z0-9_]{8}")
 """What `tempfile` adds to a name."""
 
 
-def check_out(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier export, just as it was written.
+def check_out(out: Path, overwrite: bool = False) -> None:
+    """Refuse a folder that is not empty, unless an earlier export may be replaced and it holds just that.
+
+    Args:
+        overwrite: whether an earlier export may be replaced, if all its files are as they were written.
 
     Raises:
-        UserError: it does, or it is not a folder.
+        UserError: it is not empty, or no folder.
     """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"--out {out}: is not a folder; choose another")
@@ -46,17 +49,23 @@ def check_out(out: Path) -> None:
     changed = [name for name in damaged_files(out) if name in found]
     if changed:
         raise UserError(f"--out {out}: {changed[0]} is not as it was exported; choose a new folder")
+    if not overwrite:
+        raise UserError(f"--out {out}: holds an earlier export; add --overwrite to replace it, or choose a new folder")
 
 
 @contextmanager
-def written_whole(out: Path) -> Iterator[Path]:
+def written_whole(out: Path, overwrite: bool = False) -> Iterator[Path]:
     """A new folder, which takes the place of `out` once the block inside has filled it.
 
     Whenever this process is killed, `out` is the earlier export or the new one, or as absent or empty as it was. What
-    a killed process has left is deleted at the next call for the same folder.
+    a killed process has left is deleted at the next call for the same folder. Folders and files get the modes that the
+    process's umask gives to new ones, whatever the library that wrote them has chosen.
+
+    Args:
+        overwrite: whether an earlier export may be replaced.
 
     Raises:
-        UserError: `out` holds other files.
+        UserError: `out` is not empty, unless it is an earlier export that may be replaced.
         DiskRefuses: the folder around `out` cannot be written.
         DiskFull: its disk is full.
     """
@@ -65,13 +74,14 @@ def written_whole(out: Path) -> Iterator[Path]:
     check_name(place)
     with writing_to(place.parent):
         delete_left_over(place)
-        check_out(out)
+        check_out(out, overwrite)
         with _scratch(place) as scratch:
             folder = scratch / EXPORT
             folder.mkdir()
             yield folder
+            _usual_modes(folder)
             seal(folder)
-            check_out(out)  # somebody may have put a file there meanwhile
+            check_out(out, overwrite)  # somebody may have put a file there meanwhile
             _put(folder, place, scratch / EARLIER)
 
 
@@ -126,6 +136,13 @@ def _delete(scratch: Path) -> None:
     with suppress(OSError):
         (scratch / LOCK).unlink(missing_ok=True)
         scratch.rmdir()
+
+
+def _usual_modes(folder: Path) -> None:
+    """Give everything in `folder` the modes of new folders and files, as `folder` itself got them of the umask."""
+    mode = folder.stat().st_mode & 0o777
+    for path in folder.rglob("*"):
+        path.chmod(mode if path.is_dir() else mode & 0o666)
 
 
 def _put(folder: Path, place: Path, earlier: Path) -> None:

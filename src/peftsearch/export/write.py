@@ -36,20 +36,26 @@ TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL = "tokenizer", "head.safetensors", "ba
 
 
 def write_export(
-    stored: StoredStudy, trial: int | str, out: Path, retrain: Callable[[int], None] | None = None
+    stored: StoredStudy,
+    trial: int | str,
+    out: Path,
+    retrain: Callable[[int], None] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Checkpoint:
     """Write the classifier of a trial to the folder `out`.
 
     Args:
         stored: the study.
         trial: a number, or `best`: the trial on the front with the best quality.
-        out: a new or empty folder, or an earlier export, which is replaced.
+        out: a new or empty folder.
         retrain: trains the trial with this number again and saves its checkpoint; called if that is missing or damaged.
+        overwrite: whether `out` may be an earlier export, which is replaced.
 
     Raises:
-        UserError: no trial has finished, its checkpoint is missing or damaged, or `out` holds something else.
+        UserError: no trial has finished, its checkpoint is missing or damaged, or `out` is not empty.
     """
-    check_out(out)
+    check_out(out, overwrite)
     number = stored.number(trial)
     try:
         kept = _checkpoint(stored, number)
@@ -58,7 +64,7 @@ def write_export(
             raise
         retrain(number)
         kept = _checkpoint(stored, number)
-    with written_whole(out) as folder:
+    with written_whole(out, overwrite) as folder:
         write_files(kept, folder, {"study": stored.name, **stored.about.to_dict()})
     return kept
 
