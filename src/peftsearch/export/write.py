@@ -124,7 +124,7 @@ def _where(resolved: ResolvedModel) -> str:
 def _weights(classifier: Classifier, method: EncoderMethod, folder: Path) -> None:
     """Write the encoder with all its weights, unless training left all of them as they were."""
     if any(parameter.requires_grad for parameter in classifier.encoder.parameters()):
-        encoder: Any = method.plain(classifier.encoder)
+        encoder: Any = method.merged(classifier.encoder)
         encoder.save_pretrained(folder / BACKBONE, safe_serialization=True)
 
 

@@ -142,8 +142,15 @@ class EncoderMethod(Method):
     def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:
         """Called after optimizer step `step` (the first is 1), before its gradients are cleared."""
 
-    def plain(self, encoder: nn.Module) -> nn.Module:
-        """The prepared encoder as transformers saves and loads it; may change `encoder`. For `torch` methods."""
+    def merged(self, encoder: nn.Module) -> nn.Module | None:
+        """The prepared encoder as its architecture's own class, with the method's change folded into its weights.
+
+        It computes the same, up to rounding, with the tensors that transformers loads and saves. The prepared encoder
+        may not be used any more.
+
+        Returns:
+            None if the method adds something that these tensors cannot express; the prepared encoder is then as before.
+        """
         return encoder
 
     def save(self, encoder: nn.Module, folder: Path) -> None:

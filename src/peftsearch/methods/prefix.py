@@ -48,6 +48,9 @@ class PrefixTuning(EncoderMethod):
         peft_library.ignore_token_type_warning()
         return peft_library.wrap(encoder, _peft_config(settings))
 
+    def merged(self, encoder: nn.Module) -> nn.Module | None:
+        return None
+
     def save(self, encoder: nn.Module, folder: Path) -> None:
         (peft_library if _by_peft(encoder) else adapterhub).save(encoder, folder)
 

@@ -99,7 +99,7 @@ def test_a_plain_encoder_has_transformers_own_names_and_the_trained_rows(tiny, t
     classifier, _ = _built(resolved, order="query_key_value")
     take_steps(classifier, _batch(resolved))
     expected = classifier.eval()(**_batch(resolved)).logits
-    plain = UNFREEZING.plain(classifier.encoder)
+    plain = UNFREEZING.merged(classifier.encoder)
     plain.save_pretrained(tmp_path)
     classifier.encoder = AutoModel.from_pretrained(tmp_path)
     assert set(plain.state_dict()) == set(AutoModel.from_pretrained(resolved.path).state_dict())

@@ -46,6 +46,9 @@ class AdapterHubMethod(EncoderMethod):
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return wrap(encoder, self.config(anatomy_of(encoder), settings))
 
+    def merged(self, encoder: nn.Module) -> nn.Module | None:
+        return None
+
     def save(self, encoder: nn.Module, folder: Path) -> None:
         save(encoder, folder)
 

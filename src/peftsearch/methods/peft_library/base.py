@@ -31,6 +31,9 @@ class PeftMethod(EncoderMethod):
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return wrap(encoder, self.config(anatomy_of(encoder), settings))
 
+    def merged(self, encoder: nn.Module) -> nn.Module | None:
+        return merge(encoder)
+
     def save(self, encoder: nn.Module, folder: Path) -> None:
         save(encoder, folder)
 
@@ -51,6 +54,20 @@ def save(encoder: Any, folder: Path) -> None:
     """Write `adapter_model.safetensors` and `adapter_config.json`, as PEFT does."""
     # Without this argument PEFT 0.21.2 asks the hub whether the base model's vocabulary has changed.
     encoder.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+
+
+def merge(encoder: Any) -> nn.Module:
+    """The encoder inside a PEFT model, with the adapter added to its weights.
+
+    Raises:
+        UserError: the adapter holds numbers that are not finite.
+    """
+    try:
+        plain: nn.Module = encoder.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise UserError(f"the adapter cannot be merged into its backbone: {one_line(error)}") from error
+    vars(plain).pop("forward", None)  # of `_ignore_output_attentions`
+    return plain
 
 
 def load(encoder: Any, folder: Path, config: Any) -> nn.Module:

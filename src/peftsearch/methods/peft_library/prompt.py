@@ -47,6 +47,9 @@ class SoftPrompt(PeftMethod):
         peft_library.ignore_token_type_warning()
         return _without_virtual_tokens(super().load(encoder, folder, settings), int(settings["virtual_tokens"]))
 
+    def merged(self, encoder: nn.Module) -> nn.Module | None:
+        return None
+
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
         return self.kind()(
             task_type="FEATURE_EXTRACTION",

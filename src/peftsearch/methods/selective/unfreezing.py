@@ -66,7 +66,7 @@ class Unfreezing(EncoderMethod):
         found = _stages(encoder, settings)
         return [found[min(epoch // int(settings["every"]), len(found) - 1)] for epoch in range(epochs)]
 
-    def plain(self, encoder: nn.Module) -> nn.Module:
+    def merged(self, encoder: nn.Module) -> nn.Module:
         fuse(encoder)
         return encoder
 
