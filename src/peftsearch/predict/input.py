@@ -45,6 +45,20 @@ class InputTexts:
         values = row if isinstance(row, Mapping) else self._by_column(row)
         return tuple(self._text(values, written) for written in self.written)
 
+    def of_full(self, row: Row, place: int) -> tuple[str, ...]:
+        """As `of`, where each text has to say something.
+
+        Args:
+            place: which of the rows it is, counted from 1.
+
+        Raises:
+            UserError: as `of`, or a text is blank.
+        """
+        texts = self.of(row)
+        if not all(text.strip() for text in texts):
+            raise UserError(f"text {place} is blank; leave it out")
+        return texts
+
     def shown(self, row: Row) -> str | tuple[str, ...]:
         """The row as answers name it: as it was given, or the text that is read in a row of a file."""
         if not isinstance(row, Mapping):

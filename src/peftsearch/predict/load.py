@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from peftsearch.backbones.classifier import Classifier
 
 
+WINDOW_BATCHES = 64
+"""Batches of texts that are read, sorted by length and labelled together."""
+
+
 @dataclass(frozen=True)
 class LoadedClassifier(ABC):
     """A classifier on the CPU, in evaluation mode.
@@ -39,6 +44,8 @@ class LoadedClassifier(ABC):
         False
         >>> len(classifier.predict(["the very good cat", "a red word"], batch_size=2))
         2
+        >>> len(classifier.predict("the very good cat"))
+        1
     """
 
     labels: tuple[str, ...]
@@ -55,23 +62,47 @@ class LoadedClassifier(ABC):
         """Whether it labels pairs of texts."""
         return len(self.text_columns) == 2
 
-    def predict(self, texts: Sequence[Row], batch_size: int = 32) -> list[dict[str, Any]]:
+    def predict(self, texts: str | Mapping[str, Any] | Sequence[Row], batch_size: int = 32) -> list[dict[str, Any]]:
         """Label each text.
 
         Args:
             texts: strings, pairs of strings for a classifier of pairs, or mappings with the study's columns. Where the
-                study composes its texts, as in `query: {text}`, this method composes them in the same way.
+                study composes its texts, as in `query: {text}`, this method composes them in the same way. One string
+                or mapping is one text.
             batch_size: the number of texts in one forward pass, which does not change the answers.
 
         Returns:
-            For each text, in the order given: `label`, its `probability`, and `probabilities` by label, each in 0..1.
+            A list with one answer for each text, in the order given, also where there is one text: its `label`, the
+            label's `probability`, and `probabilities` by label, each in 0..1.
 
         Raises:
-            UserError: a text is not of the kind that the classifier labels, or `batch_size` is below 1.
+            UserError: a text is blank or not of the kind that the classifier labels, or `batch_size` is below 1.
         """
+        return self._answers([texts] if isinstance(texts, str | Mapping) else texts, batch_size)
+
+    def predict_iter(self, texts: Iterable[Row], batch_size: int = 32) -> Iterator[dict[str, Any]]:
+        """Label texts as they come, so that they need not fit into memory.
+
+        Args:
+            texts: as `predict` takes them. They are read a window at a time, of `WINDOW_BATCHES` batches.
+            batch_size: the number of texts in one forward pass.
+
+        Yields:
+            The answer for each text, in the order of the texts, as `predict` gives it.
+
+        Raises:
+            UserError: as `predict`.
+        """
+        coming, done = iter(texts), 0
+        while window := list(islice(coming, max(1, batch_size) * WINDOW_BATCHES)):
+            yield from self._answers(window, batch_size, done)
+            done += len(window)
+
+    def _answers(self, rows: Sequence[Row], batch_size: int, before: int = 0) -> list[dict[str, Any]]:
+        """The answer for each row. `before` says how many rows of the same input were labelled earlier."""
         if batch_size < 1:
             raise UserError(f"batch_size must be at least 1, but got {batch_size}")
-        read = [self.inputs.of(text) for text in texts]
+        read = [self.inputs.of_full(row, place) for place, row in enumerate(rows, start=before + 1)]
         # Texts of similar length share a batch, which then needs little padding; the answers keep the order given.
         order = sorted(range(len(read)), key=lambda i: sum(map(len, read[i])))
         found: list[dict[str, Any]] = [{} for _ in read]
