@@ -1,4 +1,9 @@
-"""Statistics over seeds: the mean and spread of one trial, and the difference of two trials over the same seeds."""
+"""Intervals over test rows and seeds: a trial's score, the difference of two trials, and which trials may be the best.
+
+`docs/confidence.md` explains them, and `benchmarks/confirm_levels.py` measures how often they are wrong. The variances
+come from `confirm.variance`. Which trials may be the best follows Hsu's multiple comparisons with the best (Annals of
+Statistics 9, 1981, p. 1026; "Multiple Comparisons", 1996, chapter 4).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,154 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+from peftsearch.confirm.variance import Floats, Part, SeedVariance, over_rows, reach
 
 CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one trial scored on the test split.
+
+    Attributes:
+        values: pseudo-values of the metric (`confirm.jackknife.pseudo_values`), shape (seeds, rows), rows in the order
+            of the split, which is the same for all trials that are compared.
+        random: whether another seed trains another classifier; if not, there is one row of values.
+    """
+
+    values: Floats
+    random: bool
+
+    @property
+    def seeds(self) -> int:
+        return len(self.values)
+
+    @property
+    def rows(self) -> int:
+        return int(self.values.shape[1])
+
+    @property
+    def mean(self) -> float:
+        """The mean of the seeds' scores."""
+        return float(self.values.mean())
+
+    @cached_property
+    def by_row(self) -> Floats:
+        """Means over seeds, shape (rows,)."""
+        means: Floats = self.values.mean(axis=0)
+        return means
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95 % interval over rows and seeds.
+
+    Attributes:
+        mean: the estimate, in the unit of the metric.
+        low: the lower end; None where seeds matter and no trial has two of them.
+        high: the upper end.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+
+    @property
+    def told_apart(self) -> bool | None:
+        """Whether the interval excludes 0; None if there is no interval."""
+        return None if self.low is None or self.high is None else self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Trials that were measured on the same test rows.
+
+    Attributes:
+        trials: trial number → scores.
+        larger_is_better: whether a higher value of the metric is better.
+        bounds: the lowest and the highest value of the metric, which no interval of a trial exceeds.
+    """
+
+    trials: Mapping[int, Scores]
+    larger_is_better: bool = True
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+
+    @cached_property
+    def seed_variance(self) -> SeedVariance | None:
+        """Pooled over the trials; None if none has several seeds."""
+        return SeedVariance.pooled([scores.values for scores in self.trials.values() if scores.random])
+
+    def interval(self, trial: int) -> Interval:
+        """What the trial would score with other rows and other seeds."""
+        scores, (lowest, highest) = self.trials[trial], self.bounds
+        found = self._interval(scores.mean, scores.by_row, [scores])
+        if found.low is None or found.high is None:
+            return found
+        return Interval(found.mean, max(found.low, lowest), min(found.high, highest))
+
+    def difference(self, one: int, other: int) -> Interval:
+        """The score of `one` minus the score of `other`: 95 % for these two alone, whatever other trials there are."""
+        ours, theirs = self.trials[one], self.trials[other]
+        return self._interval(ours.mean - theirs.mean, ours.by_row - theirs.by_row, [ours, theirs])
+
+    def overstatement(self, trial: int, validation: Floats) -> Interval:
+        """By how much the search's validation score of a trial was better than what the trial scores on test.
+
+        The interval covers the choice of the validation rows, of the test rows and of all seeds. It says what chance
+        alone would do; where it excludes 0, choosing by the score or a difference of the splits has done more.
+
+        Args:
+            trial: the trial.
+            validation: pseudo-values of the search's own run, shape (validation rows,).
+        """
+        scores, sign = self.trials[trial], 1 if self.larger_is_better else -1
+        gap = sign * (float(validation.mean()) - scores.mean)
+        once = Scores(validation[None], scores.random)
+        parts = self._parts([scores, once])
+        known = None if parts is None else [over_rows(validation), over_rows(scores.by_row), *parts]
+        return _interval(gap, known)
+
+    @cached_property
+    def best_set(self) -> Mapping[int, bool | None]:
+        """Which trials may be the best: those that no other trial exceeds by more than chance does.
+
+        The best trial is left out in at most 5 % of studies (Hsu). A trial has None where it cannot be said.
+        """
+        return {trial: self._may_be_best(trial) for trial in self.trials}
+
+    def _may_be_best(self, trial: int) -> bool | None:
+        found = [self._exceeds(other, trial) for other in self.trials if other != trial]
+        return False if any(found) else None if None in found else True
+
+    def _exceeds(self, one: int, other: int) -> bool | None:
+        """Whether `one` is better than `other` by more than the critical value; None if the variance is unknown."""
+        ours, theirs = self.trials[one], self.trials[other]
+        parts = self._parts([ours, theirs])
+        if parts is None:
+            return None
+        gap = (ours.mean - theirs.mean) * (1 if self.larger_is_better else -1)
+        level = 1 - (1 - CONFIDENCE) / (len(self.trials) - 1)
+        return gap > reach([over_rows(ours.by_row - theirs.by_row), *parts], level)
+
+    def _interval(self, mean: float, by_row: Floats, trials: Sequence[Scores]) -> Interval:
+        parts = self._parts(trials)
+        return _interval(mean, None if parts is None else [over_rows(by_row), *parts])
+
+    def _parts(self, trials: Sequence[Scores]) -> list[Part] | None:
+        """What the seeds of these trials add; None if that is unknown."""
+        weight = sum(1 / trial.seeds for trial in trials if trial.random)
+        if not weight:
+            return []
+        return self.seed_variance.parts(weight) if self.seed_variance else None
+
+
+def _interval(mean: float, parts: Sequence[Part] | None) -> Interval:
+    if parts is None:
+        return Interval(mean, None, None)
+    margin = reach(parts, 1 - (1 - CONFIDENCE) / 2)
+    return Interval(mean, mean - margin, mean + margin)
 
 
 @dataclass(frozen=True)
@@ -78,11 +229,11 @@ def paired_difference(one: Mapping[int, float] | float, other: Mapping[int, floa
         return None
     ours, theirs = ([_at(scores, seed) for seed in seeds] for scores in (one, other))
     mean = spread([a - b for a, b in zip(ours, theirs, strict=True)]).mean
-    low, high = _interval(ours, theirs) if len(seeds) > 1 else (None, None)
+    low, high = _paired(ours, theirs) if len(seeds) > 1 else (None, None)
     return Difference(mean, low, high, len(seeds))
 
 
-def _interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+def _paired(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
     """The interval of the mean difference; a point where all differences are the same."""
     from scipy.stats import ttest_rel
 
