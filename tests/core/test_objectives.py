@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from peftsearch.core.objectives import (
     complaint_about,
     find_objective,
     is_metric,
+    is_quality,
     positive_class,
     quality_objective,
     selection_metric,
+    value_of,
 )
 from peftsearch.training.metrics.classification import class_report, classification_metrics
 
@@ -44,6 +47,7 @@ MEASUREMENT = Measurement(
     padding_share=0.1,
     versions={"torch": "2.13.0"},
     classes=class_report(LOGITS, LABELS, ["no", "yes"]),
+    model_size_mb=1.5,
 )
 REPORT = EpochReport(
     epoch=1,
@@ -67,14 +71,17 @@ def test_contract(name):
     assert isinstance(objective.read(MEASUREMENT), float)
 
 
-def test_quality_is_maximised_and_cost_minimised():
-    for objective in OBJECTIVES.values():
-        assert (objective.direction == "maximize") is (objective.known == "curve")
+def test_quality_is_a_metric_of_which_more_is_better():
+    errors = {name for name in OBJECTIVES if is_metric(name) and not is_quality(name)}
+    assert errors == {"expected_calibration_error"}
+    assert not is_quality("throughput")
+    assert is_quality("evaluate:accuracy")
+    assert not is_quality("evaluate:mae")
 
 
-def test_metrics_have_bounds_within_which_they_are_extrapolated():
+def test_qualities_have_bounds_within_which_they_are_extrapolated():
     for objective in OBJECTIVES.values():
-        assert (objective.bounds is not None) is (objective.known == "curve")
+        assert (objective.bounds is not None) is is_quality(objective.name)
     assert find_objective("matthews_correlation").bounds == (-1.0, 1.0)
     assert find_objective("matthews_correlation").unit == "-1..1"
 
@@ -92,6 +99,8 @@ def test_a_metric_of_evaluate_is_an_objective_by_its_name():
         (["train_seconds", "accuracy", "macro_f1"], "accuracy", "accuracy"),
         (["evaluate:mae", "train_seconds"], "evaluate:mae", "macro_f1"),
         (["train_seconds", "peak_memory_mb"], "train_seconds", "macro_f1"),
+        (["throughput", "expected_calibration_error", "worst_class_f1"], "worst_class_f1", "worst_class_f1"),
+        (["throughput", "expected_calibration_error"], "expected_calibration_error", "macro_f1"),
     ],
 )
 def test_trials_are_ranked_by_an_objective_and_epochs_selected_by_a_maximised_metric(
@@ -139,6 +148,19 @@ def test_objectives_that_follow_a_curve_stand_in_every_epoch():
     for objective in OBJECTIVES.values():
         if objective.known == "curve":
             assert objective.name in REPORT.to_dict()
+
+
+def test_what_a_count_of_parameters_tells_before_the_first_step():
+    known = {name: of(1_000_000) for name in OBJECTIVES if (of := OBJECTIVES[name].of_parameters)}
+    assert known == {"trainable_parameters": 1_000_000.0, "model_size_mb": pytest.approx(3.815, abs=1e-3)}
+    assert set(known) == {objective.name for objective in OBJECTIVES.values() if objective.known == "start"}
+
+
+def test_what_a_trial_of_an_earlier_version_has_not_measured_has_no_value():
+    old = replace(MEASUREMENT, model_size_mb=None, metrics={"macro_f1": 0.5})
+    assert value_of("model_size_mb", old) is None
+    assert value_of("expected_calibration_error", old) is None
+    assert value_of("macro_f1", old) == 0.5
 
 
 def test_what_is_read():

@@ -38,9 +38,11 @@ def test_quality_stands_against_parameters_and_time_on_log_axes() -> None:
     assert figure.layout.yaxis.title.text == "validation macro F1"
 
 
-def test_every_minimised_objective_is_a_cost_and_there_are_always_some() -> None:
+def test_every_objective_that_is_no_quality_is_an_axis_and_there_is_always_one() -> None:
     assert costs(("macro_f1", "peak_memory_mb")) == ["peak_memory_mb"]
     assert costs(("macro_f1",)) == ["trainable_parameters", "train_seconds"]
+    assert costs(("throughput", "macro_f1", "accuracy")) == ["throughput"]
+    assert costs(("expected_calibration_error", "throughput")) == ["throughput"]
 
 
 def test_html_needs_nothing_from_the_network(tmp_path: Path) -> None:

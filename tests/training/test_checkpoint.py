@@ -14,7 +14,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import ClassReport
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
-from peftsearch.training.checkpoint import read_checkpoint, save_classifier, save_text_model
+from peftsearch.training.checkpoint import model_size_mb, read_checkpoint, save_classifier, save_text_model
 from tests.helpers.records import measurement
 from tests.helpers.tiny import tiny_model
 from tests.helpers.tuning import settings_of, take_steps
@@ -38,6 +38,9 @@ def test_an_encoders_checkpoint_is_read_as_it_was_written(backbone: str, tmp_pat
     classifier = build_classifier(resolve(backbone), ENCODER_METHODS[method], config.settings, len(LABELS))
     take_steps(classifier, {"input_ids": IDS}, learning_rate=0.1)
     save_classifier(classifier, config, MEASURED, LABELS, tmp_path / "weights" / "7")
+    header = 16_384  # bytes at most, of the names and shapes
+    size = (tmp_path / "weights" / "7" / "trainable.safetensors").stat().st_size
+    assert 0 <= size - model_size_mb(classifier, config) * 1024**2 < header
 
     kept = read_checkpoint(tmp_path / "weights", 7)
     assert (kept.number, kept.config, kept.measurement, kept.labels) == (7, config, MEASURED, LABELS)

@@ -38,6 +38,8 @@ def test_tfidf_needs_no_backbone_and_finds_the_key_words(tmp_path):
     assert measured.metrics["macro_f1"] > 0.9
     assert measured.trainable_parameters == result.model.weights.size + 3
     assert measured.train_seconds > 0
+    result.model.save(tmp_path / "model")
+    assert measured.model_size_mb * 1024**2 == sum(file.stat().st_size for file in (tmp_path / "model").iterdir())
     assert (measured.epochs, reports) == (0, [])
     assert (measured.threads, measured.exact) == (torch.get_num_threads(), False)
     assert sum(count for _, _, count in measured.classes.cells) == 24

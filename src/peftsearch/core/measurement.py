@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+MIB = 1024 * 1024
+"""The bytes of a MiB, the unit of every size."""
+
 
 @dataclass(frozen=True)
 class EpochReport:
@@ -134,6 +137,8 @@ class Measurement:
         versions: of the packages that decide the result.
         classes: of the best epoch; trials of older versions have none.
         threads: the CPU threads that the trial computed with; trials of older versions do not say.
+        model_size_mb: MiB of the files with what the classifier does not share with the pretrained backbone: the
+            tensors of its method and its head, or all files of a method without a backbone; older trials do not say.
         exact: whether it was trained without the speed-ups that change results (`--exact`); older trials do not say.
     """
 
@@ -158,6 +163,7 @@ class Measurement:
     classes: ClassReport | None = None
     threads: int | None = None
     exact: bool | None = None
+    model_size_mb: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from peftsearch.core.errors import UserError, nearest
-from peftsearch.core.measurement import Measurement
+from peftsearch.core.measurement import MIB, Measurement
 
 Direction = Literal["maximize", "minimize"]
 Known = Literal["curve", "start", "time", "end"]
@@ -23,7 +23,10 @@ class Objective:
             `start` before the first step; `time` grows in proportion to the epochs run;
             `curve` a validation metric of each epoch, to be extrapolated; `end` only afterwards.
         digits: decimals worth showing.
-        bounds: the worst and the best value of a validation metric; without them no curve can be extrapolated.
+        bounds: the worst and the best value of a validation metric; without them no curve can be extrapolated. An
+            error has none: it is that of the epoch with the best quality, which need not be the epoch of least error.
+        of_parameters: for what is known at the `start`: trainable parameters → the value, or a bound that it keeps on
+            the worse side of.
         classes: how many classes the data must have, if not any number.
     """
 
@@ -36,6 +39,18 @@ class Objective:
     digits: int = 4
     bounds: tuple[float, float] | None = None
     classes: int | None = None
+    of_parameters: Callable[[int], float] | None = None
+
+
+FLOAT_BYTES = 4
+"""The bytes of a trained number, which is a float32."""
+
+
+def _measured(value: float | None) -> float:
+    """Raises KeyError where an earlier version has not measured it, as a missing metric does."""
+    if value is None:
+        raise KeyError("not measured")
+    return value
 
 
 def _metric(name: str, summary: str, low: float = 0.0, classes: int | None = None) -> Objective:
@@ -50,6 +65,7 @@ OBJECTIVES: dict[str, Objective] = {
     "micro_f1": _metric("micro_f1", "F1 over all rows together; with one class a row it is the accuracy"),
     "f1_positive": _metric("f1_positive", "F1 of the positive class, the second of two", classes=2),
     "accuracy": _metric("accuracy", "share of rows labelled right"),
+    "worst_class_f1": _metric("worst_class_f1", "least F1 of the classes that the split has"),
     "balanced_accuracy": _metric("balanced_accuracy", "mean recall of the classes that the split has"),
     "matthews_correlation": _metric("matthews_correlation", "correlation of labels and predictions; 0 is chance", -1.0),
     "macro_precision": _metric("macro_precision", "mean of the classes' precision"),
@@ -58,9 +74,16 @@ OBJECTIVES: dict[str, Objective] = {
     "weighted_recall": _metric("weighted_recall", "mean of the classes' recall, weighted by their rows"),
     "micro_precision": _metric("micro_precision", "precision over all rows together"),
     "micro_recall": _metric("micro_recall", "recall over all rows together"),
+    "expected_calibration_error": Objective(
+        "expected_calibration_error", "minimize", "0..1", "curve",
+        "mean distance of confidence and accuracy, in 15 bins of equal width (Guo et al. 2017)",
+        lambda m: m.metrics["expected_calibration_error"]),
     "trainable_parameters": Objective(
         "trainable_parameters", "minimize", "parameters", "start", "tensors that training moves, head included",
-        lambda m: float(m.trainable_parameters), digits=0),
+        lambda m: float(m.trainable_parameters), digits=0, of_parameters=float),
+    "model_size_mb": Objective(
+        "model_size_mb", "minimize", "MiB", "start", "what is shipped beside a shared backbone",
+        lambda m: _measured(m.model_size_mb), digits=2, of_parameters=lambda count: count * FLOAT_BYTES / MIB),
     "train_seconds": Objective(
         "train_seconds", "minimize", "s", "time", "forward, backward, step and waiting for data",
         lambda m: m.train_seconds, digits=2),
@@ -69,6 +92,9 @@ OBJECTIVES: dict[str, Objective] = {
         lambda m: m.evaluation_seconds, digits=2),
     "peak_memory_mb": Objective(
         "peak_memory_mb", "minimize", "MiB", "end", "peak memory of the trial", lambda m: m.peak_memory_mb, digits=0),
+    "throughput": Objective(
+        "throughput", "maximize", "texts/s", "end", "texts that the evaluation labels in a second, in batches",
+        lambda m: m.evaluation_samples_per_second, digits=0),
 }  # fmt: skip
 
 DEFAULT_METRIC = "macro_f1"
@@ -113,24 +139,41 @@ def is_metric(name: str) -> bool:
     return find_objective(name).known == "curve"
 
 
+def value_of(name: str, measurement: Measurement) -> float | None:
+    """The objective's value; None if the trial has not measured it, as one of an earlier version may not have."""
+    try:
+        return find_objective(name).read(measurement)
+    except KeyError:
+        return None
+
+
 def directions_of(objectives: Sequence[str]) -> tuple[Direction, ...]:
     """The direction of each objective, in their order."""
     return tuple(find_objective(name).direction for name in objectives)
 
 
+def is_quality(name: str) -> bool:
+    """Whether the objective is a validation metric of which more is better."""
+    return is_metric(name) and find_objective(name).direction == "maximize"
+
+
 def quality_objective(objectives: Sequence[str]) -> str:
-    """The objective by which trials are ranked for people: the first maximised one, or else the first of all."""
-    return next((name for name in objectives if find_objective(name).direction == "maximize"), objectives[0])
+    """The objective by which trials are ranked for people.
+
+    It is the first validation metric that is maximised; without one the first error, which is a metric too; without
+    that the first of all.
+    """
+    qualities = [name for name in objectives if is_quality(name)]
+    return next(iter((*qualities, *filter(is_metric, objectives), *objectives)))
 
 
 def selection_metric(objectives: Sequence[str]) -> str:
     """The validation metric that chooses a trial's best epoch: the first maximised one, or else macro F1.
 
-    It differs from `quality_objective` only in a study that maximises nothing: an epoch is never chosen by a cost or
+    It differs from `quality_objective` only in a study that maximises no metric: an epoch is never chosen by a cost or
     an error.
     """
-    maximised = (name for name in objectives if find_objective(name).direction == "maximize")
-    return next((name for name in maximised if is_metric(name)), DEFAULT_METRIC)
+    return next(filter(is_quality, objectives), DEFAULT_METRIC)
 
 
 def evaluate_metrics(objectives: Sequence[str]) -> tuple[str, ...]:

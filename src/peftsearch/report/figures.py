@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import html_text, visible
-from peftsearch.core.objectives import find_objective, is_metric, quality_objective
+from peftsearch.core.objectives import find_objective, is_metric, is_quality, quality_objective
 from peftsearch.results.formatting import config_in_words, objective_in_words, objective_label
 from peftsearch.results.front import Row
 
@@ -50,9 +50,10 @@ def save_front(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
 
 
 def costs(objectives: Sequence[str]) -> list[str]:
-    """The minimised objectives; parameters and time if the study minimises nothing."""
-    minimised = [name for name in objectives if find_objective(name).direction == "minimize"]
-    return minimised or ["trainable_parameters", "train_seconds"]
+    """The objectives that are no quality; parameters and time if the study has no other."""
+    quality = quality_objective(objectives)
+    others = [name for name in objectives if name != quality and not is_quality(name)]
+    return others or ["trainable_parameters", "train_seconds"]
 
 
 def front_figure(rows: Sequence[Row], objectives: Sequence[str], title: str) -> Figure:

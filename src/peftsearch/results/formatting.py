@@ -79,7 +79,9 @@ def objective_label(name: str) -> str:
     >>> [objective_label(name) for name in ("macro_f1", "train_seconds", "peak_memory_mb")]
     ['macro F1', 'train time', 'peak memory']
     """
-    bare = name.replace("_seconds", "_time").removesuffix("_mb").removesuffix("_parameters")
+    bare = name.replace("_seconds", "_time")
+    for unit in ("_mb", "_ms", "_parameters"):
+        bare = bare.removesuffix(unit)
     return bare.replace("_", " ").replace("f1", "F1")
 
 

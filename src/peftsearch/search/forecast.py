@@ -76,8 +76,9 @@ def _idle(config: TrialConfig, curve: Sequence[EpochReport]) -> int:
 
 def _forecast(name: str, trial: Record, finished: Sequence[Record]) -> Forecast:
     objective = find_objective(name)
-    if objective.known == "start":
-        return lambda epochs: float(max(report.trainable_parameters for report in trial.curve))
+    if objective.of_parameters:
+        known = objective.of_parameters(max(report.trainable_parameters for report in trial.curve))
+        return lambda epochs: known
     if objective.known == "time":
         return _forecast_seconds(name, trial, finished)
     if objective.known == "curve" and objective.bounds:

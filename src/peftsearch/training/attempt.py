@@ -17,6 +17,7 @@ from peftsearch.core.measurement import Measurement
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import PadToLongest, length_grouped_order, padding_share
+from peftsearch.training.checkpoint import model_size_mb
 from peftsearch.training.compute import Compute
 from peftsearch.training.gradient_check import check_gradients
 from peftsearch.training.loop.callbacks import EpochRecorder, Report
@@ -141,6 +142,7 @@ class Attempt:
             classes=epochs.best_classes,
             threads=torch.get_num_threads(),
             exact=self.exact,
+            model_size_mb=model_size_mb(classifier, self.config),
         )
 
     def _evaluation_speed(self, epochs: EpochRecorder, cached: CachedRows) -> float:

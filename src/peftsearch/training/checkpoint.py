@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError, one_line
-from peftsearch.core.measurement import Measurement
+from peftsearch.core.measurement import MIB, Measurement
 from peftsearch.core.run_folder import TENSORS
 
 if TYPE_CHECKING:
@@ -75,6 +76,19 @@ def save_classifier(
     tensors = {name: tensor.detach().contiguous() for name, tensor in _tensors_of(classifier, config).items()}
     save_file(tensors, folder / TENSORS)
     _write_about(config, measurement, labels, folder)
+
+
+def model_size_mb(classifier: Classifier, config: TrialConfig) -> float:
+    """MiB of the tensors that the classifier's checkpoint holds: all but those of the pretrained backbone."""
+    tensors = _tensors_of(classifier, config).values()
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / MIB
+
+
+def text_model_size_mb(model: TextModel) -> float:
+    """MiB of the files that the model writes."""
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / MIB
 
 
 def save_text_model(

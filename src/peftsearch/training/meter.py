@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
-MIB = 1024 * 1024
+from peftsearch.core.measurement import MIB
 
 
 def clock(device: torch.device) -> float:

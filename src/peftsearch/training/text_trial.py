@@ -15,7 +15,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
 from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod, TextModel
-from peftsearch.training.checkpoint import save_text_model
+from peftsearch.training.checkpoint import save_text_model, text_model_size_mb
 from peftsearch.training.meter import PeakMemory, device_name
 from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy
 
@@ -71,5 +71,6 @@ def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod, exac
         classes=class_report(scores, labels, data.labels),
         threads=torch.get_num_threads(),
         exact=exact,
+        model_size_mb=text_model_size_mb(model),
     )
     return TextTrialResult(measurement, model, config, data.labels)

@@ -24,6 +24,7 @@ from peftsearch.training.metrics.classification import (
     class_report,
     classification_metrics,
     cross_entropy,
+    expected_calibration_error,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -43,6 +44,36 @@ def test_balanced_accuracy_and_matthews_correlation_are_scikit_learns() -> None:
     found = classification_metrics(LOGITS, LABELS)
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(LABELS, PREDICTED))
     assert found["matthews_correlation"] == pytest.approx(matthews_corrcoef(LABELS, PREDICTED))
+
+
+def test_the_worst_class_is_scikit_learns_among_those_that_the_split_has() -> None:
+    each = f1_score(LABELS, PREDICTED, average=None)
+    assert classification_metrics(LOGITS, LABELS)["worst_class_f1"] == pytest.approx(each.min())
+    lacking = np.eye(3)[[0, 0, 1, 2, 1]]  # the split has no third class, and one row is taken for it
+    found = classification_metrics(lacking, np.array([0, 0, 1, 1, 0]))["worst_class_f1"]
+    assert found == pytest.approx(f1_score([0, 0, 1, 1, 0], [0, 0, 1, 2, 1], average=None)[:2].min())
+    assert found > 0
+
+
+def test_the_calibration_error_is_that_of_its_definition() -> None:
+    logits = 3 * LOGITS
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    confidence, error = probabilities.max(1), 0.0
+    for place in range(15):
+        inside = (confidence > place / 15) & (confidence <= (place + 1) / 15)
+        if inside.any():
+            distance = (PREDICTED[inside] == LABELS[inside]).mean() - confidence[inside].mean()
+            error += inside.mean() * abs(distance)
+    found = classification_metrics(logits, LABELS)["expected_calibration_error"]
+    assert found == pytest.approx(error)
+    assert 0.2 < found < 1
+
+
+def test_the_calibration_error_tells_confidence_that_is_kept_from_confidence_that_is_not() -> None:
+    logits = np.log([[0.8, 0.2]] * 10)
+    assert expected_calibration_error(logits, np.array([0] * 8 + [1] * 2)) == pytest.approx(0.0)
+    assert expected_calibration_error(logits, np.ones(10, dtype=int)) == pytest.approx(0.8)
+    assert expected_calibration_error(np.array([[1e4, 0.0]]), np.array([0])) == 0.0
 
 
 def test_the_positive_f1_is_the_second_classs() -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 AVERAGES = ("macro", "weighted", "micro")
 
+CALIBRATION_BINS = 15
+"""Guo et al. 2017 have as many."""
+
 
 def classification_metrics(
     logits: NDArray[np.floating], labels: NDArray[np.integer], evaluate: Sequence[str] = ()
@@ -36,6 +39,8 @@ def classification_metrics(
         "accuracy": float(accuracy_score(labels, predicted)),
         "balanced_accuracy": _balanced_accuracy(predicted, labels),
         "matthews_correlation": float(matthews_corrcoef(labels, predicted)) if several else 0.0,
+        "worst_class_f1": float(f1_score(labels, predicted, labels=np.unique(labels), average=None).min()),
+        "expected_calibration_error": expected_calibration_error(logits, labels),
     }
     for average in AVERAGES:
         precision, recall, f1, _ = precision_recall_fscore_support(
@@ -49,6 +54,21 @@ def classification_metrics(
     if len(classes) == 2:
         metrics["f1_positive"] = float(f1_score(labels, predicted, labels=classes, pos_label=1, zero_division=0.0))
     return metrics | {name: compute(name, predicted, labels) for name in evaluate}
+
+
+def expected_calibration_error(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Mean distance in 0..1 between confidence and accuracy: over bins of equal width, weighted by their rows.
+
+    Confidence is the probability of the predicted class. Source: Naeini et al. 2015; Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599. Arrays as in `classification_metrics`.
+    """
+    from scipy.special import softmax
+
+    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    right = logits.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
+    bins = np.digitize(confidence, edges, right=True)  # a bin holds its upper edge, as in the paper
+    return float(np.abs(np.bincount(bins, weights=right - confidence)).sum() / len(labels))
 
 
 def class_report(logits: NDArray[np.floating], labels: NDArray[np.integer], names: Sequence[str]) -> ClassReport:
