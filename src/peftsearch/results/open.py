@@ -1,0 +1,56 @@
+"""Finds the results of a study by its name, its file, or what was read of that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from peftsearch.core.errors import UserError
+from peftsearch.core.run_folder import RunFolder
+from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.prepare import check_space
+from peftsearch.study.overrides import Overrides
+from peftsearch.study.spec import StudySpec, load_study
+
+Study = str | Path | StudySpec
+"""A study: its name, the path of its YAML file, or what `load_study` has read."""
+
+
+def open_results(
+    study: Study, *, storage: str | None = None, fork: str | None = None, overrides: Overrides | None = None
+) -> StoredStudy:
+    """Open the results of a study for reading. A search of it may be running meanwhile.
+
+    Args:
+        study: a name, the path of a YAML file, or a loaded study. A name with trials in `./runs` needs no file.
+        storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
+        fork: the name under which the trials are kept, if it is not the study's own.
+        overrides: what the search was given. The trials of a loaded study, and of one with overrides, are checked to
+            be of just this study; a name or a path finds trials also after its file has changed.
+
+    Returns:
+        The trials so far.
+
+    Raises:
+        UserError: there is no such study, no search of it has begun, or its trials are of another study.
+
+    Example:
+        >>> results = open_results("quickstart")
+        >>> results.status().done
+        2
+        >>> results.best().record.state
+        'complete'
+    """
+    stored = open_stored(fork or _stored_name(study), storage)
+    if overrides or isinstance(study, StudySpec):
+        check_space(stored.study, load_study(study, overrides))
+    return stored
+
+
+def _stored_name(study: Study) -> str:
+    """The study's name in the storage. It is its own name when its file is gone but its trials are not."""
+    try:
+        return load_study(study).name
+    except UserError:
+        if RunFolder.of(str(study)).database.is_file():
+            return str(study)
+        raise
