@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from peftsearch.core.config import SEARCHABLE_TRAINING, EarlyStopping, TrainingConfig, TrialConfig
+from peftsearch.core.config import NEWER_FIELDS, SEARCHABLE_TRAINING, EarlyStopping, TrainingConfig, TrialConfig
 
 CONFIG = TrialConfig(
     backbone="tiny",
@@ -42,6 +42,7 @@ def test_key_is_the_same_in_every_process_and_order():
         {"tokenizer": "other", "tokenizer_revision": "0" * 40},
         {"selection": "accuracy"},
         {"evaluate": ("evaluate:accuracy",)},
+        {"measure": ("latency_ms",)},
         {"training": replace(CONFIG.training, seed=1)},
         {"training": replace(CONFIG.training, early_stopping=None)},
     ],
@@ -58,7 +59,12 @@ def test_a_config_from_before_a_field_came_to_be_has_its_default():
 
 def test_a_config_without_a_tokenizer_of_its_own_has_the_key_it_always_had():
     assert TrialConfig("tiny", "full").key() == "dc58c528ad58a8a6"
-    assert not any(name.startswith("tokenizer") for name in TrialConfig("tiny", "full").to_dict())
+    assert not set(NEWER_FIELDS) & set(TrialConfig("tiny", "full").to_dict())
+
+
+def test_a_config_keeps_what_it_is_asked_to_measure():
+    asked = TrialConfig("tiny", "full", measure=("latency_ms",))
+    assert TrialConfig.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
 
 
 def test_searchable_fields_exist():

@@ -88,6 +88,10 @@ SEARCHABLE_TRAINING: tuple[str, ...] = (
 """Fields of `TrainingConfig` that a method may search as a dimension of its own."""
 
 
+NEWER_FIELDS = ("tokenizer", "tokenizer_revision", "measure")
+"""Fields of `TrialConfig` that trials of the first versions do not have."""
+
+
 def valid_field_values(config: type) -> dict[str, Dimension]:
     """Which values are valid for each field of a config class that says so in its annotation."""
     hints = get_type_hints(config, include_extras=True)
@@ -109,7 +113,8 @@ class TrialConfig:
         trust_remote_code: whether the backbone may bring its own code; needs `revision`.
         tokenizer: whose tokenizer reads the texts, if not the backbone's own.
         tokenizer_revision: its commit on the hub, if the study pins one.
-        evaluate: objectives that 🤗 Evaluate computes, `evaluate:NAME` each; all others are always measured.
+        evaluate: objectives that 🤗 Evaluate computes, `evaluate:NAME` each.
+        measure: objectives that a trial measures only if it is asked to. All others are always measured.
     """
 
     backbone: str
@@ -123,19 +128,20 @@ class TrialConfig:
     evaluate: tuple[str, ...] = ()
     tokenizer: str | None = None
     tokenizer_revision: str | None = None
+    measure: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON data. It names a tokenizer only where the study does, so that the keys of older trials stay equal."""
+        """JSON data, without newer fields that the study does not set, so that the keys of older trials stay equal."""
         data = asdict(replace(self, settings=dict(self.settings)))
-        return {name: value for name, value in data.items() if value is not None or not name.startswith("tokenizer")}
+        return {name: value for name, value in data.items() if value or name not in NEWER_FIELDS}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrialConfig:
         training = dict(data["training"])
         stopping = training.get("early_stopping")
         training["early_stopping"] = EarlyStopping(**stopping) if stopping else None
-        metrics = tuple(data.get("evaluate", ()))
-        return cls(**{**data, "training": TrainingConfig(**training), "evaluate": metrics})
+        names = {field: tuple(data.get(field, ())) for field in ("evaluate", "measure")}
+        return cls(**{**data, "training": TrainingConfig(**training), **names})
 
     def key(self) -> str:
         """Equal for two configs exactly when training either would be the same work."""

@@ -139,6 +139,8 @@ class Measurement:
         threads: the CPU threads that the trial computed with; trials of older versions do not say.
         model_size_mb: MiB of the files with what the classifier does not share with the pretrained backbone: the
             tensors of its method and its head, or all files of a method without a backbone; older trials do not say.
+        latency_ms: the 95th percentile of the milliseconds that one text takes, as exported; None unless it was asked
+            for (`TrialConfig.measure`). So is `median_latency_ms`.
         exact: whether it was trained without the speed-ups that change results (`--exact`); older trials do not say.
     """
 
@@ -164,6 +166,8 @@ class Measurement:
     threads: int | None = None
     exact: bool | None = None
     model_size_mb: float | None = None
+    latency_ms: float | None = None
+    median_latency_ms: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

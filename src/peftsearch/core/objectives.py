@@ -27,6 +27,7 @@ class Objective:
             error has none: it is that of the epoch with the best quality, which need not be the epoch of least error.
         of_parameters: for what is known at the `start`: trainable parameters → the value, or a bound that it keeps on
             the worse side of.
+        on_request: whether a trial measures it only if its study asks for it, because that takes time.
         classes: how many classes the data must have, if not any number.
     """
 
@@ -40,6 +41,7 @@ class Objective:
     bounds: tuple[float, float] | None = None
     classes: int | None = None
     of_parameters: Callable[[int], float] | None = None
+    on_request: bool = False
 
 
 FLOAT_BYTES = 4
@@ -92,6 +94,9 @@ OBJECTIVES: dict[str, Objective] = {
         lambda m: m.evaluation_seconds, digits=2),
     "peak_memory_mb": Objective(
         "peak_memory_mb", "minimize", "MiB", "end", "peak memory of the trial", lambda m: m.peak_memory_mb, digits=0),
+    "latency_ms": Objective(
+        "latency_ms", "minimize", "ms", "end", "one text, 95th percentile, as exported: merged where the method merges",
+        lambda m: _measured(m.latency_ms), digits=1, on_request=True),
     "throughput": Objective(
         "throughput", "maximize", "texts/s", "end", "texts that the evaluation labels in a second, in batches",
         lambda m: m.evaluation_samples_per_second, digits=0),
@@ -179,6 +184,11 @@ def selection_metric(objectives: Sequence[str]) -> str:
 def evaluate_metrics(objectives: Sequence[str]) -> tuple[str, ...]:
     """Those that 🤗 Evaluate computes."""
     return tuple(name for name in objectives if name.startswith(EVALUATE))
+
+
+def on_request(names: Sequence[str]) -> tuple[str, ...]:
+    """Those that a trial measures only if it is asked to."""
+    return tuple(name for name in names if find_objective(name).on_request)
 
 
 def check_classes(objectives: Sequence[str], labels: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,10 +51,15 @@ class LinearText:
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Logits of shape (texts, classes)."""
+        logits: NDArray[np.float64] = self._weighted.transform(texts) @ self.weights.T + self.intercepts
+        return logits
+
+    @cached_property
+    def _weighted(self) -> Any:
+        """The vectorizer, made once: with many terms that takes longer than a text."""
         vectorizer = _vectorizer(self.longest, 1, vocabulary=dict(self.terms))
         vectorizer.idf_ = self.idf
-        logits: NDArray[np.float64] = vectorizer.transform(texts) @ self.weights.T + self.intercepts
-        return logits
+        return vectorizer
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Fixed, Scalar, complaint, contains, in_type_of
 from peftsearch.core.errors import nearest
-from peftsearch.core.objectives import evaluate_metrics
+from peftsearch.core.objectives import evaluate_metrics, on_request
 from peftsearch.methods.table import METHODS
 from peftsearch.study.conditions import is_active
 from peftsearch.study.spec import Baseline, StudySpec
@@ -110,6 +110,7 @@ def _config(spec: StudySpec, method: str, backbone: str, values: Mapping[str, Sc
         tokenizer=model.tokenizer,
         tokenizer_revision=model.tokenizer_revision,
         evaluate=evaluate_metrics(spec.objectives),
+        measure=on_request(spec.objectives),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from peftsearch.methods.base import TextMethod, TextModel
 from peftsearch.training.checkpoint import save_text_model, text_model_size_mb
 from peftsearch.training.meter import PeakMemory, device_name
 from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy
+from peftsearch.training.serving import ASKED, text_model_latency
 
 CPU = torch.device("cpu")
 
@@ -36,11 +38,18 @@ class TextTrialResult:
         save_text_model(self.model, self.config, self.measurement, self.labels, folder)
 
 
-def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod, exact: bool = False) -> TextTrialResult:
+def run_text_trial(
+    config: TrialConfig,
+    data: TextData,
+    method: TextMethod,
+    exact: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TextTrialResult:
     """Fit `method` to the training split, and measure it on the validation split. There are no epochs to report.
 
     Args:
         exact: whether the search was asked to be exact, which changes nothing here and is kept with the measurement.
+        should_stop: asked while the latency is measured.
     """
     train, validation = data.splits["train"], data.splits["validation"]
     memory, started = PeakMemory(CPU), time.perf_counter()
@@ -73,4 +82,6 @@ def run_text_trial(config: TrialConfig, data: TextData, method: TextMethod, exac
         exact=exact,
         model_size_mb=text_model_size_mb(model),
     )
+    if ASKED in config.measure:
+        measurement = text_model_latency(model, validation, should_stop).added_to(measurement)
     return TextTrialResult(measurement, model, config, data.labels)

@@ -24,6 +24,7 @@ from peftsearch.training.precision.benchmark import TrainingStep
 from peftsearch.training.precision.choice import choose_precision
 from peftsearch.training.prefix_cache.store import PrefixStore
 from peftsearch.training.rows import TrialRows, token_rows
+from peftsearch.training.serving import ASKED, encoder_latency
 from peftsearch.training.text_trial import TextTrialResult, run_text_trial
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def run_trial(
         UserError: the backbone cannot be loaded, or does not fit the method.
     """
     if config.method in TEXT_METHODS:
-        return run_text_trial(config, data, TEXT_METHODS[config.method], exact)
+        return run_text_trial(config, data, TEXT_METHODS[config.method], exact, should_stop)
     return _run_encoder_trial(config, data, report, cache, chosen_device(device), should_stop, cache_size, exact)
 
 
@@ -114,6 +115,9 @@ def _run_encoder_trial(
     report = report if takes_steps else _ignore
     attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop, exact)
     classifier, measurement = _largest_that_fits(attempt)
+    if ASKED in config.measure:
+        latency = encoder_latency(classifier, config, tokenizer, data.splits["validation"], should_stop)
+        measurement = latency.added_to(measurement)
     return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
 
 
