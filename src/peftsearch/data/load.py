@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from peftsearch.core.checksums import is_sound
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData, label_text
 from peftsearch.data.cache import build_once, digest
@@ -72,6 +73,23 @@ def load_data(section: DataSection, folder: Path, cache: Path) -> TextData:
     identity = [[split, source.identity(name, section, folder)] for split, source, name in sources]
     key = digest(PREPARATION, section.model_dump(exclude={"max_length"}), identity)
     return _open(build_once(cache / key, lambda target: _prepare(section, folder, target)))
+
+
+def open_prepared(cache: Path, fingerprint: str) -> TextData | None:
+    """The training and validation rows that a study has prepared, without looking at its sources again.
+
+    Args:
+        cache: as for `load_data`.
+        fingerprint: that of the data, as a trial's measurement names it.
+
+    Returns:
+        None if they are not in `cache` any more, or damaged.
+    """
+    for meta in cache.glob("*/meta.json"):
+        if is_sound(meta.parent) and json.loads(meta.read_text(encoding="utf-8"))["fingerprint"] == fingerprint:
+            data = _open(meta.parent)
+            return replace(data, splits={split: data.splits[split] for split in ("train", "validation")})
+    return None
 
 
 def _sources(section: DataSection) -> list[tuple[str | None, SourceKind, str]]:

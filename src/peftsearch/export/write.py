@@ -8,6 +8,7 @@ backbone/          the fine-tuned encoder, if any of its own tensors moved; `Aut
 adapter/           else, for PEFT and AdapterHub methods: the adapter in that library's format
 model/             of a method without a backbone, instead of all of the above
 README.md          the model card
+front.png          the picture in it, if the study has several finished trials
 checksums.json     of all these files: what export wrote, and whether it is as it was
 """
 
@@ -19,8 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
-from peftsearch.export.description import CARD, CONFIG, FORMAT, LABELS
-from peftsearch.export.model_card import model_card
+from peftsearch.export.card.evidence import Evidence, evidence_of
+from peftsearch.export.card.how_to_load import with_peftsearch
+from peftsearch.export.card.model_card import write_card
+from peftsearch.export.description import CONFIG, FORMAT, LABELS
 from peftsearch.export.target import check_out, written_whole
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
@@ -65,7 +68,7 @@ def write_export(
         retrain(number)
         kept = _checkpoint(stored, number)
     with written_whole(out, overwrite) as folder:
-        write_files(kept, folder, {"study": stored.name, **stored.about.to_dict()})
+        write_files(kept, folder, {"study": stored.name, **stored.about.to_dict()}, evidence_of(stored, kept))
     return kept
 
 
@@ -78,8 +81,13 @@ def _checkpoint(stored: StoredStudy, number: int) -> Checkpoint:
     return read_checkpoint(stored.folder.weights, number)
 
 
-def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> None:
-    """Write every file of an export into `folder`; `about` holds the study's `study` (its name), `goal` and `data`."""
+def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any], evidence: Evidence | None = None) -> None:
+    """Write every file of an export into `folder`.
+
+    Args:
+        about: what is known of the study: its name as `study`, and `goal` and `data`.
+        evidence: what the model card says of quality besides the checkpoint's own measurement.
+    """
     import yaml
 
     config, backbone = kept.config, kept.config.backbone
@@ -98,7 +106,7 @@ def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any]) -> Non
         "measurement": kept.measurement.to_dict(),
     }
     (folder / CONFIG).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    (folder / CARD).write_text(model_card(kept, about), encoding="utf-8")
+    write_card(folder, kept, about, with_peftsearch(about.get("data", {}).get("text") or "text"), evidence)
 
 
 def _write_classifier(kept: Checkpoint, method: EncoderMethod, folder: Path) -> str:

@@ -26,7 +26,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 GREY = "#BBBBBB"
 
 
-def save_front(rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path) -> None:
+def save_front(
+    rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path, marked: int | None = None
+) -> None:
     """Draw quality against each cost to a file.
 
     Args:
@@ -34,6 +36,7 @@ def save_front(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
         objectives: the study's, by name.
         title: a line above the figure.
         file: a .png or .html file; its folder is created.
+        marked: the number of a trial that a .png shows with a ring.
 
     Raises:
         UserError: the file's ending is neither .png nor .html, there is nothing to draw, or it cannot be written.
@@ -44,7 +47,7 @@ def save_front(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
         raise UserError("nothing to plot yet: no trial has finished")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[file.suffix.lower()](rows, objectives, title, file)
+        WRITERS[file.suffix.lower()](rows, objectives, title, file, marked)
     except OSError as error:
         raise UserError(f"--plot {file}: cannot be written ({error.strerror}); choose another file") from None
 
@@ -117,11 +120,11 @@ def _places(chosen: Sequence[Row], cost: str, rows: Sequence[Row]) -> list[float
     return [_read(row, cost) or least / 2 for row in chosen]
 
 
-def _write_html(rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path) -> None:
+def _write_html(rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path, _: int | None) -> None:
     front_figure(rows, objectives, title).write_html(file, include_plotlyjs=True)
 
 
-def _write_png(rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path) -> None:
+def _write_png(rows: Sequence[Row], objectives: Sequence[str], title: str, file: Path, marked: int | None) -> None:
     # Figure and canvas are made directly: pyplot would look for a display and keep every figure.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -132,6 +135,9 @@ def _write_png(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
     plots = figure.subplots(1, len(axes), sharey=True, squeeze=False)[0]
     for plot, cost in zip(plots, axes, strict=True):
         _draw(plot, rows, cost, quality_objective(objectives), colours)
+        ringed = [row for row in rows if row.record.number == marked]
+        at, height = _places(ringed, cost, rows), [_read(row, quality_objective(objectives)) for row in ringed]
+        plot.scatter(at, height, s=200, facecolors="none", edgecolors="black", zorder=4)
     plots[0].set_ylabel(_axis(quality_objective(objectives)), parse_math=False)
     figure.suptitle(visible(title), x=0.01, ha="left", fontsize=11, parse_math=False)
     handles, labels = plots[0].get_legend_handles_labels()

