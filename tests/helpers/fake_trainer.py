@@ -19,6 +19,7 @@ from pathlib import Path
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.predictions import Predictions
 from peftsearch.search.execute import Train
 from peftsearch.study.spec import StudySpec
 from peftsearch.workers.job import Job
@@ -29,6 +30,7 @@ PARAMETERS = {"full": 22_000_000, "lora": 300_000, "probe": 3_000}
 @dataclass(frozen=True)
 class FakeResult:
     measurement: Measurement
+    predictions: Predictions | None = None
 
     def save(self, folder: Path) -> None:
         import numpy as np

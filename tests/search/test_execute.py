@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.study import Study
@@ -13,9 +15,12 @@ from optuna.trial import TrialState
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.disk import DiskFull
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError
+from peftsearch.core.predictions import Predictions
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.search import execute
 from peftsearch.storage.budget import finished
 from peftsearch.storage.database import open_study
+from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.records import Record, records
 from tests.helpers import fake_trainer
 
@@ -30,7 +35,7 @@ def study() -> Study:
 def run(study: Study, folder: Path, train: Any = fake_trainer.train, config: TrialConfig = CONFIG) -> Record:
     trial = study.ask()
     trial.set_user_attr("config", config.to_dict())
-    execute.run(study, trial, config, train, "dominated", folder, lambda: False)
+    execute.run(study, trial, config, train, "dominated", RunFolder(folder), lambda: False)
     return next(record for record in records(study) if record.number == trial.number)
 
 
@@ -53,15 +58,35 @@ def test_a_trial_is_told_with_its_curve_measurement_and_values(study: Study, tmp
         "trainable_parameters": 300_000.0,
         "train_seconds": pytest.approx(sum(report.train_seconds for report in curve)),
     }
-    assert (tmp_path / "0" / "trial.json").exists()
+    assert (tmp_path / "weights" / "0" / "trial.json").exists()
 
 
 def test_weights_are_there_before_the_trial_is_complete(study: Study, tmp_path: Path, monkeypatch: Any) -> None:
     order = []
     tell = study.tell
-    monkeypatch.setattr(study, "tell", lambda *a, **k: (order.append((tmp_path / "0").exists()), tell(*a, **k)))
+    monkeypatch.setattr(
+        study, "tell", lambda *a, **k: (order.append((tmp_path / "weights" / "0").exists()), tell(*a, **k))
+    )
     run(study, tmp_path)
     assert order == [True]
+
+
+def test_predictions_are_there_before_the_trial_is_complete(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, seen = RunFolder(tmp_path).predictions(0), []
+    said = Predictions(np.eye(3, dtype=np.float32), np.arange(3))
+
+    def train(config: TrialConfig, report: Any, should_stop: Any) -> Any:
+        return replace(fake_trainer.train(config, report, should_stop), predictions=said)
+
+    tell = study.tell
+    monkeypatch.setattr(study, "tell", lambda *a, **k: (seen.append(file.exists()), tell(*a, **k)))
+    assert run(study, tmp_path, train).state == "complete"
+    found = read_predictions(file)
+    assert seen == [True]
+    assert found is not None
+    assert np.array_equal(found.logits, said.logits)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +183,7 @@ def test_a_dominated_trial_is_pruned_and_says_by_which(study: Study, tmp_path: P
     assert record.dominated_by == 0
     assert record.reason == "at best macro_f1 0.200 by epoch 1; trial 0 has 0.800 with 300,000 parameters in 9.0 s"
     assert len(record.curve) == 1
-    assert not (tmp_path / "5").exists()
+    assert not (tmp_path / "weights" / "5").exists()
 
 
 def test_the_pruner_is_given_the_curve_that_the_reporter_holds(

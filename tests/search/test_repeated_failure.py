@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.search import execute
 from peftsearch.search.repeated_failure import ANY_FAILURES, repeated_failure
 from peftsearch.storage.database import open_study
@@ -29,7 +30,7 @@ def study() -> Study:
 def run(study: Study, folder: Path, train: Any = fake_trainer.train) -> None:
     trial = study.ask()
     trial.set_user_attr("config", CONFIG.to_dict())
-    execute.run(study, trial, CONFIG, train, "none", folder, lambda: False)
+    execute.run(study, trial, CONFIG, train, "none", RunFolder(folder), lambda: False)
 
 
 def first_line(error: Exception) -> Any:

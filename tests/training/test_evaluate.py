@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import TextData
-from peftsearch.training.evaluate import check_split, measure_split
+from peftsearch.training.evaluate import check_split, measure_split, predict_split, split_scores
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data
@@ -48,6 +48,8 @@ def test_on_validation_it_finds_what_the_trial_measured(backbone: str, tmp_path:
     again = measure_split(result, DATA, "validation", cache=tmp_path, device="cpu")
     assert again.metrics == pytest.approx(result.measurement.metrics)
     assert again.classes == result.measurement.classes
+    assert np.array_equal(result.predictions.labels, DATA.splits["validation"]["label"])
+    assert split_scores(result.predictions, "validation", DATA.labels).metrics == result.measurement.metrics
 
 
 def test_it_computes_in_the_trial_s_precision(backbone: str, tmp_path: Path) -> None:
@@ -59,10 +61,12 @@ def test_it_computes_in_the_trial_s_precision(backbone: str, tmp_path: Path) -> 
 def test_the_metrics_are_scikit_learns_on_the_test_split(backbone: str, tmp_path: Path) -> None:
     result = trained(backbone, "lora", DATA, tmp_path)
     found = measure_split(result, DATA, "test", cache=tmp_path, device="cpu")
+    said = predict_split(result, DATA, "test", cache=tmp_path, device="cpu")
     rows = DATA.splits["test"]
     with torch.no_grad():
         inputs = result.tokenizer(list(rows["text"]), padding=True, return_tensors="pt")
         predicted = result.classifier(**inputs).logits.argmax(-1).numpy()
+    assert np.array_equal(said.predicted, predicted), "in the order of the split"
     assert found.metrics["macro_f1"] == pytest.approx(f1_score(rows["label"], predicted, average="macro"))
     assert found.metrics["accuracy"] == pytest.approx(accuracy_score(rows["label"], predicted))
     assert {name for name in found.metrics if name != "test_loss"} == {

@@ -45,6 +45,14 @@ class RunFolder:
         """The checkpoints of the trials on the front, a folder for each trial number."""
         return self.root / "weights"
 
+    def predictions(self, trial: int) -> Path:
+        """What the trial's best epoch said about the validation rows."""
+        return self.root / "predictions" / f"{trial}.npz"
+
+    def seed_predictions(self, trial: int, seed: int, split: str) -> Path:
+        """What the trial's configuration, trained with another seed, said about the rows of a split."""
+        return self.root / "predictions" / f"{trial}-seed-{seed}-{split}.npz"
+
     @property
     def data(self) -> Path:
         """The prepared splits."""

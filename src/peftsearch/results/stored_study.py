@@ -17,6 +17,7 @@ from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage
 from peftsearch.storage.front_checkpoints import checkpoint_problem
 from peftsearch.storage.optuna_access import storage_of
+from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import About, read_about, read_reference
 from peftsearch.storage.worker_identity import host
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
 
+    from peftsearch.core.predictions import Predictions
     from peftsearch.workers.outcome import Outcome
 
 
@@ -170,6 +172,21 @@ class StoredStudy:
         """The folder with a trial's weights; None if they were not kept, as only those of the front are."""
         folder = self.folder.weights / str(number)
         return folder if (folder / TENSORS).is_file() else None
+
+    def predictions(self, number: int) -> Predictions | None:
+        """What the trial's best epoch said about the validation rows.
+
+        Args:
+            number: the trial's.
+
+        Returns:
+            Logits and labels in the order of the validation split. None if they are not here: the trial has not
+            finished, an earlier version trained it, or another machine did.
+
+        Raises:
+            UserError: their file is damaged.
+        """
+        return read_predictions(self.folder.predictions(number))
 
     def checkpoint_problems(self, *, trust_times: bool = False) -> list[str]:
         """What is wrong with the checkpoints of the front, one line for each that is missing or damaged.

@@ -13,11 +13,14 @@ from peftsearch.core.disk import full_disk
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective
+from peftsearch.core.predictions import Predictions
+from peftsearch.core.run_folder import RunFolder
 from peftsearch.core.secrets import hide_secrets
 from peftsearch.search.pruning import decide
 from peftsearch.storage.budget import state_of_failure
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
+from peftsearch.storage.predictions import write_predictions
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.recovery import retry
 from peftsearch.storage.trial_attributes import write_curve, write_decision, write_failure, write_measurement
@@ -37,6 +40,8 @@ class Result(Protocol):
 
     @property
     def measurement(self) -> Measurement: ...
+    @property
+    def predictions(self) -> Predictions | None: ...
     def save(self, folder: Path) -> None: ...
 
 
@@ -54,14 +59,14 @@ def run(
     config: TrialConfig,
     train: Train,
     pruner: str,
-    folder: Path,
+    folder: RunFolder,
     should_stop: Callable[[], bool],
 ) -> str | None:
     """Train `config` and tell the study how the trial ended. A failure of the trial is told, not raised.
 
     Args:
         pruner: the name of the pruning rule.
-        folder: where the checkpoints of the front are kept.
+        folder: the study's, where the checkpoints of the front and the predictions of each trial are kept.
         should_stop: asked again and again during training; training is interrupted once it returns True.
 
     Returns:
@@ -86,11 +91,11 @@ def run(
     except (Interrupted, StorageLost, UpdateFinishedTrialError):
         raise
     except Exception as error:  # what a library raises concerns this trial; the next one may succeed
-        full = full_disk(error, folder)
+        full = full_disk(error, folder.weights)
         if full is not None:
             raise full from error
         failure = _fail(study, trial, error)
-    delete_dominated(study, folder, objective_names(study))
+    delete_dominated(study, folder.weights, objective_names(study))
     return failure
 
 
@@ -121,14 +126,17 @@ class Reporter:
             raise TrialPruned(decision.reason)
 
 
-def _complete(study: Study, trial: Trial, result: Result, folder: Path) -> None:
-    """Save the checkpoint before the trial is told, so that every complete trial on the front has one."""
+def _complete(study: Study, trial: Trial, result: Result, folder: RunFolder) -> None:
+    """Save checkpoint and predictions before the trial is told, so that every complete trial (on the front) has
+    them."""
     from optuna.trial import TrialState
 
     objectives = objective_names(study)
     values = [find_objective(name).read(result.measurement) for name in objectives]
     if reaches_front(study, values, objectives):
-        save_checkpoint(result, folder, trial.number)
+        save_checkpoint(result, folder.weights, trial.number)
+    if result.predictions is not None:
+        write_predictions(folder.predictions(trial.number), result.predictions)
     write_measurement(trial, result.measurement)
     study.tell(trial, values, state=TrialState.COMPLETE)
 

@@ -14,6 +14,7 @@ from transformers import set_seed
 from peftsearch.backbones.loading import ResolvedModel
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
+from peftsearch.core.predictions import Predictions
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import PadToLongest, length_grouped_order, padding_share
@@ -38,6 +39,15 @@ CHECKED_ROWS, CHECKED_TOKENS = 4, 8
 
 
 @dataclass(frozen=True)
+class Trained:
+    """A classifier with the best epoch's weights, what it measured, and what it said about the validation rows."""
+
+    classifier: Classifier
+    measurement: Measurement
+    predictions: Predictions | None
+
+
+@dataclass(frozen=True)
 class Attempt:
     """A trial to be trained with the micro-batch of `compute`.
 
@@ -58,8 +68,8 @@ class Attempt:
     should_stop: Callable[[], bool]
     exact: bool = False
 
-    def run(self) -> tuple[Classifier, Measurement] | None:
-        """The trained classifier and what it measured; None if the memory is too small for the micro-batch."""
+    def run(self) -> Trained | None:
+        """Train and measure the classifier; None if the memory is too small for the micro-batch."""
         memory = PeakMemory(self.compute.device)
         try:
             classifier = self._build()
@@ -78,7 +88,7 @@ class Attempt:
             if is_out_of_memory(error):
                 return None
             raise
-        return classifier, self._measure(classifier, epochs, cached, memory.read())
+        return Trained(classifier, self._measure(classifier, epochs, cached, memory.read()), epochs.best_predictions)
 
     def _build(self) -> Classifier:
         """The classifier on its device, checked to train what its method says in every epoch."""

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import SplitScores
+from peftsearch.core.predictions import Predictions
 from peftsearch.data.base import TextData, documents
 from peftsearch.training.batches import padding
 from peftsearch.training.compute import Compute, chosen_device
-from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy
+from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy, in_order
 from peftsearch.training.precision.number_formats import in_number_format
 from peftsearch.training.rows import token_rows
 from peftsearch.training.text_trial import TextTrialResult
@@ -49,23 +49,39 @@ def measure_split(
         UserError: the split is missing, or has other labels.
         TrialFailure: a metric of 🤗 Evaluate is not finite.
     """
+    predictions = predict_split(result, data, split, cache=cache, device=device)
+    return split_scores(predictions, split, data.labels, result.config.evaluate)
+
+
+def predict_split(
+    result: TrialResult | TextTrialResult, data: TextData, split: str, *, cache: Path, device: str = "auto"
+) -> Predictions:
+    """What the classifier of `result` says about the rows of a split; arguments and errors as for `measure_split`."""
     check_split(data, split)
     if isinstance(result, TextTrialResult):
         rows = data.splits[split]
-        logits, labels = result.model.scores(documents(rows)), np.asarray(rows["label"])
-    else:
-        logits, labels = _logits(result, data, split, cache, chosen_device(device))
-    metrics = classification_metrics(logits, labels, result.config.evaluate)
+        return in_order(result.model.scores(documents(rows)), np.asarray(rows["label"]))
+    return _predict(result, data, split, cache, chosen_device(device))
+
+
+def split_scores(
+    predictions: Predictions, split: str, labels: tuple[str, ...], evaluate: tuple[str, ...] = ()
+) -> SplitScores:
+    """The metrics of predictions on a split, as a trial's own are computed.
+
+    Args:
+        labels: the names of the classes.
+        evaluate: objectives of the form `evaluate:NAME` to compute too.
+    """
+    logits, true = predictions.logits, predictions.labels
+    metrics = classification_metrics(logits, true, evaluate)
     return SplitScores(
-        metrics={**metrics, f"{split}_loss": cross_entropy(logits, labels)},
-        classes=class_report(logits, labels, data.labels),
+        metrics={**metrics, f"{split}_loss": cross_entropy(logits, true)}, classes=class_report(logits, true, labels)
     )
 
 
-def _logits(
-    result: TrialResult, data: TextData, split: str, cache: Path, on: torch.device
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Logits of shape (rows, classes) and labels of shape (rows,), the shortest row first."""
+def _predict(result: TrialResult, data: TextData, split: str, cache: Path, on: torch.device) -> Predictions:
+    """The rows are evaluated from the shortest to the longest, and put back into their own order."""
     rows = token_rows(data, split, result.tokenizer, result.config.max_length, cache)
     compute = Compute(on, result.measurement.precision, result.measurement.micro_batch_size)
     collate, size = padding(result.tokenizer, on, result.config.max_length), compute.evaluation_batch
@@ -76,4 +92,4 @@ def _logits(
             inputs = {name: tensor.to(on) for name, tensor in batch.items()}
             found.append(classifier(**inputs).logits.float().cpu())
     classifier.to("cpu")
-    return torch.cat(found).double().numpy(), rows.labels[rows.order]
+    return in_order(torch.cat(found).numpy(), rows.labels[rows.order], rows.order)

@@ -26,10 +26,12 @@ class Split(Protocol):
     Attributes:
         labels: shape (rows,), in the order of the data.
         lengths: tokens of each row, in the order of the data.
+        order: the place in the data of each row, in the order in which they are evaluated.
     """
 
     labels: NDArray[np.int64]
     lengths: NDArray[np.int64]
+    order: NDArray[np.int64]
 
     def __len__(self) -> int: ...
 

@@ -14,11 +14,12 @@ import torch
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
+from peftsearch.core.predictions import Predictions
 from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod, TextModel
 from peftsearch.training.checkpoint import save_text_model, text_model_size_mb
 from peftsearch.training.meter import PeakMemory, device_name
-from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy
+from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy, in_order
 from peftsearch.training.serving import ASKED, text_model_latency
 
 CPU = torch.device("cpu")
@@ -26,12 +27,13 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class TextTrialResult:
-    """A fitted model and what it measured."""
+    """A fitted model, what it measured, and what it said about the validation rows."""
 
     measurement: Measurement
     model: TextModel
     config: TrialConfig
     labels: tuple[str, ...]
+    predictions: Predictions | None = None
 
     def save(self, folder: Path) -> None:
         """Write the trial's checkpoint into `folder`."""
@@ -55,9 +57,10 @@ def run_text_trial(
     memory, started = PeakMemory(CPU), time.perf_counter()
     model = method.fit(documents(train), np.asarray(train["label"]), len(data.labels), config.settings)
     fitted = time.perf_counter()
-    scores = model.scores(documents(validation))
+    said = model.scores(documents(validation))
     seconds = time.perf_counter() - fitted
-    labels = np.asarray(validation["label"])
+    predictions = in_order(said, np.asarray(validation["label"]))
+    scores, labels = predictions.logits, predictions.labels
     metrics = classification_metrics(scores, labels, config.evaluate)
     measurement = Measurement(
         metrics={**metrics, "validation_loss": cross_entropy(scores, labels)},
@@ -84,4 +87,4 @@ def run_text_trial(
     )
     if ASKED in config.measure:
         measurement = text_model_latency(model, validation, should_stop).added_to(measurement)
-    return TextTrialResult(measurement, model, config, data.labels)
+    return TextTrialResult(measurement, model, config, data.labels, predictions)

@@ -11,10 +11,11 @@ from peftsearch.backbones.loading import ResolvedModel, resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.predictions import Predictions
 from peftsearch.core.run_folder import PREFIXES
 from peftsearch.data.base import TextData
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
-from peftsearch.training.attempt import Attempt
+from peftsearch.training.attempt import Attempt, Trained
 from peftsearch.training.batches import POOL_BATCHES, padding
 from peftsearch.training.checkpoint import save_classifier
 from peftsearch.training.compute import Compute, chosen_device
@@ -36,13 +37,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A finished trial: its measurement, and its classifier with the best epoch's weights, on the CPU."""
+    """A finished trial: its measurement, and its classifier with the best epoch's weights, on the CPU.
+
+    Attributes:
+        predictions: what the classifier said about the validation rows; None for one that was put together elsewhere.
+    """
 
     measurement: Measurement
     classifier: Classifier
     tokenizer: PreTrainedTokenizerBase
     config: TrialConfig
     labels: tuple[str, ...]
+    predictions: Predictions | None = None
 
     def save(self, folder: Path) -> None:
         """Write the trial's checkpoint into `folder`."""
@@ -114,14 +120,15 @@ def _run_encoder_trial(
     store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
     report = report if takes_steps else _ignore
     attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop, exact)
-    classifier, measurement = _largest_that_fits(attempt)
+    done = _largest_that_fits(attempt)
+    classifier, measurement = done.classifier, done.measurement
     if ASKED in config.measure:
         latency = encoder_latency(classifier, config, tokenizer, data.splits["validation"], should_stop)
         measurement = latency.added_to(measurement)
-    return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels)
+    return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels, done.predictions)
 
 
-def _largest_that_fits(attempt: Attempt) -> tuple[Classifier, Measurement]:
+def _largest_that_fits(attempt: Attempt) -> Trained:
     """What the attempt gives with the largest micro-batch that fits the memory."""
     config, compute = attempt.config, attempt.compute
     for micro_batch in micro_batch_sizes(config.training.batch_size):

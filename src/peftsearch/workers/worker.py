@@ -106,7 +106,7 @@ def _run_held(
 
     heartbeat.hold(trial.number)
     try:
-        return execute.run(study, trial, config, train_alive, job.pruner, job.run_folder.weights, should_stop)
+        return execute.run(study, trial, config, train_alive, job.pruner, job.run_folder, should_stop)
     except Interrupted:
         put_back(study, trial.number)
     except DiskFull:

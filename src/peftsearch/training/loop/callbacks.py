@@ -13,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from peftsearch.core.config import EarlyStopping, TrialConfig, idle_epochs
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import ClassReport, EpochReport
+from peftsearch.core.predictions import Predictions
 from peftsearch.training.loop.loss import TrainingLoss
 from peftsearch.training.meter import clock
 from peftsearch.training.metrics.classification import ValidationScores
@@ -41,6 +42,7 @@ class EpochRecorder(TrainerCallback):
         best: the report with the highest selection metric, the earliest of equals.
         best_weights: every tensor that any epoch trains, as the best epoch left it, in CPU memory.
         best_classes: how the best epoch labelled each class.
+        best_predictions: what the best epoch said about each row, in the order of the split.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class EpochRecorder(TrainerCallback):
         self.best: EpochReport | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
         self.best_classes: ClassReport | None = None
+        self.best_predictions: Predictions | None = None
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._loss.reset()
@@ -104,7 +107,7 @@ class EpochRecorder(TrainerCallback):
         self.reports.append(report)
         if self.best is None or report.metrics[self._selection] > self.best.metrics[self._selection]:
             self.best = report
-            self.best_classes = self._scores.classes
+            self.best_classes, self.best_predictions = self._scores.classes, self._scores.predictions
             self.best_weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._trained.items()}
 
 

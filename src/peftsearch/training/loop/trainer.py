@@ -106,7 +106,7 @@ def train(
         Exception: whatever `report` raises.
     """
     loss = training_loss(config.training, rows.train.labels, compute.device)
-    scores = ValidationScores(rows.labels, config.evaluate)
+    scores = ValidationScores(rows.labels, config.evaluate, rows.validation.order)
     recorder = EpochRecorder(model, config, loss, scores, report, prefix_seconds)
     callbacks = [MethodHooks(model, config), recorder, AbortTrial(loss, should_stop)]
     with tempfile.TemporaryDirectory(prefix="peftsearch-") as folder:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peftsearch.core.measurement import ClassReport
+from peftsearch.core.predictions import Predictions
 from peftsearch.training.metrics.hf_evaluate import compute
 
 if TYPE_CHECKING:
@@ -86,27 +87,48 @@ class ValidationScores:
     Args:
         labels: the names of the classes, by index.
         evaluate: objectives of the form `evaluate:NAME` to compute too.
+        order: the place in the split of each row that is evaluated, shape (rows,); by default its own order.
 
     Attributes:
         metrics: of the last evaluation, as `classification_metrics` names them.
         loss: the last evaluation's cross entropy.
         classes: how the last evaluation labelled each class.
+        predictions: what the last evaluation said about each row, in the order of the split.
     """
 
     metrics: dict[str, float]
     loss: float
     classes: ClassReport
+    predictions: Predictions
 
-    def __init__(self, labels: Sequence[str], evaluate: Sequence[str] = ()) -> None:
+    def __init__(
+        self, labels: Sequence[str], evaluate: Sequence[str] = (), order: NDArray[np.integer] | None = None
+    ) -> None:
         self._labels = labels
         self._evaluate = evaluate
+        self._order = order
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
-        logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+        self.predictions = in_order(np.asarray(prediction.predictions), np.asarray(prediction.label_ids), self._order)
+        logits, labels = self.predictions.logits, self.predictions.labels
         self.metrics = classification_metrics(logits, labels, self._evaluate)
         self.loss = cross_entropy(logits, labels)
         self.classes = class_report(logits, labels, self._labels)
         return {}
+
+
+def in_order(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], order: NDArray[np.integer] | None = None
+) -> Predictions:
+    """Rows that were evaluated in another order, put back into that of their split.
+
+    Args:
+        logits: shape (rows, classes).
+        labels: shape (rows,).
+        order: as for `ValidationScores`.
+    """
+    back = slice(None) if order is None else np.argsort(order)
+    return Predictions(logits[back].astype(np.float32), labels[back].astype(np.int64))
 
 
 def cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:

@@ -58,7 +58,7 @@ class StateRows(Dataset[Row]):
 
     def __init__(self, tokens: TokenRows, states: FileIO, layout: Layout) -> None:
         self.tokens = tokens
-        self.labels, self.lengths = tokens.labels, tokens.lengths
+        self.labels, self.lengths, self.order = tokens.labels, tokens.lengths, tokens.order
         self.states = states
         self.layout = layout
 
