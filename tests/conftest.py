@@ -1,9 +1,10 @@
 """Fixtures that tests of several packages use."""
 
+from tests.helpers.hub import hub
 from tests.helpers.postgres import postgres_server, postgres_url
 from tests.helpers.search import search
 
-__all__ = ["postgres_server", "postgres_url", "search"]
+__all__ = ["hub", "postgres_server", "postgres_url", "search"]
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -17,6 +17,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.optimize import begin
 from peftsearch.workers.job import Job
 from peftsearch.workers.outcome import Outcome
+from tests.helpers.hub import Hub
 from tests.helpers.records import complete, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data
@@ -34,7 +35,7 @@ methods:
 FUNCTIONS = [name for name in api.__all__ if inspect.isfunction(getattr(api, name))]
 EXAMPLES = (
     *("list_studies", "load_study", "check_study", "run_study", "open_results", "StoredStudy"),
-    *("confirm_study", "export_trial", "load_classifier", "LoadedClassifier"),
+    *("confirm_study", "export_trial", "push_export", "load_classifier", "LoadedClassifier"),
 )
 """In the order of a user's day: each one needs what those before it have left."""
 
@@ -71,7 +72,7 @@ def test_every_public_function_has_an_example_that_runs() -> None:
     assert set(FUNCTIONS) <= set(EXAMPLES)
 
 
-def test_the_examples_of_the_documentation_are_true(work: Path) -> None:
+def test_the_examples_of_the_documentation_are_true(work: Path, hub: Hub) -> None:
     """Trains two trials in a real worker, and confirms one of them."""
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(verbose=False)
     for name in EXAMPLES:

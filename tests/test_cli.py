@@ -20,6 +20,7 @@ from peftsearch.storage.records import Record
 from peftsearch.storage.trial_attributes import assign_worker, write_heartbeat
 from peftsearch.workers.job import Job
 from peftsearch.workers.outcome import Outcome
+from tests.helpers.hub import Hub
 from tests.helpers.records import OBJECTIVES, complete, config, report, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data
@@ -269,7 +270,7 @@ def test_predict_wants_texts_from_one_place(work: Path) -> None:
         assert (shown.exit_code, shown.stderr) == (2, "Error: give the texts with either --text or --file\n")
 
 
-def test_from_search_to_prediction(work: Path) -> None:
+def test_from_search_to_prediction(work: Path, hub: Hub) -> None:
     """A real worker trains two trials; everything that a user does with them afterwards."""
     searched = run("optimize", "--study", "toy.yaml", "--trials", "2")
     assert searched.exit_code == 0, searched.output
@@ -283,6 +284,16 @@ def test_from_search_to_prediction(work: Path) -> None:
     best = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)[0]
     exported = run("export", "--study", "toy.yaml", "--trial", "best", "--out", "best", "--json")
     assert json.loads(exported.stdout) == {"trial": best["trial"], "method": best["method"], "out": "best"}
+
+    again = run("export", "--study", "toy.yaml", "--out", "best")
+    line = "Error: --out best: holds an earlier export; add --overwrite to replace it, or choose a new folder\n"
+    assert (again.exit_code, again.stderr) == (2, line)
+    replaced = run("export", "--study", "toy.yaml", "--out", "best", "--overwrite", "--push", "toy", "--private")
+    assert replaced.stdout.splitlines()[-1] == f"it is on the hub too: {hub.endpoint}/ann/toy"
+    assert set(hub.files["ann/toy"]) == {
+        path.relative_to(work / "best").as_posix() for path in (work / "best").rglob("*") if path.is_file()
+    }
+    assert "front.png" in hub.files["ann/toy"]
 
     told = run("predict", "best", "--text", "the very good cat", "--text", "word1 dog", "--json")
     answers = json.loads(told.stdout)
@@ -298,6 +309,22 @@ def test_from_search_to_prediction(work: Path) -> None:
         "probability",
         "text",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--private",), "--private belongs to --push REPO"),
+        (("--push", "my model"), "--push 'my model': is no name of a repository on the hub; write OWNER/NAME with "
+                                 "letters, digits, single - and ., and _"),
+    ],
+)  # fmt: skip
+def test_a_push_that_cannot_be_is_refused_before_the_export(
+    work: Path, hub: Hub, arguments: tuple[str, ...], message: str
+) -> None:
+    shown = run("export", "--study", "toy.yaml", "--out", "out", *arguments)
+    assert (shown.exit_code, shown.stderr) == (2, f"Error: {message}\n")
+    assert not (work / "out").exists()
 
 
 WRONG_DATA = [

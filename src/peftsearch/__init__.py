@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         load_classifier,
         load_study,
         open_results,
+        push_export,
         run_study,
     )
 
@@ -36,6 +37,7 @@ __all__ = [
     "load_classifier",
     "load_study",
     "open_results",
+    "push_export",
     "run_study",
 ]
 

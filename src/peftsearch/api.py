@@ -11,6 +11,7 @@ from peftsearch.confirm.run import ConfirmedRun, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
+from peftsearch.export.push import push_export
 from peftsearch.export.retrain import train_again
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
@@ -43,6 +44,7 @@ __all__ = [
     "load_classifier",
     "load_study",
     "open_results",
+    "push_export",
     "run_study",
 ]
 
