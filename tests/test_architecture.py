@@ -28,6 +28,7 @@ FLOORS = {
     "results": 8,
     "optimize": 9,
     "confirm": 10,
+    "recommend": 11,
     "report": 12,
     "export": 13,
     "predict": 14,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         Confirmation,
         LoadedClassifier,
         Overrides,
+        Recommendation,
         StoredStudy,
         StudySpec,
         UserError,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         load_study,
         open_results,
         push_export,
+        recommend_trial,
         run_study,
     )
 
@@ -27,6 +29,7 @@ __all__ = [
     "Confirmation",
     "LoadedClassifier",
     "Overrides",
+    "Recommendation",
     "StoredStudy",
     "StudySpec",
     "UserError",
@@ -38,6 +41,7 @@ __all__ = [
     "load_study",
     "open_results",
     "push_export",
+    "recommend_trial",
     "run_study",
 ]
 

@@ -16,6 +16,7 @@ from peftsearch.export.retrain import train_again
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
 from peftsearch.predict.load import LoadedClassifier, load_classifier
+from peftsearch.recommend.recommendation import Recommendation, recommend_trial
 from peftsearch.results.open import Study, open_results
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
@@ -34,6 +35,7 @@ __all__ = [
     "Confirmation",
     "LoadedClassifier",
     "Overrides",
+    "Recommendation",
     "StoredStudy",
     "StudySpec",
     "UserError",
@@ -45,6 +47,7 @@ __all__ = [
     "load_study",
     "open_results",
     "push_export",
+    "recommend_trial",
     "run_study",
 ]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from peftsearch.core.pareto import as_losses, dominates, hypervolume, knee, losses_of, non_dominated
+from peftsearch.core.pareto import as_losses, distances_to_ideal, dominates, hypervolume, losses_of, non_dominated
 
 
 def test_maximised_columns_are_turned_round():
@@ -62,12 +62,10 @@ def test_hypervolume_agrees_with_sampling_and_with_optuna(objectives):
     assert exact == pytest.approx(compute_hypervolume(inside, reference))
 
 
-def test_knee_is_nearest_to_the_ideal_and_never_dominated():
-    losses = np.array([[0.0, 1000.0], [0.1, 100.0], [1.0, 0.0], [0.1, 2000.0]])
-    assert knee(losses) == 1
+def test_the_knee_is_nearest_to_the_ideal_point_on_axes_scaled_to_the_front():
+    front = np.array([[0.0, 1000.0], [0.1, 100.0], [1.0, 0.0]])
+    assert distances_to_ideal(front) == pytest.approx([1.0, np.hypot(0.1, 0.1), 1.0])
 
 
-def test_knee_where_an_objective_does_not_differ():
-    assert knee(np.array([[5.0, 1.0], [5.0, 1.0]])) == 0
-    with pytest.raises(ValueError, match="a front without points has no knee"):
-        knee(np.empty((0, 2)))
+def test_an_objective_that_does_not_differ_adds_no_distance():
+    assert list(distances_to_ideal(np.array([[5.0, 1.0], [5.0, 1.0]]))) == [0.0, 0.0]

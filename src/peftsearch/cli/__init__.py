@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli import confirm, dashboard, export, methods, optimize, predict, results, studies
+from peftsearch.cli import confirm, dashboard, export, methods, optimize, predict, recommend, results, studies
 from peftsearch.core.disk import is_utf8_locale, refusal
 from peftsearch.core.errors import StorageLost, UserError, shown
 from peftsearch.core.escaping import visible
@@ -75,6 +75,7 @@ COMMANDS = {
     "trial": results.trial,
     "front": results.front,
     "confirm": confirm.confirm,
+    "recommend": recommend.recommend,
     "export": export.export,
     "predict": predict.predict,
     "dashboard": dashboard.dashboard,

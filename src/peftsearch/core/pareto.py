@@ -56,18 +56,21 @@ def hypervolume(losses: Array, reference: Array) -> float:
     return _exclusive_sum(inside[non_dominated(inside)], reference)
 
 
-def knee(losses: Array) -> int:
-    """The row of the front nearest to the ideal point, after each objective is scaled to 0..1 over the front.
+def distances_to_ideal(front: Array) -> NDArray[np.float64]:
+    """How far each point of a front is from the ideal point, with every objective scaled to 0..1 over the front.
 
-    Raises:
-        ValueError: there are no rows.
+    The ideal point has the best value of every objective; the nearest point is the compromise solution or knee.
+    Source: Yu, "A class of solutions for group decision problems" (1973), with the Euclidean norm.
+
+    Args:
+        front: losses of at least one point, of which none dominates another.
+
+    Returns:
+        Shape (points,), each at least 0.
     """
-    if not len(losses):
-        raise ValueError("a front without points has no knee")
-    front = np.flatnonzero(non_dominated(losses))
-    span = np.ptp(losses[front], axis=0)
-    scaled = (losses[front] - losses[front].min(axis=0)) / np.where(span > 0, span, 1.0)
-    return int(front[np.argmin(np.linalg.norm(scaled, axis=1))])
+    span = np.ptp(front, axis=0)
+    scaled = (front - front.min(axis=0)) / np.where(span > 0, span, 1.0)
+    return np.asarray(np.linalg.norm(scaled, axis=1))
 
 
 def _exclusive_sum(points: Array, reference: Array) -> float:

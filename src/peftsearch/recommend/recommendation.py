@@ -1,0 +1,187 @@
+"""The recommendation of one trial: what was chosen among which trials, why, and what comes next to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from peftsearch.confirm.summary import confirmation
+from peftsearch.core.errors import UserError, nearest
+from peftsearch.recommend.candidates import Candidate, candidate, candidates, judged_by, losses
+from peftsearch.recommend.limits import Limit, read_limits
+from peftsearch.recommend.preferences import PREFERENCES, Preference
+from peftsearch.results.open import Study, open_results
+from peftsearch.results.stored_study import StoredStudy
+from peftsearch.study.overrides import Overrides
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One trial of a study.
+
+    Attributes:
+        study: the study's name in the storage.
+        metric: the metric that is the quality.
+        judged: the quantities in which the runner-up is compared.
+        preference: what was preferred, one of `PREFERENCES`.
+        chosen: the trial.
+        reason: why it was chosen among those that fit, as a clause; empty if none fits.
+        runner_up: the next choice that is better than the chosen trial in some quantity; None if there is none.
+        pool: from how many trials it was chosen: the confirmed ones that fit, or else all that fit.
+        finished: how many trials have finished.
+        limits: what was asked for.
+        by_validation: what would be chosen by validation scores alone, if the choice is a confirmed trial and this one
+            is not.
+    """
+
+    study: str
+    metric: str
+    judged: tuple[str, ...]
+    preference: str
+    chosen: Candidate
+    reason: str
+    runner_up: Candidate | None
+    pool: int
+    finished: int
+    limits: tuple[Limit, ...]
+    by_validation: Candidate | None = None
+
+    @property
+    def missed(self) -> list[Limit]:
+        """The limits that the trial misses; empty if it fits."""
+        return _missed(self.chosen, self.limits)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the trial keeps every limit."""
+        return not self.missed
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the trial was trained with other seeds and measured on the test split."""
+        return self.chosen.confirmed is not None
+
+    @property
+    def trial(self) -> int:
+        """The trial's number."""
+        return self.chosen.number
+
+
+def recommend_trial(
+    study: Study | StoredStudy,
+    *,
+    max_parameters: float | str | None = None,
+    max_train_seconds: float | None = None,
+    max_latency_ms: float | None = None,
+    max_size_mb: float | None = None,
+    min_quality: float | None = None,
+    prefer: str = "quality",
+    storage: str | None = None,
+    fork: str | None = None,
+    overrides: Overrides | None = None,
+) -> Recommendation:
+    """Choose one trial of a study, with the reason and the runner-up.
+
+    Scores on test and on validation are not one scale. If confirmed trials fit, one of them is chosen by its mean on
+    test; with `prefer="quality"` it is the cheapest of those that may be the best. Else one of all finished trials is
+    chosen by its validation score.
+
+    Args:
+        study: results that are open already, or a study as `open_results` takes it.
+        max_parameters: the most trainable parameters, as a number or as `500k` or `1.5M`; or a share of those that full
+            fine-tuning of the same backbone trains, as `1%`.
+        max_train_seconds: the longest training time in seconds.
+        max_latency_ms: the longest time that labelling one text may take, in milliseconds.
+        max_size_mb: the most MiB that must be shipped beside a shared backbone.
+        min_quality: the least value of the study's metric, or the greatest if it is an error.
+        prefer: what counts among the trials that fit: `quality`, `small` (the fewest trainable parameters), `fast` (the
+            shortest training time) or `knee` (nearest to the best of every objective, with costs on logarithmic axes).
+        storage: as for `open_results`.
+        fork: as for `open_results`.
+        overrides: as for `open_results`.
+
+    Returns:
+        The trial; if none fits, the nearest one and the limits that it misses.
+
+    Raises:
+        UserError: no trial has finished, or an argument is wrong.
+
+    Example:
+        >>> found = recommend_trial("quickstart", min_quality=0.01)
+        >>> found.fits, found.confirmed
+        (True, True)
+    """
+    if prefer not in PREFERENCES:
+        raise UserError(f"--prefer {prefer}: is not a preference; {nearest(prefer, PREFERENCES)}")
+    written = {
+        "max_parameters": max_parameters,
+        "max_train_seconds": max_train_seconds,
+        "max_latency_ms": max_latency_ms,
+        "max_size_mb": max_size_mb,
+        "min_quality": min_quality,
+    }
+    if isinstance(study, StoredStudy):
+        stored = study
+    else:
+        stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
+    stored.nonempty_front()
+    found = confirmation(stored)
+    limits, judged = tuple(read_limits(written, found.metric)), judged_by(stored.objectives, found.metric)
+    return _chosen(stored.name, candidates(stored.rows(), found), limits, prefer, found.metric, judged)
+
+
+def _chosen(
+    study: str, known: Sequence[Candidate], limits: tuple[Limit, ...], prefer: str, metric: str, judged: tuple[str, ...]
+) -> Recommendation:
+    """The recommendation from every finished trial."""
+    preference = PREFERENCES[prefer]
+    fitting = [candidate for candidate in known if not _missed(candidate, limits)]
+    pool = [candidate for candidate in fitting if candidate.confirmed] or fitting
+    if not pool:
+        chosen = _nearest(known, limits, preference, metric, judged)
+        return Recommendation(study, metric, judged, prefer, chosen, "", None, 0, len(known), limits)
+    ranking = preference.rank(pool, metric, judged)
+    chosen, *others = ranking.candidates
+    return Recommendation(
+        study=study,
+        metric=metric,
+        judged=judged,
+        preference=prefer,
+        chosen=chosen,
+        reason=ranking.reason,
+        runner_up=_first_undominated(others, chosen, judged),
+        pool=len(pool),
+        finished=len(known),
+        limits=limits,
+        by_validation=_by_validation(known, limits, preference, metric, judged) if chosen.confirmed else None,
+    )
+
+
+def _missed(candidate: Candidate, limits: Sequence[Limit]) -> list[Limit]:
+    return [limit for limit in limits if limit.miss(candidate.values.get(limit.quantity))]
+
+
+def _nearest(
+    known: Sequence[Candidate], limits: Sequence[Limit], preference: Preference, metric: str, judged: Sequence[str]
+) -> Candidate:
+    """The trial whose worst miss is the least share of its limit; of equal ones a confirmed one, then the first."""
+    kinds = ([c for c in known if c.confirmed], [c for c in known if not c.confirmed])
+    ordered = [c for kind in kinds if kind for c in preference.rank(kind, metric, judged).candidates]
+    return min(ordered, key=lambda c: max(limit.miss(c.values.get(limit.quantity)) for limit in limits))
+
+
+def _first_undominated(others: Sequence[Candidate], chosen: Candidate, judged: Sequence[str]) -> Candidate | None:
+    """The first of `others` that is better than the chosen trial in some quantity, so that there is a trade."""
+    [best] = losses([chosen], judged)
+    return next((c for c in others if (losses([c], judged) < best).any()), None)
+
+
+def _by_validation(
+    known: Sequence[Candidate], limits: Sequence[Limit], preference: Preference, metric: str, judged: Sequence[str]
+) -> Candidate | None:
+    """The choice among the trials as the search measured them, if it was not confirmed."""
+    searched = [candidate(c.row, None, metric) for c in known]
+    fitting = [c for c in searched if not _missed(c, limits)]
+    confirmed = {c.number for c in known if c.confirmed}
+    first = preference.rank(fitting, metric, judged).candidates[0] if fitting else None
+    return None if first is None or first.number in confirmed else first

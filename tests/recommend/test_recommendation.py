@@ -1,0 +1,143 @@
+"""Which trial is chosen, and why, from stored studies with and without confirmed trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from peftsearch.core.errors import UserError
+from peftsearch.recommend.preferences import PREFERENCES
+from peftsearch.recommend.recommendation import recommend_trial
+from peftsearch.recommend.sentences import heading, next_command, recommendation_json, sentences
+from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.confirmations import write_run
+from tests.confirm.test_summary import run
+from tests.helpers.records import complete, store
+
+FULL, LORA, PROBE, NONE, WASTEFUL = (
+    complete(0, "full", 0.90, 22_000_000, 40.0),
+    complete(1, "lora", 0.89, 220_000, 20.0, rank=8),
+    complete(2, "probe", 0.70, 4_400, 5.0),
+    complete(3, "none", 0.10, 0, 0.0),
+    complete(4, "frozen", 0.60, 22_000_000, 50.0),
+)
+RECORDS = [FULL, LORA, PROBE, NONE, WASTEFUL]
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> StoredStudy:
+    return open_stored("toy", store(tmp_path, RECORDS))
+
+
+def confirmed(stored: StoredStudy, scores: dict[int, list[float]]) -> StoredStudy:
+    for trial, by_seed in scores.items():
+        for seed, score in enumerate(by_seed, start=43):
+            write_run(stored.study, run(trial, seed, score))
+    return stored
+
+
+def told(stored: StoredStudy, **arguments: object) -> list[str]:
+    found = recommend_trial(stored, **arguments)  # type: ignore[arg-type]
+    return [heading(found), *sentences(found), f"next: {next_command(found, '--study toy')}"]
+
+
+def test_without_limits_the_best_on_validation_is_taken_and_called_unconfirmed(searched: StoredStudy) -> None:
+    assert told(searched) == [
+        "toy: take trial 0, full (lr 3.1e-4)",
+        "macro F1 0.9000 on validation, 22 M trainable parameters (100 % of full fine-tuning's), train time 40.00 s",
+        "why: of 5 finished trials, it has the best macro F1 on validation",
+        "runner-up: trial 1, lora (rank 8) would give up 0.0100 macro F1, trains 100 times fewer parameters and has "
+        "2.0 times less train time",
+        "not confirmed: its scores are of one seed, on the rows by which it was chosen",
+        "next: peftsearch confirm --study toy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trial", "runner_up"),
+    [
+        ({"max_parameters": "1%"}, 1, 2),
+        ({"max_parameters": "0.99%"}, 2, 3),
+        ({"max_parameters": 220_000}, 1, 2),
+        ({"max_train_seconds": 20}, 1, 2),
+        ({"max_size_mb": 0.02}, 2, 3),
+        ({"prefer": "small"}, 3, 2),
+        ({"prefer": "small", "min_quality": 0.7}, 2, 1),
+        ({"prefer": "fast", "min_quality": 0.8}, 1, 0),
+        ({"prefer": "knee", "min_quality": 0.5}, 1, 2),
+    ],
+)
+def test_limits_and_preferences(
+    searched: StoredStudy, arguments: dict[str, object], trial: int, runner_up: int
+) -> None:
+    found = recommend_trial(searched, **arguments)  # type: ignore[arg-type]
+    assert found.fits
+    assert (found.trial, found.runner_up and found.runner_up.number) == (trial, runner_up)
+
+
+def test_where_none_fits_the_nearest_is_named_with_what_it_misses(searched: StoredStudy) -> None:
+    assert told(searched, max_parameters="200k", min_quality=0.95) == [
+        "toy: none of 5 finished trials fits; the nearest is trial 1, lora (rank 8)",
+        "macro F1 0.8900 on validation, 220,000 trainable parameters (1.0 % of full fine-tuning's), train time 20.00 s",
+        "it misses --max-parameters 200k: it has 220,000 (10 % more)",
+        "it misses --min-quality 0.95: it has 0.8900 (6.3 % less)",
+        "not confirmed: its scores are of one seed, on the rows by which it was chosen",
+        "next: None",
+    ]
+
+
+def test_confirmed_trials_are_chosen_from_by_their_scores_on_test_alone(searched: StoredStudy) -> None:
+    found = recommend_trial(confirmed(searched, {1: [0.8, 0.81], 2: [0.6, 0.61]}))
+    assert (found.trial, found.confirmed, found.pool) == (1, True, 2)
+    assert found.by_validation is not None
+    assert found.by_validation.number == 0
+    assert list(sentences(found))[-1] == (
+        "by the search alone it would be trial 0, full (lr 3.1e-4), which is not confirmed; to compare it on test: "
+        "peftsearch confirm --study toy --trial 0"
+    )
+    assert next_command(found, "--study toy") == "peftsearch export --study toy --trial 1 --out DIR"
+
+
+def test_where_no_confirmed_trial_fits_one_is_chosen_by_validation(searched: StoredStudy) -> None:
+    found = recommend_trial(confirmed(searched, {0: [0.8, 0.81]}), max_parameters="1%")
+    assert (found.trial, found.confirmed, found.by_validation) == (1, False, None)
+
+
+def test_of_confirmed_trials_the_cheapest_that_may_be_the_best_is_taken(searched: StoredStudy) -> None:
+    stored = confirmed(searched, {0: [0.86, 0.87, 0.88], 1: [0.85, 0.87, 0.86], 2: [0.70, 0.71, 0.69]})
+    assert [line for line in told(stored) if line.startswith(("why", "runner"))] == [
+        "why: of 3 confirmed trials, it is the cheapest of the 2 that may be the best on test",
+        "runner-up: trial 0, full (lr 3.1e-4) would gain 0.0100 macro F1 and trains 100 times as many parameters",
+    ]
+
+
+def test_a_trial_that_is_dominated_is_no_runner_up(searched: StoredStudy) -> None:
+    found = recommend_trial(searched, min_quality=0.6, max_parameters="100%", prefer="knee")
+    assert found.runner_up != WASTEFUL
+    alone = recommend_trial(searched, min_quality=0.895)
+    assert list(sentences(alone))[2] == "runner-up: none, since there is no other finished trial that fits"
+
+
+def test_every_preference_gives_the_same_order_of_the_same_trials_again(searched: StoredStudy) -> None:
+    for name in PREFERENCES:
+        assert len({recommend_trial(searched, prefer=name).trial for _ in range(3)}) == 1
+
+
+def test_a_wrong_preference_is_named(searched: StoredStudy) -> None:
+    with pytest.raises(UserError) as caught:
+        recommend_trial(searched, prefer="smal")
+    assert str(caught.value) == "--prefer smal: is not a preference; did you mean 'small'?"
+
+
+def test_without_a_finished_trial_there_is_nothing_to_recommend_trial(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="study 'toy' has no finished trial yet"):
+        recommend_trial(open_stored("toy", store(tmp_path, [])))
+
+
+def test_json_has_the_numbers_and_the_misses(searched: StoredStudy) -> None:
+    found = recommendation_json(recommend_trial(searched, max_parameters=1000, min_quality=0.5))
+    assert (found["fits"], found["confirmed"], found["trial"]["trial"]) == (False, False, 3)
+    assert [(miss["option"], miss["bound"], miss["value"]) for miss in found["missed"]] == [("--min-quality", 0.5, 0.1)]
+    assert found["missed"][0]["miss"] == pytest.approx(0.8)
+    assert found["trial"]["values"]["model_size_mb"] == 0.0
