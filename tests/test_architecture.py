@@ -62,14 +62,14 @@ PRIVATE = {
     ("backbones/frozen_prefix.py", "_attn_implementation"),
     ("backbones/auto_classes.py", "_attn_implementation"),
     ("backbones/auto_classes.py", "_model_mapping"),
-    ("report/dashboard_store.py", "_custom_plot_data"),
-    ("report/dashboard_store.py", "_note"),
+    ("report/dashboard/store.py", "_custom_plot_data"),
+    ("report/dashboard/store.py", "_note"),
     ("storage/optuna_access.py", "_storage"),
     ("training/loop/arguments.py", "_n_gpu"),
 }
 """Private names of other packages that a file uses. Each says there why, and which public call is missing."""
 
-FOREIGN_ATTRIBUTES = {("report/dashboard_store.py", "get_note_from_system_attrs")}
+FOREIGN_ATTRIBUTES = {("report/dashboard/store.py", "get_note_from_system_attrs")}
 """Where another package's function names Optuna's attributes: this one reads the notes of optuna-dashboard."""
 
 

@@ -24,7 +24,7 @@ from peftsearch.export.card.how_to_load import with_peftsearch
 from peftsearch.export.card.model_card import model_card
 from peftsearch.predict.input import InputTexts
 from peftsearch.report.confirmation import confirmation_view
-from peftsearch.report.dashboard import decorate
+from peftsearch.report.dashboard.serve import decorate
 from peftsearch.report.figures import front_figure, save_front
 from peftsearch.report.study_views import progress_view
 from peftsearch.results.front import Row

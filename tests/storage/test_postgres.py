@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from optuna_dashboard._note import get_note_from_system_attrs
 
 from peftsearch.cli import main
-from peftsearch.report.dashboard import decorate
+from peftsearch.report.dashboard.serve import decorate
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import storage_of, study_id, trial_ids
 from peftsearch.storage.records import Record, records

@@ -18,7 +18,7 @@ def dashboard(study: ChosenStudy, fork: str | None, storage: str | None, port: i
     This starts optuna-dashboard, which only this machine can reach, and which changes nothing unless --allow-edit is
     given.
     """
-    from peftsearch.report.dashboard import HOST, serve
+    from peftsearch.report.dashboard.serve import HOST, serve
 
     results = stored(study, fork, storage)
     say(f"{results.name}: http://{HOST}:{port}/dashboard (Ctrl-C ends it)")

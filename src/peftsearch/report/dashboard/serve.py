@@ -12,10 +12,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.core.objectives import quality_objective
-from peftsearch.report.dashboard_guard import guarded
-from peftsearch.report.dashboard_store import DashboardStore
+from peftsearch.report.dashboard.guard import guarded
+from peftsearch.report.dashboard.note import note_with_own_words
+from peftsearch.report.dashboard.store import DashboardStore
 from peftsearch.report.figures import curve_figure, front_figure
-from peftsearch.report.trial_note import note_with_own_words
 from peftsearch.results.front import rows
 from peftsearch.storage.optuna_access import is_there
 from peftsearch.storage.records import records

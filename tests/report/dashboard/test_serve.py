@@ -16,7 +16,7 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
 
 from peftsearch.core.errors import UserError
-from peftsearch.report.dashboard import HOST, decorate, serve
+from peftsearch.report.dashboard.serve import HOST, decorate, serve
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.records import Record
 from tests.helpers.records import OBJECTIVES, complete, config, report, store

@@ -14,7 +14,7 @@ import pytest
 from optuna_dashboard import wsgi
 
 from peftsearch.report import dashboard
-from peftsearch.report.dashboard_guard import Application, guarded
+from peftsearch.report.dashboard.guard import Application, guarded
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from tests.helpers.records import complete, store
 
