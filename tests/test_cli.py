@@ -300,15 +300,12 @@ def test_from_search_to_prediction(work: Path, hub: Hub) -> None:
     assert [answer["text"] for answer in answers] == ["the very good cat", "word1 dog"]
     assert all(set(answer["probabilities"]) == set(KEYS) for answer in answers)
 
-    (work / "texts.txt").write_text("the very good cat\n\nword1 dog\n")
+    (work / "texts.txt").write_text("the very good cat\nword1 dog\n\n")
     (work / "texts.csv").write_text('text,more\n"the very good cat",1\n"word1 dog",2\n')
     for file in ("texts.txt", "texts.csv"):
         assert json.loads(run("predict", "best", "--file", file, "--json").stdout) == answers
-    assert run("predict", "best", "--file", "texts.txt").stdout.splitlines()[0].split() == [
-        "label",
-        "probability",
-        "text",
-    ]
+    shown = run("predict", "best", "--text", "the very good cat").stdout
+    assert shown.splitlines()[0].split() == ["label", "probability", "text"]
 
 
 @pytest.mark.parametrize(

@@ -1,68 +1,13 @@
-"""Texts to label, from Python or any file."""
+"""The texts that a classifier reads in a row."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from peftsearch.core.errors import UserError
-from peftsearch.predict.input import InputTexts, read_input
-
-TEXT, PAIR = InputTexts(("text",)), InputTexts(("a", "b"))
-
-
-def read(file: Path, inputs: InputTexts) -> list[tuple[str, ...]]:
-    return [inputs.of(row) for row in read_input(file, inputs)[0]]
-
-
-def test_a_line_is_a_text(tmp_path: Path) -> None:
-    (file := tmp_path / "a.txt").write_text("\ufeffone, two\n\n  three\n", encoding="utf-8")
-    assert read(file, TEXT) == [("one, two",), ("  three",)]
-    assert read(file, InputTexts(("text",), strip=True)) == [("one, two",), ("three",)]
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("inside", [*map(chr, (0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x85, 0x2028, 0x2029))], ids=ascii)
-def test_only_line_ends_end_a_line(tmp_path: Path, inside: str, end: str) -> None:
-    (file := tmp_path / "a.txt").write_bytes(f"one{inside}two{end}three{end}".encode())
-    assert read(file, TEXT) == [(f"one{inside}two",), ("three",)]
-
-
-def test_a_guessed_encoding_is_noted(tmp_path: Path) -> None:
-    (file := tmp_path / "a.txt").write_bytes("Gr\xfc\xdfe aus K\xf6ln, sch\xf6n und f\xfcr B\xe4ume".encode("cp1252"))
-    assert read_input(file, TEXT)[1]
-
-
-def test_pairs_have_a_tab_between_them(tmp_path: Path) -> None:
-    (file := tmp_path / "a.txt").write_text("one\ttwo\nthree\tfour\n")
-    assert read(file, PAIR) == [("one", "two"), ("three", "four")]
-    file.write_text("one\ttwo\nthree\n")
-    with pytest.raises(UserError, match="line 2 is not a pair; write two texts with a tab between them"):
-        read(file, PAIR)
-
-
-def test_columns_of_a_table(tmp_path: Path) -> None:
-    (file := tmp_path / "a.jsonl").write_text('{"b": "two", "a": "one"}\n{"a": "three", "b": "four"}\n')
-    assert read(file, PAIR) == [("one", "two"), ("three", "four")]
-
-
-@pytest.mark.parametrize(
-    ("columns", "said"),
-    [(("txt",), "no column 'txt'; columns: a, b"), (("b",), "row 2 has a blank text; fill it or delete the row")],
-)
-def test_what_is_wrong_is_said(tmp_path: Path, columns: tuple[str, ...], said: str) -> None:
-    (file := tmp_path / "a.jsonl").write_text('{"a": "one", "b": "two"}\n{"a": "three", "b": null}\n')
-    with pytest.raises(UserError) as caught:
-        read(file, InputTexts(columns))
-    assert str(caught.value) == f"--file {file}: {said}"
-
-
-def test_no_such_file() -> None:
-    with pytest.raises(UserError) as caught:
-        read(Path("nowhere.txt"), TEXT)
-    assert str(caught.value) == "--file nowhere.txt: no such file"
+from peftsearch.predict.input import InputTexts
 
 
 @pytest.mark.parametrize(
@@ -107,3 +52,26 @@ def test_another_kind_of_row_is_refused(written: tuple[str, ...], row: Any, said
     with pytest.raises(UserError) as caught:
         InputTexts(written).of(row)
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "names", "expected"),
+    [
+        (("text",), ("body",), ("body",)),
+        (("a", "b"), ("x", "a"), ("x", "a")),
+        (("query: {text}",), ("body",), ("query: {body}",)),
+        (("{title}. {body} {title}",), ("t", "title"), ("{t}. {title} {t}",)),
+    ],
+)
+def test_a_file_may_call_the_columns_otherwise(
+    written: tuple[str, ...], names: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    assert InputTexts(written, strip=True).renamed(names) == InputTexts(expected, strip=True)
+
+
+def test_each_column_needs_its_name() -> None:
+    with pytest.raises(UserError) as caught:
+        InputTexts(("a", "b")).renamed(["x"])
+    assert str(caught.value) == (
+        "--text-column is given 1 times; give it 2 times, with the file's names for the columns a, b, in this order"
+    )

@@ -1,25 +1,39 @@
-"""The command that labels texts with an exported classifier."""
+"""The command that labels texts, or the rows of a file, with an exported classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from peftsearch.cli.options import example, json_option
-from peftsearch.cli.output import print_json, say, show
+from peftsearch.cli.output import console, print_json, say, show
 from peftsearch.core.errors import UserError
+from peftsearch.core.escaping import json_escapes, on_one_line
 
 if TYPE_CHECKING:
-    from peftsearch.predict.input import Row
+    from peftsearch.predict.label import Labelled, Labelling
+
+Sink = Callable[[list["Labelled"]], None]
+
+MOST_REPORTED = 20
+"""Broken rows of a file that are told one by one."""
+
+ON_STDOUT = {".txt": ".csv", ".parquet": ".csv"}
+"""What is printed for files of these kinds; for others, their own kind."""
+
+FORMATS = ("txt", "csv", "tsv", "jsonl", "json", "parquet")
 
 
 @click.command(
     epilog=example(
         "peftsearch predict my-classifier --text 'a small wild cat'",
-        "peftsearch predict my-classifier --file texts.csv --json",
+        "peftsearch predict my-classifier --file texts.csv --out labelled.csv",
+        "zcat texts.jsonl.gz | peftsearch predict my-classifier --file - --format jsonl | head",
     )
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -29,36 +43,203 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="A file of texts: .txt with one text on each line, or CSV, JSON Lines or Parquet with the study's columns; "
+    "also packed, as in .csv.gz. - is the standard input.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="The format of --file, if its name does not say it.  [default for the standard input: txt]",
+)
+@click.option("--encoding", help="The encoding of --file.  [default: found out]")
+@click.option(
+    "--text-column",
+    "text_columns",
+    multiple=True,
+    metavar="NAME",
+    help="The column of --file that holds the text, if it is called otherwise than in the study. "
+    "Repeat it for pairs, and for each column that a text is composed of, in the study's order.",
+)
+@click.option(
+    "--out",
     type=click.Path(path_type=Path),
-    help="A file of texts: .txt with one text on each line, or CSV, JSON Lines or Parquet with the study's columns.",
+    help="Write all columns of --file and the labels to this file: .csv, .tsv, .jsonl, .json, .parquet, or .txt for "
+    "the labels alone. Without it, they are printed: as a table on a terminal, in the file's format in a pipe.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file that --out names.")
+@click.option("--all-probabilities", is_flag=True, help="Add a column with the probability of each label.")
+@click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="P",
+    help="Answer `unsure` where the label's probability is smaller.",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts in one forward pass."
 )
 @json_option
 def predict(
-    folder: Path, texts: tuple[str, ...], pairs: tuple[str, ...], file: Path | None, batch_size: int, as_json: bool
+    folder: Path,
+    texts: tuple[str, ...],
+    pairs: tuple[str, ...],
+    file: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Label texts with an exported classifier."""
-    from peftsearch.api import load_classifier
-    from peftsearch.predict.input import read_input
-    from peftsearch.report.lists import predictions_table
+    """Label texts with an exported classifier.
 
+    A file is read, labelled and written piece by piece, so it may be larger than memory. All of its columns are kept;
+    `label` and `probability` are added (`predicted_label` and so on, if it has such columns). A row without a text, or
+    one that cannot be read, is told and stays without a label; the exit code is 1 then, and 0 if every row has one.
+    """
     if bool(texts) == bool(file):
         raise UserError("give the texts with either --text or --file")
+    if file:
+        _label_file(folder, file, as_json, **options)
+    else:
+        _label_texts(folder, texts, pairs, as_json, **options)
+
+
+def _label_texts(
+    folder: Path,
+    texts: tuple[str, ...],
+    pairs: tuple[str, ...],
+    as_json: bool,
+    batch_size: int,
+    min_probability: float,
+    **of_files: Any,
+) -> None:
+    from peftsearch.api import load_classifier
+    from peftsearch.predict.label import or_unsure
+    from peftsearch.report.lists import predictions_table
+
+    given = next((name for name, value in of_files.items() if value), None)
+    if given:
+        raise UserError(f"--{given.replace('_', '-').replace('kind', 'format')} is for --file")
     if pairs and len(pairs) != len(texts):
         raise UserError(
             f"--pair is given {len(pairs)} times and --text {len(texts)} times; give one --pair for each --text"
         )
-    classifier = load_classifier(folder)
-    rows: Sequence[Row] = list(zip(texts, pairs, strict=True)) if pairs else texts
-    if file:
-        rows, notes = read_input(file, classifier.inputs)
-        for note in notes:
-            say(f"note: {note}")
-    answers = classifier.predict(rows, batch_size)
-    given = [classifier.inputs.shown(row) for row in rows]
+    rows: Sequence[str | tuple[str, str]] = list(zip(texts, pairs, strict=True)) if pairs else texts
+    answers = or_unsure(load_classifier(folder).predict(rows, batch_size), min_probability)
     if as_json:
-        print_json([{"text": text, **answer} for text, answer in zip(given, answers, strict=True)])
+        print_json([{"text": text, **answer} for text, answer in zip(rows, answers, strict=True)])
         return
-    show(predictions_table(given, answers))
+    show(predictions_table(rows, answers))
+
+
+def _label_file(
+    folder: Path,
+    file: Path,
+    as_json: bool,
+    kind: str | None,
+    out: Path | None,
+    overwrite: bool,
+    all_probabilities: bool,
+    **options: Any,
+) -> None:
+    from peftsearch.api import load_classifier
+    from peftsearch.predict.label import labelling
+    from peftsearch.predict.write import check_out
+
+    if as_json and out:
+        raise UserError("--json prints to the standard output; leave it out, and give --out a name that ends in .json")
+    if out:
+        check_out(out, overwrite)
+    if file != Path("-") and not file.is_file():
+        raise UserError(f"--file {file}: no such file")
+    classifier = load_classifier(folder)
+    with labelling(classifier, file, kind=kind and f".{kind}", **options) as found, ExitStack() as stack:
+        sink = stack.enter_context(_sink(found, out, as_json, all_probabilities))
+        told = stack.enter_context(_progress(found, wanted=out is not None or not console().is_terminal))
+        _tell_notes(found)
+        for window in found.windows():
+            sink(window)
+            sys.stdout.flush()  # whoever reads the pipe has the answers as they come
+            _report(window, found)
+            told()
+    _tell_notes(found)
+    where = f" in {out}" if out else ""
+    missing = f"; {found.broken:,} without a label" if found.broken else ""
+    say(f"labelled {found.done - found.broken:,} of {found.done:,} rows{where}{missing}")
+    if found.broken:
+        raise SystemExit(1)
+
+
+def _tell_notes(found: Labelling) -> None:
+    """Tell what was found out about the file since the last call."""
+    for note in found.stream.notes:
+        say(f"note: {note}")
+    found.stream.notes.clear()
+
+
+@contextmanager
+def _sink(found: Labelling, out: Path | None, as_json: bool, all_probabilities: bool) -> Iterator[Sink]:
+    """What takes each window of rows: a table, JSON, or a file or the standard output in some format."""
+    from peftsearch.predict.write import kind_of, written_whole
+
+    if as_json:
+        with _json_list(found) as sink:
+            yield sink
+    elif out:
+        with written_whole(out) as file, found.writer(file, kind_of(out), all_probabilities) as write:
+            yield write
+    elif console().is_terminal:
+        yield _tables
+    else:
+        kind = ON_STDOUT.get(found.stream.kind, found.stream.kind)
+        with found.writer(sys.stdout.buffer, kind, all_probabilities) as write:
+            yield write
+
+
+@contextmanager
+def _json_list(found: Labelling) -> Iterator[Sink]:
+    """Print one list, piece by piece, of what `--text` would print for each text."""
+    from peftsearch.predict.write import json_text
+
+    between = ["[\n"]
+
+    def sink(window: list[Labelled]) -> None:
+        for item in window:
+            click.echo(f"{between[0]}{json_escapes(json_text(item.to_dict()))}", nl=False)
+            between[0] = ",\n"
+
+    yield sink
+    click.echo("[]" if between[0] == "[\n" else "\n]")
+
+
+def _tables(window: list[Labelled]) -> None:
+    from peftsearch.report.lists import predictions_table
+
+    good = [item for item in window if item.answer]
+    show(predictions_table([" | ".join(item.text or ()) for item in good], [item.answer or {} for item in good]))
+
+
+def _report(window: list[Labelled], found: Labelling) -> None:
+    """Tell each broken row, up to `MOST_REPORTED` of a file."""
+    broken = [item for item in window if item.problem]
+    before = found.broken - len(broken)
+    for item in broken[: max(0, MOST_REPORTED - before)]:
+        say(on_one_line(f"{found.stream.name}, {item.row.place}: {item.problem}"))
+    if before <= MOST_REPORTED < found.broken:
+        say("more broken rows are counted and not told")
+
+
+@contextmanager
+def _progress(found: Labelling, wanted: bool) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal: how much of the file is read, how many rows are labelled, and the time left."""
+    target = console(err=True)
+    if not (wanted and target.is_terminal):
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=target, transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task("0 rows", total=found.stream.size)
+        yield lambda: progress.update(
+            task, completed=found.stream.position(), description=f"{found.done:,} rows", refresh=True
+        )

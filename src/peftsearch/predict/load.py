@@ -100,15 +100,18 @@ class LoadedClassifier(ABC):
 
     def _answers(self, rows: Sequence[Row], batch_size: int, before: int = 0) -> list[dict[str, Any]]:
         """The answer for each row. `before` says how many rows of the same input were labelled earlier."""
+        return self.predict_read([self.inputs.of_full(row, before + i) for i, row in enumerate(rows, 1)], batch_size)
+
+    def predict_read(self, texts: Sequence[tuple[str, ...]], batch_size: int = 32) -> list[dict[str, Any]]:
+        """As `predict`, for texts or pairs as `inputs.of` reads them in rows."""
         if batch_size < 1:
             raise UserError(f"batch_size must be at least 1, but got {batch_size}")
-        read = [self.inputs.of_full(row, place) for place, row in enumerate(rows, start=before + 1)]
         # Texts of similar length share a batch, which then needs little padding; the answers keep the order given.
-        order = sorted(range(len(read)), key=lambda i: sum(map(len, read[i])))
-        found: list[dict[str, Any]] = [{} for _ in read]
+        order = sorted(range(len(texts)), key=lambda i: sum(map(len, texts[i])))
+        found: list[dict[str, Any]] = [{} for _ in texts]
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
-            for place, row in zip(places, self._probabilities([read[i] for i in places]), strict=True):
+            for place, row in zip(places, self._probabilities([texts[i] for i in places]), strict=True):
                 found[place] = self._answer(row)
         return found
 

@@ -29,9 +29,7 @@ def read_delimited(content: bytes, name: str, request: Request) -> Table:
     check_is_text(content, name)
     text, notes = decode(content, name, request.encoding)
     csv.field_size_limit(sys.maxsize)  # a document may be longer than the 128 KiB that csv allows
-    said = re.match(r"[\r\n]*sep=(.)\r?\n", text)  # Excel's own first line
-    text = (text[said.end() :] if said else text).lstrip("\r\n")
-    first, delimiter = _header(text, request, tuple(said[1]) if said else tuple(DELIMITERS))
+    text, first, delimiter = find_header(text, request)
     names = first if request.header is None else list(request.header)
     check_columns(names, name)
     rows, row_notes = _rows(text, delimiter, len(names), name, headed=request.header is None)
@@ -40,6 +38,17 @@ def read_delimited(content: bytes, name: str, request: Request) -> Table:
         notes += (f"{name} separates its columns by {DELIMITERS.get(delimiter, repr(delimiter))}",)
     columns = {column: [row[i] or None for row in rows] for i, column in enumerate(names)}
     return Table(name, columns, notes=notes + row_notes)
+
+
+def find_header(text: str, request: Request) -> tuple[str, list[str], str]:
+    """The text from its header line on, that line's fields, and the delimiter.
+
+    The delimiter is the one that the file itself names, else the one by which the line has the wanted columns, else the
+    one by which it has the most columns.
+    """
+    said = re.match(r"[\r\n]*sep=(.)\r?\n", text)  # Excel's own first line
+    text = (text[said.end() :] if said else text).lstrip("\r\n")
+    return text, *_header(text, request, tuple(said[1]) if said else tuple(DELIMITERS))
 
 
 def _header(text: str, request: Request, delimiters: Sequence[str]) -> tuple[list[str], str]:

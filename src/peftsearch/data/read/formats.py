@@ -45,7 +45,7 @@ def read_json_lines(content: bytes, name: str, request: Request) -> Table:
     """Read one object a line, or one list of objects. A key that a row lacks counts as missing."""
     check_is_text(content, name)
     text, notes = decode(content, name, request.encoding)
-    rows = _json_list(text, name) if text.lstrip()[:1] == "[" else _json_lines(text, name)
+    rows = json_list(text, name) if text.lstrip()[:1] == "[" else _json_lines(text, name)
     keys = dict.fromkeys(key for row in rows for key in row)
     return Table(name, {key: [row.get(key) for row in rows] for key in keys}, notes=notes)
 
@@ -73,7 +73,12 @@ def read_parquet(content: bytes, name: str, request: Request) -> Table:
     return Table(name, columns, _class_names(file.schema_arrow.metadata))
 
 
-def _json_list(text: str, name: str) -> list[dict[str, Any]]:
+def json_list(text: str, name: str) -> list[dict[str, Any]]:
+    """The rows of one list of objects.
+
+    Raises:
+        UserError: it is not JSON, or holds something else.
+    """
     try:
         rows = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
@@ -90,16 +95,22 @@ def _json_lines(text: str, name: str) -> list[dict[str, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):  # splitlines() would break a text at U+2028
         if not line.strip():
             continue
-        try:
-            row = json.loads(line, object_pairs_hook=_object)
-        except json.JSONDecodeError as error:
-            raise UserError(f"data.source: {name}, line {number}: not JSON ({error.msg})") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"data.source: {name}, line {number}: {_why(error)}") from error
-        if not isinstance(row, dict):
-            raise UserError(f"data.source: {name}, line {number}: not an object with the columns as keys")
+        row, problem = json_row(line)
+        if problem:
+            raise UserError(f"data.source: {name}, line {number}: {problem}")
         rows.append(row)
     return rows
+
+
+def json_row(line: str) -> tuple[dict[str, Any], str | None]:
+    """The object of a line, or an empty one and what is wrong with the line."""
+    try:
+        row = json.loads(line, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        return {}, f"not JSON ({error.msg})"
+    except (ValueError, RecursionError) as error:
+        return {}, _why(error)
+    return (row, None) if isinstance(row, dict) else ({}, "not an object with the columns as keys")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from peftsearch.core.errors import UserError
 
@@ -20,16 +21,22 @@ class Record:
 
     Attributes:
         line: the number of its last line, the file's first being 1.
+        repair: which of the `REPAIRS` it needed, if any.
+        readable: whether it could be read at all; if not, its only field is the line as it stands.
     """
 
     fields: list[str]
     line: int
+    repair: str | None = None
+    readable: bool = True
 
 
 REPAIRS = {
     "escaped": 'writes quotation marks as \\"',
     "stray": "has stray quotation marks",
 }
+
+UNREADABLE = "quotation marks that neither enclose a field nor are doubled"
 
 
 def read_records(text: str, delimiter: str, width: int, name: str) -> tuple[list[Record], tuple[str, ...]]:
@@ -41,26 +48,37 @@ def read_records(text: str, delimiter: str, width: int, name: str) -> tuple[list
     Raises:
         UserError: a line cannot be read either way.
     """
-    lines = list(io.StringIO(text, newline=""))
-    records: list[Record] = []
-    repaired: Counter[str] = Counter()
-    at = 0
-    while at < len(lines):
-        found = _record(lines, at, delimiter, width)
-        if found is None:
-            raise UserError(
-                f"data.source: {name}, line {at + 1}: quotation marks that neither enclose a field nor are doubled; "
-                "correct the line"
-            )
-        fields, taken, repair = found
-        at += taken
-        records += [Record(fields, at)] if fields else []
-        repaired.update([repair] if repair else [])
+    records = list(stream_records(io.StringIO(text, newline=""), delimiter, width))
+    odd = next((record for record in records if not record.readable), None)
+    if odd:
+        raise UserError(f"data.source: {name}, line {odd.line}: {UNREADABLE}; correct the line")
+    repaired = Counter(record.repair for record in records if record.repair)
     notes = [
         f"{name} {REPAIRS[kind]} in {count:,} {'row' if count == 1 else 'rows'}; taken as they stand"
         for kind, count in repaired.items()
     ]
     return records, tuple(notes)
+
+
+def stream_records(lines: Iterable[str], delimiter: str, width: int) -> Iterator[Record]:
+    """The records of a file of any size, of which a few hundred lines are held at a time.
+
+    Args:
+        lines: the file's lines, each with its end.
+        width: the number of fields of a record, by which a repair is judged.
+    """
+    coming, held, at, number = iter(lines), list[str](), 0, 0
+    while True:
+        if len(held) - at < MOST_LINES:  # a record may go on in so many lines
+            held, at = [*held[at:], *islice(coming, 4 * MOST_LINES)], 0
+        if at >= len(held):
+            return
+        found = _record(held, at, delimiter, width)
+        fields, taken, repair = found or ([held[at].rstrip("\r\n")], 1, None)
+        at += taken
+        number += taken
+        if fields:
+            yield Record(fields, number, repair, readable=found is not None)
 
 
 def _record(lines: list[str], at: int, delimiter: str, width: int) -> tuple[list[str], int, str | None] | None:
@@ -73,10 +91,12 @@ def _record(lines: list[str], at: int, delimiter: str, width: int) -> tuple[list
             fields = _parsed(written, delimiter)
             if fields and len(fields) == width and not (taken > 1 and swallows(fields, delimiter)):
                 return fields, taken, repair
-    for fields in (_between_quotes(line, delimiter), _as_they_stand(line, delimiter)):
-        if len(fields) == width:
-            return fields, 1, "stray"
     fields = _parsed(line, delimiter)
+    if fields and delimiter != "\t":
+        return fields, 1, None  # it keeps the rules and has the wrong number of fields, which is told
+    for repaired in (_between_quotes(line, delimiter), _as_they_stand(line, delimiter)):
+        if len(repaired) == width:
+            return repaired, 1, "stray"
     return (fields, 1, None) if fields else None
 
 

@@ -38,6 +38,9 @@ OPENERS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
 }
 PACKINGS = (*OPENERS, ".zip")
 
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+"""What these openers raise at a damaged file."""
+
 OTHER_KINDS = {
     b"\x1f\x8b": "a gzip file", b"BZh": "a bzip2 file", b"\xfd7zXZ": "an xz file", b"PK\x03\x04": "a zip archive",
     b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"PAR1": "a Parquet file", b"ARROW1": "an Arrow file",
@@ -115,7 +118,7 @@ def unpack(content: bytes, name: str) -> tuple[bytes, str, tuple[str, ...]]:
                     path = PurePosixPath(inner)
             else:
                 content = limited(OPENERS[packing](io.BytesIO(content)), name, packed=len(content))
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
+        except DAMAGED as error:
             raise UserError(f"data.source: {name} cannot be unpacked: {one_line(error)}") from error
     raise UserError(f"data.source: {name} holds more than {DEEPEST} archives within each other; unpack it")
 
@@ -123,25 +126,31 @@ def unpack(content: bytes, name: str) -> tuple[bytes, str, tuple[str, ...]]:
 def _only_member(content: bytes, name: str) -> tuple[bytes, str, list[str]]:
     """The one file with data in a zip archive, its name, and the names of other files."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = [
-            member for member in archive.infolist()
-            if not member.is_dir() and not any(map(is_junk, PurePosixPath(member.filename).parts))
-        ]  # fmt: skip
-        data = [m for m in members if not PurePosixPath(m.filename).name.lower().startswith(("readme", "license"))]
-        if len(data) != 1:
-            names = ", ".join(PurePosixPath(member.filename).name for member in data[:4])
-            more = ", …" if len(data) > 4 else ""
-            raise UserError(
-                f"data.source: {name} holds {len(data):,} files ({names}{more}); unpack it and name the folder, "
-                "or a file for each split: source: {train: FILE, test: FILE}"
-            )
-        check_size(data[0].file_size, name)
-        with archive.open(data[0]) as file:
-            return (
-                limited(file, name, packed=len(content)),
-                data[0].filename,
-                [m.filename for m in members if m is not data[0]],
-            )
+        member, left_out = only_member(archive, name)
+        check_size(member.file_size, name)
+        with archive.open(member) as file:
+            return limited(file, name, packed=len(content)), member.filename, left_out
+
+
+def only_member(archive: zipfile.ZipFile, name: str) -> tuple[zipfile.ZipInfo, list[str]]:
+    """The one file with data in a zip archive, and the names of other files.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    members = [
+        member for member in archive.infolist()
+        if not member.is_dir() and not any(map(is_junk, PurePosixPath(member.filename).parts))
+    ]  # fmt: skip
+    data = [m for m in members if not PurePosixPath(m.filename).name.lower().startswith(("readme", "license"))]
+    if len(data) != 1:
+        names = ", ".join(PurePosixPath(member.filename).name for member in data[:4])
+        more = ", …" if len(data) > 4 else ""
+        raise UserError(
+            f"data.source: {name} holds {len(data):,} files ({names}{more}); unpack it and name the folder, "
+            "or a file for each split: source: {train: FILE, test: FILE}"
+        )
+    return data[0], [m.filename for m in members if m is not data[0]]
 
 
 def check_is_text(content: bytes, name: str) -> None:

@@ -1,0 +1,160 @@
+"""Labelling a file on the command line: into a file, into a pipe, from a pipe."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from peftsearch import api
+from peftsearch.cli import main
+from peftsearch.cli.predict import MOST_REPORTED
+from tests.helpers.labelling import lengths_classifier
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(api, "load_classifier", lambda folder: lengths_classifier())
+    return tmp_path
+
+
+def run(*arguments: str, standard_input: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["predict", "DIR", *arguments], input=standard_input)
+
+
+def test_into_a_file(work: Path) -> None:
+    (work / "in.csv").write_text('id,text\n1,abcd\n2,"a, ""b"""\n')
+    done = run("--file", "in.csv", "--out", "out.csv")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "labelled 2 of 2 rows in out.csv\n")
+    assert (work / "out.csv").read_text() == 'id,text,label,probability\n1,abcd,short,0.96\n2,"a, ""b""",short,0.94\n'
+    again = run("--file", "in.csv", "--out", "out.csv")
+    assert (again.exit_code, again.stderr) == (
+        2,
+        "Error: --out out.csv: is there already; to replace it, add --overwrite\n",
+    )
+    assert run("--file", "in.csv", "--out", "out.csv", "--overwrite", "--all-probabilities").exit_code == 0
+    header = next(csv.reader((work / "out.csv").open()))
+    assert header == ["id", "text", "label", "probability", "probability_long", "probability_short"]
+
+
+def test_broken_rows_are_told_and_do_not_stop_the_rest(work: Path) -> None:
+    (work / "in.jsonl").write_text('{"text": "abcd"}\n{"text":\n{"text": " "}\n{"texts": "x"}\n{"text": "ab"}\n')
+    done = run("--file", "in.jsonl", "--out", "out.jsonl")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == [
+        "in.jsonl, line 2: not JSON (Expecting value)",
+        "in.jsonl, line 3: no text",
+        "in.jsonl, line 4: no column 'text'; columns: texts",
+        "labelled 2 of 5 rows in out.jsonl; 3 without a label",
+    ]
+    assert [json.loads(line) for line in (work / "out.jsonl").read_text().splitlines()] == [
+        {"text": "abcd", "label": "short", "probability": 0.96},
+        {"label": None, "probability": None},
+        {"text": " ", "label": None, "probability": None},
+        {"texts": "x", "label": None, "probability": None},
+        {"text": "ab", "label": "short", "probability": 0.98},
+    ]
+    listed = json.loads(run("--file", "in.jsonl", "--json").stdout)
+    assert [item["label"] for item in listed] == ["short", None, None, None, "short"]
+    assert listed[1] == {
+        **dict.fromkeys(("text", "label", "probability", "probabilities")),
+        "problem": "line 2: not JSON (Expecting value)",
+    }
+
+
+def test_of_many_broken_rows_the_first_are_told(work: Path) -> None:
+    (work / "in.csv").write_text("n,text\n" + "1,\n" * 99)
+    lines = run("--file", "in.csv", "--batch-size", "1").stderr.splitlines()
+    assert len(lines) == MOST_REPORTED + 2
+    assert lines[MOST_REPORTED:] == [
+        "more broken rows are counted and not told",
+        "labelled 0 of 99 rows; 99 without a label",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("in.txt", "ab\n", "text,label,probability\nab,short,0.98\n"),
+        ("in.tsv", "text\tn\nab\t1\n", "text\tn\tlabel\tprobability\nab\t1\tshort\t0.98\n"),
+        ("in.jsonl", '{"text": "ab"}\n', '{"text": "ab", "label": "short", "probability": 0.98}\n'),
+        ("in.json", '[{"text": "ab"}]', '[\n{"text": "ab", "label": "short", "probability": 0.98}\n]\n'),
+    ],
+)
+def test_a_pipe_gets_the_format_of_the_file(work: Path, name: str, content: str, expected: str) -> None:
+    (work / name).write_text(content)
+    done = run("--file", name)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, expected, "labelled 1 of 1 rows\n")
+    kind = name.removeprefix("in.")
+    assert run("--file", "-", "--format", kind, standard_input=content).stdout == expected
+    long = "word " * 18
+    assert f"{long}ab" in run("--file", "-", standard_input=f"{long}ab\n").stdout, "a line was wrapped"
+
+
+def test_a_large_standard_input_in_windows_1252(work: Path) -> None:
+    done = run("--file", "-", "--encoding", "cp1252", standard_input="caf\xe9\n".encode("cp1252") * 9)
+    assert done.stdout_bytes.decode().count("café,short,0.96\n") == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--file", "none.csv"], "--file none.csv: no such file"),
+        (["--file", "in.csv", "--out", "a.xls"], "--out a.xls: has no known format; valid: .csv, .json, .jsonl, "
+         ".ndjson, .parquet, .tsv, .txt, each also .gz, .bz2, .xz"),
+        (["--file", "in.csv", "--out", "a.json", "--json"],
+         "--json prints to the standard output; leave it out, and give --out a name that ends in .json"),
+        (["--file", "in.csv", "--text-column", "txt"], "--file in.csv: no column 'txt'; columns: text; "
+         "name the column of the text with --text-column"),
+        (["--text", "a", "--out", "a.csv"], "--out is for --file"),
+        (["--text", "a", "--format", "csv"], "--format is for --file"),
+        (["--text", " "], "text 1 is blank; leave it out"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line(work: Path, arguments: list[str], said: str) -> None:
+    (work / "in.csv").write_text("text\na\n")
+    done = run(*arguments)
+    assert (done.exit_code, done.stderr) == (2, f"Error: {said}\n")
+    assert [path.name for path in work.iterdir()] == ["in.csv"]
+
+
+def test_unsure(work: Path) -> None:
+    answers: list[dict[str, Any]] = json.loads(
+        run("--text", "abc", "--text", "x" * 40, "--min-probability", "0.7", "--json").stdout
+    )
+    assert [answer["label"] for answer in answers] == ["short", "unsure"]
+    assert answers[1]["probability"] == pytest.approx(0.6)
+
+
+FAKE = """
+import sys
+from peftsearch import api
+from peftsearch.cli import main
+from tests.helpers.labelling import lengths_classifier
+api.load_classifier = lambda folder: lengths_classifier()
+main(["predict", "DIR", "--file", "-"])
+"""
+
+
+def test_a_pipe_that_is_closed_ends_it_quietly(work: Path) -> None:
+    (work / "in.txt").write_text("a text that is repeated often\n" * 50_000)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with (work / "in.txt").open("rb") as given:
+        child = subprocess.Popen(
+            [sys.executable, "-c", FAKE], stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline() == b"text,label,probability\n"
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        child.stderr.close()
+        assert child.wait(timeout=60) == 1
