@@ -13,7 +13,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 from optuna_dashboard import wsgi
 
-from peftsearch.report import dashboard
+from peftsearch.report.dashboard import serve as dashboard
 from peftsearch.report.dashboard.guard import Application, guarded
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from tests.helpers.records import complete, store

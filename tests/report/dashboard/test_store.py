@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from optuna_dashboard import _custom_plot_data, _note
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SIGNATURES = [
     (_custom_plot_data.split_plot_data, ["plot_data_str", "key_prefix"]),
     (_note.get_note_from_system_attrs, ["system_attrs", "trial_id"]),
