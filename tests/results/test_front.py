@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from peftsearch.core.constraints import Constraint, checks_of
 from peftsearch.results.front import best_of_methods, front, rows
 from peftsearch.storage.records import Record
 from tests.helpers.records import OBJECTIVES, complete, config
@@ -61,3 +62,27 @@ def test_without_full_fine_tuning_parameters_are_of_all_and_time_is_unknown() ->
 
 def test_a_study_that_maximises_nothing_is_sorted_by_its_first_objective() -> None:
     assert [row.record.number for row in rows([FULL, PROBE, LORA], ("train_seconds",))] == [2, 1, 0]
+
+
+SMALL = Constraint("trainable_parameters", 10_000)
+
+
+def checked(record: Record, *constraints: Constraint) -> Record:
+    assert record.measurement is not None
+    return replace(record, checks=checks_of(constraints, record.measurement))
+
+
+def test_what_breaks_a_constraint_is_not_on_the_front_and_dominates_nothing_there() -> None:
+    cheap = complete(4, "full", 0.95, 20_000, 1.0)  # dominates all others
+    found = rows([checked(record, SMALL) for record in (cheap, LORA, PROBE, WASTE)], OBJECTIVES)
+    assert [(row.record.number, row.on_front) for row in found] == [(4, False), (1, True), (2, True), (3, False)]
+
+
+def test_the_best_of_each_method_breaks_no_constraint_if_one_of_them_does_not() -> None:
+    small = complete(4, "full", 0.5, 9_000, 1.0)
+    best = best_of_methods(rows([checked(record, SMALL) for record in (FULL, small, WASTE)], OBJECTIVES))
+    assert [row.record.number for row in best] == [3, 4]
+
+
+def test_a_constraint_that_was_not_measured_keeps_nothing_off_the_front() -> None:
+    assert [row.on_front for row in rows([checked(LORA, Constraint("latency_ms", 1.0))], OBJECTIVES)] == [True]

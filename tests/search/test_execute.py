@@ -13,15 +13,18 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.constraints import BreaksConstraint, Check, Constraint
 from peftsearch.core.disk import DiskFull
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError
 from peftsearch.core.predictions import Predictions
 from peftsearch.core.run_folder import RunFolder
+from peftsearch.results.front import rows
 from peftsearch.search import execute
 from peftsearch.storage.budget import finished
-from peftsearch.storage.database import open_study
+from peftsearch.storage.database import objective_names, open_study
 from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.records import Record, records
+from peftsearch.storage.study_attributes import write_constraints
 from tests.helpers import fake_trainer
 
 CONFIG = TrialConfig("b", "lora", {"rank": 8})
@@ -218,3 +221,46 @@ def test_optunas_sampler_still_fails_after_a_pruned_trial_with_intermediate_valu
     trial = study.ask()
     with pytest.raises(RuntimeError, match="single direction"):
         trial.suggest_float("x", 0, 1)
+
+
+def constrained(study: Study, **bounds: float) -> None:
+    write_constraints(study, [Constraint(name, bound) for name, bound in bounds.items()])
+
+
+def test_a_trial_that_would_break_a_constraint_is_not_trained_and_the_sampler_is_told(
+    study: Study, tmp_path: Path
+) -> None:
+    constrained(study, trainable_parameters=1_000_000, macro_f1=0.5)
+
+    def refuse(config: TrialConfig, report: Any, should_stop: Any) -> Any:
+        raise BreaksConstraint([Check(Constraint("trainable_parameters", 1_000_000), 22_716_676)])
+
+    record = run(study, tmp_path, refuse)
+    assert (record.state, record.curve, record.failure) == ("pruned", (), None)
+    assert record.reason == "breaks the constraint trainable_parameters <= 1,000,000: has 22,716,676"
+    assert [str(check) for check in record.checks] == ["trainable_parameters <= 1,000,000: has 22,716,676"]
+    assert study.trials[0].constraints == {"trainable_parameters": pytest.approx(21.716676)}
+    assert finished(study) == 1
+
+
+def test_a_trained_trial_that_breaks_a_constraint_keeps_no_weights_and_deletes_none(
+    study: Study, tmp_path: Path
+) -> None:
+    constrained(study, train_seconds=4.5)
+    configs = [TrialConfig("b", "lora", {"rank": rank}) for rank in range(12)]
+    found = [run(study, tmp_path, config=config) for config in configs]
+    assert {record.feasible for record in found} == {True, False}, "the bound divides them"
+    kept = {int(path.name) for path in RunFolder(tmp_path).weights.iterdir()}
+    front = [row.record.number for row in rows(records(study), objective_names(study)) if row.on_front]
+    assert kept == set(front)
+    assert kept <= {record.number for record in found if record.feasible}
+    assert all((trial.constraints["train_seconds"] <= 0) is found[trial.number].feasible for trial in study.trials)
+
+
+def test_a_front_is_chosen_anew_when_the_constraints_change(study: Study, tmp_path: Path) -> None:
+    record = run(study, tmp_path)
+    assert record.checks == ()
+    constrained(study, macro_f1=0.99)
+    assert [record.feasible for record in records(study)] == [False]
+    constrained(study)
+    assert [record.checks for record in records(study)] == [()]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from peftsearch.core.config import EarlyStopping
+from peftsearch.core.constraints import Check, Constraint
 from peftsearch.core.pareto import losses_of, non_dominated
 from peftsearch.search.pruning import Decision, decide
 from peftsearch.storage.records import Record
@@ -161,3 +162,10 @@ def _synthetic(number: int, rng: np.random.Generator, epochs: int) -> Record:
     each = (seconds * rng.uniform(0.8, 1.2) * rng.uniform(0.93, 1.07, epochs)).tolist()
     scores = (1 - np.clip(errors, 0, 1)).tolist()
     return done(number, scores, method, seconds=each, parameters=int(parameters * 2 ** rng.uniform(-1.5, 1.5)))
+
+
+def test_a_trial_that_breaks_a_constraint_stops_no_other() -> None:
+    broken = replace(GOOD, checks=(Check(Constraint("macro_f1", 0.9), 0.86),))
+    assert decide("dominated", running([0.3, 0.35, 0.36]), [*FIVE, broken], OBJECTIVE_NAMES) is None
+    kept = replace(GOOD, checks=(Check(Constraint("macro_f1", 0.8), 0.86),))
+    assert decide("dominated", running([0.3, 0.35, 0.36]), [*FIVE, kept], OBJECTIVE_NAMES) is not None

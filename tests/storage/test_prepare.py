@@ -15,6 +15,7 @@ from peftsearch.storage.claims import claim_new
 from peftsearch.storage.database import objective_names, open_storage, open_study
 from peftsearch.storage.prepare import enqueue_baselines, prepare
 from peftsearch.storage.records import records
+from peftsearch.storage.study_attributes import read_constraints
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import load_study
 from peftsearch.study.suggest import baseline_config, suggest
@@ -158,3 +159,11 @@ def test_what_does_not_decide_a_trials_result_may_change(search: Search) -> None
     search.prepare()
     changed = replace(search.spec, goal="another", search=replace(search.spec.search, seed=9, pruner="none"))
     assert len(records(prepare(changed, search.job.storage))) == 3
+
+
+def test_other_constraints_replace_those_of_the_last_search(search: Search) -> None:
+    file = Path(search.job.path)
+    for written, bounds in (("{macro_f1: 0.5, train_seconds: 9}", [0.5, 9.0]), ("{macro_f1: 0.7}", [0.7]), ("{}", [])):
+        file.write_text(f"{STUDY}constraints: {written}\n")
+        study = prepare(load_study(str(file)), search.job.storage)
+        assert [constraint.bound for constraint in read_constraints(study)] == bounds

@@ -100,3 +100,7 @@ def test_a_signature_of_an_earlier_version_is_compared_as_it_was_and_cleaned():
     assert differences(spec, earlier) == []
     assert without_secrets(earlier) == signature(spec)
     assert "hush" not in str(differences(study(), earlier))
+
+
+def test_constraints_may_change_between_two_runs_of_a_study():
+    assert differences(study(STUDY + "constraints: {macro_f1: 0.5}\n"), signature(study())) == []

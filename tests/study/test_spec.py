@@ -336,3 +336,38 @@ def test_its_document_makes_the_same_study_after_a_pass_through_json(tmp_path):
     assert parse_study(json.loads(json.dumps(spec.document)), file) == spec
     assert [backbone.name for backbone in spec.backbones] == ["c"]
     assert spec.data.map_labels == {"1": "good", "2.0": "good", "false": "good", "bad": "0"}
+
+
+def test_constraints_are_bounds_on_any_objective_and_are_measured():
+    spec = study(STUDY + "constraints: {trainable_parameters: 1_000_000, latency_ms: 20, 'evaluate:mae': 1e-1}\n")
+    assert [str(constraint) for constraint in spec.constraints] == [
+        "trainable_parameters <= 1,000,000",
+        "latency_ms <= 20",
+        "evaluate:mae <= 0.1",
+    ]
+    assert spec.measured == ("macro_f1", "trainable_parameters", "train_seconds", "latency_ms", "evaluate:mae")
+    config = baseline_config(spec, spec.baselines[0])
+    assert (config.measure, config.evaluate) == (("latency_ms",), ("evaluate:mae",))
+    unasked = baseline_config(study(), study().baselines[0])
+    assert (unasked.measure, unasked.evaluate) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("[latency_ms]", "constraints: must be a mapping, but got ['latency_ms']"),
+        ("{latency: 20}", "constraints.latency: no objective 'latency'; did you mean 'latency_ms'?"),
+        ("{latency_ms: fast}", "constraints.latency_ms: must be a number, but got 'fast'"),
+        ("{latency_ms: true}", "constraints.latency_ms: must be a number, but got True"),
+        ("{latency_ms: .inf}", "constraints.latency_ms: must be a number, but got inf"),
+        ("{latency_ms: 0}", "constraints.latency_ms: must be above 0, but got 0; no trial has less"),
+        ("{model_size_mb: -1}", "constraints.model_size_mb: must be above 0, but got -1; no trial has less"),
+        ("{macro_f1: 80}", "constraints.macro_f1: must be above 0 and at most 1, but got 80; a trial has 0..1"),
+        (
+            "{matthews_correlation: -1}",
+            "constraints.matthews_correlation: must be above -1 and at most 1, but got -1; a trial has -1..1",
+        ),
+    ],
+)
+def test_a_constraint_that_cannot_be_meant(written, problem):
+    assert problems(STUDY + f"constraints: {written}\n") == [problem]

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
 from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
+from peftsearch.core.constraints import BreaksConstraint, Constraint
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.data.tokens import tokenize
@@ -257,3 +258,23 @@ def test_a_trial_never_opens_the_test_split(
     trial = TrialConfig(backbone, method, settings, TrainingConfig(epochs=1, precision="fp32"), max_length=24)
     run_trial(trial, watched, lambda _: None, cache=tmp_path, device="cpu")
     assert set(opened) == {"train", "validation"}
+
+
+@pytest.mark.parametrize("method", ["lora", "unfreezing"])
+def test_what_would_break_a_constraint_is_not_trained(backbone: str, tmp_path: Path, method: str) -> None:
+    seen: list[EpochReport] = []
+
+    def run(*constraints: Constraint) -> Any:
+        asked = config(backbone, method, {"epochs": 1})
+        return run_trial(asked, DATA, seen.append, cache=tmp_path, device="cpu", constraints=constraints)
+
+    measured = run(Constraint("latency_ms", 1e-9), Constraint("macro_f1", 1.0)).measurement
+    count = measured.trainable_parameters
+    assert run(Constraint("trainable_parameters", count), Constraint("model_size_mb", measured.model_size_mb))
+    del seen[:]
+    with pytest.raises(BreaksConstraint) as caught:
+        run(Constraint("trainable_parameters", count - 1))
+    assert str(caught.value) == f"breaks the constraint trainable_parameters <= {count - 1:,}: has {count:,}"
+    with pytest.raises(BreaksConstraint):
+        run(Constraint("model_size_mb", count * 4 / 1024**2 * 0.99))
+    assert seen == []

@@ -35,8 +35,8 @@ def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
 
     check_feasible(spec)
     data = load_data(spec.data, spec.folder, folder.data)
-    check_classes(spec.objectives, data.labels)
-    check_computable(spec.objectives, len(data.labels))
+    check_classes(spec.measured, data.labels)
+    check_computable(spec.measured, len(data.labels))
     return data
 
 

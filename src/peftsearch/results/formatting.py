@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
+from peftsearch.core.constraints import breaking
 from peftsearch.core.dimensions import Dimension, Fixed, Range, Scalar, extremes
 from peftsearch.core.errors import one_line
 from peftsearch.core.objectives import Objective, find_objective, is_metric
@@ -148,11 +149,11 @@ def _setting(name: str, value: Scalar) -> str:
 
 
 def reason_in_words(record: Record) -> str:
-    """Why a trial was pruned or failed, in one line; empty for every other trial."""
+    """Why a trial was pruned or failed, or which constraints it breaks, in one line; empty for every other trial."""
     if record.failure:
         kind, message = record.failure["kind"], record.failure.get("message", "")
         return f"{kind}: {one_line(message)}" if message.strip() else kind
-    return record.reason or ""
+    return record.reason or breaking(record.checks)
 
 
 def config_in_words(config: TrialConfig, training: Collection[str] = ()) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import find_objective, quality_objective
 from peftsearch.core.pareto import losses_of, non_dominated
@@ -27,7 +29,8 @@ class Row:
         parameters_share: trainable parameters over those of the best full fine-tuning of the same backbone, 0..1; over
             all of the model's parameters if no full fine-tuning has finished.
         time_share: training seconds over those of the same full fine-tuning; None without one.
-        on_front: whether no other finished trial is at least as good in every objective and better in one.
+        on_front: whether the trial breaks no constraint, and no other finished trial that breaks none is at least as
+            good in every objective and better in one.
     """
 
     record: Record
@@ -43,7 +46,9 @@ def rows(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
     """Every finished trial, best quality first; quality is the first maximised objective."""
     done = [record for record in records if record.state == "complete" and record.measurement and record.config]
     values = [[record.values[name] for name in objectives] for record in done]
-    on_front = non_dominated(losses_of(values, objectives))
+    feasible = np.array([record.feasible for record in done], dtype=bool)
+    on_front = np.zeros(len(done), dtype=bool)
+    on_front[feasible] = non_dominated(losses_of(values, objectives)[feasible])
     quality = quality_objective(objectives)
     full = {name: _full_fine_tuning(name, done, quality) for name in {r.config.backbone for r in done if r.config}}
     found = [
@@ -60,11 +65,14 @@ def front(records: Sequence[Record], objectives: Sequence[str]) -> list[Row]:
 
 
 def best_of_methods(found: Sequence[Row]) -> list[Row]:
-    """The best row of each method; `found` must have the best quality first, as `rows` returns it."""
+    """The best row of each method, among those that break no constraint if there are any.
+
+    `found` must have the best quality first, as `rows` returns it.
+    """
     best: dict[str, Row] = {}
-    for row in found:
+    for row in sorted(found, key=lambda row: not row.record.feasible):
         best.setdefault(row.config.method, row)
-    return list(best.values())
+    return [row for row in found if best[row.config.method] is row]
 
 
 def _row(

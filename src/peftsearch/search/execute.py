@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.constraints import BreaksConstraint, breaking, checks_of
 from peftsearch.core.disk import full_disk
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
 from peftsearch.core.measurement import EpochReport, Measurement
@@ -23,7 +24,15 @@ from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front
 from peftsearch.storage.predictions import write_predictions
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.recovery import retry
-from peftsearch.storage.trial_attributes import write_curve, write_decision, write_failure, write_measurement
+from peftsearch.storage.study_attributes import read_constraints
+from peftsearch.storage.trial_attributes import (
+    write_checks,
+    write_curve,
+    write_decision,
+    write_failure,
+    write_measurement,
+    write_untrained,
+)
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -88,6 +97,10 @@ def run(
         _complete(study, trial, result, folder)
     except TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
+    except BreaksConstraint as broken:
+        write_untrained(trial, broken)
+        write_checks(trial, broken.checks)
+        study.tell(trial, state=TrialState.PRUNED)
     except (Interrupted, StorageLost, UpdateFinishedTrialError):
         raise
     except Exception as error:  # what a library raises concerns this trial; the next one may succeed
@@ -133,11 +146,13 @@ def _complete(study: Study, trial: Trial, result: Result, folder: RunFolder) -> 
 
     objectives = objective_names(study)
     values = [find_objective(name).read(result.measurement) for name in objectives]
-    if reaches_front(study, values, objectives):
+    checks = checks_of(read_constraints(study), result.measurement)
+    if not breaking(checks) and reaches_front(study, values, objectives):
         save_checkpoint(result, folder.weights, trial.number)
     if result.predictions is not None:
         write_predictions(folder.predictions(trial.number), result.predictions)
     write_measurement(trial, result.measurement)
+    write_checks(trial, checks)
     study.tell(trial, values, state=TrialState.COMPLETE)
 
 

@@ -73,7 +73,8 @@ def median(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -
     peers = [
         best_score(other.curve, metric, now)
         for other in others
-        if other.state in ("complete", "pruned") and same_method(trial, other) and len(other.curve) >= now
+        if other.state in ("complete", "pruned") and same_method(trial, other)
+        if len(other.curve) >= now and other.feasible
     ]
     mine = best_score(trial.curve, metric, now)
     if len(peers) < MEDIAN_NEEDS or mine >= float(np.median(peers)):
@@ -87,6 +88,8 @@ def median(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -
 def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
     """Stop a trial once a finished trial dominates its optimistic forecast, for every epoch after which it could end.
 
+    A finished trial that breaks a constraint stops no other, since it is not on the front itself.
+
     The forecast of quality and time is what the luckiest tenth of earlier trials came to (`search/forecast.py`), so a
     trial that would have beaten it is stopped by mistake. The first trial of a method is never stopped: a study
     compares methods, so each method is measured to its end once.
@@ -94,14 +97,15 @@ def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]
     finished = [other for other in others if other.state == "complete"]
     if not any(same_method(trial, other) for other in finished):
         return None
-    losses = losses_of([[other.values[name] for name in objectives] for other in finished], objectives)
+    feasible = [other for other in finished if other.feasible]
+    losses = losses_of([[other.values[name] for name in objectives] for other in feasible], objectives)
     by = None
     for epochs, point in possible_ends(trial, finished, objectives):
         rivals = np.flatnonzero(dominates(losses, point))
         if not len(rivals):
             return None
         if by is None or epochs == config_of(trial).training.epochs:
-            by = finished[rivals[np.lexsort(losses[rivals].T[::-1])[0]]]
+            by = feasible[rivals[np.lexsort(losses[rivals].T[::-1])[0]]]
     return None if by is None else Decision(_because(trial, by, objectives), by.number)
 
 

@@ -12,11 +12,11 @@ from peftsearch.core.checksums import SUMS, damaged_files, seal
 from peftsearch.core.disk import writing_to
 from peftsearch.core.pareto import dominates, losses_of, non_dominated
 from peftsearch.core.run_folder import TENSORS
+from peftsearch.storage.records import Record, records
 from peftsearch.training.checkpoint import ABOUT
 
 if TYPE_CHECKING:
     from optuna.study import Study
-    from optuna.trial import FrozenTrial
 
 
 class Savable(Protocol):
@@ -69,8 +69,8 @@ def checkpoint_problem(checkpoint: Path, *, trust_times: bool = False) -> str | 
 
 
 def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
-    """Whether no complete trial dominates `values`, which stand in the order of `objectives`."""
-    losses = losses_of([trial.values for trial in _complete(study)], objectives)
+    """Whether no complete trial that keeps all constraints dominates `values`, in the order of `objectives`."""
+    losses = losses_of(_values(_candidates(study), objectives), objectives)
     return not dominates(losses, losses_of([values], objectives)[0]).any()
 
 
@@ -78,13 +78,10 @@ def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> N
     """Delete the checkpoints of trials that have ended and are not on the front, but none of a running trial."""
     if not folder.is_dir():
         return
-    from optuna.trial import TrialState
-
-    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
-    front = non_dominated(losses_of([trial.values for trial in complete], objectives))
-    on_front = {trial.number for trial, stays in zip(complete, front, strict=True) if stays}
-    dominated = {trial.number for trial in ended} - on_front
+    ended = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    candidates = _candidates(study)
+    front = non_dominated(losses_of(_values(candidates, objectives), objectives))
+    dominated = ended - {record.number for record, stays in zip(candidates, front, strict=True) if stays}
     for child in folder.iterdir():
         number = child.name.lstrip(".").partition("-")[0]
         if number.isdigit() and int(number) in dominated:
@@ -102,7 +99,10 @@ def _is_whole(tensors: Path) -> bool:
         return False
 
 
-def _complete(study: Study) -> list[FrozenTrial]:
-    from optuna.trial import TrialState
+def _candidates(study: Study) -> list[Record]:
+    """The complete trials that keep all constraints."""
+    return [record for record in records(study) if record.state == "complete" and record.feasible]
 
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+def _values(candidates: Sequence[Record], objectives: Sequence[str]) -> list[list[float]]:
+    return [[record.values[name] for name in objectives] for record in candidates]

@@ -13,7 +13,7 @@ from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
 from peftsearch.storage.recovery import reclaim, withdraw
-from peftsearch.storage.study_attributes import read_space, write_space
+from peftsearch.storage.study_attributes import read_space, write_constraints, write_space
 from peftsearch.storage.trial_attributes import baseline_attributes, enqueued_with, failure_kind, has_config
 from peftsearch.study.signature import differences, signature, without_secrets
 from peftsearch.study.spec import Baseline, StudySpec
@@ -61,6 +61,7 @@ def prepare(spec: StudySpec, url: str, name: str | None = None, *, patience: flo
     _refuse_another_space(name, read_space(storage, name), spec)  # before opening, which writes the objectives' names
     study = open_study(storage, name, spec.objectives)
     check_space(study, spec)
+    write_constraints(study, spec.constraints)
     reclaim(study)
     enqueue_baselines(study, spec)
     return study

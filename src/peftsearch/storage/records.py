@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.constraints import Check, Constraint, checks_of, checks_of_values
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.storage import trial_attributes as attributes
 from peftsearch.storage.budget import counts
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.optuna_access import storage_of
+from peftsearch.storage.study_attributes import read_constraints
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -29,7 +31,9 @@ Known = dict[int, tuple["FrozenTrial", "Record | None"]]
 """Number of a finished trial → the trial, and its record if tables show it."""
 
 _KNOWN: WeakKeyDictionary[BaseStorage, dict[tuple[str, ...], Known]] = WeakKeyDictionary()
-"""By storage, then by the study's name and objectives. An entry goes when its storage does, which holds the trials."""
+"""By storage, then by the study's name, objectives and constraints.
+
+An entry goes when its storage does, which holds the trials."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Record:
         curve: one report for each finished epoch.
         reason: why the trial was pruned, in one line.
         dominated_by: the number of the trial that dominates it, if that is why it was pruned.
+        checks: each of the study's constraints with what the trial has, as far as it has ended and knows it.
         failure: `kind`, `message` and, for an `error`, `traceback` and `place`, where it was raised.
         counts: whether the trial counts toward the budget of a search (see `storage.budget`).
         baseline: the trial's place among the baselines that the study file writes, if it is one of them.
@@ -70,6 +75,7 @@ class Record:
     started: datetime | None = None
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
     _computed: dict[tuple[str, str], tuple[float, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -78,6 +84,11 @@ class Record:
     def done(self) -> bool:
         """Whether the trial has ended and counts toward the budget."""
         return self.counts and self.state not in ("waiting", "running")
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the trial breaks no constraint, as far as it is known."""
+        return not any(check.broken for check in self.checks)
 
     def bests(self, metric: str) -> tuple[float, ...]:
         """After each epoch: the best value of `metric` until then.
@@ -111,11 +122,12 @@ class Record:
 
 def records(study: Study) -> list[Record]:
     """Every trial by number, but for those that were only ever claims."""
-    names = objective_names(study)
-    known = _KNOWN.setdefault(storage_of(study), {}).setdefault((study.study_name, *names), {})
+    names, constraints = objective_names(study), read_constraints(study)
+    key = (study.study_name, *names, *map(str, constraints))
+    known = _KNOWN.setdefault(storage_of(study), {}).setdefault(key, {})
     with without_collector():
         trials = study.get_trials(deepcopy=False)
-        return [found for trial in trials if (found := _known_record(trial, names, known)) is not None]
+        return [found for trial in trials if (found := _known_record(trial, names, constraints, known)) is not None]
 
 
 @contextmanager
@@ -130,27 +142,35 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _known_record(trial: FrozenTrial, names: Sequence[str], known: Known) -> Record | None:
+def _known_record(
+    trial: FrozenTrial, names: Sequence[str], constraints: Sequence[Constraint], known: Known
+) -> Record | None:
     """A finished trial never changes, and Optuna keeps one object for it, so its record is made once."""
     found = known.get(trial.number)
     if found is not None and found[0] is trial:
         return found[1]
-    made = None if attributes.failure_kind(trial) in attributes.HIDDEN else record(trial, names)
+    made = None if attributes.failure_kind(trial) in attributes.HIDDEN else record(trial, names, constraints)
     if trial.state.is_finished():
         known[trial.number] = (trial, made)
     return made
 
 
-def record(trial: FrozenTrial, objectives: Sequence[str]) -> Record:
-    """`trial` read back; `objectives` are the names of its study's objectives, in order."""
+def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[Constraint] = ()) -> Record:
+    """`trial` read back.
+
+    Args:
+        objectives: the names of its study's objectives, in order.
+        constraints: its study's.
+    """
     raw = trial.user_attrs
-    config, measurement = raw.get(attributes.CONFIG), raw.get(attributes.MEASUREMENT)
+    config, measured = raw.get(attributes.CONFIG), raw.get(attributes.MEASUREMENT)
+    measurement = Measurement.from_dict(measured) if measured else None
     return Record(
         number=trial.number,
         state=_state(trial),
         config=TrialConfig.from_dict(config) if config else None,
         values=dict(zip(objectives, trial.values or (), strict=False)),
-        measurement=Measurement.from_dict(measurement) if measurement else None,
+        measurement=measurement,
         curve=tuple(EpochReport.from_dict(epoch) for epoch in raw.get(attributes.CURVE) or ()),
         reason=raw.get(attributes.REASON),
         dominated_by=raw.get(attributes.DOMINATED_BY),
@@ -165,6 +185,9 @@ def record(trial: FrozenTrial, objectives: Sequence[str]) -> Record:
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         params=trial.params,
+        checks=checks_of(constraints, measurement)
+        if measurement
+        else checks_of_values(constraints, raw.get(attributes.CONSTRAINED) or {}),
     )
 
 

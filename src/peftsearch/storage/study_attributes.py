@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.constraints import Constraint
 from peftsearch.core.secrets import hide_source
 from peftsearch.storage.optuna_access import storage_of, study_id
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 SPACE, ABOUT, REFERENCE, TOLD = "space", "about", "reference", "told"
+
+CONSTRAINTS = "constraints"
+"""Objective → bound."""
 
 SUPERVISED = "peftsearch:supervised"
 """Among what Optuna calls system attributes, which people do not look at."""
@@ -87,6 +91,18 @@ def read_space(storage: BaseStorage, name: str) -> str | None:
     except KeyError:
         return None
     return space
+
+
+def write_constraints(study: Study, constraints: Iterable[Constraint]) -> None:
+    """Write the bounds that the study's trials must keep from now on, unless that is what it carries."""
+    bounds = {constraint.objective: constraint.bound for constraint in constraints}
+    if study.user_attrs.get(CONSTRAINTS, {}) != bounds:
+        study.set_user_attr(CONSTRAINTS, bounds)
+
+
+def read_constraints(study: Study) -> tuple[Constraint, ...]:
+    """The bounds that the study's trials must keep, as its last search has written them."""
+    return tuple(Constraint(name, bound) for name, bound in study.user_attrs.get(CONSTRAINTS, {}).items())
 
 
 def write_supervised(study: Study, seconds: float) -> None:

@@ -6,10 +6,11 @@ process, which has no such object, names the trial by its study and number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.constraints import BreaksConstraint, Check
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.study.baselines import Baseline
@@ -26,6 +27,8 @@ REASON, DOMINATED_BY = "reason", "dominated_by"
 FAILURE = "failure"
 WORKER, HEARTBEAT, PROGRESS = "worker", "heartbeat", "progress"
 RETRY_OF = "retry_of"
+CONSTRAINED = "constrained"
+"""Objective → number, of a trial that was not trained because it would break a constraint."""
 
 ENQUEUED = "fixed_params"
 """Optuna's own name for the parameters of an enqueued trial; no public call reads them before they are suggested."""
@@ -62,6 +65,22 @@ def write_decision(trial: Trial, reason: str, dominated_by: int | None) -> None:
     """Write why `trial` is pruned, and the number of the trial that dominates it, if one does."""
     trial.set_user_attr(REASON, reason)
     trial.set_user_attr(DOMINATED_BY, dominated_by)
+
+
+def write_checks(trial: Trial, checks: Iterable[Check]) -> None:
+    """Tell the sampler how far `trial` is beyond each of the study's constraints, as far as that is known.
+
+    Optuna takes each constraint of a trial once, and compares trials by the sum of what is above 0.
+    """
+    for check in checks:
+        if check.value is not None:
+            trial.set_constraint(check.constraint.objective, check.excess)
+
+
+def write_untrained(trial: Trial, broken: BreaksConstraint) -> None:
+    """Write which constraints `trial` would break if it were trained."""
+    trial.set_user_attr(CONSTRAINED, {check.constraint.objective: check.value for check in broken.checks})
+    trial.set_user_attr(REASON, str(broken))
 
 
 def write_measurement(trial: Trial, measurement: Measurement) -> None:

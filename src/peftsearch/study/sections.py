@@ -1,7 +1,8 @@
-"""The short sections of a study file: backbones, training, objectives, search."""
+"""The short sections of a study file: backbones, training, objectives, constraints, search."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import StrictBool, StringConstraints, ValidationInfo, field_validator
 
 from peftsearch.core.config import STRICT, SearchConfig, TrainingConfig
-from peftsearch.core.dimensions import Range
+from peftsearch.core.constraints import Constraint
+from peftsearch.core.dimensions import Range, number
 from peftsearch.core.errors import nearest, shown
-from peftsearch.core.objectives import complaint_about
+from peftsearch.core.objectives import complaint_about, find_objective, is_metric
 from peftsearch.study.problems import Problems, Where
 from peftsearch.study.validation import validated
 
@@ -103,6 +105,35 @@ def read_objectives(raw: Any, problems: Problems) -> tuple[str, ...]:
         if name in names[:i]:
             problems.add(("objectives", i), f"{name!r} is written twice; keep one")
     return tuple(names)
+
+
+def read_constraints(raw: Any, problems: Problems) -> tuple[Constraint, ...]:
+    """The `constraints:` section: objective → bound; an upper one for what is minimised, else a lower one."""
+    found = []
+    for name, written in mapping(raw, problems, ("constraints",)).items():
+        bound, where = number(written), ("constraints", str(name))
+        complaint = complaint_about(str(name))
+        if complaint:
+            problems.add(where, complaint)
+        elif isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+            problems.add(where, f"must be a number, but got {shown(written)}")
+        elif complaint := _unreachable(str(name), bound):
+            problems.add(where, complaint)
+        else:
+            found.append(Constraint(str(name), float(bound)))
+    return tuple(found)
+
+
+def _unreachable(name: str, bound: float) -> str | None:
+    """Why no trial can keep this bound, or none can break it; None if that depends on the trial."""
+    objective = find_objective(name)
+    if objective.bounds:
+        low, high = objective.bounds
+        inside, least = low < bound <= high, f"above {low:g} and at most {high:g}"
+        return None if inside else f"must be {least}, but got {bound:g}; a trial has {low:g}..{high:g}"
+    if not is_metric(name) and (bound < 0 or (bound == 0 and objective.known != "start")):
+        return f"must be above 0, but got {bound:g}; no trial has less"
+    return None
 
 
 def read_backbones(raw: Any, problems: Problems) -> tuple[Backbone, ...]:

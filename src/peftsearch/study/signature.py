@@ -1,7 +1,8 @@
 """The signature of a study, which is stored beside its trials and tells whether later trials are comparable.
 
 It holds everything that decides a trial's result: data, backbones, training, objectives and the methods' dimensions.
-Goal, baselines, sampler, pruner and the sampler's seed may change between two runs of one study.
+Goal, baselines, sampler, pruner and the sampler's seed may change between two runs of one study, and so may the
+constraints: no trial's result depends on them, and the front is chosen anew.
 """
 
 from __future__ import annotations

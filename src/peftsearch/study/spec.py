@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from peftsearch.core.config import SearchConfig, TrainingConfig
+from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import shown
 from peftsearch.core.objectives import directions_of, selection_metric
 from peftsearch.core.run_folder import STUDY_NAME
@@ -23,6 +24,7 @@ from peftsearch.study.sections import (
     Backbone,
     check_tuned,
     read_backbones,
+    read_constraints,
     read_objectives,
     read_search,
     read_training,
@@ -32,7 +34,7 @@ from peftsearch.study.yaml_file import read_document, text_keys
 
 __all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", "load_study", "parse_study"]
 
-KEYS = ("name", "goal", "data", "backbones", "training", "objectives", "methods", "baselines", "search")
+KEYS = ("name", "goal", "data", "backbones", "training", "objectives", "constraints", "methods", "baselines", "search")
 REQUIRED = ("name", "data", "backbones", "methods")
 
 
@@ -45,6 +47,7 @@ class StudySpec:
         methods: the search space, with all dimensions of each method.
         baselines: the configurations that are tried first: those in the file, then the default settings of every method
             that these leave out.
+        constraints: bounds that a trial must keep to be on the front.
         path: the study file; paths in `data` are relative to its folder.
         document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
         warnings: what is unusual but allowed, one line each.
@@ -62,10 +65,16 @@ class StudySpec:
     path: Path
     document: Mapping[str, Any] = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def folder(self) -> Path:
         return self.path.parent
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The names of all that a trial must measure: the objectives, and those that only a constraint is on."""
+        return tuple(dict.fromkeys((*self.objectives, *(constraint.objective for constraint in self.constraints))))
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -129,6 +138,7 @@ def parse_study(
     backbones = read_backbones(document.get("backbones"), problems)
     training = read_training(document.get("training"), problems)
     objectives = read_objectives(document.get("objectives"), problems)
+    constraints = read_constraints(document.get("constraints"), problems)
     spaces = read_methods(document.get("methods"), table, problems)
     check_tuned(backbones, spaces, problems)
     known = Vocabulary(table, spaces, tuple(b for b in backbones if b.name))
@@ -149,6 +159,7 @@ def parse_study(
         path=path,
         document=text_keys(document),
         warnings=tuple(problems.warnings),
+        constraints=constraints,
     )
 
 

@@ -109,8 +109,8 @@ def _config(spec: StudySpec, method: str, backbone: str, values: Mapping[str, Sc
         trust_remote_code=model.trust_remote_code,
         tokenizer=model.tokenizer,
         tokenizer_revision=model.tokenizer_revision,
-        evaluate=evaluate_metrics(spec.objectives),
-        measure=on_request(spec.objectives),
+        evaluate=evaluate_metrics(spec.measured),
+        measure=on_request(spec.measured),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.constraints import BreaksConstraint, Constraint, breaking, checks_before_training
 from peftsearch.core.dimensions import Scalar, extremes
 from peftsearch.core.errors import UserError
+from peftsearch.core.objectives import find_objective
 from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.table import ENCODER_METHODS
 
@@ -60,6 +62,25 @@ def trainable_by_epoch(config: TrialConfig, resolved: ResolvedModel, classes: in
     if not method.takes_steps:
         return [0] * config.training.epochs
     return Stages(build_on_meta_device(resolved, method, config.settings, classes), config).counts()
+
+
+def check_before_training(config: TrialConfig, classes: int, constraints: Sequence[Constraint]) -> None:
+    """Check the constraints on what is known before the first step, from the backbone's `config.json` alone.
+
+    Nothing is known of a method without a backbone, or of a backbone that brings its own code.
+
+    Raises:
+        BreaksConstraint: the number of trainable parameters breaks one.
+    """
+    from peftsearch.backbones.names import resolve_config_only
+
+    known = [constraint for constraint in constraints if find_objective(constraint.objective).of_parameters]
+    if not known or config.method not in ENCODER_METHODS or config.trust_remote_code:
+        return
+    resolved = resolve_config_only(config.backbone, config.revision)
+    checks = checks_before_training(known, max(trainable_by_epoch(config, resolved, classes)))
+    if breaking(checks):
+        raise BreaksConstraint(checks)
 
 
 def try_methods(resolved: ResolvedModel) -> Iterator[MethodCheck]:

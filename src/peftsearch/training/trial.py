@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.backbones.loading import ResolvedModel, resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
@@ -19,6 +20,7 @@ from peftsearch.training.attempt import Attempt, Trained
 from peftsearch.training.batches import POOL_BATCHES, padding
 from peftsearch.training.checkpoint import save_classifier
 from peftsearch.training.compute import Compute, chosen_device
+from peftsearch.training.dry_run import check_before_training
 from peftsearch.training.loop.callbacks import Report
 from peftsearch.training.meter import device_name
 from peftsearch.training.precision.benchmark import TrainingStep
@@ -65,6 +67,7 @@ def run_trial(
     should_stop: Callable[[], bool] = lambda: False,
     cache_size: int | None = None,
     exact: bool = False,
+    constraints: Sequence[Constraint] = (),
 ) -> TrialResult | TextTrialResult:
     """Train `config` on the training split of `data` and measure it on the validation split.
 
@@ -76,12 +79,15 @@ def run_trial(
         cache_size: bytes that the frozen-prefix cache may take; by default a quarter of the free disk space.
         exact: do without every speed-up that changes results, however little: no frozen-prefix cache, batches of
             random rows, and fp32 unless the study names a number format.
+        constraints: the study's. A configuration that would break one whatever it learns is not trained.
 
     Raises:
+        BreaksConstraint: the number of trainable parameters breaks a constraint.
         TrialFailure: the memory is too small for a single row, or a loss is not finite.
         Interrupted: `should_stop` said so.
         UserError: the backbone cannot be loaded, or does not fit the method.
     """
+    check_before_training(config, len(data.labels), constraints)
     if config.method in TEXT_METHODS:
         return run_text_trial(config, data, TEXT_METHODS[config.method], exact, should_stop)
     return _run_encoder_trial(config, data, report, cache, chosen_device(device), should_stop, cache_size, exact)

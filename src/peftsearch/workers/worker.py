@@ -139,7 +139,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
     def train(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> TrialResult | TextTrialResult:
         return run_trial(
             config, data, report, cache=job.run_folder.tokens, device=job.device, should_stop=should_stop,
-            cache_size=job.cache_size, exact=job.exact,
+            cache_size=job.cache_size, exact=job.exact, constraints=spec.constraints,
         )  # fmt: skip
 
     return train
