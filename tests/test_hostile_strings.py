@@ -193,7 +193,7 @@ def test_notes_figures_and_model_cards(work: Path, text: str) -> None:
     about = {"study": "toy", "goal": text, "data": {"source": text, "text": "text"}}
     row = replace(stored.rows()[1], measurement=found.measurement)
     evidence = Evidence(rows=stored.rows(), objectives=stored.objectives, confirmed=confirmed_row(row), openings=(),
-                        training=TrainingRows({text: 3, "dog": 5}, 0.25))  # fmt: skip
+                        training=TrainingRows({text: 3, "dog": 5}))  # fmt: skip
     card = model_card(kept, about, with_peftsearch("text"), evidence)
     front_matter, _, body = card.removeprefix("---\n").partition("\n---\n")
     read = yaml.safe_load(front_matter)

@@ -85,3 +85,15 @@ def test_what_costs_nothing_is_drawn_on_a_logarithmic_axis_too() -> None:
     places = {(trace.name, trace.xaxis): trace.x for trace in traces}
     assert places["none", "x"] == (50.0,)
     assert places["none", "x2"] == (20.0,)
+
+
+def test_a_ring_marks_one_trial(tmp_path: Path) -> None:
+    from matplotlib.image import imread
+
+    drawn = {}
+    for marked in (None, 0, 1):
+        save_front(ROWS, OBJECTIVES, "toy", file := tmp_path / f"{marked}.png", marked=marked)
+        drawn[marked] = imread(file)
+    changed = {marked: (drawn[marked] != drawn[None]).any(axis=2).nonzero() for marked in (0, 1)}
+    assert all(500 < len(rows) < 5_000 for rows, _ in changed.values()), "one ring in each of two plots"
+    assert changed[0][0].mean() != changed[1][0].mean(), "each at its own height"

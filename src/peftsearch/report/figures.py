@@ -80,8 +80,8 @@ def front_figure(rows: Sequence[Row], objectives: Sequence[str], title: str) -> 
                 hoverinfo="text",
             )
             figure.add_trace(trace, row=1, col=column)
-        figure.update_xaxes(type="log", title_text=html_text(_axis(cost)), exponentformat="SI", row=1, col=column)
-    figure.update_yaxes(title_text=html_text(_axis(quality)), row=1, col=1)
+        figure.update_xaxes(type="log", title_text=html_text(axis_label(cost)), exponentformat="SI", row=1, col=column)
+    figure.update_yaxes(title_text=html_text(axis_label(quality)), row=1, col=1)
     figure.update_layout(title_text=html_text(title), template="plotly_white")
     return figure
 
@@ -137,8 +137,8 @@ def _write_png(rows: Sequence[Row], objectives: Sequence[str], title: str, file:
         _draw(plot, rows, cost, quality_objective(objectives), colours)
         ringed = [row for row in rows if row.record.number == marked]
         at, height = _places(ringed, cost, rows), [_read(row, quality_objective(objectives)) for row in ringed]
-        plot.scatter(at, height, s=200, facecolors="none", edgecolors="black", zorder=4)
-    plots[0].set_ylabel(_axis(quality_objective(objectives)), parse_math=False)
+        plot.scatter(at, height, s=150, facecolors="none", edgecolors="black", zorder=4)
+    plots[0].set_ylabel(axis_label(quality_objective(objectives)), parse_math=False)
     figure.suptitle(visible(title), x=0.01, ha="left", fontsize=11, parse_math=False)
     handles, labels = plots[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False)
@@ -162,7 +162,7 @@ def _draw(plot: Any, rows: Sequence[Row], cost: str, quality: str, colours: dict
     plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     plot.xaxis.set_minor_formatter(NullFormatter())
     plot.tick_params(axis="x", labelrotation=45)
-    plot.set_xlabel(_axis(cost), parse_math=False)
+    plot.set_xlabel(axis_label(cost), parse_math=False)
     plot.grid(alpha=0.3)
     plot.spines[["top", "right"]].set_visible(False)
 
@@ -188,7 +188,8 @@ def _read(row: Row, name: str) -> float:
     return row.objectives.get(name, find_objective(name).read(row.measurement))
 
 
-def _axis(name: str) -> str:
+def axis_label(name: str) -> str:
+    """What an axis of the figures is called: the objective with its unit."""
     words, unit = objective_label(name), find_objective(name).unit
     if is_metric(name):
         return f"validation {words}"

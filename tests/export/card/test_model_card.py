@@ -13,6 +13,7 @@ from PIL import Image
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import ClassReport, Measurement, SplitScores
+from peftsearch.data.describe import TokenLengths
 from peftsearch.export.card.evidence import Evidence, TrainingRows, evidence_of
 from peftsearch.export.card.how_to_load import HowToLoad
 from peftsearch.export.card.model_card import model_card, write_card
@@ -101,7 +102,7 @@ def test_a_confirmed_trial(stored: StoredStudy, tmp_path: Path) -> None:
     assert "| macro F1 | 0.8123 | 0.7600" in quality
     assert "trained with 2 other seeds (43, 44); the weights in this folder, of the search's own seed" in quality
     assert "| cat | 40 | 1.000 | 0.750 | 0.857 | 0.400 |" in quality
-    assert "Its lowest F1 is that of cat: 0.400 on 40 test rows of this class." in section(card, "Limits")
+    assert "Its lowest F1 is that of cat: 0.400 on 40 test rows." in section(card, "Limits")
     assert "not been opened" not in card
 
 
@@ -135,7 +136,7 @@ def test_a_trial_trained_again(stored: StoredStudy, tmp_path: Path) -> None:
 
 
 def test_a_classifier_of_all_rows_claims_no_score(tmp_path: Path) -> None:
-    training = TrainingRows({"cat": 300, "dog": 40, "red": 7}, 0.128)
+    training = TrainingRows({"cat": 300, "dog": 40, "red": 7}, TokenLengths({}, 0.128, 128, 347))
     evidence = Evidence(all_rows=True, searched=0.8123, training=training)
     card = model_card(checkpoint(tmp_path), ABOUT, HOW, evidence)
     assert section(card, "How good it is") == (
@@ -146,7 +147,7 @@ def test_a_classifier_of_all_rows_claims_no_score(tmp_path: Path) -> None:
     assert section(card, "Limits") == (
         "- It answers with one of its 3 classes also where a text belongs to none of them.\n"
         "- It has learned from few rows of: red (7).\n"
-        "- A text is cut after 128 tokens: 13 % of the training texts are longer.\n"
+        "- A text is cut after 128 tokens; of 347 training texts, 13 % are longer.\n"
         "- It was not tried on texts of another source, kind, language or time than its data, which is named below.\n"
         "- In which languages the texts are is not recorded."
     )
@@ -166,7 +167,7 @@ def test_what_is_not_known_is_not_claimed(tmp_path: Path) -> None:
 def test_the_limits_name_classes_that_nothing_is_known_of(stored: StoredStudy, tmp_path: Path) -> None:
     limits = section(card_of(stored, checkpoint(tmp_path)), "Limits")
     assert "- No validation row is of these classes, so nothing is known of how it labels them: red.\n" in limits
-    assert "- Its lowest F1 is that of cat: 0.857 on 40 validation rows of this class.\n" in limits
+    assert "- Its lowest F1 is that of cat: 0.857 on 40 validation rows.\n" in limits
 
 
 def test_of_many_classes_the_worst_are_shown(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from peftsearch.export.card.sources import hub_data_set, source_in_words
         ("package:peftsearch/resources/wordnet-nouns", "package:peftsearch/resources/wordnet-nouns", None),
         ("https://ann:pass@host/rows.csv?sig=abc", "https://ann:***@host/rows.csv?sig=***", None),
         ({"train": "/home/ann/a.csv", "test": "hub:x/y"}, "train: a.csv, test: hub:x/y", None),
+        ({"train": "hub:x/y"}, "hub:x/y", "x/y"),
         ("/", "files", None),
         (None, "not recorded", None),
     ],

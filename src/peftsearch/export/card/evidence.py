@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
 from peftsearch.core.objectives import DEFAULT_METRIC
-from peftsearch.data.describe import classes_of, token_lengths
+from peftsearch.data.describe import TokenLengths, classes_of, token_lengths
 from peftsearch.data.load import open_prepared
 from peftsearch.methods.table import TEXT_METHODS
 
@@ -30,11 +30,11 @@ class TrainingRows:
 
     Attributes:
         classes: the number of rows by class.
-        truncated: the share of rows that is longer than the classifier reads, 0..1; None if it is not known.
+        lengths: the lengths of some of the rows in tokens; None if the classifier does not count in tokens.
     """
 
     classes: Mapping[str, int]
-    truncated: float | None = None
+    lengths: TokenLengths | None = None
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,7 @@ def training_rows(stored: StoredStudy, kept: Checkpoint) -> TrainingRows | None:
         return TrainingRows(classes_of(data, "train"))
     resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
     tokenizer: PreTrainedTokenizerBase = tokenizer_of(config, resolved)
-    return TrainingRows(
-        classes_of(data, "train"), token_lengths(data, tokenizer, config.max_length, TOKENISED).truncated
-    )
+    return TrainingRows(classes_of(data, "train"), token_lengths(data, tokenizer, config.max_length, TOKENISED))
 
 
 def _contenders(found: Confirmation) -> list[int]:

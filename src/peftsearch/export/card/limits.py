@@ -43,8 +43,8 @@ def _hardest(kept: Checkpoint, evidence: Evidence) -> Iterator[str]:
     scores = [one for one in class_scores(kept.measurement, evidence.confirmed) if one[2]]
     if scores:
         label, f1, rows = min(scores, key=lambda one: one[1])
-        split = "test" if evidence.confirmed else "validation"
-        yield f"Its lowest F1 is that of {markdown_text(label)}: {f1:.3f} on {rows:,} {split} rows of this class."
+        words = f"{rows:,} {'test' if evidence.confirmed else 'validation'} row{'s' if rows > 1 else ''}"
+        yield f"Its lowest F1 is that of {markdown_text(label)}: {f1:.3f} on {words}."
 
 
 def _without_rows(classes: ClassReport) -> list[str]:
@@ -59,8 +59,8 @@ def _named(classes: list[tuple[str, int]]) -> str:
 
 def _about_texts(kept: Checkpoint, evidence: Evidence) -> Iterator[str]:
     if kept.config.method not in TEXT_METHODS:
-        share = evidence.training.truncated if evidence.training else None
-        longer = f": {percent(share)} of the training texts are longer" if share is not None else ""
+        found = evidence.training.lengths if evidence.training else None
+        longer = f"; of {found.rows:,} training texts, {percent(found.truncated)} are longer" if found else ""
         yield f"A text is cut after {kept.config.max_length} tokens{longer}."
     yield "It was not tried on texts of another source, kind, language or time than its data, which is named below."
     yield "In which languages the texts are is not recorded."

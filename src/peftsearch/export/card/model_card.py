@@ -17,8 +17,8 @@ from peftsearch.export.card.quality import quality_section
 from peftsearch.export.card.sources import source_in_words
 from peftsearch.export.description import CARD
 from peftsearch.methods.table import METHODS, TEXT_METHODS
-from peftsearch.report.figures import costs, save_front
-from peftsearch.results.formatting import backbone_in_words, config_in_words, count_in_words, objective_label
+from peftsearch.report.figures import axis_label, costs, save_front
+from peftsearch.results.formatting import backbone_in_words, config_in_words, count_in_words
 from peftsearch.training.checkpoint import Checkpoint
 
 PICTURE = "front.png"
@@ -153,11 +153,10 @@ def _made(kept: Checkpoint, about: Mapping[str, Any], evidence: Evidence) -> str
 
 
 def _picture(kept: Checkpoint, evidence: Evidence) -> str:
-    measures = [objective_label(cost) for cost in costs(evidence.objectives)]
-    axes = " and ".join([", ".join(measures[:-1]), measures[-1]] if len(measures) > 1 else measures)
+    axes = " and ".join(f"against {axis_label(cost)}" for cost in costs(evidence.objectives))
     return (
         f"![Quality against cost of the study's finished trials]({PICTURE})\n\n"
-        f"*{objective_label(quality_objective(evidence.objectives))} against {axes}, one dot for each of the "
+        f"*The {axis_label(quality_objective(evidence.objectives))} {axes}, one dot for each of the "
         f"{len(evidence.rows)} finished trials. Coloured dots are on the Pareto front: no other trial is at least as "
         f"good in every objective and better in one. A ring marks this trial, number {kept.number}.*"
     )

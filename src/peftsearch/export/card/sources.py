@@ -18,6 +18,8 @@ def source_in_words(source: Any) -> str:
     >>> source_in_words({"train": "/home/ann/rows.csv", "test": "https://host/test.csv?sig=abc"})
     'train: rows.csv, test: https://host/test.csv?sig=***'
     """
+    if isinstance(source, Mapping) and set(source) == {"train"}:
+        return source_in_words(source["train"])
     if isinstance(source, Mapping):
         return ", ".join(f"{split}: {source_in_words(one)}" for split, one in source.items())
     if not isinstance(source, str):
@@ -28,6 +30,8 @@ def source_in_words(source: Any) -> str:
 
 def hub_data_set(source: Any) -> str | None:
     """The name of the hub's data set that `data.source` names; None if it is from somewhere else."""
+    if isinstance(source, Mapping) and set(source) == {"train"}:
+        return hub_data_set(source["train"])
     found = _HUB.match(source) if isinstance(source, str) else None
     return found["name"] if found else None
 
