@@ -71,7 +71,7 @@ def section(card: str, heading: str) -> str:
 def test_a_trial_that_was_only_searched(stored: StoredStudy, tmp_path: Path) -> None:
     card = card_of(stored, checkpoint(tmp_path))
     assert section(card, "How good it is") == (
-        "|  | validation (100 rows), seed 42 |\n"
+        "| metric | validation (100 rows), seed 42 |\n"
         "| --- | --- |\n"
         "| macro F1 | 0.8123 |\n"
         "| accuracy | 0.8123 |\n"
@@ -97,8 +97,11 @@ def test_a_confirmed_trial(stored: StoredStudy, tmp_path: Path) -> None:
     confirm(stored, {0: {43: 0.75, 44: 0.77}, 1: {43: 0.5, 44: 0.521}})
     card = card_of(stored, checkpoint(tmp_path))
     quality, today = section(card, "How good it is"), stored.study.user_attrs["test_opened"][0]["when"][:10]
-    assert "|  | validation (100 rows), seed 42 | test (200 rows), mean of 2 other seeds |" in quality
-    assert f"The test split took no part in training or choosing. It was opened on {today}." in quality
+    assert "| metric | validation (100 rows), seed 42 | test (200 rows), mean of 2 other seeds |" in quality
+    assert (
+        f"- The search did not see the test split. It was opened on {today}, for 2 trials; if this one was chosen by "
+        "its test score, that score is optimistic too.\n"
+    ) in quality
     assert "| macro F1 | 0.8123 | 0.7600" in quality
     assert "trained with 2 other seeds (43, 44); the weights in this folder, of the search's own seed" in quality
     assert "| cat | 40 | 1.000 | 0.750 | 0.857 | 0.400 |" in quality

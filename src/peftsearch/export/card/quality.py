@@ -39,7 +39,7 @@ def metrics_table(measurement: Measurement, evidence: Evidence) -> list[str]:
         headings.append(f"test{_rows(_test_classes(confirmed))}, {_seeds(confirmed)}")
         columns.append([_test_score(confirmed, name) for name in names])
     lines = [[objective_label(name), *cells] for name, *cells in zip(names, *columns, strict=True)]
-    return table(["", *headings], lines)
+    return table(["metric", *headings], lines)
 
 
 def class_scores(measurement: Measurement, confirmed: Confirmed | None) -> list[tuple[str, float, int]]:
@@ -102,7 +102,12 @@ def _about_the_test_split(number: int, evidence: Evidence) -> Iterator[str]:
     elif confirmed is None:
         yield f"The test split was opened on {_dates(evidence)}, for other trials; this one was not measured on it."
     else:
-        yield f"The test split took no part in training or choosing. It was opened on {_dates(evidence)}."
+        opened = {trial for opening in openings for trial in opening.trials}
+        chosen = "; if this one was chosen by its test score, that score is optimistic too" if len(opened) > 1 else ""
+        yield (
+            f"The search did not see the test split. It was opened on {_dates(evidence)}, for "
+            f"{len(opened)} trial{'s' if len(opened) > 1 else ''}{chosen}."
+        )
         if confirmed.random:
             yield (
                 "The test scores are those of the same configuration, trained with "
