@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         UserError,
         check_study,
         confirm_study,
+        export_config,
+        export_front_configs,
         export_trial,
         list_studies,
         load_classifier,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         push_export,
         recommend_trial,
         run_study,
+        train_config,
     )
 
 __all__ = [
@@ -35,6 +38,8 @@ __all__ = [
     "UserError",
     "check_study",
     "confirm_study",
+    "export_config",
+    "export_front_configs",
     "export_trial",
     "list_studies",
     "load_classifier",
@@ -43,6 +48,7 @@ __all__ = [
     "push_export",
     "recommend_trial",
     "run_study",
+    "train_config",
 ]
 
 

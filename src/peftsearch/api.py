@@ -11,8 +11,10 @@ from peftsearch.confirm.run import ConfirmedRun, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
+from peftsearch.export.configuration import export_config, export_front_configs
 from peftsearch.export.push import push_export
 from peftsearch.export.retrain import train_again
+from peftsearch.export.train import train_config
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
 from peftsearch.predict.load import LoadedClassifier, load_classifier
@@ -41,6 +43,8 @@ __all__ = [
     "UserError",
     "check_study",
     "confirm_study",
+    "export_config",
+    "export_front_configs",
     "export_trial",
     "list_studies",
     "load_classifier",
@@ -49,6 +53,7 @@ __all__ = [
     "push_export",
     "recommend_trial",
     "run_study",
+    "train_config",
 ]
 
 

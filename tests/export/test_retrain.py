@@ -19,11 +19,12 @@ from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.front_checkpoints import save_checkpoint
 from peftsearch.storage.prepare import prepare
+from peftsearch.storage.records import Record
 from peftsearch.storage.worker_identity import host
 from peftsearch.training.trial import run_trial
 from tests.helpers.damage import DAMAGES
 from tests.helpers.files import json_lines
-from tests.helpers.records import complete, store
+from tests.helpers.records import complete, report, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data
 from tests.helpers.tuning import settings_of
@@ -167,10 +168,26 @@ def test_a_checkpoint_of_another_version(work: Path) -> None:
 def test_a_trial_whose_weights_were_not_kept(work: Path) -> None:
     refused = run("export", "--study", "toy.yaml", "--trial", "1", "--out", "out")
     assert refused.stderr == (
-        "Error: --trial 1: its weights were not kept (only the front's are); to train the trial again and then export "
-        "it, add --retrain\n"
+        "Error: --trial 1: its weights were not kept (only the front's are); add --retrain to train it again as the "
+        "search did, or train its configuration: peftsearch export --study toy --trial 1 --config trial-1.yaml, then: "
+        "peftsearch train --config trial-1.yaml --out DIR\n"
     )
     assert run("export", "--study", "toy.yaml", "--trial", "1", "--out", "out", "--retrain").exit_code == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--retrain"]])
+def test_a_pruned_trial_has_no_end_to_repeat_but_a_configuration(
+    work: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    shutil.rmtree(work / "runs" / "toy" / "weights")
+    pruned = Record(0, "pruned", complete(0, "probe", 0.1, 10, 1.0).config, curve=(report(1, 0.1),), reason="dominated")
+    monkeypatch.setenv("PEFTSEARCH_STORAGE", store(work, [pruned]))
+    refused = run("export", "--study", "toy.yaml", "--trial", "0", "--out", "out", *more)
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "Error: --trial 0: it is pruned, and has no weights; train its configuration: peftsearch export --study toy "
+        "--trial 0 --config trial-0.yaml, then: peftsearch train --config trial-0.yaml --out DIR\n",
+    )
 
 
 def test_whole_weights_are_not_trained_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli import confirm, dashboard, export, methods, optimize, predict, recommend, results, studies
+from peftsearch.cli import confirm, dashboard, export, methods, optimize, predict, recommend, results, studies, train
 from peftsearch.core.disk import is_utf8_locale, refusal
 from peftsearch.core.errors import StorageLost, UserError, shown
 from peftsearch.core.escaping import visible
@@ -77,6 +77,7 @@ COMMANDS = {
     "confirm": confirm.confirm,
     "recommend": recommend.recommend,
     "export": export.export,
+    "train": train.train,
     "predict": predict.predict,
     "dashboard": dashboard.dashboard,
     "studies": studies.studies,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,20 +15,34 @@ from peftsearch.cli.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
 
-@click.command(epilog=example("peftsearch export --study quickstart --trial best --out my-classifier"))
+@click.command(
+    epilog=example(
+        "peftsearch export --study quickstart --trial best --out my-classifier",
+        "peftsearch export --study quickstart --trial 7 --config trial-7.yaml",
+        "peftsearch export --study quickstart --front --configs configs",
+    )
+)
 @storage_options
 @click.option(
     "--trial", callback=parse_trial, default=BEST, show_default=True, metavar="N|best", help="The trial to export."
 )
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="A new folder, for the classifier.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The new folder to write to."
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A new file (.yaml or .json), for the configuration of the trial; `peftsearch train` reads it.",
+)
+@click.option("--front", is_flag=True, help="With --configs: every trial on the front.")
+@click.option(
+    "--configs", type=click.Path(path_type=Path), metavar="DIR", help="With --front: the folder for their files."
 )
 @click.option(
     "--retrain",
     is_flag=True,
     help="Train the trial again, with the seed of the search, if its weights are missing or damaged.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an earlier export in DIR; nothing else is.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in DIR, or an earlier file.")
 @click.option("--push", metavar="REPO", help="Upload the folder to this repository of the Hugging Face hub, too.")
 @click.option("--private", is_flag=True, help="Hide a repository that --push makes from others.")
 @json_option
@@ -35,7 +51,10 @@ def export(
     fork: str | None,
     storage: str | None,
     trial: int | str,
-    out: Path,
+    out: Path | None,
+    config: Path | None,
+    front: bool,
+    configs: Path | None,
     retrain: bool,
     overwrite: bool,
     push: str | None,
@@ -46,24 +65,55 @@ def export(
 
     The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front
     have their weights kept; --retrain exports any other finished trial too. `best` is the one with the best quality.
+    --config writes the trial's configuration to a file, with which `peftsearch train` trains it; a pruned one too.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
-    from peftsearch.api import export_trial, push_export
+    from peftsearch import api
     from peftsearch.export.push import check_repository
 
-    if private and not push:
-        raise UserError("--private belongs to --push REPO")
+    _check_what_to_write(out, config, front, configs)
+    if (push and not out) or (private and not push):
+        raise UserError("--private belongs to --push REPO, and --push REPO to --out DIR")
     if push:
         check_repository(push)
-    kept = export_trial(
-        study.name, trial, out, storage=storage, fork=fork, overrides=study.overrides, retrain=retrain,
-        overwrite=overwrite, say=say,
-    )  # fmt: skip
-    address = push_export(out, push, private=private) if push else None
+    where: dict[str, Any] = {"storage": storage, "fork": fork, "overrides": study.overrides, "overwrite": overwrite}
+    written: dict[str, Any] = {}
+    if configs:
+        files = api.export_front_configs(study.name, configs, **where)
+        written |= {"configs": [str(file) for file in files]}
+    if config:
+        written |= {"config": str(api.export_config(study.name, trial, config, **where))}
+    if out:
+        kept = api.export_trial(study.name, trial, out, **where, retrain=retrain, say=say)
+        written |= {"trial": kept.number, "method": kept.config.method, "out": str(out)}
+    if out and push:
+        written |= {"pushed": api.push_export(out, push, private=private)}
     if as_json:
-        pushed = {"pushed": address} if address else {}
-        print_json({"trial": kept.number, "method": kept.config.method, "out": str(out), **pushed})
-    else:
-        print_line(f"trial {kept.number} ({kept.config.method}) is in {out}; try: peftsearch predict {out} --text '…'")
-        if address:
-            print_line(f"it is on the hub too: {address}")
+        print_json(written)
+        return
+    for line in _lines(written):
+        print_line(line)
+
+
+def _check_what_to_write(out: Path | None, config: Path | None, front: bool, configs: Path | None) -> None:
+    if front != (configs is not None):
+        raise UserError("--front and --configs DIR belong together: they write the configurations of the whole front")
+    if not (out or config or configs):
+        raise UserError("name what to write: --out DIR, --config FILE, or --front --configs DIR")
+
+
+def _lines(written: Mapping[str, Any]) -> Iterator[str]:
+    """What was written, and what to do with it, a line each."""
+    if files := written.get("configs"):
+        yield f"the front's configurations ({len(files)}) are in {Path(files[0]).parent}; try: {_train(files[0])}"
+    if "config" in written:
+        yield f"the configuration is in {written['config']}; try: {_train(written['config'])}"
+    if "out" in written:
+        number, method, out = written["trial"], written["method"], written["out"]
+        yield f"trial {number} ({method}) is in {out}; try: peftsearch predict {out} --text '…'"
+    if "pushed" in written:
+        yield f"it is on the hub too: {written['pushed']}"
+
+
+def _train(file: str) -> str:
+    return f"peftsearch train --config {file} --out DIR"

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-STUDY_OPTIONS = (
-    click.option(
-        "--study",
-        required=True,
-        metavar="NAME|PATH",
-        help="A study: a name found in ./studies or among the package's own studies, or the path of a YAML file.",
-    ),
+OVERRIDE_OPTIONS = (
     click.option(
         "--data",
         multiple=True,
@@ -46,6 +40,15 @@ STUDY_OPTIONS = (
         metavar="NAME",
         help="Use this model instead of the study's; for a study with several, repeat the option in their order.",
     ),
+)
+STUDY_OPTIONS = (
+    click.option(
+        "--study",
+        required=True,
+        metavar="NAME|PATH",
+        help="A study: a name found in ./studies or among the package's own studies, or the path of a YAML file.",
+    ),
+    *OVERRIDE_OPTIONS,
 )
 STORAGE_OPTIONS = (
     click.option(
@@ -78,6 +81,11 @@ class ChosenStudy:
         return load_study(self.name, self.overrides)
 
 
+def override_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that override parts of a study; `overrides_of` makes one object of their values."""
+    return _with_options(command, OVERRIDE_OPTIONS)
+
+
 def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--study` and the options that override parts of it; the command gets all of them as `study: ChosenStudy`."""
 
@@ -85,7 +93,7 @@ def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_study(
         *args: Any, study: str, data: dict[str, str], limit: dict[str, int], backbone: tuple[str, ...], **kwargs: Any
     ) -> Any:
-        return command(*args, study=ChosenStudy(study, _overrides(data, limit, backbone)), **kwargs)
+        return command(*args, study=ChosenStudy(study, overrides_of(data, limit, backbone)), **kwargs)
 
     return _with_options(with_study, STUDY_OPTIONS)
 
@@ -113,11 +121,12 @@ def stored(study: ChosenStudy, fork: str | None, storage: str | None) -> StoredS
 
 
 def _with_options(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
-    """Apply decorators so that `--help` lists the options in the order given."""
+    """Add options, so that `--help` lists the options in the order given."""
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-def _overrides(data: dict[str, str], limit: dict[str, int], backbones: tuple[str, ...]) -> Overrides:
+def overrides_of(data: dict[str, str], limit: dict[str, int], backbones: tuple[str, ...]) -> Overrides:
+    """What `OVERRIDE_OPTIONS` put in the place of parts of a study."""
     from peftsearch.study.overrides import Overrides, from_here
 
     columns = {key: name for key, name in data.items() if key in ("text", "pair", "label")}

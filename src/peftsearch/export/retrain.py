@@ -1,4 +1,4 @@
-"""A trial trained once more as the search did, to have its checkpoint again."""
+"""What to do about a trial without weights, and a trial trained once more as the search did, to have them again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,27 @@ from peftsearch.storage.front_checkpoints import save_checkpoint
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.storage.records import Record
     from peftsearch.study.spec import StudySpec
+
+
+def no_weights(stored: StoredStudy, record: Record, problem: str) -> str:
+    """Why a trial cannot be exported as it is, and each way to its weights, as a message.
+
+    Args:
+        problem: what `checkpoint_problem` says of its checkpoint.
+    """
+    trial, file = f"--trial {record.number}", f"trial-{record.number}.yaml"
+    if record.number in (row.record.number for row in stored.front()):
+        return f"{trial}: its checkpoint is {problem}; to train the trial again and then export it, add --retrain"
+    if record.config is None or record.state in ("waiting", "running"):
+        return f"{trial}: it is {record.state}, and has no weights yet"
+    written = f"peftsearch export --study {stored.name} --trial {record.number} --config {file}"
+    train = f"train its configuration: {written}, then: peftsearch train --config {file} --out DIR"
+    if record.state == "complete":
+        why = "its weights were not kept (only the front's are)"
+        return f"{trial}: {why}; add --retrain to train it again as the search did, or {train}"
+    return f"{trial}: it is {record.state}, and has no weights; {train}"
 
 
 def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable[[str], None]) -> None:
@@ -36,8 +56,9 @@ def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable
     check_same_data(stored, [record], data)
     sealed = replace(data, splits={name: rows for name, rows in data.splits.items() if name != TEST})
     assert record.config is not None, "a finished trial has a configuration"
+    exact = bool(record.measurement and record.measurement.exact)
     try:
-        result = run_trial(record.config, sealed, lambda _: None, cache=stored.folder.tokens)
+        result = run_trial(record.config, sealed, lambda _: None, cache=stored.folder.tokens, exact=exact)
     except TrialFailure as failure:
         raise UserError(f"--trial {number}: it failed when it was trained again: {failure}") from failure
     save_checkpoint(result, stored.folder.weights, number)

@@ -24,6 +24,7 @@ from peftsearch.export.card.evidence import Evidence, evidence_of
 from peftsearch.export.card.how_to_load import with_peftsearch
 from peftsearch.export.card.model_card import write_card
 from peftsearch.export.description import CONFIG, FORMAT, LABELS
+from peftsearch.export.retrain import no_weights
 from peftsearch.export.target import check_out, written_whole
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
@@ -63,7 +64,7 @@ def write_export(
     try:
         kept = _checkpoint(stored, number)
     except UserError:
-        if retrain is None:
+        if retrain is None or stored.trial(number).state == "pruned":
             raise
         retrain(number)
         kept = _checkpoint(stored, number)
@@ -74,10 +75,8 @@ def write_export(
 
 def _checkpoint(stored: StoredStudy, number: int) -> Checkpoint:
     problem = checkpoint_problem(stored.folder.weights / str(number))
-    if problem and stored.trial(number).state == "complete":
-        on_front = number in (row.record.number for row in stored.front())
-        why = f"its checkpoint is {problem}" if on_front else "its weights were not kept (only the front's are)"
-        raise UserError(f"--trial {number}: {why}; to train the trial again and then export it, add --retrain")
+    if problem:
+        raise UserError(no_weights(stored, stored.trial(number), problem))
     return read_checkpoint(stored.folder.weights, number)
 
 

@@ -15,6 +15,7 @@ from peftsearch.core.constraints import Constraint
 from peftsearch.core.dimensions import Range, number
 from peftsearch.core.errors import nearest, shown
 from peftsearch.core.objectives import complaint_about, find_objective, is_metric
+from peftsearch.core.run_folder import STUDY_NAME
 from peftsearch.study.problems import Problems, Where
 from peftsearch.study.validation import validated
 
@@ -64,6 +65,45 @@ class Backbone:
     def takes(self, method: str) -> bool:
         """Whether the study tunes this backbone by `method`."""
         return self.methods is None or method in self.methods
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which trial a file describes that leaves nothing to search: the `origin:` section, which `export` writes.
+
+    Attributes:
+        study: the study's name in its storage.
+        metric: the validation metric by which the best epoch was chosen.
+        score: the best epoch's.
+        best_epoch: the epoch whose weights were kept; 1 for the first.
+        epochs: how many the trial has run.
+        fingerprint: of the data.
+        exact: whether the search did without the speed-ups that change results.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    study: str | None = None
+    trial: Annotated[int, Range(0, 2**31, integer=True)] | None = None
+    state: str | None = None
+    metric: str | None = None
+    score: Annotated[float, Range(-1e9, 1e9)] | None = None
+    best_epoch: Annotated[int, Range(1, 10_000, integer=True)] | None = None
+    epochs: Annotated[int, Range(0, 10_000, integer=True)] | None = None
+    fingerprint: str | None = None
+    exact: StrictBool = False
+
+    @field_validator("study")
+    @classmethod
+    def _names_files(cls, study: str | None) -> str | None:
+        if study is not None and not STUDY_NAME.fullmatch(study):
+            raise ValueError(f"may have letters, digits, - and _ only (it names files), but got {study!r}")
+        return study
+
+
+def read_origin(raw: Any, problems: Problems) -> Origin | None:
+    """The `origin:` section, if there is one."""
+    return None if raw is None else validated(Origin, raw, problems, ("origin",))
 
 
 def mapping(raw: Any, problems: Problems, where: Where) -> Mapping[str, Any]:

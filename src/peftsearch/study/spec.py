@@ -22,10 +22,12 @@ from peftsearch.study.overrides import Overrides
 from peftsearch.study.problems import Problems
 from peftsearch.study.sections import (
     Backbone,
+    Origin,
     check_tuned,
     read_backbones,
     read_constraints,
     read_objectives,
+    read_origin,
     read_search,
     read_training,
 )
@@ -34,7 +36,10 @@ from peftsearch.study.yaml_file import read_document, text_keys
 
 __all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", "load_study", "parse_study"]
 
-KEYS = ("name", "goal", "data", "backbones", "training", "objectives", "constraints", "methods", "baselines", "search")
+KEYS = (
+    *("name", "goal", "data", "backbones", "training", "objectives", "constraints"),
+    *("methods", "baselines", "search", "origin"),
+)
 REQUIRED = ("name", "data", "backbones", "methods")
 
 
@@ -51,6 +56,7 @@ class StudySpec:
         path: the study file; paths in `data` are relative to its folder.
         document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
         warnings: what is unusual but allowed, one line each.
+        origin: the trial that the file describes, if `export` has written it.
     """
 
     name: str
@@ -66,6 +72,7 @@ class StudySpec:
     document: Mapping[str, Any] = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    origin: Origin | None = None
 
     @property
     def folder(self) -> Path:
@@ -144,6 +151,7 @@ def parse_study(
     known = Vocabulary(table, spaces, tuple(b for b in backbones if b.name))
     baselines = read_baselines(document.get("baselines"), known, problems)
     search = read_search(document.get("search"), problems)
+    origin = read_origin(document.get("origin"), problems)
     problems.raise_if_any()
     assert data is not None  # otherwise there is a problem
     return StudySpec(
@@ -160,6 +168,7 @@ def parse_study(
         document=text_keys(document),
         warnings=tuple(problems.warnings),
         constraints=constraints,
+        origin=origin,
     )
 
 

@@ -56,6 +56,7 @@ class Attempt:
         store: the frozen-prefix cache; None to compute frozen prefixes in every epoch.
         should_stop: asked after every step and every evaluated batch.
         exact: whether the trial does without the speed-ups that change results, which is kept with what it measured.
+        last_epoch: the epoch that ends the training and whose weights are kept; None to keep the best epoch's.
     """
 
     config: TrialConfig
@@ -67,6 +68,7 @@ class Attempt:
     report: Report
     should_stop: Callable[[], bool]
     exact: bool = False
+    last_epoch: int | None = None
 
     def run(self) -> Trained | None:
         """Train and measure the classifier; None if the memory is too small for the micro-batch."""
@@ -83,6 +85,7 @@ class Attempt:
                     self.report,
                     self.should_stop,
                     cached.prefix_seconds,
+                    self.last_epoch,
                 )
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):

@@ -68,6 +68,7 @@ def run_trial(
     cache_size: int | None = None,
     exact: bool = False,
     constraints: Sequence[Constraint] = (),
+    last_epoch: int | None = None,
 ) -> TrialResult | TextTrialResult:
     """Train `config` on the training split of `data` and measure it on the validation split.
 
@@ -80,6 +81,8 @@ def run_trial(
         exact: do without every speed-up that changes results, however little: no frozen-prefix cache, batches of
             random rows, and fp32 unless the study names a number format.
         constraints: the study's. A configuration that would break one whatever it learns is not trained.
+        last_epoch: the epoch that ends the training and whose weights are kept, whatever its scores, under the schedule
+            of all epochs; by default the epoch with the best score is kept.
 
     Raises:
         BreaksConstraint: the number of trainable parameters breaks a constraint.
@@ -90,7 +93,9 @@ def run_trial(
     check_before_training(config, len(data.labels), constraints)
     if config.method in TEXT_METHODS:
         return run_text_trial(config, data, TEXT_METHODS[config.method], exact, should_stop)
-    return _run_encoder_trial(config, data, report, cache, chosen_device(device), should_stop, cache_size, exact)
+    return _run_encoder_trial(
+        config, data, report, cache, chosen_device(device), should_stop, cache_size, exact, last_epoch
+    )
 
 
 def micro_batch_sizes(batch_size: int) -> Iterator[int]:
@@ -115,6 +120,7 @@ def _run_encoder_trial(
     should_stop: Callable[[], bool],
     cache_size: int | None,
     exact: bool,
+    last_epoch: int | None,
 ) -> TrialResult:
     takes_steps = ENCODER_METHODS[config.method].takes_steps
     resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
@@ -125,7 +131,7 @@ def _run_encoder_trial(
     caches = takes_steps and not exact and not config.trust_remote_code
     store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
     report = report if takes_steps else _ignore
-    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop, exact)
+    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop, exact, last_epoch)
     done = _largest_that_fits(attempt)
     classifier, measurement = done.classifier, done.measurement
     if ASKED in config.measure:

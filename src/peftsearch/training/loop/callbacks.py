@@ -36,6 +36,7 @@ class EpochRecorder(TrainerCallback):
         scores: holds what the last evaluation found.
         prefix_seconds: what computing the frozen prefix of the training and of the validation rows took. The first
             epoch is charged with it.
+        last_epoch: the epoch that ends the training and counts as the best; None to choose the best by its score.
 
     Attributes:
         reports: one for each epoch run.
@@ -53,6 +54,7 @@ class EpochRecorder(TrainerCallback):
         scores: ValidationScores,
         report: Report,
         prefix_seconds: tuple[float, float] = (0.0, 0.0),
+        last_epoch: int | None = None,
     ) -> None:
         self._model = model
         self._trained = trainable(model)
@@ -62,6 +64,7 @@ class EpochRecorder(TrainerCallback):
         self._selection = config.selection
         self._stopping = config.training.early_stopping
         self._prefix_seconds = prefix_seconds
+        self._last_epoch = last_epoch
         self._started = self._train_seconds = 0.0
         self.reports: list[EpochReport] = []
         self.best: EpochReport | None = None
@@ -100,12 +103,20 @@ class EpochRecorder(TrainerCallback):
         )
         self._remember(report)
         self._report(report)
-        scores = [report.metrics[self._selection] for report in self.reports]
-        control.should_training_stop = control.should_training_stop or stops_early(scores, self._stopping)
+        control.should_training_stop = control.should_training_stop or self._is_enough()
+
+    def _is_enough(self) -> bool:
+        if self._last_epoch is not None:
+            return len(self.reports) >= self._last_epoch
+        return stops_early([report.metrics[self._selection] for report in self.reports], self._stopping)
 
     def _remember(self, report: EpochReport) -> None:
         self.reports.append(report)
-        if self.best is None or report.metrics[self._selection] > self.best.metrics[self._selection]:
+        if self._last_epoch is not None:
+            keep = report.epoch == self._last_epoch
+        else:
+            keep = self.best is None or report.metrics[self._selection] > self.best.metrics[self._selection]
+        if keep:
             self.best = report
             self.best_classes, self.best_predictions = self._scores.classes, self._scores.predictions
             self.best_weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._trained.items()}

@@ -91,6 +91,7 @@ def train(
     report: Report,
     should_stop: Callable[[], bool],
     prefix_seconds: tuple[float, float] = (0.0, 0.0),
+    last_epoch: int | None = None,
 ) -> EpochRecorder:
     """Train `model` in place for the epochs of `config`; afterwards it holds the best epoch's weights.
 
@@ -99,6 +100,7 @@ def train(
         should_stop: asked after every step and every evaluated batch.
         prefix_seconds: what computing the frozen prefix of the training and of the validation rows took. The first
             epoch is charged with it.
+        last_epoch: the epoch that ends the training and whose weights are kept in place of the best one's.
 
     Raises:
         TrialFailure: the loss is not finite.
@@ -107,7 +109,7 @@ def train(
     """
     loss = training_loss(config.training, rows.train.labels, compute.device)
     scores = ValidationScores(rows.labels, config.evaluate, rows.validation.order)
-    recorder = EpochRecorder(model, config, loss, scores, report, prefix_seconds)
+    recorder = EpochRecorder(model, config, loss, scores, report, prefix_seconds, last_epoch)
     callbacks = [MethodHooks(model, config), recorder, AbortTrial(loss, should_stop)]
     with tempfile.TemporaryDirectory(prefix="peftsearch-") as folder:
         trainer = LengthGroupedTrainer(model, rows, config, compute, loss, scores, callbacks, folder)
