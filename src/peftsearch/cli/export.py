@@ -72,8 +72,10 @@ def export(
     from peftsearch.export.push import check_repository
 
     _check_what_to_write(out, config, front, configs)
-    if (push and not out) or (private and not push):
-        raise UserError("--private belongs to --push REPO, and --push REPO to --out DIR")
+    if private and not push:
+        raise UserError("--private belongs to --push REPO")
+    if push and not out:
+        raise UserError("--push REPO belongs to --out DIR")
     if push:
         check_repository(push)
     where: dict[str, Any] = {"storage": storage, "fork": fork, "overrides": study.overrides, "overwrite": overwrite}
