@@ -99,7 +99,7 @@ def model_card(kept: Checkpoint, about: Mapping[str, Any], how: HowToLoad, evide
         labels=", ".join(map(markdown_text, kept.labels)),
         goal=f"{markdown_text(about['goal'])}\n\n" if about.get("goal") else "",
         how=how_in_words(how),
-        quality=quality_section(kept.measurement, kept.number, evidence),
+        quality=quality_section(kept, evidence),
         limits=limits_section(kept, evidence),
         made=_made(kept, about, evidence),
         picture=f"{_picture(kept, evidence)}\n\n" if len(evidence.rows) > 1 else "",

@@ -9,7 +9,9 @@ from peftsearch.confirm.summary import Confirmed
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.measurement import ClassReport, Measurement
 from peftsearch.export.card.evidence import Evidence
+from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import objective_in_words, objective_label
+from peftsearch.training.checkpoint import Checkpoint
 
 SHOWN = ("macro_f1", "accuracy", "weighted_f1", "macro_precision", "macro_recall")
 """Metrics that every card shows where they were measured, after the one that the search compared trials by."""
@@ -18,13 +20,14 @@ MOST_CLASSES = 40
 """Lines of the table of classes; of more classes, the worst are shown."""
 
 
-def quality_section(measurement: Measurement, number: int, evidence: Evidence) -> str:
+def quality_section(kept: Checkpoint, evidence: Evidence) -> str:
     """Markdown: a table of metrics by split, sentences that say what they mean, and a table of the classes."""
+    measurement = kept.measurement
     if evidence.all_rows:
         return "\n".join(_unscored(evidence))
     parts = [
         "\n".join(metrics_table(measurement, evidence)),
-        "\n".join(f"- {sentence}" for sentence in _sentences(measurement, number, evidence)),
+        "\n".join(f"- {sentence}" for sentence in _sentences(kept, evidence)),
         "\n".join(classes_table(measurement.classes, evidence)) if measurement.classes else "",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -76,21 +79,19 @@ def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (written[0], ["---"] * len(headings), *written[1:])]
 
 
-def _sentences(measurement: Measurement, number: int, evidence: Evidence) -> Iterator[str]:
-    label = objective_label(evidence.metric)
-    if len(evidence.rows) > 1:
-        yield (
-            f"The validation rows chose this trial among the {len(evidence.rows)} finished ones of the search, and the "
-            "epoch whose weights these are, so that its validation scores are optimistic."
-        )
-    else:
-        yield "The validation rows chose the epoch whose weights these are, so that its scores on them are optimistic."
+def _sentences(kept: Checkpoint, evidence: Evidence) -> Iterator[str]:
+    label, finished = objective_label(evidence.metric), len(evidence.rows)
+    trial = [f"this trial among the {finished} finished ones of the search"] if finished > 1 else []
+    epoch = ["the epoch whose weights these are"] if METHODS[kept.config.method].takes_steps else []
+    if trial or epoch:
+        chosen = " and ".join(trial + epoch)
+        yield f"The validation rows chose {chosen}, so that the scores on them are optimistic."
     if evidence.searched is not None:
         yield (
-            f"The trial was trained again for this export, on {markdown_text(measurement.device)}; in the search its "
-            f"{label} on the validation rows was {objective_in_words(evidence.metric, evidence.searched)}."
+            f"The trial was trained again for this export, on {markdown_text(kept.measurement.device)}; in the search "
+            f"its {label} on the validation rows was {objective_in_words(evidence.metric, evidence.searched)}."
         )
-    yield from _about_the_test_split(number, evidence)
+    yield from _about_the_test_split(kept.number, evidence)
 
 
 def _about_the_test_split(number: int, evidence: Evidence) -> Iterator[str]:
