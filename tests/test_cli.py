@@ -115,7 +115,16 @@ def test_front_as_json_has_the_promised_keys(stored: None) -> None:
     found = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)
     assert [row["trial"] for row in found] == [0, 1]
     for row in found:
-        assert list(row) == ["trial", "method", "backbone", "params", "objectives", "measurement", "state"]
+        assert list(row) == [
+            "trial",
+            "method",
+            "backbone",
+            "params",
+            "objectives",
+            "measurement",
+            "state",
+            "constraints",
+        ]
 
 
 def test_trials_as_json_tell_curves_reasons_and_failures(stored: None) -> None:
@@ -239,6 +248,19 @@ def test_check_says_what_would_be_searched(work: Path) -> None:
     assert found["methods"]["lora"]["learning_rate"] == "0.001 … 0.1 (log)"
     assert found["data"]["rows"] == {"train": 96, "validation": 48, "test": 48}
     assert found["data"]["tokens"]["model"]["max_length"] == 24
+
+
+def test_check_says_which_baselines_break_a_constraint(work: Path) -> None:
+    bounds = "{trainable_parameters: 5_000, latency_ms: 100}"
+    (work / "small.yaml").write_text(f"{STUDY.replace('name: toy', 'name: small')}\nconstraints: {bounds}\n")
+    shown = " ".join(run("check", "--study", "small.yaml").stdout.split())
+    assert "constraints: trainable_parameters <= 5,000, latency_ms <= 100 rows:" in shown
+    assert "not trained: full on model (" in shown
+    assert ") breaks the constraint trainable_parameters <= 5,000: has " in shown
+    assert "not trained: probe" not in shown
+    found = json.loads(run("check", "--study", "small.yaml", "--json").stdout)
+    assert found["constraints"] == {"trainable_parameters": 5_000, "latency_ms": 100}
+    assert [line.split()[2] for line in found["not_trained"]] == ["full"]
 
 
 def test_check_says_what_the_data_is_like(work: Path) -> None:

@@ -154,7 +154,10 @@ def test_nothing_has_finished(tmp_path: Path, ran: list[Any]) -> None:
     for trials in ((), ("best",)):
         with pytest.raises(UserError) as caught:
             go(empty, trials)
-        assert str(caught.value) == "study 'toy' has no finished trial yet; see peftsearch status --study toy"
+        assert (
+            str(caught.value)
+            == "study 'toy' has no front: no trial has finished yet; see peftsearch status --study toy"
+        )
 
 
 def test_other_data_than_in_the_search_is_refused(stored: StoredStudy, ran: list[Any]) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.constraints import BreaksConstraint, breaking, checks_before_training
 from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
@@ -45,7 +46,16 @@ def trainer(spec: StudySpec, job: Job) -> Train:
     """Stands in for `workers.worker.real_trainer`."""
     if os.environ.get("FAKE_CRASH"):
         raise RuntimeError("no such device")
-    return train
+
+    def train_within(
+        config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool] = lambda: False
+    ) -> FakeResult:
+        checks = checks_before_training(spec.constraints, PARAMETERS[config.method])
+        if breaking(checks):
+            raise BreaksConstraint(checks)
+        return train(config, report, should_stop)
+
+    return train_within
 
 
 def train(

@@ -131,7 +131,7 @@ def test_a_wrong_preference_is_named(searched: StoredStudy) -> None:
 
 
 def test_without_a_finished_trial_there_is_nothing_to_recommend_trial(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="study 'toy' has no finished trial yet"):
+    with pytest.raises(UserError, match="study 'toy' has no front: no trial has finished yet"):
         recommend_trial(open_stored("toy", store(tmp_path, [])))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from peftsearch.core.constraints import Constraint, checks_of
 from peftsearch.core.measurement import ClassReport
 from peftsearch.report.trial_details import trial_details
 from peftsearch.results.as_json import full_trial_json
@@ -114,3 +115,12 @@ def test_an_old_trial_has_no_classes_and_a_failed_one_its_traceback() -> None:
     assert text.startswith("trial 4: failed, full on tiny/bert\n  error: ValueError: [b]no[/b]\n")
     assert text.rstrip().endswith('Traceback:\n  File "[x]", line 1')
     assert printed(Record(9, "waiting")) == "trial 9: waiting\n"
+
+
+def test_constraints_that_are_kept_broken_and_unknown() -> None:
+    bounds = [Constraint("trainable_parameters", 100), Constraint("macro_f1", 0.5), Constraint("latency_ms", 20)]
+    found = complete(0, "lora", 0.8, 3_000, 1.0)
+    assert found.measurement is not None
+    shown = printed(replace(found, checks=checks_of(bounds, found.measurement)))
+    assert "  breaks the constraint trainable_parameters <= 100: has 3,000\n" in shown
+    assert "  constraint macro_f1 >= 0.5: has 0.8000\n  constraint latency_ms <= 20: not measured\n" in shown

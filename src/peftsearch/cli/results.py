@@ -36,6 +36,7 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
         f"{results.name}: {', '.join(part for part in (budget, time_left(found)) if part)}",
         status_table(found),
     ]
+    parts += map(str, found.constraints)
     if found.running:
         parts.append(running_table(found.running, results.quality))
     show(*parts)

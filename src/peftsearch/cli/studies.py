@@ -52,13 +52,14 @@ def check(study: ChosenStudy, as_json: bool) -> None:
     """
     from peftsearch import api
     from peftsearch.data.describe import describe_data
-    from peftsearch.optimize.preview import token_lengths
+    from peftsearch.optimize.preview import token_lengths, untrained_baselines
     from peftsearch.report.study_preview import study_preview, study_preview_json
 
     spec = study.load()
     data = api.check_study(spec)
     described, lengths = describe_data(data), token_lengths(spec, data)
+    untrained = untrained_baselines(spec, len(data.labels))
     if as_json:
-        print_json(study_preview_json(spec, described, lengths))
+        print_json(study_preview_json(spec, described, lengths, untrained))
     else:
-        show(*study_preview(spec, described, lengths))
+        show(*study_preview(spec, described, lengths, untrained))

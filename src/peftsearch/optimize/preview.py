@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from peftsearch.core.constraints import BreaksConstraint
 from peftsearch.core.run_folder import RunFolder
 from peftsearch.study.suggest import baseline_config
 
@@ -55,6 +56,25 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
         (c, trainable_by_epoch(c, resolve_config_only(c.backbone, c.revision), classes) if _has_backbone(c) else [])
         for c in configs
     ]
+
+
+def untrained_baselines(spec: StudySpec, classes: int) -> list[str]:
+    """A line for each baseline that would break a constraint whatever it learns, so that it will not be trained.
+
+    Args:
+        classes: the number of labels.
+    """
+    from peftsearch.results.formatting import backbone_in_words, config_in_words
+    from peftsearch.training.dry_run import check_before_training
+
+    lines = []
+    for config in (baseline_config(spec, baseline) for baseline in spec.baselines):
+        try:
+            check_before_training(config, classes, spec.constraints)
+        except BreaksConstraint as broken:
+            words = f"{config.method} on {backbone_in_words(config.backbone)} ({config_in_words(config)})"
+            lines.append(f"not trained: {words} {broken}")
+    return lines
 
 
 def _has_backbone(config: TrialConfig) -> bool:

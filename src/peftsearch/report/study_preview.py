@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Fixed, describe
@@ -25,7 +25,9 @@ Lengths = Mapping[str, "TokenLengths"]
 """Token lengths of the training texts by backbone name."""
 
 
-def study_preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> dict[str, Any]:
+def study_preview_json(
+    spec: StudySpec, data: Description, lengths: Lengths, untrained: Sequence[str] = ()
+) -> dict[str, Any]:
     """The validated study and its data, for programs."""
     return {
         "name": spec.name,
@@ -33,6 +35,8 @@ def study_preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> 
         "path": str(spec.path),
         "backbones": [backbone.name for backbone in spec.backbones],
         "objectives": list(spec.objectives),
+        "constraints": {constraint.objective: constraint.bound for constraint in spec.constraints},
+        "not_trained": list(untrained),
         "positive_class": positive_class(spec.objectives, list(data.classes["train"])),
         "methods": {
             method: {name: describe(dimension) for name, dimension in space.items()}
@@ -47,12 +51,20 @@ def study_preview_json(spec: StudySpec, data: Description, lengths: Lengths) -> 
     }
 
 
-def study_preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[RenderableType]:
-    """The validated study and its data, for people."""
+def study_preview(
+    spec: StudySpec, data: Description, lengths: Lengths, untrained: Sequence[str] = ()
+) -> list[RenderableType]:
+    """The validated study and its data, for people.
+
+    Args:
+        untrained: a line for each baseline that breaks a constraint.
+    """
     from rich.text import Text
 
     lines = [f"{spec.name}: {spec.goal}", "", f"backbones: {', '.join(map(_backbone, spec.backbones))}"]
-    lines += [f"objectives: {', '.join(spec.objectives)}", *_data(data, lengths)]
+    lines += [f"objectives: {', '.join(spec.objectives)}"]
+    lines += [f"constraints: {', '.join(map(str, spec.constraints))}"] if spec.constraints else []
+    lines += _data(data, lengths)
     positive = positive_class(spec.objectives, list(data.classes["train"]))
     lines += [f"positive class: {positive}"] if positive else []
     lines += [f"note: {note}" for note in (*data.notes, *spec.warnings)]
@@ -61,6 +73,7 @@ def study_preview(spec: StudySpec, data: Description, lengths: Lengths) -> list[
         *(Paragraph(line) if line else Text() for line in (*lines, "", "searched:")),
         space_table(spec),
         _first(spec),
+        *map(Paragraph, untrained),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import quality_objective
 from peftsearch.report.tables import front_table, running_table, time_left
+from peftsearch.results.feasibility import tally, why_no_front
 from peftsearch.results.formatting import config_in_words, objective_label, objective_with_unit, reason_in_words
 from peftsearch.results.front import Row, best_of_methods, front
 from peftsearch.results.status import status
@@ -23,7 +24,7 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
     known = stored.records()
     best = front(known, stored.objectives)
     if not best:
-        return [f"{stored.name}: no trial has finished yet"]
+        return [f"{stored.name}: {why_no_front(known)}"]
     finished = sum(record.done for record in known)
     return _with_reference(stored, f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front", best)
 
@@ -33,7 +34,7 @@ def methods_view(stored: StoredStudy) -> list[RenderableType]:
     found = stored.rows()
     best = best_of_methods(found)
     if not best:
-        return [f"{stored.name}: no trial has finished yet"]
+        return [f"{stored.name}: {why_no_front(stored.records())}"]
     label = objective_label(stored.quality)
     heading = f"{stored.name}: the best trial of each method by {label}, out of {len(found)} finished trials"
     return _with_reference(stored, heading, best)
@@ -69,9 +70,10 @@ def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Recor
 
 
 def _with_reference(stored: StoredStudy, heading: str, rows: Sequence[Row]) -> list[RenderableType]:
-    """A heading, a table of the rows, and the reference if it has been measured."""
+    """A heading, a table of the rows, the constraints, and the reference if it has been measured."""
     reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
-    return [heading, front_table(rows, stored.objectives), *reference]
+    constraints = map(str, tally(stored.records(), stored.constraints))
+    return [heading, front_table(rows, stored.objectives), *constraints, *reference]
 
 
 def _is_over(record: Record) -> bool:

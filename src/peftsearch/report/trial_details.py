@@ -111,6 +111,7 @@ def _summary(record: Record, weights: Path | None) -> list[str]:
     lines += [objective_with_unit(name, value) for name, value in record.values.items()]
     if reason_in_words(record):
         lines.append(reason_in_words(record))
+    lines += [f"constraint {check}" for check in record.checks if not check.broken]
     if record.measurement:
         lines += _circumstances(record.measurement)
     if record.state == "complete":

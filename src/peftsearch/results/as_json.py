@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.results.feasibility import check_json
 from peftsearch.results.formatting import searchable_settings
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def trial_json(record: Record) -> dict[str, Any]:
         "objectives": dict(record.values),
         "measurement": measurement.to_dict() if measurement else None,
         "state": record.state,
+        "constraints": [check_json(check) for check in record.checks],
     }
 
 

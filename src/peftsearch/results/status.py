@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.constraints import Constraint
+from peftsearch.results.feasibility import Tally, tally
 from peftsearch.storage.recovery import STALE_SECONDS, is_stale
 from peftsearch.workers.watchdog import limit_of
 
@@ -26,6 +28,7 @@ class Status:
         done: the number of trials that have ended and count toward the budget; see `storage.budget`.
         budget: the total of trials last asked for; None if it is unknown.
         seconds_left: an estimate of the time left; None without a budget or a finished trial.
+        constraints: how many trials break each of them.
     """
 
     states: Mapping[str, int]
@@ -34,6 +37,7 @@ class Status:
     done: int
     budget: int | None
     seconds_left: float | None
+    constraints: tuple[Tally, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -44,11 +48,17 @@ class Status:
             "done": self.done,
             "budget": self.budget,
             "seconds_left": self.seconds_left,
+            "constraints": [tally.to_dict() for tally in self.constraints],
         }
 
 
-def status(records: Sequence[Record], budget: int | None = None) -> Status:
-    """Count the trials `records`; `budget` is the total of trials asked for."""
+def status(records: Sequence[Record], budget: int | None = None, constraints: Sequence[Constraint] = ()) -> Status:
+    """Count the trials `records`.
+
+    Args:
+        budget: the total of trials asked for.
+        constraints: the study's.
+    """
     methods: dict[str, Counter[str]] = {}
     for record in records:
         methods.setdefault(record.config.method if record.config else "not started", Counter())[record.state] += 1
@@ -61,6 +71,7 @@ def status(records: Sequence[Record], budget: int | None = None) -> Status:
         done=done,
         budget=budget,
         seconds_left=_seconds_left(records, budget - done, max(1, len(running))) if budget is not None else None,
+        constraints=tuple(tally(records, constraints)),
     )
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import quality_objective
 from peftsearch.core.run_folder import TENSORS, RunFolder
 from peftsearch.results import frames
+from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.front import Row, rows
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
@@ -19,7 +21,7 @@ from peftsearch.storage.front_checkpoints import checkpoint_problem
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.study_attributes import About, read_about, read_reference
+from peftsearch.storage.study_attributes import About, read_about, read_constraints, read_reference
 from peftsearch.storage.worker_identity import host
 
 if TYPE_CHECKING:
@@ -79,6 +81,11 @@ class StoredStudy:
         """What the search has written down of the study file."""
         return read_about(self.study)
 
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The bounds that a trial must keep to be on the front, as the last search had them."""
+        return read_constraints(self.study)
+
     def records(self) -> list[Record]:
         """Every trial in every state, by number."""
         return records(self.study)
@@ -88,7 +95,10 @@ class StoredStudy:
         return rows(self.records(), self.objectives)
 
     def front(self) -> list[Row]:
-        """The Pareto front, best quality first: the finished trials that no other one dominates."""
+        """The Pareto front, best quality first: the finished trials that no other one dominates.
+
+        A trial that breaks a constraint neither is on it nor dominates another.
+        """
         return [row for row in self.rows() if row.on_front]
 
     def front_frame(self) -> pd.DataFrame:
@@ -126,11 +136,12 @@ class StoredStudy:
         """The Pareto front, best quality first, where it must not be empty.
 
         Raises:
-            UserError: no trial has finished.
+            UserError: no trial has finished, or none keeps the constraints.
         """
         found = self.front()
         if not found:
-            raise UserError(f"study {self.name!r} has no finished trial yet; see peftsearch status --study {self.name}")
+            reason = why_no_front(self.records())
+            raise UserError(f"study {self.name!r} has no front: {reason}; see peftsearch status --study {self.name}")
         return found
 
     def best(self) -> Row:
@@ -207,7 +218,7 @@ class StoredStudy:
 
     def status(self) -> Status:
         """Counts by state and method, the running trials, and an estimate of the time left."""
-        return status(self.records(), self.about.budget)
+        return status(self.records(), self.about.budget, self.constraints)
 
 
 def storage_url(name: str, storage: str | None = None) -> str:
