@@ -251,16 +251,16 @@ def test_check_says_what_would_be_searched(work: Path) -> None:
 
 
 def test_check_says_which_baselines_break_a_constraint(work: Path) -> None:
-    bounds = "{trainable_parameters: 5_000, latency_ms: 100}"
+    bounds = "{trainable_parameters: 100, latency_ms: 100}"
     (work / "small.yaml").write_text(f"{STUDY.replace('name: toy', 'name: small')}\nconstraints: {bounds}\n")
     shown = " ".join(run("check", "--study", "small.yaml").stdout.split())
-    assert "constraints: trainable_parameters <= 5,000, latency_ms <= 100 rows:" in shown
-    assert "not trained: full on model (" in shown
-    assert ") breaks the constraint trainable_parameters <= 5,000: has " in shown
+    assert "constraints: trainable_parameters <= 100, latency_ms <= 100 rows:" in shown
+    assert "not trained: lora on model (" in shown
+    assert ") breaks the constraint trainable_parameters <= 100: has " in shown
     assert "not trained: probe" not in shown
     found = json.loads(run("check", "--study", "small.yaml", "--json").stdout)
-    assert found["constraints"] == {"trainable_parameters": 5_000, "latency_ms": 100}
-    assert [line.split()[2] for line in found["not_trained"]] == ["full"]
+    assert found["constraints"] == {"trainable_parameters": 100, "latency_ms": 100}
+    assert [line.split()[2] for line in found["not_trained"]] == ["lora"]
 
 
 def test_check_says_what_the_data_is_like(work: Path) -> None:
