@@ -87,13 +87,13 @@ class Comparison:
 
     @cached_property
     def seed_variance(self) -> SeedVariance | None:
-        """Pooled over the trials; None if none has several seeds."""
-        return SeedVariance.pooled([scores.values for scores in self.trials.values() if scores.random])
+        """From all trials together; None if none has several seeds."""
+        return SeedVariance.estimated({n: scores.values for n, scores in self.trials.items() if scores.random})
 
     def interval(self, trial: int) -> Interval:
         """What the trial would score with other rows and other seeds."""
         scores, (lowest, highest) = self.trials[trial], self.bounds
-        found = self._interval(scores.mean, scores.by_row, [scores])
+        found = self._interval(scores.mean, scores.by_row, [trial])
         if found.low is None or found.high is None:
             return found
         return Interval(found.mean, max(found.low, lowest), min(found.high, highest))
@@ -101,7 +101,7 @@ class Comparison:
     def difference(self, one: int, other: int) -> Interval:
         """The score of `one` minus the score of `other`: 95 % for these two alone, whatever other trials there are."""
         ours, theirs = self.trials[one], self.trials[other]
-        return self._interval(ours.mean - theirs.mean, ours.by_row - theirs.by_row, [ours, theirs])
+        return self._interval(ours.mean - theirs.mean, ours.by_row - theirs.by_row, [one, other])
 
     def overstatement(self, trial: int, validation: Floats) -> Interval:
         """By how much the search's validation score of a trial was better than what the trial scores on test.
@@ -115,8 +115,7 @@ class Comparison:
         """
         scores, sign = self.trials[trial], 1 if self.larger_is_better else -1
         gap = sign * (float(validation.mean()) - scores.mean)
-        once = Scores(validation[None], scores.random)
-        parts = self._parts([scores, once])
+        parts = self._parts([trial], extra=1.0)
         known = None if parts is None else [over_rows(validation), over_rows(scores.by_row), *parts]
         return _interval(gap, known)
 
@@ -135,23 +134,28 @@ class Comparison:
     def _exceeds(self, one: int, other: int) -> bool | None:
         """Whether `one` is better than `other` by more than the critical value; None if the variance is unknown."""
         ours, theirs = self.trials[one], self.trials[other]
-        parts = self._parts([ours, theirs])
+        parts = self._parts([one, other])
         if parts is None:
             return None
         gap = (ours.mean - theirs.mean) * (1 if self.larger_is_better else -1)
-        level = 1 - (1 - CONFIDENCE) / (len(self.trials) - 1)
-        return gap > reach([over_rows(ours.by_row - theirs.by_row), *parts], level)
+        return gap > reach([over_rows(ours.by_row - theirs.by_row), *parts], self._level)
 
-    def _interval(self, mean: float, by_row: Floats, trials: Sequence[Scores]) -> Interval:
+    @property
+    def _level(self) -> float:
+        """One-sided, and shared among the comparisons of one trial with the others (Bonferroni), as Hsu's rule allows.
+        Two trials are compared as strictly as three, so that what is said agrees with `difference`, a two-sided one."""
+        return 1 - (1 - CONFIDENCE) / max(len(self.trials) - 1, 2)
+
+    def _interval(self, mean: float, by_row: Floats, trials: Sequence[int]) -> Interval:
         parts = self._parts(trials)
         return _interval(mean, None if parts is None else [over_rows(by_row), *parts])
 
-    def _parts(self, trials: Sequence[Scores]) -> list[Part] | None:
-        """What the seeds of these trials add; None if that is unknown."""
-        weight = sum(1 / trial.seeds for trial in trials if trial.random)
-        if not weight:
+    def _parts(self, trials: Sequence[int], extra: float = 0.0) -> list[Part] | None:
+        """What the seeds of these trials add, with `extra` more runs of each; None if that is unknown."""
+        weights = {n: extra + 1 / self.trials[n].seeds for n in trials if self.trials[n].random}
+        if not weights:
             return []
-        return self.seed_variance.parts(weight) if self.seed_variance else None
+        return self.seed_variance.parts(weights) if self.seed_variance else None
 
 
 def _interval(mean: float, parts: Sequence[Part] | None) -> Interval:
