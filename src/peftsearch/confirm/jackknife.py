@@ -126,7 +126,7 @@ COUNTED: Mapping[str, Metric] = {
     "balanced_accuracy": _balanced_accuracy,
     "matthews_correlation": _matthews_correlation,
     "f1_positive": lambda counts: _f1(counts)[:, 1],
-    "worst_class_f1": lambda counts: _f1(counts).min(axis=1),
+    "worst_class_f1": lambda counts: np.where(counts.true > 0, _f1(counts), 1.0).min(axis=1),
     "macro_precision": _macro(_precision),
     "macro_recall": _macro(_recall),
     "macro_f1": _macro(_f1),
