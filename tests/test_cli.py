@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -305,13 +306,20 @@ def test_from_search_to_prediction(work: Path, hub: Hub) -> None:
 
     best = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)[0]
     exported = run("export", "--study", "toy.yaml", "--trial", "best", "--out", "best", "--json")
-    assert json.loads(exported.stdout) == {"trial": best["trial"], "method": best["method"], "out": "best"}
+    size = sum(path.stat().st_size for path in (work / "best").rglob("*") if path.is_file())
+    told = {"trial": best["trial"], "method": best["method"], "out": "best", "bytes": size}
+    assert json.loads(exported.stdout) == told
 
     again = run("export", "--study", "toy.yaml", "--out", "best")
     line = "Error: --out best: holds an earlier export; add --overwrite to replace it, or choose a new folder\n"
     assert (again.exit_code, again.stderr) == (2, line)
     replaced = run("export", "--study", "toy.yaml", "--out", "best", "--overwrite", "--push", "toy", "--private")
     assert replaced.stdout.splitlines()[-1] == f"it is on the hub too: {hub.endpoint}/ann/toy"
+    first, second, _, *code = replaced.stdout.splitlines()[:-1]
+    assert first.startswith(f"trial {best['trial']} ({best['method']}) is in best (0.")
+    assert first.endswith(" MB), and best/README.md says what is known of it")
+    assert second == "to label texts: peftsearch predict best --text '…'"
+    exec(textwrap.dedent("\n".join(code)), {})  # it opens the folder
     assert set(hub.files["ann/toy"]) == {
         path.relative_to(work / "best").as_posix() for path in (work / "best").rglob("*") if path.is_file()
     }

@@ -201,7 +201,7 @@ def test_notes_figures_and_model_cards(work: Path, text: str) -> None:
     assert set(read) <= {"library_name", "pipeline_tag", "tags", "metrics"}, "a name on the hub is a plain one"
     assert len(results) == 2
     assert not any(commands_in(result["dataset"]["name"]) for result in results)
-    own = ("```", "`abc`", "`pip install peftsearch`", '["a text"]', "![Quality against", "trials](front.png)")
+    own = ("```", "`abc`", "`pip install peftsearch`", "`DIR`", '["a text"]', "![Quality against", "trials](front.png)")
     for words in own:
         assert words in body
         body = body.replace(words, "")

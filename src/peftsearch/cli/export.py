@@ -87,7 +87,8 @@ def export(
         written |= {"config": str(api.export_config(study.name, trial, config, **where))}
     if out:
         kept = api.export_trial(study.name, trial, out, **where, retrain=retrain, say=say)
-        written |= {"trial": kept.number, "method": kept.config.method, "out": str(out)}
+        size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+        written |= {"trial": kept.number, "method": kept.config.method, "out": str(out), "bytes": size}
     if out and push:
         written |= {"pushed": api.push_export(out, push, private=private)}
     if as_json:
@@ -111,10 +112,20 @@ def _lines(written: Mapping[str, Any]) -> Iterator[str]:
     if "config" in written:
         yield f"the configuration is in {written['config']}; try: {_train(written['config'])}"
     if "out" in written:
-        number, method, out = written["trial"], written["method"], written["out"]
-        yield f"trial {number} ({method}) is in {out}; try: peftsearch predict {out} --text '…'"
+        yield from _about_the_folder(written["trial"], written["method"], Path(written["out"]), written["bytes"])
     if "pushed" in written:
         yield f"it is on the hub too: {written['pushed']}"
+
+
+def _about_the_folder(number: int, method: str, out: Path, size: int) -> Iterator[str]:
+    """Where the classifier is, how large, and the few lines of its model card that open it."""
+    from peftsearch.export.card.how_to_load import code_in
+    from peftsearch.export.description import CARD
+
+    yield f"trial {number} ({method}) is in {out} ({size / 1e6:,.1f} MB), and {out / CARD} says what is known of it"
+    yield f"to label texts: peftsearch predict {out} --text '…'"
+    yield "to open it in Python:"
+    yield from (f"    {line}" for line in code_in((out / CARD).read_text(encoding="utf-8"), out).splitlines())
 
 
 def _train(file: str) -> str:

@@ -15,7 +15,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import ClassReport, Measurement, SplitScores
 from peftsearch.data.describe import TokenLengths
 from peftsearch.export.card.evidence import Evidence, TrainingRows, evidence_of
-from peftsearch.export.card.how_to_load import HowToLoad
+from peftsearch.export.card.how_to_load import HowToLoad, code_in
 from peftsearch.export.card.model_card import model_card, write_card
 from peftsearch.export.card.quality import MOST_CLASSES
 from peftsearch.results.stored_study import StoredStudy, open_stored
@@ -29,7 +29,7 @@ VALIDATION = ClassReport(LABELS, ((0, 0, 30), (0, 1, 10), (1, 1, 60)))
 """No validation row is of the class `red`."""
 
 TEST = ClassReport(LABELS, ((0, 0, 10), (0, 2, 30), (1, 1, 90), (2, 2, 70)))
-HOW = HowToLoad("transformers", "from transformers import pipeline\n", ("transformers", "torch"), "It opens anywhere.")
+HOW = HowToLoad("transformers", 'open("DIR")\n', ("transformers", "torch"), "It opens anywhere.")
 ABOUT = {"study": "toy", "goal": "Which animal?", "data": {"source": "/home/ann/animals.csv", "text": "text"}}
 OTHERS = [complete(1, "probe", 0.7, 10, 1.0), complete(2, "full", 0.6, 5000, 30.0)]
 
@@ -88,7 +88,11 @@ def test_a_trial_that_was_only_searched(stored: StoredStudy, tmp_path: Path) -> 
         "| dog | 60 | 0.857 | 1.000 | 0.923 |\n"
         "| red | 0 | 0.000 | 0.000 | 0.000 |"
     )
-    assert "It needs `pip install transformers torch`.\n\n```python\nfrom transformers import pipeline\n```" in card
+    assert section(card, "How to load it") == (
+        "It opens anywhere.\n\nIt needs `pip install transformers torch`. `DIR` is the path of this folder, or the name "
+        'of its repository on the hub.\n\n```python\nopen("DIR")\n```'
+    )
+    assert code_in(card, Path("my model")) == "open('my model')"
     assert "/home/ann" not in card
     assert "**Data**: animals.csv (fingerprint `abc`)\n" in card
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from peftsearch.data.columns import columns_of
+
+FOLDER = "DIR"
+"""Stands in the code for the path of the folder, or for its repository on the hub."""
 
 WITH_PEFTSEARCH = """
 import peftsearch
 
-classifier = peftsearch.load_classifier(".")  # the path of this folder
+classifier = peftsearch.load_classifier("DIR")
 classifier.predict([{example}])
 """
 
@@ -20,7 +24,7 @@ class HowToLoad:
 
     Attributes:
         library: the hub's name of the library, `library_name` in a card.
-        code: a few lines of Python, run in the folder.
+        code: a few lines of Python, in which `"DIR"` stands for the folder.
         needs: what has to be installed, as pip names it.
         note: a sentence to stand above the code; may be empty.
     """
@@ -29,6 +33,12 @@ class HowToLoad:
     code: str
     needs: tuple[str, ...]
     note: str = ""
+
+
+def code_in(card: str, folder: Path) -> str:
+    """The code of a model card's first block, with the path of the folder that the card is of."""
+    _, _, rest = card.partition("```python\n")
+    return rest.partition("\n```")[0].replace(f'"{FOLDER}"', repr(str(folder)))
 
 
 def with_peftsearch(text: str | list[str]) -> HowToLoad:

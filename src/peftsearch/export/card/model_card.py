@@ -11,7 +11,7 @@ from peftsearch.core.escaping import markdown_text
 from peftsearch.core.objectives import quality_objective
 from peftsearch.export.card.evidence import Evidence
 from peftsearch.export.card.front_matter import front_matter
-from peftsearch.export.card.how_to_load import HowToLoad
+from peftsearch.export.card.how_to_load import FOLDER, HowToLoad
 from peftsearch.export.card.limits import limits_section
 from peftsearch.export.card.quality import quality_section
 from peftsearch.export.card.sources import source_in_words
@@ -109,7 +109,8 @@ def model_card(kept: Checkpoint, about: Mapping[str, Any], how: HowToLoad, evide
 def how_in_words(how: HowToLoad) -> str:
     """What has to be installed, and the code, in Markdown."""
     note = f"{how.note}\n\n" if how.note else ""
-    return f"{note}It needs `pip install {' '.join(how.needs)}`.\n\n```python\n{how.code.strip()}\n```"
+    needs = f"It needs `pip install {' '.join(how.needs)}`. `{FOLDER}` is the path of this folder"
+    return f"{note}{needs}, or the name of its repository on the hub.\n\n```python\n{how.code.strip()}\n```"
 
 
 def _adapters_card(kept: Checkpoint, about: Mapping[str, Any], how: HowToLoad) -> str:

@@ -119,7 +119,7 @@ def _about_the_test_split(number: int, evidence: Evidence) -> Iterator[str]:
 
 
 def _among_the_best(number: int, contenders: Sequence[int]) -> Iterator[str]:
-    others = [other for other in contenders if other != number]
+    others = sorted(other for other in contenders if other != number)
     named = f"trial{'s' if len(others) > 1 else ''} {', '.join(map(str, others))}"
     if number in contenders and others:
         yield f"By these scores it may be the best of the confirmed trials; so may {named}."
