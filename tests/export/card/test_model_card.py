@@ -89,8 +89,8 @@ def test_a_trial_that_was_only_searched(stored: StoredStudy, tmp_path: Path) -> 
         "| red | 0 | 0.000 | 0.000 | 0.000 |"
     )
     assert section(card, "How to load it") == (
-        "It opens anywhere.\n\nIt needs `pip install transformers torch`. `DIR` is the path of this folder, or the name "
-        'of its repository on the hub.\n\n```python\nopen("DIR")\n```'
+        "It opens anywhere.\n\nIt needs `pip install transformers torch`. `DIR` is the path of this folder, or the "
+        'name of its repository on the hub.\n\n```python\nopen("DIR")\n```'
     )
     assert code_in(card, Path("my model")) == "open('my model')"
     assert "/home/ann" not in card
