@@ -25,7 +25,9 @@ from peftsearch.export.card.model_card import model_card
 from peftsearch.predict.input import InputTexts
 from peftsearch.report.confirmation import confirmation_view
 from peftsearch.report.dashboard.serve import decorate
-from peftsearch.report.figures import front_figure, save_front
+from peftsearch.report.figures.interactive import front_figure
+from peftsearch.report.figures.picture import FrontPicture
+from peftsearch.report.figures.save import save_front
 from peftsearch.report.study_views import progress_view
 from peftsearch.results.front import Row
 from peftsearch.results.stored_study import open_stored
@@ -177,14 +179,14 @@ def test_confirmations(capsys: pytest.CaptureFixture[str], text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_notes_figures_and_model_cards(work: Path, text: str) -> None:
     stored = open_stored("toy", store(work, records(text)))
-    decorate(stored.study, stored.objectives)
+    decorate(stored)
     attributes = stored.storage.get_study_system_attrs(1)
     for trial in stored.study.get_trials():
         note = get_note_from_system_attrs(dict(attributes), trial._trial_id)["body"]
         assert_inert(note)
     for figure in ("front.png", "front.html"):
-        save_front(stored.rows(), stored.objectives, text, work / figure)
-    front = front_figure(stored.rows(), stored.objectives, text)
+        save_front(FrontPicture(stored.rows(), stored.objectives, text), work / figure)
+    front = front_figure(FrontPicture(stored.rows(), stored.objectives, text))
     assert front.layout.title.text == html_text(text)
     found = records(text)[0]
     assert found.config is not None

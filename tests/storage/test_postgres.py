@@ -16,6 +16,7 @@ from optuna_dashboard._note import get_note_from_system_attrs
 
 from peftsearch.cli import main
 from peftsearch.report.dashboard.serve import decorate
+from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import storage_of, study_id, trial_ids
 from peftsearch.storage.records import Record, records
@@ -79,8 +80,7 @@ def test_the_configuration_of_a_killed_worker_is_tried_once_more(searched: Searc
 
 
 def test_curves_measurements_and_notes_are_read_back_whole(searched: Search) -> None:
-    study = searched.prepare()
-    decorate(study, searched.spec.objectives)
+    decorate(open_stored("toy", searched.job.storage))
     again = open_study(open_storage(searched.job.storage), "toy", searched.spec.objectives)
     notes, ids = storage_of(again).get_study_system_attrs(study_id(again)), trial_ids(again)
     for record in finished(searched):

@@ -22,4 +22,4 @@ def dashboard(study: ChosenStudy, fork: str | None, storage: str | None, port: i
 
     results = stored(study, fork, storage)
     say(f"{results.name}: http://{HOST}:{port}/dashboard (Ctrl-C ends it)")
-    serve(results.study, results.storage, results.objectives, port, allow_edit)
+    serve(results, port, allow_edit)

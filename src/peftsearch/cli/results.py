@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
 from peftsearch.cli.output import print_json, say, show
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 
 @click.command(epilog=example("peftsearch status --study quickstart"))
@@ -22,24 +18,18 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 
     Trials are counted by state and method, and the running ones are listed.
     """
-    from peftsearch.report.tables import running_table, status_table, time_left
+    from peftsearch.confirm.summary import confirmation
+    from peftsearch.report.on_test import on_test_json
+    from peftsearch.report.study_views import status_view
 
     results = stored(study, fork, storage)
-    found = results.status()
     for problem in results.checkpoint_problems(trust_times=True):
         say(problem)
     if as_json:
-        print_json({"study": results.name, **found.to_dict()})
-        return
-    budget = f"{found.done} of {found.budget} trials done" if found.budget else f"{found.done} trials done"
-    parts: list[RenderableType] = [
-        f"{results.name}: {', '.join(part for part in (budget, time_left(found)) if part)}",
-        status_table(found),
-    ]
-    parts += map(str, found.constraints)
-    if found.running:
-        parts.append(running_table(found.running, results.quality))
-    show(*parts)
+        confirmed = [on_test_json(row) for row in confirmation(results).measured]
+        print_json({"study": results.name, **results.status().to_dict(), "confirmed": confirmed})
+    else:
+        show(*status_view(results))
 
 
 @click.command(epilog=example("peftsearch trials --study quickstart", "peftsearch trials --study quickstart --json"))
@@ -47,15 +37,17 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 @json_option
 def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
     """List every trial, and why it was pruned or failed."""
+    from peftsearch.confirm.summary import confirmation
+    from peftsearch.report.on_test import confirmed_trials, with_confirmed
     from peftsearch.report.tables import trials_table
     from peftsearch.results.as_json import trial_with_curve_json
 
     results = stored(study, fork, storage)
-    records = results.records()
+    records, confirmed = results.records(), confirmed_trials(confirmation(results))
     if as_json:
-        print_json([trial_with_curve_json(record) for record in records])
+        print_json([with_confirmed(trial_with_curve_json(record), confirmed) for record in records])
     else:
-        show(trials_table(records, results.quality))
+        show(trials_table(records, results.quality, confirmed))
 
 
 @click.command(epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial 3 --study quickstart --json"))
@@ -67,15 +59,19 @@ def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None
 
     These are its settings, learning curve, scores by class, weights, and what went wrong.
     """
+    from peftsearch.confirm.summary import confirmation
+    from peftsearch.report.on_test import confirmed_trials, runs_of, with_confirmed
     from peftsearch.report.trial_details import trial_details
     from peftsearch.results.as_json import full_trial_json
 
     results = stored(study, fork, storage)
     record, weights = results.trial(number), results.weights(number)
+    found = confirmation(results)
     if as_json:
-        print_json(full_trial_json(record, weights))
+        shown = with_confirmed(full_trial_json(record, weights), confirmed_trials(found))
+        print_json({**shown, "runs": [run.to_dict() for run in runs_of(found, number)]})
     else:
-        show(*trial_details(record, results.objectives, weights))
+        show(*trial_details(record, results.objectives, weights, found))
 
 
 @click.command(
@@ -96,20 +92,24 @@ def front(
 
     It holds the finished trials that no other one dominates.
     """
+    from peftsearch.confirm.summary import confirmation
+    from peftsearch.report.on_test import confirmed_trials, with_confirmed
     from peftsearch.report.study_views import front_view, methods_view
     from peftsearch.results.as_json import trial_json
     from peftsearch.results.front import best_of_methods
 
     results = stored(study, fork, storage)
     if plot or as_json:
-        rows = results.rows()
+        rows, confirmed = results.rows(), confirmed_trials(confirmation(results))
     if plot:
-        from peftsearch.report.figures import save_front
+        from peftsearch.report.figures.picture import FrontPicture
+        from peftsearch.report.figures.save import save_front
 
-        save_front(rows, results.objectives, f"{results.name}: Pareto front of {len(rows)} finished trials", plot)
+        title = f"{results.name}: Pareto front of {len(rows)} finished trials"
+        save_front(FrontPicture(rows, results.objectives, title, confirmed), plot)
     if as_json:
         chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
-        print_json([trial_json(row.record) for row in chosen])
+        print_json([with_confirmed(trial_json(row.record), confirmed) for row in chosen])
     else:
         show(*(methods_view if each_method else front_view)(results))
     if plot:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from peftsearch.confirm.summary import confirmation
 from peftsearch.core.objectives import quality_objective
-from peftsearch.report.tables import front_table, running_table, time_left
+from peftsearch.report.on_test import confirmed_trials, sentences_on_test
+from peftsearch.report.paragraph import Paragraph
+from peftsearch.report.tables import front_table, running_table, status_table, time_left
 from peftsearch.results.feasibility import tally, why_no_front
 from peftsearch.results.formatting import config_in_words, objective_label, objective_with_unit, reason_in_words
 from peftsearch.results.front import Row, best_of_methods, front
@@ -40,6 +43,17 @@ def methods_view(stored: StoredStudy) -> list[RenderableType]:
     return _with_reference(stored, heading, best)
 
 
+def status_view(stored: StoredStudy) -> list[RenderableType]:
+    """How far the search is, the running trials, and what confirming has found."""
+    now = stored.status()
+    budget = f"{now.done} of {now.budget} trials done" if now.budget else f"{now.done} trials done"
+    heading = f"{stored.name}: {', '.join(part for part in (budget, time_left(now)) if part)}"
+    parts: list[RenderableType] = [heading, status_table(now), *map(str, now.constraints)]
+    if now.running:
+        parts.append(running_table(now.running, stored.quality))
+    return [*parts, *map(Paragraph, sentences_on_test(confirmation(stored)))]
+
+
 def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int) -> list[RenderableType]:
     """The running trials and the front so far, for a terminal."""
     now = status(records, budget)
@@ -70,10 +84,12 @@ def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Recor
 
 
 def _with_reference(stored: StoredStudy, heading: str, rows: Sequence[Row]) -> list[RenderableType]:
-    """A heading, a table of the rows, the constraints, and the reference if it has been measured."""
+    """A heading, a table of the rows, the constraints, what confirming has found, and the reference if it is known."""
     reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
+    found = confirmation(stored)
+    table = front_table(rows, stored.objectives, confirmed=confirmed_trials(found))
     constraints = map(str, tally(stored.records(), stored.constraints))
-    return [heading, front_table(rows, stored.objectives), *constraints, *reference]
+    return [heading, table, *constraints, *map(Paragraph, sentences_on_test(found)), *reference]
 
 
 def _is_over(record: Record) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.report.fitted_table import FittedTable
+from peftsearch.report.on_test import cell_on_test, heading_on_test
 from peftsearch.results.formatting import (
     backbone_in_words,
     config_in_words,
@@ -24,6 +26,7 @@ from peftsearch.results.status import Status, life_signs
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from peftsearch.confirm.summary import Confirmed
     from peftsearch.core.config import TrialConfig
     from peftsearch.storage.records import Record
 
@@ -59,13 +62,20 @@ def trials_beginning(
     return table, ConfigurationColumns(table, configs)
 
 
-def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | None = None) -> FittedTable:
+def front_table(
+    rows: Sequence[Row],
+    objectives: Sequence[str],
+    *,
+    title: str | None = None,
+    confirmed: Mapping[int, Confirmed] = MappingProxyType({}),
+) -> FittedTable:
     """Finished trials with their objectives.
 
     Args:
         rows: the Pareto front, best quality first. If others are among them, a column marks those on the front.
         objectives: the study's, by name.
         title: a line above the table.
+        confirmed: number → trial, of those that were confirmed; a column shows their scores on test.
     """
     table, first = trials_beginning([row.config for row in rows], title)
     others = not all(row.on_front for row in rows)
@@ -73,6 +83,7 @@ def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | 
         table.add_column("front", "word")
     for name in objectives:
         table.add_column(objective_heading(find_objective(name)), "number")
+    on_test = _on_test_column(table, confirmed)
     for heading in ("epochs", "params\nvs full", "time\nvs full"):
         table.add_column(heading, "number")
     for row in rows:
@@ -80,6 +91,7 @@ def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | 
             *first.cells(row.record.number, row.config),
             *(["*" if row.on_front else ""] if others else []),
             *(objective_in_words(name, row.objectives[name]) for name in objectives),
+            *on_test(row.record.number),
             str(row.measurement.epochs),
             percent(row.parameters_share),
             percent(row.time_share),
@@ -87,17 +99,21 @@ def front_table(rows: Sequence[Row], objectives: Sequence[str], *, title: str | 
     return table
 
 
-def trials_table(records: Sequence[Record], quality: str) -> FittedTable:
+def trials_table(
+    records: Sequence[Record], quality: str, confirmed: Mapping[int, Confirmed] = MappingProxyType({})
+) -> FittedTable:
     """Every trial with its state, its quality, and why it was pruned or failed.
 
     Args:
         records: the trials.
         quality: the objective that is shown: of a finished trial its value, of another one the best epoch's so far.
+        confirmed: number → trial, of those that were confirmed; a column shows their scores on test.
     """
     table, first = trials_beginning([record.config for record in records if record.config])
     table.add_column("state", "word")
     table.add_column("epochs", "number")
     table.add_column(_so_far(quality), "number")
+    on_test = _on_test_column(table, confirmed)
     table.add_column("reason")
     for record in records:
         table.add_row(
@@ -105,6 +121,7 @@ def trials_table(records: Sequence[Record], quality: str) -> FittedTable:
             _styled(record.state),
             str(len(record.curve)),
             quality_so_far(record, quality),
+            *on_test(record.number),
             reason_in_words(record),
         )
     return table
@@ -154,6 +171,15 @@ def quality_so_far(record: Record, quality: str) -> str:
     if not values:
         return ""
     return objective_in_words(quality, (max if find_objective(quality).direction == "maximize" else min)(values))
+
+
+def _on_test_column(table: FittedTable, confirmed: Mapping[int, Confirmed]) -> Callable[[int], list[str]]:
+    """Add the column of the scores on test, if a trial has one; returns what gives its cell for a trial's number."""
+    metric = next((row.metric for row in confirmed.values()), None)
+    if metric is None:
+        return lambda number: []
+    table.add_column(heading_on_test(metric), "number")
+    return lambda number: [cell_on_test(confirmed.get(number))]
 
 
 def _so_far(quality: str) -> str:

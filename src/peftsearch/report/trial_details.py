@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from peftsearch.core.escaping import visible
 from peftsearch.core.objectives import is_metric
 from peftsearch.report.fitted_table import FittedTable
+from peftsearch.report.on_test import confirmed_trials, runs_of, runs_table, score_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.results.formatting import (
     count_in_words,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from peftsearch.confirm.summary import Confirmation, Confirmed
     from peftsearch.core.measurement import ClassReport, Measurement
     from peftsearch.storage.records import Record
 
@@ -40,17 +42,22 @@ LARGEST_ERRORS = 20
 TITLE = "confusion matrix, a row for each true class and a column for each predicted one:"
 
 
-def trial_details(record: Record, objectives: Sequence[str], weights: Path | None) -> list[RenderableType]:
-    """A trial's results, settings, learning curve, scores by class, and traceback.
+def trial_details(
+    record: Record, objectives: Sequence[str], weights: Path | None, found: Confirmation | None = None
+) -> list[RenderableType]:
+    """A trial's results, settings, learning curve, scores by class, runs with other seeds, and traceback.
 
     Args:
         record: the trial.
         objectives: the study's, by name.
         weights: the folder of its kept weights, if there is one.
+        found: what confirming the study has found.
     """
     from rich.text import Text
 
-    heading, *lines = _summary(record, weights)
+    confirmed = confirmed_trials(found).get(record.number) if found else None
+    runs = runs_of(found, record.number) if found else ()
+    heading, *lines = _summary(record, weights, confirmed)
     parts: list[RenderableType] = [Paragraph(heading), *(Paragraph(line, indent=2) for line in lines)]
     if record.config:
         parts += ["settings:", settings_table(record)]
@@ -59,6 +66,8 @@ def trial_details(record: Record, objectives: Sequence[str], weights: Path | Non
     report = record.measurement.classes if record.measurement else None
     if report:
         parts += ["classes on the validation split:", class_table(report), *confusion(report)]
+    if found and runs:
+        parts += ["trained again with other seeds, and measured on the test split:", runs_table(runs, found.metric)]
     if record.failure and record.failure.get("traceback"):
         parts += ["traceback:", Text(visible(record.failure["traceback"].rstrip()))]
     return parts
@@ -105,10 +114,12 @@ def confusion(report: ClassReport) -> list[RenderableType]:
     return [TITLE, _numbered_matrix(report, min(room, LONGEST_NAME))]
 
 
-def _summary(record: Record, weights: Path | None) -> list[str]:
+def _summary(record: Record, weights: Path | None, confirmed: Confirmed | None) -> list[str]:
     heading = f"trial {record.number}: {record.state}"
     lines = [f"{heading}, {record.config.method} on {record.config.backbone}" if record.config else heading]
     lines += [objective_with_unit(name, value) for name, value in record.values.items()]
+    if confirmed:
+        lines.append(f"confirmed: {score_on_test(confirmed)}")
     if reason_in_words(record):
         lines.append(reason_in_words(record))
     lines += [f"constraint {check}" for check in record.checks if not check.broken]

@@ -113,7 +113,7 @@ def test_after_its_study_is_deleted_the_refreshing_ends_with_one_line(
     monkeypatch.setattr(dashboard, "REFRESH_SECONDS", 0.0)
     stored.storage.delete_study(1)
     with caplog.at_level(logging.WARNING):
-        thread = threading.Thread(target=dashboard._keep_decorating, args=(stored.study, stored.objectives))
+        thread = threading.Thread(target=dashboard._keep_decorating, args=(stored,))
         thread.start()
         thread.join(timeout=30)
     assert not thread.is_alive()

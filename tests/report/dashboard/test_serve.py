@@ -19,7 +19,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.report.dashboard.serve import HOST, decorate, serve
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.records import Record
-from tests.helpers.records import OBJECTIVES, complete, config, report, store
+from tests.helpers.records import complete, config, report, store
 
 PRUNED = Record(1, "pruned", config("probe"), curve=(report(1, 0.3),), reason="trial 0 has 0.9 | with less")
 
@@ -39,33 +39,33 @@ def note_of(stored: StoredStudy, number: int) -> str:
 
 
 def test_every_trial_with_a_curve_has_a_figure_and_the_front_has_one(stored: StoredStudy) -> None:
-    decorate(stored.study, OBJECTIVES)
+    decorate(stored)
     figures = get_plotly_graph_objects(attributes(stored))
     assert set(figures) == {"front", "trial-0", "trial-1"}
     assert '"macro F1"' in figures["trial-1"]
 
 
 def test_notes_tell_settings_and_epochs_also_of_ended_trials(stored: StoredStudy) -> None:
-    decorate(stored.study, OBJECTIVES)
+    decorate(stored)
     assert "| learning_rate | 3.1e-4 |" in note_of(stored, 0)
     assert "| 3 | 0.3333 | 0.3667 | 0.9000 |" in note_of(stored, 0)
     assert "- pruned: trial 0 has 0.9 \\| with less" in note_of(stored, 1)
 
 
 def test_again_writes_nothing_that_is_there_already(stored: StoredStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    decorate(stored.study, OBJECTIVES)
+    decorate(stored)
     before, written = attributes(stored), list[str]()
     monkeypatch.setattr(type(stored.storage), "set_study_system_attr", lambda _, __, name, ___: written.append(name))
-    decorate(stored.study, OBJECTIVES)
+    decorate(stored)
     assert (attributes(stored), written) == (before, [])
 
 
 def test_what_a_person_adds_below_the_line_is_kept(stored: StoredStudy) -> None:
-    decorate(stored.study, OBJECTIVES)
+    decorate(stored)
     trial_id = stored.study.get_trials()[1]._trial_id
     text = note_of(stored, 1).replace("0.3000", "0.0000") + "\n\nlook at this one again"
     save_note_with_version(stored.storage, stored.study._study_id, trial_id, 9, text)
-    decorate(stored.study, OBJECTIVES)
+    decorate(stored)
     assert note_of(stored, 1).endswith("below it.*\n\nlook at this one again")
     assert "0.3000" in note_of(stored, 1)
 
@@ -73,7 +73,7 @@ def test_what_a_person_adds_below_the_line_is_kept(stored: StoredStudy) -> None:
 def test_a_note_that_was_there_first_is_kept(stored: StoredStudy) -> None:
     trial_id = stored.study.get_trials()[0]._trial_id
     save_note_with_version(stored.storage, stored.study._study_id, trial_id, 1, "mine")
-    decorate(stored.study, OBJECTIVES)
+    decorate(stored)
     assert note_of(stored, 0).endswith("below it.*\nmine")
 
 
@@ -83,7 +83,7 @@ def test_a_port_that_is_taken(stored: StoredStudy) -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(UserError) as caught:
-            serve(stored.study, stored.storage, OBJECTIVES, port)
+            serve(stored, port)
     assert str(caught.value) == (
         f"--port {port}: cannot listen on 127.0.0.1 (Address already in use); choose another port"
     )
@@ -95,7 +95,7 @@ def test_it_is_served_on_loopback_without_a_line_for_each_request(
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = free.getsockname()[1]
-    arguments = (stored.study, stored.storage, OBJECTIVES, port)
+    arguments = (stored, port)
     threading.Thread(target=serve, args=arguments, daemon=True).start()
     with _ask(f"http://{HOST}:{port}/api/studies") as answer:
         assert json.load(answer)["study_summaries"][0]["study_name"] == "toy"

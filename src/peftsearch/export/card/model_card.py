@@ -17,7 +17,8 @@ from peftsearch.export.card.quality import quality_section
 from peftsearch.export.card.sources import source_in_words
 from peftsearch.export.description import CARD
 from peftsearch.methods.table import METHODS, TEXT_METHODS
-from peftsearch.report.figures import axis_label, costs, save_front
+from peftsearch.report.figures.picture import FrontPicture, axis_label, costs
+from peftsearch.report.figures.save import save_front
 from peftsearch.results.formatting import backbone_in_words, config_in_words, count_in_words
 from peftsearch.training.checkpoint import Checkpoint
 
@@ -81,7 +82,7 @@ def write_card(
     evidence = evidence or Evidence()
     if len(evidence.rows) > 1:
         title = f"{about.get('study')}: {len(evidence.rows)} finished trials"
-        save_front(evidence.rows, evidence.objectives, title, folder / PICTURE, marked=kept.number)
+        save_front(FrontPicture(evidence.rows, evidence.objectives, title, marked=kept.number), folder / PICTURE)
     for card in folder.rglob(f"*/{CARD}"):
         card.write_text(_adapters_card(kept, about, how), encoding="utf-8")
     (folder / CARD).write_text(model_card(kept, about, how, evidence), encoding="utf-8")

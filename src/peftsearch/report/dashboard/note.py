@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.objectives import quality_objective
+from peftsearch.report.on_test import score_on_test
 from peftsearch.results.formatting import (
     objective_label,
     objective_with_unit,
@@ -16,29 +17,35 @@ from peftsearch.results.formatting import (
 )
 
 if TYPE_CHECKING:
+    from peftsearch.confirm.summary import Confirmed
     from peftsearch.storage.records import Record
 
 END = "---\n*peftsearch writes what stands above this line, and keeps what you write below it.*"
 
 
-def note_with_own_words(record: Record, objectives: Sequence[str], written: str) -> str:
+def note_with_own_words(
+    record: Record, objectives: Sequence[str], written: str, confirmed: Confirmed | None = None
+) -> str:
     """The trial's note, followed by what a person has written into the note that is there.
 
     Args:
         record: the trial.
         objectives: the study's, by name.
         written: the note that is there; empty if there is none.
+        confirmed: the trial's runs with other seeds, if it was confirmed.
     """
     ours, _, theirs = written.rpartition(END)
     own_words = theirs if ours or not theirs else f"\n{theirs}"
-    return f"{trial_note(record, objectives)}\n\n{END}{own_words}"
+    return f"{trial_note(record, objectives, confirmed)}\n\n{END}{own_words}"
 
 
-def trial_note(record: Record, objectives: Sequence[str]) -> str:
-    """What the trial is, what it reached, its settings and its epochs."""
+def trial_note(record: Record, objectives: Sequence[str], confirmed: Confirmed | None = None) -> str:
+    """What the trial is, what it reached in the search and when it was confirmed, its settings and its epochs."""
     if record.config is None:
         return ""
     reached = [objective_with_unit(name, value) for name, value in record.values.items()]
+    if confirmed:
+        reached.append(f"confirmed: {score_on_test(confirmed)}")
     lines = [f"**{markdown_text(record.config.method)}** on {markdown_text(record.config.backbone)}", ""]
     lines += [
         f"- {markdown_text(line)}"

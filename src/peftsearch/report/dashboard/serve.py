@@ -6,25 +6,26 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+from peftsearch.confirm.summary import confirmation
 from peftsearch.core.errors import StorageLost, UserError
-from peftsearch.core.objectives import quality_objective
 from peftsearch.report.dashboard.guard import guarded
 from peftsearch.report.dashboard.note import note_with_own_words
 from peftsearch.report.dashboard.store import DashboardStore
-from peftsearch.report.figures import curve_figure, front_figure
+from peftsearch.report.figures.interactive import curve_figure, front_figure
+from peftsearch.report.figures.picture import FrontPicture
+from peftsearch.report.on_test import confirmed_trials
 from peftsearch.results.front import rows
 from peftsearch.storage.optuna_access import is_there
-from peftsearch.storage.records import records
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
-    from optuna.study import Study
     from plotly.graph_objects import Figure
 
+    from peftsearch.confirm.summary import Confirmed
+    from peftsearch.results.stored_study import StoredStudy
     from peftsearch.storage.records import Record
 
 logger = logging.getLogger(__name__)
@@ -35,13 +36,11 @@ HOST = "127.0.0.1"
 REFRESH_SECONDS = 10.0
 
 
-def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: int, allow_edit: bool = False) -> None:
+def serve(stored: StoredStudy, port: int, allow_edit: bool = False) -> None:
     """Serve the dashboard on loopback until Ctrl-C. Figures and notes follow the search every `REFRESH_SECONDS`.
 
     Args:
-        study: whose figures and notes are written.
-        storage: the storage to show, with all of its studies.
-        objectives: the study's, by name.
+        stored: the study whose figures and notes are written. The pages show every study of its storage.
         port: to listen on.
         allow_edit: whether the pages may change and delete studies; otherwise they only show them.
 
@@ -52,45 +51,49 @@ def serve(study: Study, storage: BaseStorage, objectives: Sequence[str], port: i
 
     try:
         # Not `run_server`, which prints a line for every request that the page makes.
-        server = make_server(HOST, port, guarded(wsgi(storage), port, allow_edit), handler_class=_Quiet)
+        server = make_server(HOST, port, guarded(wsgi(stored.storage), port, allow_edit), handler_class=_Quiet)
     except OSError as error:
         raise UserError(f"--port {port}: cannot listen on {HOST} ({error.strerror}); choose another port") from None
-    decorate(study, objectives)
-    threading.Thread(target=_keep_decorating, args=(study, objectives), daemon=True).start()
+    decorate(stored)
+    threading.Thread(target=_keep_decorating, args=(stored,), daemon=True).start()
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
 
 
-def decorate(study: Study, objectives: Sequence[str]) -> None:
+def decorate(stored: StoredStudy) -> None:
     """Write the front's figure, and a figure and a note for every trial. What has not changed is not written again."""
-    known, store = records(study), DashboardStore(study)
-    for name, figure in _figures(study.study_name, known, objectives):
+    known, store, confirmed = stored.records(), DashboardStore(stored.study), confirmed_trials(confirmation(stored))
+    for name, figure in _figures(stored, known, confirmed):
         store.save_figure(name, figure)
     for record in known:
         if record.config:
-            note = note_with_own_words(record, objectives, store.note(record.number))
+            written = store.note(record.number)
+            note = note_with_own_words(record, stored.objectives, written, confirmed.get(record.number))
             store.save_note(record.number, note)
 
 
-def _figures(name: str, known: Sequence[Record], objectives: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+def _figures(
+    stored: StoredStudy, known: Sequence[Record], confirmed: Mapping[int, Confirmed]
+) -> Iterator[tuple[str, Figure]]:
     """Each figure with its id on the study's page, the front first."""
-    finished = rows(known, objectives)
+    finished = rows(known, stored.objectives)
     if finished:
-        yield "front", front_figure(finished, objectives, f"Pareto front of {name}")
+        title = f"Pareto front of {stored.name}"
+        yield "front", front_figure(FrontPicture(finished, stored.objectives, title, confirmed))
     for record in known:
         if record.curve:
-            yield f"trial-{record.number}", curve_figure(record, quality_objective(objectives))
+            yield f"trial-{record.number}", curve_figure(record, stored.quality)
 
 
-def _keep_decorating(study: Study, objectives: Sequence[str]) -> None:
+def _keep_decorating(stored: StoredStudy) -> None:
     while True:
         time.sleep(REFRESH_SECONDS)
         try:
-            decorate(study, objectives)
+            decorate(stored)
         except KeyError:
-            if is_there(study):
+            if is_there(stored.study):
                 raise
-            logger.warning("the study %s is no longer in the storage; its figures are not refreshed", study.study_name)
+            logger.warning("the study %s is no longer in the storage; its figures are not refreshed", stored.name)
             return
         except StorageLost as lost:  # that it is lost now says nothing about the next time
             logger.warning("figures not refreshed: %s", lost)

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from peftsearch.core.errors import UserError
-from peftsearch.report.figures import GREY, costs, curve_figure, front_figure, save_front
+from peftsearch.report.figures.interactive import curve_figure, front_figure
+from peftsearch.report.figures.picture import GREY, FrontPicture, costs
+from peftsearch.report.figures.save import save_front
 from peftsearch.results.front import rows
 from tests.helpers.records import OBJECTIVES, complete
 
@@ -22,7 +24,7 @@ ROWS = rows(RECORDS, OBJECTIVES)
 
 
 def test_the_front_is_coloured_by_method_and_the_rest_is_grey() -> None:
-    traces = front_figure(ROWS, OBJECTIVES, "a title").data
+    traces = front_figure(FrontPicture(ROWS, OBJECTIVES, "a title")).data
     colours = {trace.name: trace.marker.color for trace in traces}
     assert set(colours) == {"dominated", "full", "lora", "probe"}
     assert colours.pop("dominated") == GREY
@@ -32,7 +34,7 @@ def test_the_front_is_coloured_by_method_and_the_rest_is_grey() -> None:
 
 
 def test_quality_stands_against_parameters_and_time_on_log_axes() -> None:
-    figure = front_figure(ROWS, OBJECTIVES, "")
+    figure = front_figure(FrontPicture(ROWS, OBJECTIVES, ""))
     axes = [(axis.title.text, axis.type) for axis in (figure.layout.xaxis, figure.layout.xaxis2)]
     assert axes == [("trainable parameters", "log"), ("train time (s)", "log")]
     assert figure.layout.yaxis.title.text == "validation macro F1"
@@ -46,7 +48,7 @@ def test_every_objective_that_is_no_quality_is_an_axis_and_there_is_always_one()
 
 
 def test_html_needs_nothing_from_the_network(tmp_path: Path) -> None:
-    save_front(ROWS, OBJECTIVES, "toy: front", file := tmp_path / "new" / "front.html")
+    save_front(FrontPicture(ROWS, OBJECTIVES, "toy: front"), file := tmp_path / "new" / "front.html")
     text = file.read_text()
     assert "toy: front" in text
     assert '<script src="http' not in text
@@ -54,7 +56,7 @@ def test_html_needs_nothing_from_the_network(tmp_path: Path) -> None:
 
 
 def test_png_is_an_image_with_the_colours_of_the_front(tmp_path: Path) -> None:
-    save_front(ROWS, OBJECTIVES, "toy: front", file := tmp_path / "front.PNG")
+    save_front(FrontPicture(ROWS, OBJECTIVES, "toy: front"), file := tmp_path / "front.PNG")
     image = Image.open(file).convert("RGB")
     assert image.width > 1000
     assert {(0, 114, 178), (187, 187, 187)} <= {colour for _, colour in image.getcolors(1 << 24)}
@@ -62,13 +64,13 @@ def test_png_is_an_image_with_the_colours_of_the_front(tmp_path: Path) -> None:
 
 def test_what_cannot_be_drawn_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        save_front(ROWS, OBJECTIVES, "", Path("front.pdf"))
+        save_front(FrontPicture(ROWS, OBJECTIVES, ""), Path("front.pdf"))
     assert str(caught.value) == "--plot front.pdf: cannot draw .pdf; use .png or .html"
     with pytest.raises(UserError, match="nothing to plot yet: no trial has finished"):
-        save_front([], OBJECTIVES, "", tmp_path / "front.png")
+        save_front(FrontPicture([], OBJECTIVES, ""), tmp_path / "front.png")
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UserError, match=r"cannot be written \(Is a directory\); choose another file"):
-        save_front(ROWS, OBJECTIVES, "", tmp_path / "folder.png")
+        save_front(FrontPicture(ROWS, OBJECTIVES, ""), tmp_path / "folder.png")
 
 
 def test_a_curve_has_losses_and_quality_by_epoch() -> None:
@@ -81,7 +83,7 @@ def test_a_curve_has_losses_and_quality_by_epoch() -> None:
 
 def test_what_costs_nothing_is_drawn_on_a_logarithmic_axis_too() -> None:
     records = [complete(0, "full", 0.9, 100, 40.0), complete(1, "none", 0.1, 0, 0.0)]
-    traces = front_figure(rows(records, OBJECTIVES), OBJECTIVES, "a title").data
+    traces = front_figure(FrontPicture(rows(records, OBJECTIVES), OBJECTIVES, "a title")).data
     places = {(trace.name, trace.xaxis): trace.x for trace in traces}
     assert places["none", "x"] == (50.0,)
     assert places["none", "x2"] == (20.0,)
