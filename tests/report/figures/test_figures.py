@@ -94,7 +94,7 @@ def test_a_ring_marks_one_trial(tmp_path: Path) -> None:
 
     drawn = {}
     for marked in (None, 0, 1):
-        save_front(ROWS, OBJECTIVES, "toy", file := tmp_path / f"{marked}.png", marked=marked)
+        save_front(FrontPicture(ROWS, OBJECTIVES, "toy", marked=marked), file := tmp_path / f"{marked}.png")
         drawn[marked] = imread(file)
     changed = {marked: (drawn[marked] != drawn[None]).any(axis=2).nonzero() for marked in (0, 1)}
     assert all(500 < len(rows) < 5_000 for rows, _ in changed.values()), "one ring in each of two plots"
