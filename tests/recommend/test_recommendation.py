@@ -141,3 +141,12 @@ def test_json_has_the_numbers_and_the_misses(searched: StoredStudy) -> None:
     assert [(miss["option"], miss["bound"], miss["value"]) for miss in found["missed"]] == [("--min-quality", 0.5, 0.1)]
     assert found["missed"][0]["miss"] == pytest.approx(0.8)
     assert found["trial"]["values"]["model_size_mb"] == 0.0
+
+
+def test_a_trial_that_breaks_a_constraint_of_the_study_is_not_recommended(tmp_path: Path) -> None:
+    stored = open_stored("toy", store(tmp_path, RECORDS, constraints={"trainable_parameters": 1_000_000}))
+    assert told(stored)[:3] == [
+        "toy: take trial 1, lora (rank 8)",
+        "macro F1 0.8900 on validation, 220,000 trainable parameters (1.0 % of full fine-tuning's), train time 20.00 s",
+        "why: of 3 finished trials, it has the best macro F1 on validation",
+    ]

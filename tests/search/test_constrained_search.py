@@ -65,12 +65,12 @@ def test_what_breaks_a_constraint_is_said_wherever_trials_are_shown(search: Sear
 
 
 def test_a_front_that_nothing_reaches_says_which_trial_is_nearest(search: Search) -> None:
-    found = searched(search, "{train_seconds: 0.5, trainable_parameters: 1_000_000}", 3)
+    found = searched(search, "{macro_f1: 0.99, trainable_parameters: 1_000_000}", 3)
     complete = [record for record in found.records() if record.state == "complete"]
-    nearest = min(complete, key=lambda record: record.values["train_seconds"])
+    nearest = max(complete, key=lambda record: record.values["macro_f1"])
     why = (
         f"no trial keeps the constraints; the nearest is trial {nearest.number}, which breaks the constraint "
-        f"train_seconds <= 0.5: has {nearest.values['train_seconds']:.2f}"
+        f"macro_f1 >= 0.99: has {nearest.values['macro_f1']:.4f}"
     )
     assert front_view(found) == [f"toy: {why}"]
     with pytest.raises(UserError) as caught:

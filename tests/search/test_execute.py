@@ -243,10 +243,20 @@ def test_a_trial_that_would_break_a_constraint_is_not_trained_and_the_sampler_is
     assert finished(study) == 1
 
 
+def test_a_trial_is_stopped_once_it_took_longer_than_a_constraint_allows(study: Study, tmp_path: Path) -> None:
+    first = fake_trainer.epoch_report(CONFIG, 1).train_seconds
+    constrained(study, train_seconds=1.5 * first, macro_f1=0.01)
+    record = run(study, tmp_path)
+    assert (record.state, len(record.curve)) == ("pruned", 2)
+    assert record.reason == (f"breaks the constraint train_seconds <= {1.5 * first:,.10g}: has {2 * first:.2f}")
+    assert not record.feasible
+    assert study.trials[0].constraints == {"train_seconds": pytest.approx(1 / 3)}
+
+
 def test_a_trained_trial_that_breaks_a_constraint_keeps_no_weights_and_deletes_none(
     study: Study, tmp_path: Path
 ) -> None:
-    constrained(study, train_seconds=4.5)
+    constrained(study, macro_f1=0.6)
     configs = [TrialConfig("b", "lora", {"rank": rank}) for rank in range(12)]
     found = [run(study, tmp_path, config=config) for config in configs]
     assert {record.feasible for record in found} == {True, False}, "the bound divides them"
@@ -254,7 +264,7 @@ def test_a_trained_trial_that_breaks_a_constraint_keeps_no_weights_and_deletes_n
     front = [row.record.number for row in rows(records(study), objective_names(study)) if row.on_front]
     assert kept == set(front)
     assert kept <= {record.number for record in found if record.feasible}
-    assert all((trial.constraints["train_seconds"] <= 0) is found[trial.number].feasible for trial in study.trials)
+    assert all((trial.constraints["macro_f1"] <= 0) is found[trial.number].feasible for trial in study.trials)
 
 
 def test_a_front_is_chosen_anew_when_the_constraints_change(study: Study, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from peftsearch.core.measurement import Measurement
+from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective, value_of
 
 SIGNS = {"minimize": "<=", "maximize": ">="}
@@ -63,10 +63,10 @@ class Check:
 
 
 class BreaksConstraint(Exception):
-    """A trial that is not trained, because it would break constraints whatever it learns.
+    """A trial that is not trained, or not any further, because it breaks constraints whatever it learns.
 
     Attributes:
-        checks: the constraints on what is known before the first step.
+        checks: the constraints on what is known so far.
     """
 
     def __init__(self, checks: Sequence[Check]) -> None:
@@ -96,3 +96,9 @@ def checks_before_training(constraints: Iterable[Constraint], parameters: int) -
     """The constraints on objectives that a count of trainable parameters tells before the first step."""
     known = [(constraint, find_objective(constraint.objective).of_parameters) for constraint in constraints]
     return tuple(Check(constraint, of(parameters)) for constraint, of in known if of)
+
+
+def checks_so_far(constraints: Iterable[Constraint], curve: Sequence[EpochReport]) -> tuple[Check, ...]:
+    """The constraints on what only grows with the epochs, which are seconds, with what these epochs took."""
+    known = [constraint for constraint in constraints if find_objective(constraint.objective).known == "time"]
+    return tuple(Check(c, sum(getattr(report, c.objective) for report in curve)) for c in known)

@@ -104,7 +104,7 @@ def recommend_trial(
         The trial; if none fits, the nearest one and the limits that it misses.
 
     Raises:
-        UserError: no trial has finished, or an argument is wrong.
+        UserError: no trial has finished or keeps the study's constraints, or an argument is wrong.
 
     Example:
         >>> found = recommend_trial("quickstart", min_quality=0.01)
@@ -127,7 +127,8 @@ def recommend_trial(
     stored.nonempty_front()
     found = confirmation(stored)
     limits, judged = tuple(read_limits(written, found.metric)), judged_by(stored.objectives, found.metric)
-    return _chosen(stored.name, candidates(stored.rows(), found), limits, prefer, found.metric, judged)
+    feasible = [row for row in stored.rows() if row.record.feasible]
+    return _chosen(stored.name, candidates(feasible, found), limits, prefer, found.metric, judged)
 
 
 def _chosen(

@@ -18,7 +18,7 @@ class Tally:
 
     Attributes:
         broken: trials that break it.
-        untrained: those of them that were not trained, because they would break a constraint whatever they learnt.
+        untrained: those of them that were not trained, because they would break a constraint whatever they learn.
         unmeasured: finished trials that have not measured what it bounds, and so break it as little as they keep it.
     """
 
@@ -41,8 +41,8 @@ class Tally:
 
 def tally(records: Iterable[Record], constraints: Iterable[Constraint]) -> list[Tally]:
     """Count the trials that break each of the study's constraints."""
-    checks = [(record.state, check) for record in records for check in record.checks]
-    return [_tally(constraint, checks) for constraint in constraints]
+    ended = [record for record in records if record.checks]
+    return [_tally(constraint, ended) for constraint in constraints]
 
 
 def why_no_front(records: Sequence[Record]) -> str:
@@ -65,12 +65,12 @@ def check_json(check: Check) -> dict[str, Any]:
     }
 
 
-def _tally(constraint: Constraint, checks: Sequence[tuple[str, Check]]) -> Tally:
-    own = [(state, check) for state, check in checks if check.constraint == constraint]
+def _tally(constraint: Constraint, ended: Sequence[Record]) -> Tally:
+    own = [(record, check) for record in ended for check in record.checks if check.constraint == constraint]
     return Tally(
         constraint,
         broken=sum(check.broken for _, check in own),
-        untrained=sum(check.broken and state != "complete" for state, check in own),
+        untrained=sum(check.broken and record.state != "complete" and not record.curve for record, check in own),
         unmeasured=sum(check.value is None for _, check in own),
     )
 

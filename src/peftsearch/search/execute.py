@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.constraints import BreaksConstraint, breaking, checks_of
+from peftsearch.core.constraints import BreaksConstraint, breaking, checks_of, checks_so_far
 from peftsearch.core.disk import full_disk
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
 from peftsearch.core.measurement import EpochReport, Measurement
@@ -26,12 +26,12 @@ from peftsearch.storage.records import Record, records
 from peftsearch.storage.recovery import retry
 from peftsearch.storage.study_attributes import read_constraints
 from peftsearch.storage.trial_attributes import (
+    write_broken,
     write_checks,
     write_curve,
     write_decision,
     write_failure,
     write_measurement,
-    write_untrained,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def run(
     except TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     except BreaksConstraint as broken:
-        write_untrained(trial, broken)
+        write_broken(trial, broken)
         write_checks(trial, broken.checks)
         study.tell(trial, state=TrialState.PRUNED)
     except (Interrupted, StorageLost, UpdateFinishedTrialError):
@@ -115,6 +115,8 @@ def run(
 class Reporter:
     """Takes the epochs of a trial: writes its curve, and raises `TrialPruned` once the pruning rule decides so.
 
+    It raises `BreaksConstraint` once the epochs took longer than a constraint allows.
+
     Optuna's own `trial.report` refuses several objectives, and its intermediate values make TPE fail once such a trial
     is pruned (Optuna 5.0: "A single direction cannot be retrieved"), so the curve is an attribute.
     """
@@ -124,6 +126,7 @@ class Reporter:
         self._trial = trial
         self._pruner = pruner
         self._objectives = objective_names(study)
+        self._constraints = read_constraints(study)
         self._record = Record(trial.number, "running", config)
 
     def __call__(self, report: EpochReport) -> None:
@@ -133,6 +136,9 @@ class Reporter:
         curve = (*self._record.curve[: report.epoch - 1], report)
         self._record = replace(self._record, curve=curve)
         write_curve(self._trial, curve)
+        checks = checks_so_far(self._constraints, curve)
+        if breaking(checks):
+            raise BreaksConstraint(checks)
         decision = decide(self._pruner, self._record, records(self._study), self._objectives)
         if decision is not None:
             write_decision(self._trial, decision.reason, decision.dominated_by)

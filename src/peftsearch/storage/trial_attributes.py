@@ -28,7 +28,7 @@ FAILURE = "failure"
 WORKER, HEARTBEAT, PROGRESS = "worker", "heartbeat", "progress"
 RETRY_OF = "retry_of"
 CONSTRAINED = "constrained"
-"""Objective → number, of a trial that was not trained because it would break a constraint."""
+"""Objective → number, of a trial that was not trained to its end because it breaks a constraint."""
 
 ENQUEUED = "fixed_params"
 """Optuna's own name for the parameters of an enqueued trial; no public call reads them before they are suggested."""
@@ -77,8 +77,8 @@ def write_checks(trial: Trial, checks: Iterable[Check]) -> None:
             trial.set_constraint(check.constraint.objective, check.excess)
 
 
-def write_untrained(trial: Trial, broken: BreaksConstraint) -> None:
-    """Write which constraints `trial` would break if it were trained."""
+def write_broken(trial: Trial, broken: BreaksConstraint) -> None:
+    """Write which constraints `trial` breaks, and why it is therefore not trained any further."""
     trial.set_user_attr(CONSTRAINED, {check.constraint.objective: check.value for check in broken.checks})
     trial.set_user_attr(REASON, str(broken))
 
