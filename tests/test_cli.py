@@ -355,12 +355,13 @@ def test_a_push_that_cannot_be_is_refused_before_the_export(
 
 
 WRONG_DATA = [
-    ("a.csv", "'a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
+    ("a.csv", "'a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label; "
+              "write train=a.csv"),
     ("train=", "'train=' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
     ("trian=a.csv", "'trian=a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
     ("test=a.csv,label=y", "names no file for train; write train=FILE"),
     ("train=a.csv,train=b.csv", "train= is given twice; name one file for a split and one name for a column"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "message"), WRONG_DATA, ids=[given for given, _ in WRONG_DATA])
@@ -445,7 +446,7 @@ def test_status_shows_how_long_a_trial_runs_and_that_nobody_trains_it(work: Path
 
 
 WRONG_LIMITS = [
-    ("1000", "'1000' is not KEY=ROWS with one of the keys train, validation, test"),
+    ("1000", "'1000' is not KEY=ROWS with one of the keys train, validation, test; write train=1000"),
     ("train=0", "train= takes a number of rows, at least 1, but got '0'"),
     ("train=5,train=6", "train= is given twice; give one number for a split"),
 ]

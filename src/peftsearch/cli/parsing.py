@@ -64,7 +64,8 @@ def _parts(values: tuple[str, ...], keys: tuple[str, ...], value: str, remedy: s
     for part in (part for written in values for part in re.split(rf",(?=(?:{'|'.join(keys)})=)", written)):
         key, equals, name = part.partition("=")
         if not equals or key not in keys or not name:
-            raise click.BadParameter(f"{part!r} is not KEY={value} with one of the keys {', '.join(keys)}")
+            hint = "" if equals else f"; write {keys[0]}={part}"
+            raise click.BadParameter(f"{part!r} is not KEY={value} with one of the keys {', '.join(keys)}{hint}")
         if key in found:
             raise click.BadParameter(f"{key}= is given twice; {remedy}")
         found[key] = name
