@@ -68,6 +68,7 @@ def test_misses_in_words() -> None:
     )
     assert share.in_words(0.04) == "--max-parameters 1%: it has 4.0 % (300 % more)"
     assert seconds.in_words(12.0) == "--max-train-seconds 10.0: it has 12.00 (20 % more)"
+    assert seconds.in_words(1234.0) == "--max-train-seconds 10.0: it has 1,234.00 (123 times as much)"
     assert quality.in_words(0.85) == "--min-quality 0.9: it has 0.8500 (5.6 % less)"
     assert quality.in_words(None) == "--min-quality 0.9: what it has is not known"
     assert Limit("--max-parameters", "0", "trainable_parameters", 0.0).in_words(5.0) == "--max-parameters 0: it has 5"

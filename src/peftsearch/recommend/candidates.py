@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import find_objective, is_metric, value_of
 from peftsearch.core.pareto import losses_of
-from peftsearch.recommend.limits import SHARE, SIZE
+from peftsearch.recommend.limits import LATENCY, SHARE, SIZE
 
 if TYPE_CHECKING:
     from peftsearch.confirm.summary import Confirmation, Confirmed
@@ -30,12 +30,14 @@ class Candidate:
         confirmed: its runs with other seeds; None if it was not confirmed.
         values: quantity → number: the study's objectives and its metric, trainable parameters with their share of those
             of full fine-tuning, MiB to ship, and training seconds. Of a confirmed trial, metrics and seconds are means
-            over its runs with other seeds, and the metrics are of the test split.
+            over its runs with other seeds, and the metrics are of the test split. Its latency, if that is known.
+        timed_now: whether the search has not recorded the latency, so that it was measured for the recommendation.
     """
 
     row: Row
     confirmed: Confirmed | None
     values: Mapping[str, float]
+    timed_now: bool = False
 
     @property
     def number(self) -> int:
@@ -54,13 +56,19 @@ class Candidate:
 def candidates(rows: Sequence[Row], found: Confirmation) -> list[Candidate]:
     """Every finished trial as a candidate, in the order of `rows`."""
     measured = {row.record.number: row for row in found.measured}
-    return [candidate(row, measured.get(row.record.number), found.metric) for row in rows]
+    return [_candidate(row, measured.get(row.record.number), found.metric) for row in rows]
 
 
-def candidate(row: Row, confirmed: Confirmed | None, metric: str) -> Candidate:
-    """A finished trial; without `confirmed` as the search measured it."""
+def as_searched(row: Row, metric: str) -> dict[str, float]:
+    """The values of a finished trial as the search measured them."""
     values = {name: find_objective(name).read(row.measurement) for name in (metric, *ALWAYS)}
-    values |= {SIZE: size_mb(row.measurement), **row.objectives, SHARE: row.parameters_share}
+    latency = value_of(LATENCY, row.measurement)
+    values |= {LATENCY: latency} if latency is not None else {}
+    return values | {SIZE: size_mb(row.measurement), **row.objectives, SHARE: row.parameters_share}
+
+
+def _candidate(row: Row, confirmed: Confirmed | None, metric: str) -> Candidate:
+    values = as_searched(row, metric)
     if confirmed:
         values |= {name: mean for name in values if (mean := _mean_on_test(confirmed, name)) is not None}
         values["train_seconds"] = confirmed.train_seconds or values["train_seconds"]

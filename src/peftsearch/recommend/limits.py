@@ -26,6 +26,9 @@ BOUNDED = {
 
 MIN_QUALITY = "min_quality"
 
+MANY = 9.0
+"""From this miss on, as a share of the bound, it is told as a factor."""
+
 PARAMETERS = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([kmb%]?)", re.IGNORECASE)
 SIZES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
 
@@ -60,14 +63,24 @@ class Limit:
             return 0.0
         return over / abs(self.bound) if self.bound else math.inf
 
+    def missed_by(self, values: Mapping[str, float]) -> bool:
+        """Whether a trial with these values misses the bound."""
+        return self.miss(values.get(self.quantity)) > 0
+
     def in_words(self, value: float | None) -> str:
         """How a value misses the bound: `--max-train-seconds 10: it has 12.00 (20 % more)`."""
         if value is None:
             return f"{self.option} {self.written}: what it has is not known"
         had = percent(value) if self.quantity == SHARE else objective_in_words(self.quantity, value)
-        miss, side = self.miss(value), "less" if value < self.bound else "more"
-        by = f" ({percent(miss)} {side})" if math.isfinite(miss) else ""
-        return f"{self.option} {self.written}: it has {had}{by}"
+        return f"{self.option} {self.written}: it has {had}{self._by(value)}"
+
+    def _by(self, value: float) -> str:
+        miss = self.miss(value)
+        if not math.isfinite(miss):
+            return ""
+        if value > self.bound and miss >= MANY:
+            return f" ({value / self.bound:,.0f} times as much)"
+        return f" ({percent(miss)} {'less' if value < self.bound else 'more'})"
 
 
 def read_limits(written: Mapping[str, float | str | None], metric: str) -> list[Limit]:

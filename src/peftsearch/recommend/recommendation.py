@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.errors import UserError, nearest
-from peftsearch.recommend.candidates import Candidate, candidate, candidates, judged_by, losses
+from peftsearch.recommend.candidates import Candidate, as_searched, candidates, judged_by, losses
+from peftsearch.recommend.latency import measure_latency, with_latency
 from peftsearch.recommend.limits import Limit, read_limits
 from peftsearch.recommend.preferences import PREFERENCES, Preference
 from peftsearch.results.open import Study, open_results
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.overrides import Overrides
+from peftsearch.study.spec import load_study
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Recommendation:
         pool: from how many trials it was chosen: the confirmed ones that fit, or else all that fit.
         finished: how many trials have finished.
         limits: what was asked for.
+        timed: how many trials' latency was measured now.
         by_validation: what would be chosen by validation scores alone, if the choice is a confirmed trial and this one
             is not.
     """
@@ -44,6 +48,7 @@ class Recommendation:
     pool: int
     finished: int
     limits: tuple[Limit, ...]
+    timed: int = 0
     by_validation: Candidate | None = None
 
     @property
@@ -91,7 +96,8 @@ def recommend_trial(
         max_parameters: the most trainable parameters, as a number or as `500k` or `1.5M`; or a share of those that full
             fine-tuning of the same backbone trains, as `1%`.
         max_train_seconds: the longest training time in seconds.
-        max_latency_ms: the longest time that labelling one text may take, in milliseconds.
+        max_latency_ms: the longest time that labelling one text may take, in milliseconds (95th percentile). Of trials
+            that have not recorded it, it is measured now on the CPU if their weights are kept.
         max_size_mb: the most MiB that must be shipped beside a shared backbone.
         min_quality: the least value of the study's metric, or the greatest if it is an error.
         prefer: what counts among the trials that fit: `quality`, `small` (the fewest trainable parameters), `fast` (the
@@ -110,6 +116,8 @@ def recommend_trial(
         >>> found = recommend_trial("quickstart", min_quality=0.01)
         >>> found.fits, found.confirmed
         (True, True)
+        >>> recommend_trial("quickstart", max_latency_ms=60_000).timed > 0
+        True
     """
     if prefer not in PREFERENCES:
         raise UserError(f"--prefer {prefer}: is not a preference; {nearest(prefer, PREFERENCES)}")
@@ -127,20 +135,23 @@ def recommend_trial(
     stored.nonempty_front()
     found = confirmation(stored)
     limits, judged = tuple(read_limits(written, found.metric)), judged_by(stored.objectives, found.metric)
-    feasible = [row for row in stored.rows() if row.record.feasible]
-    return _chosen(stored.name, candidates(feasible, found), limits, prefer, found.metric, judged)
+    known = candidates([row for row in stored.rows() if row.record.feasible], found)
+    if max_latency_ms is not None:
+        spec = load_study(stored.name if isinstance(study, StoredStudy) else study, overrides)
+        known = with_latency(known, limits, partial(measure_latency, stored, spec))
+    return choose(stored.name, known, limits, prefer, found.metric, judged)
 
 
-def _chosen(
+def choose(
     study: str, known: Sequence[Candidate], limits: tuple[Limit, ...], prefer: str, metric: str, judged: tuple[str, ...]
 ) -> Recommendation:
     """The recommendation from every finished trial."""
-    preference = PREFERENCES[prefer]
+    preference, timed = PREFERENCES[prefer], sum(candidate.timed_now for candidate in known)
     fitting = [candidate for candidate in known if not _missed(candidate, limits)]
     pool = [candidate for candidate in fitting if candidate.confirmed] or fitting
     if not pool:
         chosen = _nearest(known, limits, preference, metric, judged)
-        return Recommendation(study, metric, judged, prefer, chosen, "", None, 0, len(known), limits)
+        return Recommendation(study, metric, judged, prefer, chosen, "", None, 0, len(known), limits, timed)
     ranking = preference.rank(pool, metric, judged)
     chosen, *others = ranking.candidates
     return Recommendation(
@@ -154,12 +165,13 @@ def _chosen(
         pool=len(pool),
         finished=len(known),
         limits=limits,
+        timed=timed,
         by_validation=_by_validation(known, limits, preference, metric, judged) if chosen.confirmed else None,
     )
 
 
 def _missed(candidate: Candidate, limits: Sequence[Limit]) -> list[Limit]:
-    return [limit for limit in limits if limit.miss(candidate.values.get(limit.quantity))]
+    return [limit for limit in limits if limit.missed_by(candidate.values)]
 
 
 def _nearest(
@@ -181,7 +193,7 @@ def _by_validation(
     known: Sequence[Candidate], limits: Sequence[Limit], preference: Preference, metric: str, judged: Sequence[str]
 ) -> Candidate | None:
     """The choice among the trials as the search measured them, if it was not confirmed."""
-    searched = [candidate(c.row, None, metric) for c in known]
+    searched = [replace(c, confirmed=None, values={**c.values, **as_searched(c.row, metric)}) for c in known]
     fitting = [c for c in searched if not _missed(c, limits)]
     confirmed = {c.number for c in known if c.confirmed}
     first = preference.rank(fitting, metric, judged).candidates[0] if fitting else None

@@ -39,6 +39,9 @@ def sentences(found: Recommendation) -> Iterator[str]:
     if found.fits:
         yield _why(found)
         yield _runner_up(found)
+    if found.timed:
+        those = f"for {found.timed} of {found.finished} trials, whose weights are kept"
+        yield f"latency was measured now, on this machine's CPU, {those}"
     if not found.confirmed:
         yield "not confirmed: its scores are of one seed, on the rows by which it was chosen"
     if found.by_validation:
@@ -104,7 +107,7 @@ def _named(candidate: Candidate) -> str:
 def _reached(found: Recommendation) -> str:
     """The quality with its interval and where it was measured, and the costs."""
     chosen, parts = found.chosen, []
-    for name in found.judged:
+    for name in (*found.judged, *_limited(found)):
         words = objective_with_unit(name, chosen.values[name])
         if name == found.metric:
             words = f"{words} {chosen.measured_on}{_interval(chosen, found.metric)}"
@@ -112,6 +115,12 @@ def _reached(found: Recommendation) -> str:
             words = f"{words} ({percent(chosen.values[SHARE])} of full fine-tuning's)"
         parts.append(words)
     return ", ".join(parts)
+
+
+def _limited(found: Recommendation) -> list[str]:
+    """The limited quantities by which trials are not judged anyway, where the trial's are known."""
+    names = (limit.quantity for limit in found.limits)
+    return [name for name in names if name in found.chosen.values and name not in (*found.judged, SHARE)]
 
 
 def _interval(chosen: Candidate, metric: str) -> str:
@@ -128,9 +137,9 @@ def _why(found: Recommendation) -> str:
 
 
 def _runner_up(found: Recommendation) -> str:
-    other = found.runner_up
+    other, names = found.runner_up, (*found.judged, *_limited(found))
     if other:
-        return f"runner-up: {_named(other)} {trade(other, found.chosen, found.metric, found.judged)}"
+        return f"runner-up: {_named(other)} {trade(other, found.chosen, found.metric, names)}"
     if found.pool == 1:
         return f"runner-up: none, since there is no other {_kind(found, 1)}"
     return f"runner-up: none, since no other {_kind(found, 1)} is better in anything"
