@@ -115,7 +115,7 @@ def example(*lines: str) -> str:
 
 def stored(study: ChosenStudy, fork: str | None, storage: str | None) -> StoredStudy:
     """The results that `storage_options` name."""
-    from peftsearch.api import open_results
+    from peftsearch.results.open import open_results
 
     return open_results(study.name, storage=storage, fork=fork, overrides=study.overrides)
 
