@@ -125,6 +125,7 @@ def test_front_as_json_has_the_promised_keys(stored: None) -> None:
             "measurement",
             "state",
             "constraints",
+            "confirmed",
         ]
 
 
