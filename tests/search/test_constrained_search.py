@@ -85,3 +85,13 @@ def test_a_front_is_chosen_anew_when_a_study_is_searched_with_other_constraints(
         for bound in (1_000_000, 10_000, 1_000_000)
     )
     assert (loose, strict, again) == ({"lora", "probe"}, {"probe"}, {"lora", "probe"})
+
+
+def test_what_a_constraint_stopped_is_tried_again_once_the_study_has_it_no_more(search: Search) -> None:
+    searched(search, "{trainable_parameters: 10_000}", 3)
+    found = searched(search, "{trainable_parameters: 1_000_000}", 4)
+    methods = [(record.config.method, record.state) for record in found.records() if record.config]
+    assert methods == [("full", "pruned"), ("lora", "pruned"), ("probe", "complete"), ("lora", "complete")]
+    configs = [record.config for record in found.records()]
+    assert configs[3] == configs[1]
+    assert len(searched(search, "{trainable_parameters: 1_000_000}", 4).records()) == 4

@@ -17,6 +17,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.storage.budget import claimable, counted
 from peftsearch.storage.optuna_access import frozen_trial
 from peftsearch.storage.recovery import put_back
+from peftsearch.storage.study_attributes import read_constraints
 from peftsearch.storage.trial_attributes import (
     DUPLICATE,
     OUTSIDE_SPACE,
@@ -27,6 +28,7 @@ from peftsearch.storage.trial_attributes import (
     fixed_baseline,
     has_config,
     has_configuration,
+    is_released,
     mark_failed,
     worker_of,
     write_config,
@@ -146,13 +148,14 @@ def _twin(study: Study, number: int, config: TrialConfig, enqueued: bool) -> Fro
 
     An enqueued trial carries its configuration from the start, so each sees all earlier ones and the first stays. Two
     trials that were sampled at the same moment may both make way, which loses nothing. A running trial that is about to
-    be failed is no twin: the configuration may have been enqueued again in its place.
+    be failed is no twin: the configuration may have been enqueued again in its place. Nor is one that a constraint had
+    stopped which the study no longer has.
     """
     from optuna.trial import TrialState
 
     for trial in counted(study):
         other = trial.number < number if enqueued else trial.number != number
         failing = trial.state is TrialState.RUNNING and failure_kind(trial) is not None
-        if other and not failing and has_config(trial, config):
+        if other and not failing and has_config(trial, config) and not is_released(trial, read_constraints(study)):
             return trial
     return None

@@ -14,7 +14,13 @@ from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
 from peftsearch.storage.recovery import reclaim, withdraw
 from peftsearch.storage.study_attributes import read_space, write_constraints, write_space
-from peftsearch.storage.trial_attributes import baseline_attributes, enqueued_with, failure_kind, has_config
+from peftsearch.storage.trial_attributes import (
+    baseline_attributes,
+    enqueued_with,
+    failure_kind,
+    has_config,
+    is_released,
+)
 from peftsearch.study.signature import differences, signature, without_secrets
 from peftsearch.study.spec import Baseline, StudySpec
 from peftsearch.study.suggest import baseline_config, sampled_params
@@ -111,11 +117,11 @@ def enqueue_baselines(study: Study, spec: StudySpec) -> int:
         _wait_for_others(study, spec, LATE_SECONDS)
     while missing := _missing(study, spec):
         mine.append(_enqueue(study, spec, *missing[0]))
-        if _has_earlier_twin(counted(study), *mine[-1]):
+        if _has_earlier_twin(_held(study, spec), *mine[-1]):
             _wait_for_others(study, spec, OTHERS_SECONDS)
         else:
             mine += [_enqueue(study, spec, *each) for each in missing[1:]]
-    trials = counted(study)
+    trials = _held(study, spec)
     twins = [number for number, config in mine if _has_earlier_twin(trials, number, config)]
     for number in twins:
         withdraw(study, number, "another process has enqueued the same baseline")
@@ -124,14 +130,19 @@ def enqueue_baselines(study: Study, spec: StudySpec) -> int:
 
 def _missing(study: Study, spec: StudySpec) -> list[tuple[Baseline, TrialConfig]]:
     """The baselines that are still to be enqueued, with their configurations."""
-    trials = study.get_trials(deepcopy=False)
-    tried = [trial for trial in trials if counts(trial) or failure_kind(trial) in ("killed", "hung")]
+    failed = [t for t in study.get_trials(deepcopy=False) if not counts(t) and failure_kind(t) in ("killed", "hung")]
+    tried = [*_held(study, spec), *failed]
     new: dict[str, tuple[Baseline, TrialConfig]] = {}
     for baseline in spec.baselines:
         config = baseline_config(spec, baseline)
         if not any(has_config(trial, config) for trial in tried):
             new.setdefault(config.key(), (baseline, config))
     return list(new.values())
+
+
+def _held(study: Study, spec: StudySpec) -> list[FrozenTrial]:
+    """The trials that count, but for those that a constraint had stopped which the study no longer has."""
+    return [trial for trial in counted(study) if not is_released(trial, spec.constraints)]
 
 
 def _enqueue(study: Study, spec: StudySpec, baseline: Baseline, config: TrialConfig) -> tuple[int, TrialConfig]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.constraints import BreaksConstraint, Check
+from peftsearch.core.constraints import BreaksConstraint, Check, Constraint, breaking, checks_of_values
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.study.baselines import Baseline
@@ -198,6 +198,12 @@ def has_config(trial: FrozenTrial, config: TrialConfig) -> bool:
     if not raw or raw["method"] != config.method or raw["settings"] != config.settings:
         return False
     return TrialConfig.from_dict(raw).key() == config.key()
+
+
+def is_released(trial: FrozenTrial, constraints: Iterable[Constraint]) -> bool:
+    """Whether a constraint has stopped `trial` that is no longer among `constraints`, so that it may be tried again."""
+    values = trial.user_attrs.get(CONSTRAINED)
+    return values is not None and not breaking(checks_of_values(constraints, values))
 
 
 def is_retry(trial: FrozenTrial) -> bool:
