@@ -170,17 +170,18 @@ def gaps(_: str, options: argparse.Namespace) -> dict[str, Seconds]:
 
 def claims(size: str, options: argparse.Namespace) -> dict[str, Seconds]:
     """Measure a worker's claims, reports and tells in a study of `size` finished trials; the `first` ones load them."""
-    from peftsearch.study.spec import load_study
-    from peftsearch.workers import worker
 
-    watch, claim = Stopwatch(), worker.claim_new
+    from peftsearch.study.spec import load_study
+    from peftsearch.workers import search_task
+
+    watch, claim = Stopwatch(), search_task.claim_new
 
     def claimed(*arguments: Any) -> Any:
         watch.stop("tell")
         with watch.timing("claim"):
             return claim(*arguments)
 
-    worker.claim_new = claimed
+    search_task.claim_new = claimed
     with tempfile.TemporaryDirectory() as folder:
         _fill(Path(folder) / "runs", int(size))
         _work(load_study("quickstart"), Path(folder), options.repeats + 1, trainer(watch))
@@ -197,6 +198,7 @@ def trainer(watch: Stopwatch) -> Callable[..., Any]:
     @dataclass(frozen=True)
     class Result:
         measurement: Any
+        predictions: None = None
 
         def save(self, folder: Path) -> None:
             folder.mkdir(parents=True)
@@ -219,7 +221,7 @@ def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None
     from peftsearch.search.samplers import make_sampler
     from peftsearch.storage.budget import finished
     from peftsearch.storage.database import open_storage, open_study
-    from peftsearch.workers import worker
+    from peftsearch.workers import search_task, worker
     from peftsearch.workers.job import Job
 
     url = f"sqlite:///{folder}/runs/{spec.name}.db"
@@ -232,10 +234,10 @@ def _work(spec: Any, folder: Path, trials: int, train: Callable[..., Any] | None
         folder=str(folder / "runs" / spec.name), sampler=spec.search.sampler, pruner=spec.search.pruner,
         seed=spec.search.seed, startup_trials=spec.search.startup_trials, since=time.time(),
     )  # fmt: skip
-    train = train or worker.real_trainer(spec, job)
-    known = worker.read_history(study)
+    train = train or search_task.real_trainer(spec, job)
+    known = search_task.read_history(study)
     study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=0, trials=known)
-    ending = worker.work(study, spec, job, train, threading.Event())
+    ending = worker.work(study, search_task.SearchTask(study, spec, job, train), job, threading.Event())
     if ending.ending != "budget":
         raise SystemExit(f"the worker ended early: {ending}")
 

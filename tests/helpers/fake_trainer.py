@@ -43,7 +43,7 @@ class FakeResult:
 
 
 def trainer(spec: StudySpec, job: Job) -> Train:
-    """Stands in for `workers.worker.real_trainer`."""
+    """Stands in for `workers.search_task.real_trainer`."""
     if os.environ.get("FAKE_CRASH"):
         raise RuntimeError("no such device")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from peftsearch.workers.search_task import search_task
 from peftsearch.workers.worker import main
 from tests.helpers.fake_trainer import trainer
 
 if __name__ == "__main__":
-    main(trainer)
+    main(partial(search_task, trainer))

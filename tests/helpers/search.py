@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,14 +12,17 @@ from pathlib import Path
 import pytest
 from optuna.study import Study
 
+from peftsearch.search.execute import Train
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.prepare import prepare
 from peftsearch.storage.records import Record, records
 from peftsearch.study.spec import StudySpec, load_study
-from peftsearch.workers.job import Job
+from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.outcome import Outcome
+from peftsearch.workers.search_task import SearchTask
 from peftsearch.workers.supervisor import run_workers
+from peftsearch.workers.worker import work
 
 FAKE_WORKER = "tests.helpers.fake_worker"
 
@@ -94,6 +98,12 @@ def new_search(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = STUDY)
         since=0.0,
     )
     return Search(spec, job)
+
+
+def in_study(study: Study, search: Search, train: Train, stop: threading.Event | None = None) -> WorkerReport:
+    """Work in this process as a worker of `search` whose trials `train` trains."""
+    task = SearchTask(study, search.spec, search.job, train)
+    return work(study, task, search.job, stop or threading.Event())
 
 
 def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:

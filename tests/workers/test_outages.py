@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,14 @@ from peftsearch.storage.recovery import reclaim
 from peftsearch.study.suggest import baseline_config
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import WorkerReport
+from peftsearch.workers.search_task import search_task
 from peftsearch.workers.supervisor import GRACE_SECONDS, Outcome, Supervisor
-from peftsearch.workers.worker import run_job, work
+from peftsearch.workers.worker import run_job
 from tests.helpers import fake_trainer
 from tests.helpers.outages import FakeTime, Flaky
 from tests.helpers.postgres import Server
 from tests.helpers.scripted_engine import ScriptedEngine
-from tests.helpers.search import Search, until
+from tests.helpers.search import Search, in_study, until
 
 
 def exact(search: Search) -> None:
@@ -62,7 +64,7 @@ def test_a_search_through_a_flaky_storage_is_exact(search: Search, monkeypatch: 
     storage.wrapped = flaky  # type: ignore[attr-defined]
     monkeypatch.setattr(recovery, "UNNAMED_SECONDS", -1.0)
     while finished(study) < search.job.budget:
-        assert work(study, search.spec, search.job, fake_trainer.train, threading.Event()) == WorkerReport("budget")
+        assert in_study(study, search, fake_trainer.train) == WorkerReport("budget")
         waiting.trouble = None  # as a minute later
         reclaim(study)
     exact(search)
@@ -95,7 +97,7 @@ def test_a_trial_in_training_goes_on_training_during_an_outage(search: Search) -
         return fake_trainer.train(config, reporting, should_stop)
 
     one = replace(search, job=replace(search.job, budget=3))
-    assert work(study, one.spec, one.job, train, threading.Event()) == WorkerReport("budget")
+    assert in_study(study, one, train) == WorkerReport("budget")
     assert time.now >= 200
     assert len(reports) == 9
     exact(one)
@@ -120,7 +122,7 @@ def test_a_storage_that_stays_away_is_the_workers_end_and_no_trials(search: Sear
         return fake_trainer.train(config, report, should_stop)
 
     with pytest.raises(StorageLost, match=r"does not answer \(database or disk is full\); nothing is lost"):
-        work(study, search.spec, search.job, train, threading.Event())
+        in_study(study, search, train)
     assert [record.state for record in search.records()] == ["running", "waiting", "waiting"]
     assert search.records()[0].failure is None
 
@@ -175,7 +177,7 @@ def test_a_worker_that_finds_no_storage_says_so_and_makes_none(search: Search) -
     file = Path(search.job.storage.removeprefix("sqlite:///"))
     for part in file.parent.glob("toy.db*"):
         part.unlink()
-    report = run_job(search.job, threading.Event(), fake_trainer.trainer)
+    report = run_job(search.job, threading.Event(), partial(search_task, fake_trainer.trainer))
     assert report == WorkerReport("storage", f"the database file {file} was deleted while it was in use")
     assert not file.exists()
 

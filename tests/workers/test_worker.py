@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from peftsearch.core.errors import TrialFailure
 from peftsearch.storage.heartbeat import Heartbeat
 from peftsearch.storage.records import records
 from peftsearch.workers.job import WorkerReport
-from peftsearch.workers.worker import run_job, work
+from peftsearch.workers.search_task import search_task
+from peftsearch.workers.worker import run_job
 from tests.helpers import fake_trainer
-from tests.helpers.search import FAKE_WORKER, Search, until
+from tests.helpers.search import FAKE_WORKER, Search, in_study, until
 
 
 def in_process(search: Search, train: Any = fake_trainer.train, stop: threading.Event | None = None) -> WorkerReport:
-    return work(search.prepare(), search.spec, search.job, train, stop or threading.Event())
+    return in_study(search.prepare(), search, train, stop)
 
 
 def test_a_worker_trains_the_budget_and_no_more(search: Search) -> None:
@@ -139,7 +141,7 @@ def test_a_job_that_cannot_be_done_is_refused_with_its_reason(search: Search) ->
 def test_an_edit_of_the_study_file_during_the_search_changes_nothing(search: Search) -> None:
     search.prepare()
     Path(search.job.path).write_text("name: another")
-    assert run_job(search.job, threading.Event(), fake_trainer.trainer) == WorkerReport("budget")
+    assert run_job(search.job, threading.Event(), partial(search_task, fake_trainer.trainer)) == WorkerReport("budget")
     assert [record.state for record in search.records()] == ["complete"] * 6
 
 

@@ -87,14 +87,34 @@ def run(
         StorageLost: what happened to the trial cannot be told.
         UpdateFinishedTrialError: another process took this one for dead and has failed the trial.
     """
+
+    def train_and_tell() -> None:
+        _complete(study, trial, train(config, Reporter(study, trial, config, pruner), should_stop), folder)
+
+    failure = told(study, trial, train_and_tell, folder.weights)
+    delete_dominated(study, folder.weights, objective_names(study))
+    return failure
+
+
+def told(study: Study, trial: Trial, train_and_tell: Callable[[], None], folder: Path) -> str | None:
+    """Train a trial and tell that it is complete, or else tell how it ended.
+
+    Args:
+        train_and_tell: trains the trial, and tells the study that it is complete.
+        folder: where its files are written, for an error that does not name one.
+
+    Returns:
+        The kind of the trial's failure, if it failed.
+
+    Raises:
+        Exception: as `run` does.
+    """
     from optuna import TrialPruned
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    failure = None
     try:
-        result = train(config, Reporter(study, trial, config, pruner), should_stop)
-        _complete(study, trial, result, folder)
+        train_and_tell()
     except TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     except BreaksConstraint as broken:
@@ -104,12 +124,11 @@ def run(
     except (Interrupted, StorageLost, UpdateFinishedTrialError):
         raise
     except Exception as error:  # what a library raises concerns this trial; the next one may succeed
-        full = full_disk(error, folder.weights)
+        full = full_disk(error, folder)
         if full is not None:
             raise full from error
-        failure = _fail(study, trial, error)
-    delete_dominated(study, folder.weights, objective_names(study))
-    return failure
+        return _fail(study, trial, error)
+    return None
 
 
 class Reporter:

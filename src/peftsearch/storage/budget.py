@@ -39,10 +39,20 @@ def finished(study: Study) -> int:
     return sum(trial.state.is_finished() for trial in counted(study))
 
 
-def claimable(study: Study, budget: int) -> int:
-    """How many trials of `budget` no worker holds: those that wait, and those that have not been created yet."""
+def is_over(study: Study, budget: int | None) -> bool:
+    """Whether all trials of the budget have ended; without a budget, whether none waits or runs."""
+    if budget is not None:
+        return finished(study) >= budget
+    return all(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+def claimable(study: Study, budget: int | None) -> int:
+    """How many trials of `budget` no worker holds: those that wait, and those that have not been created yet.
+
+    Without a budget, nothing is created, and only what was enqueued is trained.
+    """
     from optuna.trial import TrialState
 
     trials = counted(study)
     waiting = sum(trial.state is TrialState.WAITING for trial in trials[:budget])
-    return waiting + max(0, budget - len(trials))
+    return waiting + (0 if budget is None else max(0, budget - len(trials)))

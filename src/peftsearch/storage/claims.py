@@ -57,10 +57,11 @@ class SpaceExhausted(Exception):
     """The search space seems to hold no configuration that has not been tried."""
 
 
-def claim(study: Study, budget: int, worker: Mapping[str, Any]) -> Trial | None:
+def claim(study: Study, budget: int | None, worker: Mapping[str, Any]) -> Trial | None:
     """A trial to train: one that waits, or else a new one.
 
     Args:
+        budget: the total of trials; None to take only those that wait.
         worker: the process that claims it (`worker_identity.identity`), which is written onto the trial.
 
     Returns:
@@ -70,18 +71,25 @@ def claim(study: Study, budget: int, worker: Mapping[str, Any]) -> Trial | None:
         return None
     trial = study.ask()
     assign_worker(trial, worker)
-    if trial.number in (place.number for place in counted(study)[:budget]):
+    within = has_configuration(trial) if budget is None else trial.number in _places(study, budget)
+    if within:
         return trial
     if has_configuration(trial):
         put_back(study, trial.number)
     else:
-        mark_failed(study, trial.number, WITHDRAWN, f"another worker created the last of {budget} trials")
+        why = "no trial waits" if budget is None else f"another worker created the last of {budget} trials"
+        mark_failed(study, trial.number, WITHDRAWN, why)
     return None
+
+
+def _places(study: Study, budget: int) -> list[int]:
+    """The numbers of the trials that the budget has room for."""
+    return [trial.number for trial in counted(study)[:budget]]
 
 
 def claim_new(
     study: Study,
-    budget: int,
+    budget: int | None,
     worker: Mapping[str, Any],
     suggest: Suggest,
     misfit: Misfit = lambda _: None,

@@ -6,6 +6,8 @@ own, so that none grows large.
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,10 +16,34 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.measurement import Measurement, SplitScores
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from optuna.study import Study
+
+    from peftsearch.core.predictions import Predictions
 
 RUN, OPENINGS = "confirmed:", "test_opened"
 """`confirmed:TRIAL:SEED` is one run; `test_opened` lists every opening of the test split."""
+
+
+@dataclass(frozen=True)
+class RowClasses:
+    """The true and the predicted class of every test row, compressed: intervals need no more, wherever the storage is.
+
+    Attributes:
+        labels: the true classes in the order of the split: 32-bit integers, compressed by zlib, in base64.
+        predicted: the predicted classes in the same form.
+    """
+
+    labels: str
+    predicted: str
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> RowClasses:
+        return cls(_packed(predictions.labels), _packed(predictions.predicted))
+
+    def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """True and predicted classes, both of shape (rows,)."""
+        return _unpacked(self.labels), _unpacked(self.predicted)
 
 
 @dataclass(frozen=True)
@@ -25,12 +51,14 @@ class SeedRun:
     """The configuration of a finished trial, trained once more with another seed.
 
     Attributes:
-        trial: the number of the trial.
+        trial: the number of the trial, or `confirm_queue.REFERENCE`.
         measurement: on the validation split; None if it failed.
         test: the same classifier on the test split; None if it failed.
         seconds: from loading to the last metric.
         ended: ISO 8601, in UTC.
         failure: `kind` and `message`, if it failed.
+        rows: what the classifier said about each test row; runs of earlier versions have not kept it.
+        alone: whether no other run was trained at the same time; as all runs of earlier versions were.
     """
 
     trial: int
@@ -40,16 +68,19 @@ class SeedRun:
     measurement: Measurement | None = None
     test: SplitScores | None = None
     failure: Mapping[str, str] | None = None
+    rows: RowClasses | None = None
+    alone: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SeedRun:
-        measurement, test = data.get("measurement"), data.get("test")
+        measurement, test, rows = data.get("measurement"), data.get("test"), data.get("rows")
         read = {
             "measurement": Measurement.from_dict(measurement) if measurement else None,
             "test": SplitScores.from_dict(test) if test else None,
+            "rows": RowClasses(**rows) if rows else None,
         }
         return cls(**{**data, **read})
 
@@ -87,3 +118,13 @@ def read_openings(study: Study) -> list[Opening]:
 def now() -> str:
     """The time in UTC, as ISO 8601 with whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _packed(classes: NDArray[Any]) -> str:
+    return base64.b64encode(zlib.compress(classes.astype("<i4").tobytes(), 9)).decode("ascii")
+
+
+def _unpacked(text: str) -> NDArray[Any]:
+    import numpy as np
+
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<i4").astype(np.int64)

@@ -39,7 +39,10 @@ FIXED = "fixed"
 BASELINE, DEFAULT = "baseline", "default"
 """The place of a written baseline in the study file; True for a default point that the file does not mention."""
 
-INHERITED = (CONFIG, FIXED, BASELINE, DEFAULT)
+REPEATS = "repeats"
+"""What a run of `confirm` repeats, see `storage.confirm_queue`."""
+
+INHERITED = (CONFIG, FIXED, BASELINE, DEFAULT, REPEATS)
 """What a second try has in common with the first."""
 
 OUTSIDE_SPACE = "outside_space"

@@ -27,7 +27,7 @@ class Job:
         path: the study's file; paths in its `data` section are relative to the file's folder.
         name: the study's name in the storage.
         storage: the storage's URL.
-        budget: the total of trials in the study, those of earlier searches included.
+        budget: the total of trials in the study, those of earlier searches included; None to train what waits.
         folder: the study's run folder, `runs/NAME`.
         sampler: a key of `SAMPLERS`.
         pruner: a key of `PRUNERS`.
@@ -48,7 +48,7 @@ class Job:
     path: str
     name: str
     storage: str
-    budget: int
+    budget: int | None
     folder: str
     sampler: str
     pruner: str

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
 from peftsearch.search.repeated_failure import repeated_failure
-from peftsearch.storage.budget import claimable, finished
+from peftsearch.storage.budget import claimable, finished, is_over
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
@@ -265,7 +265,7 @@ class Supervisor:
 
     def _waits_for_others(self) -> bool:
         """Whether other searches, dead ones among them, hold the last trials; says which trials those are."""
-        if finished(self.study) >= self.job.budget:
+        if is_over(self.study, self.job.budget):
             return False
         running = [record for record in records(self.study) if record.state == "running"]
         numbers = [record.number for record in running]

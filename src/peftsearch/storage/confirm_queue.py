@@ -1,0 +1,129 @@
+"""The runs of `confirm` as trials of a study of their own, so that workers claim and recover them as they do trials.
+
+That study, the queue, lies beside the searched study in its storage, and only says what is to be done: what a run has
+found is written onto the searched study (`storage.confirmations`). The queue's name holds a colon, as no name of a
+searched study does, and a token that the searched study carries, so that a study that was deleted and searched anew
+does not inherit runs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.storage.claims import claim
+from peftsearch.storage.database import objective_names, open_study
+from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
+from peftsearch.storage.recovery import withdraw
+from peftsearch.storage.trial_attributes import CONFIG, REPEATS
+from peftsearch.storage.worker_identity import is_gone, is_this_process, this_process
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+QUEUE = "confirm_queue"
+"""The attribute of a searched study that names its queue."""
+
+MARK = ":confirm-"
+
+REFERENCE = -1
+"""Stands for the reference, TF-IDF with logistic regression, where a trial's number is asked for."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """What a run of the queue repeats, and under which conditions.
+
+    Attributes:
+        trial: the number of the trial in the searched study, or `REFERENCE`.
+        threads: the CPU threads to compute with; None for as many as the worker has.
+        exact: whether to do without the speed-ups that change results.
+        alone: whether no other run is to be trained at the same time, so that its time can be compared.
+        by: the process that wants the run.
+    """
+
+    trial: int
+    threads: int | None = None
+    exact: bool = False
+    alone: bool = False
+    by: Mapping[str, Any] | None = None
+
+
+def is_queue(name: str) -> bool:
+    """Whether a study of this name is a queue, which no list of studies shows."""
+    return MARK in name
+
+
+def searched_by(queue: Study) -> Study:
+    """The searched study whose queue this is."""
+    import optuna
+
+    return optuna.load_study(study_name=queue.study_name.partition(MARK)[0], storage=storage_of(queue))
+
+
+def open_queue(study: Study) -> Study:
+    """The queue of a searched study, created if it is not there."""
+    from optuna.samplers import RandomSampler
+
+    if study.user_attrs.get(QUEUE) is None:
+        study.set_user_attr(QUEUE, f"{study.study_name}{MARK}{secrets.token_hex(4)}")
+    queue = open_study(storage_of(study), study.user_attrs[QUEUE], objective_names(study))
+    queue.sampler = RandomSampler()  # it is never asked for anything
+    return queue
+
+
+def enqueue(queue: Study, wanted: Sequence[tuple[TrialConfig, Repeat]]) -> list[int]:
+    """Make these runs wait, in this order, and those no longer that an earlier call has left.
+
+    What another living process wants stays. A run that waits already is not enqueued twice.
+
+    Returns:
+        The numbers of the trials of the queue that hold the wanted runs.
+    """
+    waiting = {trial.number: trial for trial in _waiting(queue)}
+    found = []
+    for config, repeat in wanted:
+        there = next((n for n, trial in waiting.items() if is_run(trial, config, repeat)), None)
+        found.append(_add(queue, config, repeat) if there is None else there)
+    for number, trial in waiting.items():
+        if number not in found and _is_left_behind(repeat_of(trial)):
+            withdraw(queue, number, "the call that wanted it has ended")
+    return found
+
+
+def claim_run(queue: Study, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
+    """Claim the run that waits longest, if any waits."""
+    trial = claim(queue, None, worker)
+    return None if trial is None else (trial, TrialConfig.from_dict(trial.user_attrs[CONFIG]))
+
+
+def repeat_of(trial: Trial | FrozenTrial) -> Repeat:
+    """What a trial of the queue repeats."""
+    return Repeat(**trial.user_attrs[REPEATS])
+
+
+def is_run(trial: FrozenTrial, config: TrialConfig, repeat: Repeat) -> bool:
+    """Whether a trial of the queue is the run of this configuration under these conditions, whoever wants it."""
+    there = repeat_of(trial)
+    conditions = [(run.trial, run.threads, run.exact, run.alone) for run in (there, repeat)]
+    return conditions[0] == conditions[1] and TrialConfig.from_dict(trial.user_attrs[CONFIG]) == config
+
+
+def _add(queue: Study, config: TrialConfig, repeat: Repeat) -> int:
+    wanted = {**asdict(repeat), "by": this_process()}
+    return add_waiting_trial(queue, {CONFIG: config.to_dict(), REPEATS: wanted}, {})
+
+
+def _waiting(queue: Study) -> list[FrozenTrial]:
+    from optuna.trial import TrialState
+
+    return queue.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+
+def _is_left_behind(repeat: Repeat) -> bool:
+    """Whether the process that wanted a run has ended, as far as can be seen from here, or is this one."""
+    return repeat.by is None or is_this_process(repeat.by) or is_gone(repeat.by) is True

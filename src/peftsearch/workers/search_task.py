@@ -1,0 +1,106 @@
+"""What a worker does with the trials of a search: claims one with a new configuration, trains it, tells its result."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import EpochReport
+from peftsearch.search import execute
+from peftsearch.search.execute import Train
+from peftsearch.search.samplers import make_sampler
+from peftsearch.storage.claims import claim_new
+from peftsearch.storage.prepare import check_space
+from peftsearch.storage.records import records, without_collector
+from peftsearch.study.spec import StudySpec
+from peftsearch.study.suggest import misfit, suggest
+from peftsearch.workers.job import Job
+from peftsearch.workers.task import Alive
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import Trial
+
+Report = Callable[[EpochReport], None]
+
+Trainer = Callable[[StudySpec, Job], Train]
+"""Makes the function that trains a trial of the study, once for all of a worker's trials."""
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """The trials of a search; `train` trains one of them."""
+
+    study: Study
+    spec: StudySpec
+    job: Job
+    train: Train
+
+    def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
+        return claim_new(self.study, self.job.budget, worker, partial(suggest, self.spec), partial(misfit, self.spec))
+
+    def run(self, trial: Trial, config: TrialConfig, alive: Alive) -> str | None:
+        def train_alive(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> execute.Result:
+            return self.train(config, alive.reporting(report), should_stop)
+
+        job = self.job
+        return execute.run(self.study, trial, config, train_alive, job.pruner, job.run_folder, alive.should_stop)
+
+
+def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job) -> SearchTask:
+    """Load the data, read what the study holds, and give it its sampler.
+
+    Raises:
+        UserError: the trials in the storage are of another study, or the data cannot be used.
+    """
+    check_space(study, spec)
+    train = trainer(spec, job)
+    known = read_history(study)
+    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
+    return SearchTask(study, spec, job, train)
+
+
+def real_trainer(spec: StudySpec, job: Job) -> Train:
+    """Make the function that trains a trial on the study's data, which is loaded once for all trials of this worker.
+
+    Raises:
+        UserError: the data cannot be used.
+    """
+    from peftsearch.data.load import load_data
+
+    data = load_data(spec.data, spec.folder, job.run_folder.data)  # refused before torch, which takes seconds to import
+
+    import torch
+
+    from peftsearch.training.text_trial import TextTrialResult
+    from peftsearch.training.trial import TrialResult, run_trial
+
+    torch.set_num_threads(job.threads)
+
+    def train(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> TrialResult | TextTrialResult:
+        return run_trial(
+            config, data, report, cache=job.run_folder.tokens, device=job.device, should_stop=should_stop,
+            cache_size=job.cache_size, exact=job.exact, constraints=spec.constraints,
+        )  # fmt: skip
+
+    return train
+
+
+def read_history(study: Study) -> int:
+    """Read all trials of the study, then take every object that exists by now out of garbage collection.
+
+    Each trial collects garbage before it measures its memory. That takes 0.3 s each time if the garbage collector
+    visits the objects of all libraries, and half a second more if it visits those of ten thousand trials.
+
+    Returns:
+        The number of trials.
+    """
+    with without_collector():
+        records(study)
+        known = len(study.get_trials(deepcopy=False))
+    gc.freeze()
+    return known
