@@ -15,8 +15,9 @@ from peftsearch.cli import main
 from peftsearch.confirm import run as confirm_module
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.storage.confirmations import SeedRun
+from peftsearch.results.reference import measure_reference
 from peftsearch.storage.records import Record
+from peftsearch.workers.outcome import Outcome
 from tests.helpers.records import complete, measurement, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data
@@ -47,53 +48,77 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     spec = load_study("toy.yaml", peftsearch.Overrides(limit={"train": 60}))
     data = peftsearch.check_study(spec)
     records = [trial(0, "probe", 0.9, 99, data.fingerprint), trial(1, "tfidf", 0.8, 9, data.fingerprint)]
-    store(tmp_path / "runs", records, about={"data": spec.data.model_dump(mode="json"), "budget": 2})
+    about = {"data": spec.data.model_dump(mode="json"), "budget": 2}
+    store(tmp_path / "runs", records, about=about, reference=measure_reference(data).to_dict())
     return tmp_path
 
 
 def trial(number: int, method: str, macro_f1: float, parameters: int, fingerprint: str) -> Record:
-    training = TrainingConfig(epochs=2, batch_size=16, precision="fp32")
+    training = TrainingConfig(epochs=2, batch_size=16, precision="auto")
     return replace(
         complete(number, method, macro_f1, parameters, 1.0),
         config=TrialConfig("model", method, settings_of(method), training, max_length=24),
-        measurement=measurement(macro_f1, parameters, 1.0, data_fingerprint=fingerprint),
+        measurement=measurement(
+            macro_f1, parameters, 1.0, data_fingerprint=fingerprint, threads=2, exact=method == "probe"
+        ),
     )
 
 
-def test_the_front_is_confirmed_and_running_again_trains_nothing(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_front_is_confirmed_and_running_again_trains_nothing(work: Path) -> None:
+    """In worker processes, on real data and a tiny model, with the reference as a row of its own."""
     shown = run("--seeds", "2")
     assert shown.exit_code == 0, shown.output
     assert [line.split(":")[0] for line in shown.stderr.splitlines()] == [
-        "3 runs to do, about 3 s of training",
-        *("1 of 3", "2 of 3", "3 of 3"),
+        "4 runs to do, about 3 s of training",
+        *("1 of 4", "2 of 4", "3 of 4", "4 of 4"),
     ]
     assert shown.stdout.startswith("toy: 2 trials trained again with other seeds, and measured on the test split (48 ")
-    assert "1 (deterministic)" in shown.stdout
-    assert "macro F1 is 0." in shown.stdout
+    assert "1 (no chance)" in shown.stdout
+    assert "ref." in shown.stdout
 
-    monkeypatch.setattr(confirm_module, "run_once", lambda *_: pytest.fail("trained again"))
     again = run("--seeds", "2", "--json")
     assert again.stderr == "all of these runs are already done\n"
     found = json.loads(again.stdout)
     assert {row["trial"]: len(row["runs"]) for row in found["trials"]} == {0: 2, 1: 1}
     assert found["opened"][0]["trials"] == [0, 1]
-    assert found["trials"][0]["runs"][0]["measurement"]["seed"] == 43
+    runs = found["trials"][0]["runs"] if found["trials"][0]["trial"] == 0 else found["trials"][1]["runs"]
+    measured = runs[0]["measurement"]
+    assert (measured["seed"], measured["threads"], measured["exact"], measured["precision"]) == (43, 2, True, "fp32")
     assert all(run["test"]["classes"]["labels"] == list(KEYS) for row in found["trials"] for run in row["runs"])
+    assert all(row["interval"]["low"] <= row["test"]["mean"] <= row["interval"]["high"] for row in found["trials"])
+    kept = sorted(file.name for file in (work / "runs" / "toy" / "predictions").iterdir())
+    assert kept == sorted(
+        f"{trial}-seed-{seed}-{split}.npz"
+        for trial, seed in ((0, 43), (0, 44), (1, 43), (-1, 43))
+        for split in ("validation", "test")
+    )
 
 
-def test_ctrl_c_shows_what_is_done_and_says_how_to_go_on(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = confirm_module.run_once
-
-    def interrupted(number: int, *rest: object) -> SeedRun:
-        if number == 0:
-            raise KeyboardInterrupt
-        return real(number, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(confirm_module, "run_once", interrupted)
+@pytest.mark.parametrize(
+    ("outcome", "code", "last"),
+    [
+        (
+            Outcome("interrupted", "Ctrl-C"), 130,
+            "stopped by Ctrl-C: the unfinished runs are lost; the same command continues",
+        ),
+        (
+            Outcome("interrupted", "SIGTERM"), 143,
+            "stopped by SIGTERM: the unfinished runs are lost; the same command continues",
+        ),
+        (
+            Outcome("deaths", "3 workers died in a row"), 1,
+            "Error: confirming gave up: 3 workers died in a row; the same command continues",
+        ),
+    ],
+)  # fmt: skip
+def test_an_early_end_shows_what_is_done_and_says_how_to_go_on(
+    work: Path, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, code: int, last: str
+) -> None:
+    monkeypatch.setattr(confirm_module, "run_workers", lambda *_, **__: outcome)
     shown = run("--trial", "1", "--trial", "best", "--seeds", "1")
-    assert shown.exit_code == 130
-    assert shown.stderr.splitlines()[-1] == "stopped by Ctrl-C: the unfinished run is lost; the same command continues"
-    assert shown.stdout.startswith("toy: 1 trial trained again")
+    assert shown.exit_code == code
+    assert shown.stderr.splitlines()[-1] == last
+    assert shown.stdout == "toy: no trial has been confirmed yet\n"
 
 
 def test_changed_data_is_refused(work: Path) -> None:

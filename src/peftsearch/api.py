@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftsearch.confirm.run import ConfirmedRun, confirm, searched_data
+from peftsearch.confirm.plan import BEST, SEEDS
+from peftsearch.confirm.run import ConfirmedRun, Places, Wanted, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
@@ -162,7 +163,10 @@ def confirm_study(
     study: Study,
     *,
     trials: Sequence[int | str] = (),
-    seeds: int = 3,
+    best: int = BEST,
+    seeds: int = SEEDS,
+    workers: int | None = None,
+    workers_per_device: int | None = None,
     storage: str | None = None,
     fork: str | None = None,
     overrides: Overrides | None = None,
@@ -171,13 +175,21 @@ def confirm_study(
 ) -> Confirmation:
     """Train trials again with other seeds, and measure them on the test split, which nothing else reads.
 
-    Runs that were done before are not repeated: an interrupted call loses one run, and a call with more trials or
-    seeds adds to what is there. The study records that its test split was opened.
+    Runs that were done before are not repeated: an interrupted call loses only the runs in hand, and a call with more
+    trials or seeds adds to what is there. The study records that its test split was opened. Each trial is trained in
+    the number format, with the CPU threads and with the exactness of the search. TF-IDF with logistic regression, the
+    reference, is measured too.
+
+    With one worker, which is the default on a CPU, every run's time is measured alone. With several, the last run of
+    each trial is trained after the others, alone, and the times shown are those of such runs.
 
     Args:
         study: a name, the path of a YAML file, or a loaded study. The data is read as the search read it.
-        trials: trial numbers, or `best`; by default every trial on the front.
+        trials: trial numbers, or `best`; by default the front and its runners-up by quality.
+        best: how many trials that default takes: all of the front, and then the best others.
         seeds: how many other seeds each trial is trained with. A method without randomness is trained once.
+        workers: the number of worker processes, as for `run_study`.
+        workers_per_device: as for `run_study`.
         storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
         fork: the name under which the trials are kept, if it is not the study's own.
         overrides: as for `open_results`.
@@ -185,10 +197,12 @@ def confirm_study(
         say: called with each note worth knowing, one line each.
 
     Returns:
-        Every trial of the study that has been confirmed so far, the best on the test split first.
+        Every trial of the study that has been confirmed so far, the best on the test split first; its `outcome` says
+        how the call ended.
 
     Raises:
         UserError: a trial is missing or unfinished, the data has changed, or it has no usable test split.
+        StorageLost: the storage did not answer for too long, or was deleted. The same call continues.
 
     Example:
         >>> found = confirm_study("quickstart", trials=["best"], seeds=1)
@@ -196,9 +210,11 @@ def confirm_study(
         [1]
     """
     stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
-    data = searched_data(stored, load_study(study, overrides))
-    confirm(stored, data, trials, seeds, on_run, say)
-    return confirmation(stored)
+    spec = load_study(study, overrides)
+    data = searched_data(stored, spec)
+    places = Places.local(workers, workers_per_device)
+    outcome = confirm(stored, spec, data, Wanted(trials, best, seeds), places, on_run, say)
+    return replace(confirmation(stored), outcome=outcome)
 
 
 def export_trial(

@@ -25,7 +25,7 @@ from peftsearch.search.execute import Train
 from peftsearch.study.spec import StudySpec
 from peftsearch.workers.job import Job
 
-PARAMETERS = {"full": 22_000_000, "lora": 300_000, "probe": 3_000}
+PARAMETERS = {"full": 22_000_000, "lora": 300_000, "probe": 3_000, "tfidf": 30}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import TextData
-from peftsearch.training.evaluate import check_split, measure_split, predict_split, split_scores
+from peftsearch.data.splits import check_split
+from peftsearch.training.evaluate import measure_split, predict_split, split_scores
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from peftsearch.cli.optimize import INTERRUPTED
+from peftsearch.cli.optimize import EXIT_CODES
 from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
 from peftsearch.cli.output import print_json, say, show
 from peftsearch.cli.parsing import parse_trials
 
+if TYPE_CHECKING:
+    from peftsearch.workers.outcome import Outcome
+
 
 @click.command(
     epilog=example(
-        "peftsearch confirm --study quickstart --seeds 3",
+        "peftsearch confirm --study quickstart",
         "peftsearch confirm --study quickstart --trial best --trial 3 --seeds 5 --json",
     )
 )
@@ -25,7 +28,14 @@ from peftsearch.cli.parsing import parse_trials
     multiple=True,
     callback=parse_trials,
     metavar="N|best",
-    help="A trial to train again; may be repeated.  [default: every trial on the front]",
+    help="A trial to train again; may be repeated.  [default: the front and its runners-up, see --best]",
+)
+@click.option(
+    "--best",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="How many trials to train again: all of the front, and then the best others by quality.",
 )
 @click.option(
     "--seeds",
@@ -34,35 +44,51 @@ from peftsearch.cli.parsing import parse_trials
     show_default=True,
     help="How many other seeds each trial is trained with.",
 )
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="How many processes train.  [default: set by --workers-per-device]"
+)
+@click.option(
+    "--workers-per-device",
+    type=click.IntRange(min=1),
+    help="How many processes train on each GPU, or on the CPU.  [default: 1 on the CPU, on a GPU as many as fit]",
+)
 @json_option
-def confirm(
-    study: ChosenStudy, fork: str | None, storage: str | None, trials: tuple[int | str, ...], seeds: int, as_json: bool
-) -> None:
-    """Train the front again and measure it on the test split.
+def confirm(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, **options: Any) -> None:
+    """Train the best trials again and measure them on the test split.
 
-    Each trial is trained with other seeds than in the search, and its best epoch is again chosen on the validation
-    split. No other command reads the test split, and the study records that it was opened. Running the command again,
-    also after Ctrl-C, trains only what is missing; more seeds or trials add to what is there.
+    Each trial is trained with other seeds than in the search, under the conditions of the search, and its best epoch is
+    again chosen on the validation split. TF-IDF, the reference, is measured too. No other command reads the test split,
+    and the study records that it was opened. Running the command again, also after Ctrl-C, trains only what is missing;
+    more seeds or trials add to what is there.
+
+    With several workers, each trial's last run is trained after the others and alone, so that its time can be compared;
+    the times shown are those of runs that were trained alone.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
     from peftsearch import api
     from peftsearch.confirm.summary import confirmation
-    from peftsearch.report.confirmation import confirmation_json, confirmation_view, progress_line
+    from peftsearch.report.confirmation import confirmation_view, progress_line
+    from peftsearch.report.confirmation_json import confirmation_json
 
-    results, interrupted = stored(study, fork, storage), False
+    results = stored(study, fork, storage)
     metric = confirmation(results).metric
-    try:
-        api.confirm_study(
-            study.name, trials=trials, seeds=seeds, storage=storage, fork=fork, overrides=study.overrides,
-            on_run=lambda run: say(progress_line(run, metric)), say=say,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        interrupted = True
-    found = confirmation(results)
+    found = api.confirm_study(
+        study.name, storage=storage, fork=fork, overrides=study.overrides, **options,
+        on_run=lambda run: say(progress_line(run, metric)), say=say,
+    )  # fmt: skip
     if as_json:
         print_json(confirmation_json(found))
     else:
         show(*confirmation_view(found))
-    if interrupted:
-        say("stopped by Ctrl-C: the unfinished run is lost; the same command continues")
-        raise click.exceptions.Exit(INTERRUPTED)
+    if found.outcome:
+        _say_how_it_ended(found.outcome)
+
+
+def _say_how_it_ended(outcome: Outcome) -> None:
+    """Say why it ended unless every run is done; scripts can tell by the exit code."""
+    if outcome.how == "interrupted":
+        say(f"stopped by {outcome.message}: the unfinished runs are lost; the same command continues")
+        raise click.exceptions.Exit(EXIT_CODES[outcome.message])
+    if outcome.how != "done":
+        if outcome.details:
+            say(outcome.details.rstrip())
+        raise click.ClickException(f"confirming gave up: {outcome.message}; the same command continues")

@@ -1,27 +1,82 @@
-"""Trains trials again with other seeds and measures them on the test split. No other module opens the test split."""
+"""Trains trials again with other seeds, by workers as a search's are, and lets them be measured on the test split."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.confirm.once import TEST
+from peftsearch.confirm.plan import (
+    BEST,
+    SEEDS,
+    Run,
+    alone_last,
+    chosen_trials,
+    is_over,
+    missing_runs,
+    unknown_conditions,
+)
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.errors import UserError
 from peftsearch.core.secrets import HIDDEN, hide_source
-from peftsearch.methods.table import METHODS
+from peftsearch.data.splits import check_split
+from peftsearch.optimize.begin import job_of
 from peftsearch.results.formatting import duration
-from peftsearch.storage.confirmations import SeedRun, now, read_openings, read_runs, write_opening, write_run
+from peftsearch.storage.confirm_queue import REFERENCE, ended_runs, enqueue, open_queue
+from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening, write_run
 from peftsearch.storage.records import Record
+from peftsearch.workers.engine import Engine
+from peftsearch.workers.local import LocalEngine, local_engine
+from peftsearch.workers.outcome import Outcome
+from peftsearch.workers.supervisor import run_workers
 
 if TYPE_CHECKING:
+    from optuna.study import Study
+
     from peftsearch.data.base import TextData
+    from peftsearch.data.section import DataSection
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.study.spec import StudySpec
 
-TEST = "test"
+__all__ = ["TEST", "ConfirmedRun", "Places", "Wanted", "check_same_data", "chosen_trials", "confirm", "searched_data"]
+
+WORKER = "peftsearch.confirm.worker"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to confirm.
+
+    Attributes:
+        trials: trial numbers, or `best`; none for the front and its runners-up.
+        best: how many trials the front and its runners-up are.
+        seeds: how many other seeds each trial is trained with.
+    """
+
+    trials: Sequence[int | str] = ()
+    best: int = BEST
+    seeds: int = SEEDS
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where runs are trained.
+
+    Attributes:
+        alone: trains one run at a time.
+        together: trains several at once; None where every run is trained alone.
+    """
+
+    alone: Engine
+    together: Engine | None = None
+
+    @classmethod
+    def local(cls, workers: int | None = None, per_device: int | None = None) -> Places:
+        """Processes of this machine, as many as `workers.local.local_engine` says."""
+        engine = local_engine(workers, per_device, WORKER)
+        one = engine.packing is None and engine.workers == 1
+        return cls(LocalEngine(1, module=WORKER), None if one else engine)
 
 
 @dataclass(frozen=True)
@@ -36,43 +91,106 @@ class ConfirmedRun:
 
 def confirm(
     stored: StoredStudy,
+    spec: StudySpec,
     data: TextData,
-    trials: Sequence[int | str],
-    seeds: int,
+    wanted: Wanted,
+    places: Places,
     on_run: Callable[[ConfirmedRun], None],
     say: Callable[[str], None],
-) -> None:
-    """Train each trial with `seeds` other seeds, except for runs done before, and write its scores to the storage.
+) -> Outcome:
+    """Train each trial with other seeds, except for runs done before, and write its scores to the storage.
+
+    Where several workers train at once, each trial's last run waits until the others have ended, and is trained alone,
+    so that its time can be compared.
 
     Args:
         stored: the study.
+        spec: the study file, whose data section is replaced by the one that was searched.
         data: the data as the search read it.
-        trials: trial numbers, or `best`; none for every trial on the front.
-        seeds: how many other seeds each trial is trained with.
+        wanted: the trials and the seeds.
+        places: where the runs are trained.
         on_run: called after each run.
         say: called with each note worth knowing, one line each.
+
+    Returns:
+        How it ended.
 
     Raises:
         UserError: a trial is missing or unfinished, the data has changed, or it has no test split.
     """
-    chosen = chosen_trials(stored, trials)
+    chosen = chosen_trials(stored, wanted.trials, wanted.best)
     check_same_data(stored, chosen, data)
-    missing = _missing(chosen, seeds, read_runs(stored.study))
+    known = read_runs(stored.study)
+    missing = missing_runs(stored, chosen, wanted.seeds, known)
     if not missing:
         say("all of these runs are already done")
-        return
-    numbers = sorted({record.number for record, _ in missing})
-    for note in (*opened_before(stored, numbers), _announcement([record for record, _ in missing])):
-        say(note)
-
-    from peftsearch.training.evaluate import check_split
-
+        return Outcome("done")
+    numbers = sorted({run.repeat.trial for run in missing} - {REFERENCE})
     check_split(data, TEST)
+    for note in (*opened_before(stored, numbers), *_notes(stored, chosen, missing, known)):
+        say(note)
     write_opening(stored.study, numbers)  # before the first look: a look that fails is a look too
-    for place, (record, config) in enumerate(missing, start=1):
-        run = run_once(record.number, config, data, stored.folder.tokens)
-        write_run(stored.study, run)
-        on_run(ConfirmedRun(run, config, place, len(missing)))
+    return _train(stored, spec, places, missing, on_run, say)
+
+
+def _train(
+    stored: StoredStudy,
+    spec: StudySpec,
+    places: Places,
+    missing: Sequence[Run],
+    on_run: Callable[[ConfirmedRun], None],
+    say: Callable[[str], None],
+) -> Outcome:
+    queue = open_queue(stored.study)
+    together, alone = alone_last(missing) if places.together else ([], [run.alone() for run in missing])
+    document = {**spec.document, "data": searched_section(stored, spec).model_dump(mode="json")}
+    job = job_of(
+        stored, spec, trials=0, trial_timeout=None, sampler=None, pruner="none", seed=None, exact=False,
+        cache_size=None,
+    )  # fmt: skip
+    job = replace(job, document=document, name=queue.study_name, budget=None)
+    progress = Progress(stored.study, queue, len(missing), on_run)
+    for runs, engine in ((together, places.together), (alone, places.alone)):
+        if runs and engine:
+            enqueue(queue, [(run.config, run.repeat) for run in runs])
+            outcome = run_workers(queue, job, engine, on_tick=progress, say=say)
+            if outcome.how != "done":
+                return outcome
+    return Outcome("done")
+
+
+@dataclass
+class Progress:
+    """Tells of each run of the queue that ends, and keeps beside the study how runs failed.
+
+    Attributes:
+        seen: the numbers of the queue's trials that had ended before, or that were told of.
+        told: the trials and seeds that were told of: a run that killed its worker is tried twice.
+    """
+
+    study: Study
+    queue: Study
+    total: int
+    on_run: Callable[[ConfirmedRun], None]
+    seen: set[int] = field(init=False)
+    told: set[tuple[int, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.seen = {ended.number for ended in ended_runs(self.queue)}
+
+    def __call__(self, _: list[Record]) -> None:
+        new = [ended for ended in ended_runs(self.queue) if ended.number not in self.seen]
+        kept = {(run.trial, run.seed): run for run in read_runs(self.study)} if new else {}
+        for ended in new:
+            self.seen.add(ended.number)
+            key = ended.run.trial, ended.run.seed
+            found = kept.get(key) if ended.run.failure is None else ended.run
+            if found is None:
+                continue
+            if found.failure and (key not in kept or kept[key].failure):
+                write_run(self.study, found)
+            self.told.add(key)
+            self.on_run(ConfirmedRun(found, ended.config, len(self.told), self.total))
 
 
 def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
@@ -82,11 +200,16 @@ def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
         UserError: the data is gone or cannot be used.
     """
     from peftsearch.data.load import load_data
+
+    return load_data(searched_section(stored, spec), spec.folder, stored.folder.data)
+
+
+def searched_section(stored: StoredStudy, spec: StudySpec) -> DataSection:
+    """The data section that was searched; that of `spec` for a study that has not kept it."""
     from peftsearch.data.section import DataSection
 
     searched = stored.about.data
-    section = DataSection(**_with_secrets(searched, spec)) if searched else spec.data
-    return load_data(section, spec.folder, stored.folder.data)
+    return DataSection(**_with_secrets(searched, spec)) if searched else spec.data
 
 
 def _with_secrets(searched: Mapping[str, Any], spec: StudySpec) -> Mapping[str, Any]:
@@ -97,25 +220,6 @@ def _with_secrets(searched: Mapping[str, Any], spec: StudySpec) -> Mapping[str, 
     if hide_source(written) != kept:
         raise UserError("the search read its data from a URL whose secrets are not kept; name it again with --data")
     return {**searched, "source": written}
-
-
-def chosen_trials(stored: StoredStudy, trials: Sequence[int | str]) -> list[Record]:
-    """The finished trials that `trials` names, each once; by default those on the front.
-
-    Raises:
-        UserError: a trial is missing or unfinished, or no trial has finished.
-    """
-    if not trials:
-        return [row.record for row in stored.nonempty_front()]
-    found = [stored.trial(number) for number in dict.fromkeys(map(stored.number, trials))]
-    for record in found:
-        if record.state != "complete" or record.config is None:
-            finished = ", ".join(str(row.record.number) for row in stored.rows()) or "none"
-            raise UserError(
-                f"--trial {record.number}: it is {record.state}, and only complete trials can be trained again: "
-                f"{finished}"
-            )
-    return found
 
 
 def opened_before(stored: StoredStudy, trials: Sequence[int]) -> list[str]:
@@ -130,50 +234,35 @@ def opened_before(stored: StoredStudy, trials: Sequence[int]) -> list[str]:
     ]
 
 
-def run_once(trial: int, config: TrialConfig, data: TextData, cache: Path) -> SeedRun:
-    """Train `config`, choose the best epoch on the validation split, and only then measure it on the test split."""
-    from peftsearch.training.evaluate import measure_split
-    from peftsearch.training.trial import run_trial
-
-    sealed = replace(data, splits={name: rows for name, rows in data.splits.items() if name != TEST})
-    started, outcome = time.perf_counter(), dict[str, Any]()
-    try:
-        result = run_trial(config, sealed, lambda _: None, cache=cache)
-        outcome = {"measurement": result.measurement, "test": measure_split(result, data, TEST, cache=cache)}
-    except TrialFailure as failure:
-        outcome = {"failure": {"kind": failure.kind, "message": str(failure)}}
-    return SeedRun(trial, config.training.seed, time.perf_counter() - started, now(), **outcome)
-
-
-def reseeded(config: TrialConfig, seeds: int) -> Iterator[TrialConfig]:
-    """The same configuration with the next `seeds` seeds; with one seed if its method is not random."""
-    for step in range(1, (seeds if METHODS[config.method].random else 1) + 1):
-        yield replace(config, training=replace(config.training, seed=config.training.seed + step))
-
-
-def _missing(records: Sequence[Record], seeds: int, known: Sequence[SeedRun]) -> list[tuple[Record, TrialConfig]]:
-    """The runs still to do: every trial with the first seed, then with the next, so that a stop leaves trials with the
-    same seeds, which can be compared."""
-    done = {(run.trial, run.seed) for run in known if _is_over(run.failure)}
-    planned = [
-        (place, record, config)
-        for record in records
-        if record.config
-        for place, config in enumerate(reseeded(record.config, seeds))
-        if (record.number, config.training.seed) not in done
-    ]
-    return [(record, config) for _, record, config in sorted(planned, key=lambda plan: plan[0])]
+def _notes(
+    stored: StoredStudy, chosen: Sequence[Record], missing: Sequence[Run], known: Sequence[SeedRun]
+) -> list[str]:
+    """What is worth knowing before the first run: one line each."""
+    notes, wanted = [], {run.key for run in missing}
+    again = [run for run in known if not run.failure and not is_over(run) and (run.trial, run.seed) in wanted]
+    if again:
+        notes.append(
+            f"note: {_runs(len(again))} of an earlier version did not keep what was said of each row, without which "
+            "there is no interval, and will be done again"
+        )
+    unknown = unknown_conditions(chosen)
+    if unknown:
+        notes.append(
+            f"note: an earlier version trained {_trials(unknown)}, and did not keep the number of CPU threads nor "
+            "--exact; this machine's threads are used, without --exact"
+        )
+    times = {record.number: record.measurement.train_seconds for record in chosen if record.measurement}
+    times[REFERENCE] = stored.reference.seconds if stored.reference else 0.0
+    seconds = sum(times[run.repeat.trial] for run in missing)
+    return [*notes, f"{_runs(len(missing))} to do, about {duration(seconds)} of training"]
 
 
-def _announcement(records: Sequence[Record]) -> str:
-    """One line that says how many runs are to do, and how long they took in the search."""
-    seconds = sum(record.measurement.train_seconds for record in records if record.measurement)
-    return f"{len(records)} run{'s' if len(records) > 1 else ''} to do, about {duration(seconds)} of training"
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
-def _is_over(failure: Mapping[str, str] | None) -> bool:
-    """Whether repeating a run is useless: memory may suffice the next time, but the loss will not be finite."""
-    return failure is None or failure["kind"] != "out_of_memory"
+def _trials(numbers: Sequence[int]) -> str:
+    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
 
 
 def check_same_data(stored: StoredStudy, chosen: Sequence[Record], data: TextData) -> None:

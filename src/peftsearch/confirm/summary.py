@@ -1,22 +1,32 @@
-"""What confirming has found: each trial's scores over seeds, and how they compare with the search and the best."""
+"""What confirming has found: scores over rows and seeds, and how they compare with the search and the best."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from peftsearch.confirm.statistics import Difference, Spread, paired_difference, spread
+from peftsearch.confirm.compared import comparison, validation_values
+from peftsearch.confirm.statistics import Comparison, Interval, Spread, spread
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import DEFAULT_METRIC, find_objective, is_metric
 from peftsearch.methods.table import METHODS
+from peftsearch.results.reference import SETTINGS
+from peftsearch.storage.confirm_queue import REFERENCE
 from peftsearch.storage.confirmations import Opening, SeedRun, read_openings, read_runs
 from peftsearch.storage.records import Record
 
 if TYPE_CHECKING:
+    from peftsearch.results.front import Row
     from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.workers.outcome import Outcome
+
+COSTS = ("trainable_parameters", "train_seconds")
+"""What the cheapest trial is cheapest in, in this order, where the study has no objective but a metric."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,10 @@ class Confirmed:
         measurement: the record's measurement, which the search made.
         runs: the runs with other seeds.
         metric: the name of the metric that is compared.
+        compared: the trials whose runs have kept the classes of the test rows; None if no run has.
+        may_be_best: whether no other trial is better by more than chance; None if that cannot be said.
+        overstated: by how much the search's validation score was better than the test score, with its 95 % interval;
+            None if the predictions of the validation rows are not here.
     """
 
     record: Record
@@ -36,6 +50,9 @@ class Confirmed:
     measurement: Measurement
     runs: tuple[SeedRun, ...]
     metric: str
+    compared: Comparison | None = field(default=None, repr=False, compare=False)
+    may_be_best: bool | None = None
+    overstated: Interval | None = None
 
     @property
     def random(self) -> bool:
@@ -48,9 +65,21 @@ class Confirmed:
         return self.measurement.metrics[self.metric]
 
     @cached_property
+    def counted(self) -> tuple[SeedRun, ...]:
+        """The runs with a test score; of those, the ones that have kept the classes of the rows, if any has."""
+        scored = tuple(run for run in self.runs if run.test)
+        return tuple(run for run in scored if run.rows) or scored
+
+    @cached_property
     def test(self) -> Mapping[int, float]:
         """Seed → score on the test split."""
-        return {run.seed: run.test.metrics[self.metric] for run in self.runs if run.test}
+        return {run.seed: run.test.metrics[self.metric] for run in self.counted if run.test}
+
+    @property
+    def interval(self) -> Interval | None:
+        """The mean score on the test split with its 95 % interval over rows and seeds; None without kept rows."""
+        found = self.comparable
+        return found.interval(self.record.number) if found else None
 
     @property
     def test_spread(self) -> Spread | None:
@@ -60,19 +89,25 @@ class Confirmed:
     @property
     def validation_spread(self) -> Spread | None:
         """Mean and deviation of the same runs' validation scores, which chose their best epochs."""
-        found = [run.measurement.metrics[self.metric] for run in self.runs if run.measurement]
+        found = [run.measurement.metrics[self.metric] for run in self.counted if run.measurement]
         return spread(found) if found else None
 
     @property
     def train_seconds(self) -> float | None:
-        """The mean training time of the runs in seconds."""
-        found = [run.measurement.train_seconds for run in self.runs if run.measurement]
+        """The mean training time in seconds of the runs that were trained alone; of all runs, if none was."""
+        alone = [run for run in self.runs if run.measurement and run.alone]
+        found = [run.measurement.train_seconds for run in alone or self.runs if run.measurement]
         return sum(found) / len(found) if found else None
 
-    def behind(self, best: Confirmed) -> Difference | None:
-        """The difference between this trial's test scores and those of `best` with the same seeds."""
-        mine, its = (row.test if row.random else next(iter(row.test.values()), None) for row in (self, best))
-        return paired_difference(mine, its) if mine is not None and its is not None else None
+    def behind(self, other: Confirmed) -> Interval | None:
+        """This trial's test score minus the one of `other`, with its 95 % interval; None if rows were not kept."""
+        found = self.comparable
+        return found.difference(self.record.number, other.record.number) if found and other.comparable else None
+
+    @property
+    def comparable(self) -> Comparison | None:
+        """The comparison that this trial is in; None if its runs have not kept the classes of the rows."""
+        return self.compared if self.compared and self.record.number in self.compared.trials else None
 
 
 @dataclass(frozen=True)
@@ -84,12 +119,19 @@ class Confirmation:
         metric: the study's quality objective, or macro F1 if that is no validation metric.
         rows: the trials, best mean on the test split first; trials without a test score come last.
         openings: every time that the test split was opened, the first one first.
+        reference: TF-IDF and logistic regression, the line to beat, measured on the test split too; it is no trial, so
+            its record has the number -1.
+        objectives: the study's, by name.
+        outcome: how the call of `confirm_study` ended that returned this; None where it was only read.
     """
 
     study: str
     metric: str
     rows: tuple[Confirmed, ...]
     openings: tuple[Opening, ...]
+    reference: Confirmed | None = None
+    objectives: tuple[str, ...] = ()
+    outcome: Outcome | None = None
 
     @property
     def sign(self) -> int:
@@ -102,10 +144,34 @@ class Confirmation:
         return tuple(row for row in self.rows if row.test)
 
     @property
+    def may_be_best(self) -> tuple[Confirmed, ...]:
+        """The trials that may be the best on other rows and seeds too, best mean first."""
+        return tuple(row for row in self.measured if row.may_be_best)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """What the cheapest trial is cheapest in: the study's objectives other than metrics, the first one first."""
+        return tuple(name for name in self.objectives if not is_metric(name)) or COSTS
+
+    @property
+    def cheapest(self) -> Confirmed | None:
+        """The cheapest trial that is not told apart from the best; None if nothing can be told apart yet.
+
+        This is the one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984, section
+        3.4.3), with the comparison over rows and seeds in the place of one standard error.
+        """
+        return min(self.may_be_best, key=lambda row: [_cost(row, name) for name in self.costs], default=None)
+
+    @property
     def test_rows(self) -> int:
         """The number of rows of the test split; 0 if nothing was measured."""
         found = next((run.test for row in self.rows for run in row.runs if run.test), None)
         return sum(rows for _, _, rows in found.classes.cells) if found else 0
+
+    @property
+    def without_rows(self) -> tuple[int, ...]:
+        """The trials whose runs an earlier version made, which did not keep the classes of the test rows."""
+        return tuple(row.record.number for row in self.measured if not any(run.rows for run in row.counted))
 
     @property
     def optimism(self) -> dict[int, float]:
@@ -120,15 +186,76 @@ def confirmation(stored: StoredStudy) -> Confirmation:
     runs: dict[int, list[SeedRun]] = {}
     for run in read_runs(stored.study):
         runs.setdefault(run.trial, []).append(run)
-    rows = [
-        Confirmed(row.record, row.config, row.measurement, tuple(runs[row.record.number]), metric)
-        for row in stored.rows()
-        if row.record.number in runs
-    ]
-    rows.sort(
-        key=lambda row: (row.test_spread is None, -_sign(metric) * row.test_spread.mean if row.test_spread else 0.0)
+    known = [row for row in stored.rows() if row.record.number in runs]
+    found = [_confirmed(row, runs[row.record.number], metric) for row in known]
+    reference = _reference(known, runs.get(REFERENCE, ()), metric)
+    rows = _compared(stored, [*found, *([reference] if reference else [])], metric)
+    trials = sorted((row for row in rows if row.record.number != REFERENCE), key=_by_test_score)
+    return Confirmation(
+        stored.name,
+        metric,
+        tuple(trials),
+        tuple(read_openings(stored.study)),
+        next((row for row in rows if row.record.number == REFERENCE), None),
+        stored.objectives,
     )
-    return Confirmation(stored.name, metric, tuple(rows), tuple(read_openings(stored.study)))
+
+
+def _confirmed(row: Row, runs: Sequence[SeedRun], metric: str) -> Confirmed:
+    return Confirmed(row.record, row.config, row.measurement, tuple(runs), metric)
+
+
+def _reference(known: Sequence[Row], runs: Sequence[SeedRun], metric: str) -> Confirmed | None:
+    """The reference as a row of its own, with the validation scores of its run."""
+    measured = next((run.measurement for run in runs if run.measurement), None)
+    if measured is None or not known:
+        return None
+    config = replace(known[0].config, method="tfidf", settings=SETTINGS)
+    return Confirmed(Record(REFERENCE, "complete", config), config, measured, tuple(runs), metric)
+
+
+def _compared(stored: StoredStudy, rows: Sequence[Confirmed], metric: str) -> list[Confirmed]:
+    """The same trials and the reference, with what follows from comparing them."""
+    runs = {row.record.number: row.runs for row in rows}
+    found = comparison(metric, runs, {row.record.number: row.config.method for row in rows})
+    if found is None:
+        return list(rows)
+    trials = {number: scores for number, scores in found.trials.items() if number != REFERENCE}
+    best = replace(found, trials=trials).best_set
+    return [
+        replace(
+            row,
+            compared=found,
+            may_be_best=best.get(row.record.number),
+            overstated=_overstated(stored, row.record.number, found, metric),
+        )
+        for row in rows
+    ]
+
+
+def _overstated(stored: StoredStudy, trial: int, found: Comparison, metric: str) -> Interval | None:
+    try:
+        said = stored.predictions(trial) if trial in found.trials else None
+    except UserError:  # the file is damaged, and nothing else depends on it
+        return None
+    return None if said is None else found.overstatement(trial, validation_values(metric, said))
+
+
+def _cost(row: Confirmed, name: str) -> float:
+    """What a trial costs, so that less is better; its time as `confirm` has measured it."""
+    objective = find_objective(name)
+    try:
+        value = row.train_seconds if name == "train_seconds" else objective.read(row.measurement)
+    except KeyError:  # an earlier version has not measured it
+        value = None
+    if value is None:
+        return math.inf
+    return value if objective.direction == "minimize" else -value
+
+
+def _by_test_score(row: Confirmed) -> tuple[bool, float]:
+    found = row.test_spread
+    return found is None, -_sign(row.metric) * found.mean if found else 0.0
 
 
 def _sign(metric: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from peftsearch.core.errors import UserError
+from peftsearch.data.base import TextData
 
 
 def draw(labels: Sequence[str], size: int, seed: int) -> list[int]:
@@ -136,3 +137,20 @@ def _too_few(label: str, rows: int) -> str:
         f"data.splits: class {label!r} has {found}, but a stratified split needs 2; "
         f"add rows, or leave the class out with data.drop_labels: [{label}]"
     )
+
+
+def check_split(data: TextData, split: str) -> None:
+    """Check that `data` has the split, and that all of its labels are classes of the training split.
+
+    Raises:
+        UserError: it lacks the split, or some label is none of the classes.
+    """
+    if split not in data.splits or not len(data.splits[split]):
+        raise UserError(f"the data has no {split} split; give it a file, or let data.splits cut one off")
+    labels, classes = np.asarray(data.splits[split]["label"]), len(data.labels)
+    odd = labels[(labels < 0) | (labels >= classes)]
+    if len(odd):
+        raise UserError(
+            f"{len(odd):,} rows of the {split} split have labels such as {odd[0]}, which is none of the {classes} "
+            f"classes of train; a {split} split without its labels cannot be measured"
+        )

@@ -1,17 +1,16 @@
-"""What confirming has found, for people and for programs: a table, sentences under it, and JSON."""
+"""What confirming has found, for people: a table, and sentences under it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from peftsearch.confirm.statistics import Difference, Spread
+from peftsearch.confirm.statistics import Interval
 from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.objectives import find_objective
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.tables import trials_beginning
-from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label, searchable_settings
+from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label
 from peftsearch.storage.confirmations import SeedRun
 
 if TYPE_CHECKING:
@@ -19,133 +18,187 @@ if TYPE_CHECKING:
 
     from peftsearch.confirm.run import ConfirmedRun
 
+TF_IDF = "TF-IDF with logistic regression, the reference,"
+
 
 def confirmation_view(found: Confirmation) -> list[RenderableType]:
     """A heading, the table, and what it says in sentences."""
+    from peftsearch.report.paragraph import Paragraph
+
     if not found.rows:
         return [f"{found.study}: no trial has been confirmed yet"]
     count = f"{len(found.rows)} trial{'s' if len(found.rows) > 1 else ''}"
     heading = f"{found.study}: {count} trained again with other seeds, and measured on the test split"
     heading += f" ({found.test_rows:,} rows)" if found.test_rows else ""
-    return [heading, confirmation_table(found), *sentences(found)]
+    return [Paragraph(heading), confirmation_table(found), *map(Paragraph, sentences(found))]
 
 
 def confirmation_table(found: Confirmation) -> FittedTable:
-    """The confirmed trials, best mean on the test split first."""
-    table, first = trials_beginning([row.config for row in found.rows])
+    """The confirmed trials, best mean on the test split first, and the reference below them."""
+    reference = [found.reference] if found.reference else []
+    table, first = trials_beginning([row.config for row in (*found.rows, *reference)])
     label = objective_label(found.metric)
-    for heading in (f"{label}\nin the search", f"{label} on test\nmean ± sd", "seeds"):
+    for heading in (f"{label}\non test", "95 %\ninterval"):
         table.add_column(heading, "number")
-    for heading in ("trainable\nparameters", "train time\nmean s"):
+    table.add_column("may be\nthe best", "word")
+    for heading in ("in the\nsearch", "seeds", "trainable\nparameters", "train\nmean s"):
         table.add_column(heading, "number")
     for row in found.rows:
-        table.add_row(
-            *first.cells(row.record.number, row.config),
-            objective_in_words(found.metric, row.searched),
-            _spread_in_words(found.metric, row.test_spread),
-            str(len(row.test)) if row.random else f"{len(row.test)} (deterministic)",
-            count_in_words(row.measurement.trainable_parameters),
-            "–" if row.train_seconds is None else objective_in_words("train_seconds", row.train_seconds),
-        )
+        table.add_row(*first.cells(row.record.number, row.config), *_numbers(found, row))
+    if found.reference:
+        table.add_section()
+        _, *cells = first.cells(found.reference.record.number, found.reference.config)
+        table.add_row("ref.", *cells, *_numbers(found, found.reference))
     return table
 
 
+def _numbers(found: Confirmation, row: Confirmed) -> list[str]:
+    spread, seconds = row.test_spread, row.train_seconds
+    return [
+        objective_in_words(found.metric, spread.mean) if spread else "–",
+        _range(found.metric, row.interval),
+        {True: "yes", False: "no", None: "–"}[row.may_be_best],
+        objective_in_words(found.metric, row.searched) if found.metric in row.measurement.metrics else "–",
+        str(len(row.test)) if row.random else f"{len(row.test)} (no chance)",
+        count_in_words(row.measurement.trainable_parameters),
+        "–" if seconds is None else objective_in_words("train_seconds", seconds),
+    ]
+
+
 def sentences(found: Confirmation) -> Iterator[str]:
-    """Say which trials cannot be told apart from the best, how optimistic the search's scores were, and what failed."""
+    """Say which trials may be the best, which of them is the cheapest, how far validation overstates, what failed."""
     if found.measured:
-        yield from _against_the_best(found.measured[0], found.measured[1:], found.metric)
-        yield _optimism(found)
-    for row in found.rows:
+        yield from _best(found)
+        yield from _cheapest(found)
+        yield from _against_the_reference(found)
+        yield from _overstatement(found)
+    yield from _old_runs(found)
+    for row in (*found.rows, *([found.reference] if found.reference else [])):
         for run in row.runs:
             if run.failure:
-                yield f"trial {row.record.number}, seed {run.seed} failed: {_failure(run)}"
+                yield f"{_named(run.trial)}, seed {run.seed} failed: {_failure(run)}"
 
 
-def _against_the_best(best: Confirmed, others: Sequence[Confirmed], metric: str) -> Iterator[str]:
-    differences = [(row.record.number, row.behind(best)) for row in others]
-    equal = [(n, d) for n, d in differences if d and d.told_apart is False]
-    unknown = [n for n, d in differences if d is None or d.told_apart is None]
-    how = "over the same seeds by Student's t-test"
-    for number, difference in equal:
-        yield (
-            f"trial {number} cannot be told apart from trial {best.record.number}, the best on test, {how}: "
-            f"difference {_interval(metric, difference)}"
-        )
-    if others and not equal and not unknown:
-        yield f"trial {best.record.number} is better on test than the others here {how} (95 %)"
+def _best(found: Confirmation) -> Iterator[str]:
+    best, *others = found.measured
+    if best.interval is None:
+        return
+    if not others:
+        if best.interval.low is None:
+            yield "one seed does not show how far scores spread; use --seeds 2 or more"
+        return
+    unknown = [row.record.number for row in found.measured if row.may_be_best is None]
     if unknown:
-        named = ", ".join(map(str, unknown))
-        yield f"trial {best.record.number} cannot be compared with {named}: that takes 2 seeds or more; use --seeds"
-    elif not others and best.random and len(best.test) < 2:
-        yield "one seed does not show how far scores spread; use --seeds 2 or more"
+        yield f"which trial may be the best cannot be said from one seed each ({_list(unknown)}); use --seeds 2 or more"
+        return
+    able = [row.record.number for row in found.may_be_best]
+    if len(able) == 1:
+        yield f"trial {able[0]} is better on test than every other trial here (95 %, over rows and seeds)"
+        return
+    yield (
+        f"trials {_list(able)} may be the best: the others are worse by more than rows and seeds explain (95 %)"
+        if (len(able) < len(found.measured))
+        else f"trials {_list(able)} may each be the best: rows and seeds explain their differences (95 %)"
+    )
+    for row in found.may_be_best:
+        difference = row.behind(best) if row is not best else None
+        if difference:
+            yield f"trial {row.record.number} minus trial {best.record.number} on test: {_signed(found, difference)}"
 
 
-def _optimism(found: Confirmation) -> str:
-    """How much worse the test scores are than the scores of the search. Sampling error and seeds add to the optimism of
-    selection, so a single trial may show either sign."""
-    gaps, digits = list(found.optimism.values()), find_objective(found.metric).digits
-    lower = sum(gaps) > 0
-    amounts = gaps if lower else [-gap for gap in gaps]
-    span = f" (from {min(amounts):.{digits}f} to {max(amounts):.{digits}f})" if len(gaps) > 1 else ""
-    meaning = "choosing by them made them optimistic" if lower else "choosing by them did not make them optimistic"
-    return (
-        f"on test, {objective_label(found.metric)} is {sum(amounts) / len(gaps):.{digits}f} "
-        f"{'worse' if lower else 'better'}{span} than the validation scores by which the trials were chosen: {meaning}"
+def _cheapest(found: Confirmation) -> Iterator[str]:
+    cheapest = found.cheapest
+    if cheapest is None or len(found.may_be_best) < 2:
+        return
+    how = ", then ".join(objective_label(name) if name != "trainable_parameters" else "trainable parameters"
+                         for name in found.costs)  # fmt: skip
+    best = " and has the best mean" if cheapest is found.measured[0] else ""
+    yield (
+        f"trial {cheapest.record.number} ({cheapest.config.method}) is the cheapest of those that may be the best, "
+        f"by {how}{best}"
     )
 
 
-def confirmation_json(found: Confirmation) -> dict[str, Any]:
-    """Everything that confirming has found, for programs."""
-    best = found.measured[0] if found.measured else None
-    return {
-        "study": found.study,
-        "metric": found.metric,
-        "test_rows": found.test_rows,
-        "opened": [asdict(opening) for opening in found.openings],
-        "trials": [_row_json(row, best, found.optimism.get(row.record.number)) for row in found.rows],
-        "notes": list(sentences(found)),
-    }
+def _against_the_reference(found: Confirmation) -> Iterator[str]:
+    """Whether the best trial beats the reference."""
+    best, reference = found.measured[0], found.reference
+    difference = best.behind(reference) if reference else None
+    if difference is None:
+        return
+    gained, name = found.sign * difference.mean, f"trial {best.record.number}"
+    said = f"{name} minus {TF_IDF} on test: {_signed(found, difference)}"
+    if difference.told_apart and gained > 0:
+        yield said
+    else:
+        yield f"{said}; {name} is not shown to be better than it"
+
+
+def _overstatement(found: Confirmation) -> Iterator[str]:
+    """How much better the scores of the search were than those on test, for each trial."""
+    gaps, label = found.optimism, objective_label(found.metric)
+    digits = find_objective(found.metric).digits
+    explained = []
+    for row in found.measured:
+        number, gap = row.record.number, gaps[row.record.number]
+        if row.overstated is not None and row.overstated.told_apart:
+            yield (
+                f"the search's validation {label} of trial {number} was {'better' if gap > 0 else 'worse'} than its "
+                f"test {label}: {_signed(found, row.overstated)}, more than rows and seeds explain"
+            )
+        else:
+            explained.append(f"{gap:+.{digits}f} (trial {number})")
+    if explained:
+        known = all(row.overstated and row.overstated.told_apart is False for row in found.measured
+                    if not (row.overstated and row.overstated.told_apart))  # fmt: skip
+        end = ", which rows and seeds explain" if known else ""
+        yield f"the search's validation {label} minus test {label}: {', '.join(explained)}{end}"
+
+
+def _old_runs(found: Confirmation) -> Iterator[str]:
+    if found.without_rows:
+        trials = " ".join(f"--trial {number}" for number in found.without_rows)
+        yield (
+            f"an earlier version confirmed {_trials(found.without_rows)} and did not keep what was said of each row, "
+            f"so there is no interval; to do these runs again: peftsearch confirm --study {found.study} {trials}"
+        )
 
 
 def progress_line(done: ConfirmedRun, metric: str) -> str:
     """One line about a run that has just ended."""
     run, config = done.run, done.config
-    heading = f"{done.place} of {done.total}: trial {run.trial} ({config.method}), seed {run.seed}"
+    heading = f"{done.place} of {done.total}: {_named(run.trial)} ({config.method}), seed {run.seed}"
     if run.test is None or run.measurement is None:
         return f"{heading} failed: {_failure(run)}"
     test, validation = (objective_in_words(metric, m[metric]) for m in (run.test.metrics, run.measurement.metrics))
     return f"{heading}: {objective_label(metric)} {test} on test, {validation} on validation, {run.seconds:.1f} s"
 
 
-def _row_json(row: Confirmed, best: Confirmed | None, optimism: float | None) -> dict[str, Any]:
-    behind = row.behind(best) if best and row is not best else None
-    return {
-        "trial": row.record.number,
-        "method": row.config.method,
-        "backbone": row.config.backbone,
-        "params": searchable_settings(row.config),
-        "random": row.random,
-        "searched": row.searched,
-        "test": asdict(row.test_spread) if row.test_spread else None,
-        "validation": asdict(row.validation_spread) if row.validation_spread else None,
-        "optimism": optimism,
-        "behind_best": {**asdict(behind), "told_apart": behind.told_apart} if behind else None,
-        "trainable_parameters": row.measurement.trainable_parameters,
-        "train_seconds": row.train_seconds,
-        "runs": [run.to_dict() for run in row.runs],
-    }
+def _named(trial: int) -> str:
+    return f"trial {trial}" if trial >= 0 else "the reference"
 
 
-def _spread_in_words(metric: str, found: Spread | None) -> str:
-    if found is None:
+def _trials(numbers: Sequence[int]) -> str:
+    return f"trial{'' if len(numbers) == 1 else 's'} {_list(numbers)}"
+
+
+def _list(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _range(metric: str, found: Interval | None) -> str:
+    if found is None or found.low is None or found.high is None:
         return "–"
-    mean = objective_in_words(metric, found.mean)
-    return mean if found.deviation is None else f"{mean} ± {objective_in_words(metric, found.deviation)}"
+    low, high = (objective_in_words(metric, value) for value in (found.low, found.high))
+    return f"{low} to {high}"
 
 
-def _interval(metric: str, found: Difference) -> str:
-    digits = find_objective(metric).digits
-    return f"{found.mean:+.{digits}f}, 95 % interval {found.low:+.{digits}f} to {found.high:+.{digits}f}"
+def _signed(found: Confirmation, interval: Interval) -> str:
+    digits = find_objective(found.metric).digits
+    mean = f"{interval.mean:+.{digits}f}"
+    if interval.low is None or interval.high is None:
+        return mean
+    return f"{mean}, 95 % interval {interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
 
 
 def _failure(run: SeedRun) -> str:

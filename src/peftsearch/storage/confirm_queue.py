@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.storage.claims import claim
+from peftsearch.storage.confirmations import SeedRun, now
 from peftsearch.storage.database import objective_names, open_study
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
 from peftsearch.storage.recovery import withdraw
-from peftsearch.storage.trial_attributes import CONFIG, REPEATS
+from peftsearch.storage.trial_attributes import CONFIG, FAILURE, HIDDEN, REPEATS, failure_kind
 from peftsearch.storage.worker_identity import is_gone, is_this_process, this_process
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ QUEUE = "confirm_queue"
 """The attribute of a searched study that names its queue."""
 
 MARK = ":confirm-"
+
+NOT_RUN: frozenset[str] = HIDDEN | {"interrupted"}
+"""Kinds of failure of trials that were never trained to an end, and that another trial has taken the place of."""
 
 REFERENCE = -1
 """Stands for the reference, TF-IDF with logistic regression, where a trial's number is asked for."""
@@ -101,6 +105,30 @@ def claim_run(queue: Study, worker: Mapping[str, Any]) -> tuple[Trial, TrialConf
     return None if trial is None else (trial, TrialConfig.from_dict(trial.user_attrs[CONFIG]))
 
 
+@dataclass(frozen=True)
+class EndedRun:
+    """A trial of the queue that has ended.
+
+    Attributes:
+        number: in the queue.
+        config: what it trained.
+        run: what the queue knows of it: which trial and seed, and how it failed, if it did.
+    """
+
+    number: int
+    config: TrialConfig
+    run: SeedRun
+
+
+def ended_runs(queue: Study) -> list[EndedRun]:
+    """Every trial of the queue that has ended, but for those that were never trained or are tried again."""
+    from optuna.trial import TrialState
+
+    ended = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    trials = queue.get_trials(deepcopy=False, states=ended)
+    return [_ended(trial) for trial in trials if failure_kind(trial) not in NOT_RUN]
+
+
 def repeat_of(trial: Trial | FrozenTrial) -> Repeat:
     """What a trial of the queue repeats."""
     return Repeat(**trial.user_attrs[REPEATS])
@@ -111,6 +139,15 @@ def is_run(trial: FrozenTrial, config: TrialConfig, repeat: Repeat) -> bool:
     there = repeat_of(trial)
     conditions = [(run.trial, run.threads, run.exact, run.alone) for run in (there, repeat)]
     return conditions[0] == conditions[1] and TrialConfig.from_dict(trial.user_attrs[CONFIG]) == config
+
+
+def _ended(trial: FrozenTrial) -> EndedRun:
+    config, repeat, failure = TrialConfig.from_dict(trial.user_attrs[CONFIG]), repeat_of(trial), None
+    if trial.user_attrs.get(FAILURE):
+        failure = {name: trial.user_attrs[FAILURE][name] for name in ("kind", "message")}
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    run = SeedRun(repeat.trial, config.training.seed, seconds, now(), failure=failure, alone=repeat.alone)
+    return EndedRun(trial.number, config, run)
 
 
 def _add(queue: Study, config: TrialConfig, repeat: Repeat) -> int:

@@ -1,0 +1,125 @@
+"""The worker of `confirm`: a process that claims runs as the worker of a search claims trials.
+
+The local engine starts it as `python -m peftsearch.confirm.worker`, see `workers.worker`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from peftsearch.confirm.once import TEST, Tested, run_once
+from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import EpochReport
+from peftsearch.core.objectives import find_objective
+from peftsearch.search.execute import Reporter, told
+from peftsearch.storage.confirm_queue import Repeat, claim_run, repeat_of, searched_by
+from peftsearch.storage.confirmations import RowClasses, SeedRun, now, write_run
+from peftsearch.storage.database import objective_names
+from peftsearch.storage.predictions import write_predictions
+from peftsearch.study.spec import StudySpec
+from peftsearch.workers.job import Job
+from peftsearch.workers.task import Alive
+from peftsearch.workers.worker import main
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import Trial
+
+
+class TrainAndTest(Protocol):
+    """A function that trains one configuration under the conditions of `repeat`, and measures it on the test split."""
+
+    def __call__(
+        self,
+        config: TrialConfig,
+        repeat: Repeat,
+        report: Callable[[EpochReport], None],
+        should_stop: Callable[[], bool],
+    ) -> Tested: ...
+
+
+Tester = Callable[[StudySpec, Job], TrainAndTest]
+"""Makes the function that trains a run, once for all of a worker's runs."""
+
+
+@dataclass(frozen=True)
+class ConfirmTask:
+    """The runs of a queue. What they find is written onto the searched study.
+
+    Attributes:
+        queue: the study that holds the runs.
+        searched: the study whose trials they repeat.
+        train: trains and measures one of them.
+    """
+
+    queue: Study
+    searched: Study
+    job: Job
+    train: TrainAndTest
+
+    def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
+        return claim_run(self.queue, worker)
+
+    def run(self, trial: Trial, config: TrialConfig, alive: Alive) -> str | None:
+        repeat, report = repeat_of(trial), Reporter(self.queue, trial, config, "none")
+
+        def train_and_tell() -> None:
+            started = time.perf_counter()
+            tested = self.train(config, repeat, alive.reporting(report), alive.should_stop)
+            self._keep(repeat, config.training.seed, tested, time.perf_counter() - started)
+            self._tell(trial, tested)
+
+        return told(self.queue, trial, train_and_tell, self.job.run_folder.root)
+
+    def _keep(self, repeat: Repeat, seed: int, tested: Tested, seconds: float) -> None:
+        """Write what the run has found before it is told: if the process is killed in between, the run is repeated."""
+        folder = self.job.run_folder
+        for split, said in (("validation", tested.predictions), (TEST, tested.test_predictions)):
+            if said is not None:
+                write_predictions(folder.seed_predictions(repeat.trial, seed, split), said)
+        rows = RowClasses.of(tested.test_predictions)
+        found = {"measurement": tested.measurement, "test": tested.test, "rows": rows, "alone": repeat.alone}
+        write_run(self.searched, SeedRun(repeat.trial, seed, seconds, now(), **found))  # type: ignore[arg-type]
+
+    def _tell(self, trial: Trial, tested: Tested) -> None:
+        from optuna.trial import TrialState
+
+        values = [find_objective(name).read(tested.measurement) for name in objective_names(self.queue)]
+        self.queue.tell(trial, values, state=TrialState.COMPLETE)
+
+
+def confirm_task(tester: Tester, queue: Study, spec: StudySpec, job: Job) -> ConfirmTask:
+    """Load the data.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    return ConfirmTask(queue, searched_by(queue), job, tester(spec, job))
+
+
+def real_tester(spec: StudySpec, job: Job) -> TrainAndTest:
+    """Make the function that trains a run on the data that the search read."""
+    from peftsearch.data.load import load_data
+
+    data = load_data(spec.data, spec.folder, job.run_folder.data)
+
+    import torch
+
+    def train(
+        config: TrialConfig, repeat: Repeat, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
+    ) -> Tested:
+        torch.set_num_threads(repeat.threads or job.threads)
+        return run_once(
+            config, data, job.run_folder.tokens, exact=repeat.exact, device=job.device, cache_size=job.cache_size,
+            report=report, should_stop=should_stop,
+        )  # fmt: skip
+
+    return train
+
+
+if __name__ == "__main__":
+    main(partial(confirm_task, real_tester))

@@ -1,0 +1,93 @@
+"""Which runs confirm a study, and under which conditions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from peftsearch.confirm.plan import alone_last, chosen_trials, missing_runs, reseeded, unknown_conditions
+from peftsearch.core.errors import UserError
+from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.confirm_queue import REFERENCE, Repeat
+from peftsearch.storage.confirmations import RowClasses, SeedRun
+from peftsearch.storage.study_attributes import write_reference
+from tests.helpers.confirming import RECORDS
+from tests.helpers.records import config, measurement, store
+
+WHEN = "2026-01-01T00:00:00+00:00"
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> StoredStudy:
+    return open_stored("toy", store(tmp_path, RECORDS))
+
+
+def keys(stored: StoredStudy, seeds: int, *known: SeedRun) -> list[tuple[int, int]]:
+    return [run.key for run in missing_runs(stored, RECORDS[:3], seeds, known)]
+
+
+def test_by_default_the_front_and_then_the_best_others(stored: StoredStudy) -> None:
+    assert [record.number for record in chosen_trials(stored, ())] == [0, 1, 2, 3]
+    assert [record.number for record in chosen_trials(stored, (), best=1)] == [0, 1, 2], "the front is never cut"
+
+
+def test_best_and_numbers_each_once(stored: StoredStudy) -> None:
+    assert [record.number for record in chosen_trials(stored, ("best", 3, 0))] == [0, 3]
+
+
+def test_a_trial_that_cannot_be_confirmed(stored: StoredStudy) -> None:
+    for trial, message in (
+        (9, "study 'toy' has no trial 9; its trials are 0 to 4"),
+        (4, "--trial 4: it is pruned, and only complete trials can be trained again: 0, 1, 2, 3"),
+    ):
+        with pytest.raises(UserError) as caught:
+            chosen_trials(stored, (0, trial))
+        assert str(caught.value) == message
+
+
+def test_every_trial_with_the_first_seed_and_then_with_the_next(stored: StoredStudy) -> None:
+    """A stop leaves pairs. tfidf is run once."""
+    assert keys(stored, 3) == [(0, 43), (1, 43), (2, 43), (0, 44), (1, 44), (0, 45), (1, 45)]
+
+
+def test_what_is_done_or_hopeless_is_not_repeated(stored: StoredStudy) -> None:
+    rows = RowClasses("", "")
+    known = [
+        SeedRun(0, 43, 1.0, WHEN, measurement(), rows=rows),
+        SeedRun(1, 43, 1.0, WHEN, failure={"kind": "not_finite", "message": ""}),
+        SeedRun(0, 44, 1.0, WHEN, failure={"kind": "out_of_memory", "message": ""}),
+        SeedRun(1, 44, 1.0, WHEN, measurement()),  # of an earlier version, without its rows
+    ]
+    assert keys(stored, 2, *known) == [(2, 43), (0, 44), (1, 44)]
+
+
+def test_the_conditions_of_the_search_are_repeated(stored: StoredStudy) -> None:
+    exact = replace(RECORDS[1], measurement=measurement(threads=4, exact=True, precision="fp32"))
+    runs = missing_runs(stored, [RECORDS[0], exact, RECORDS[2]], 1, ())
+    assert [run.repeat for run in runs] == [Repeat(0, 2, False), Repeat(1, 4, True), Repeat(2, 2, False)]
+    assert [run.config.training.precision for run in runs] == ["bf16", "fp32", "auto"], "tf-idf has no choice of one"
+    older = replace(RECORDS[3], measurement=measurement())
+    assert unknown_conditions([exact, older]) == [3]
+    assert missing_runs(stored, [older], 1, ())[0].repeat == Repeat(3, None, False)
+
+
+def test_the_reference_is_measured_once_where_the_search_has_one(stored: StoredStudy) -> None:
+    write_reference(stored.study, {"metrics": {"macro_f1": 0.6}, "seconds": 2.0, "fingerprint": "x"})
+    [*_, reference] = [run for run in missing_runs(stored, RECORDS[:2], 2, ()) if run.key[0] == REFERENCE]
+    assert (reference.config.method, reference.config.settings["inverse_penalty"]) == ("tfidf", 10.0)
+    assert keys(stored, 2)[:4] == [(0, 43), (1, 43), (2, 43), (REFERENCE, 43)]
+
+
+def test_the_last_run_of_each_trial_is_trained_alone(stored: StoredStudy) -> None:
+    together, alone = alone_last(missing_runs(stored, RECORDS[:3], 3, ()))
+    assert [run.key for run in together] == [(0, 43), (1, 43), (0, 44), (1, 44)]
+    assert [(run.key, run.repeat.alone) for run in alone] == [((0, 45), True), ((1, 45), True), ((2, 43), True)]
+
+
+def test_only_the_seed_differs() -> None:
+    original = config("lora")
+    [first, second] = reseeded(original, 2)
+    assert (first.training.seed, second.training.seed) == (43, 44)
+    assert replace(second, training=original.training) == original
