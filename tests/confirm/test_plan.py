@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from peftsearch.confirm.plan import alone_last, chosen_trials, missing_runs, reseeded, unknown_conditions
+from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirm_queue import REFERENCE, Repeat
 from peftsearch.storage.confirmations import RowClasses, SeedRun
-from peftsearch.storage.study_attributes import write_reference
+from peftsearch.storage.study_attributes import write_constraints, write_reference
 from tests.helpers.confirming import RECORDS
 from tests.helpers.records import config, measurement, store
 
@@ -31,6 +32,12 @@ def keys(stored: StoredStudy, seeds: int, *known: SeedRun) -> list[tuple[int, in
 def test_by_default_the_front_and_then_the_best_others(stored: StoredStudy) -> None:
     assert [record.number for record in chosen_trials(stored, ())] == [0, 1, 2, 3]
     assert [record.number for record in chosen_trials(stored, (), best=1)] == [0, 1, 2], "the front is never cut"
+
+
+def test_no_runner_up_breaks_a_constraint(stored: StoredStudy) -> None:
+    write_constraints(stored.study, [Constraint("trainable_parameters", 1500)])
+    assert [record.number for record in chosen_trials(stored, ())] == [0, 1, 2]
+    assert [record.number for record in chosen_trials(stored, (3,))] == [3], "unless it is named"
 
 
 def test_best_and_numbers_each_once(stored: StoredStudy) -> None:

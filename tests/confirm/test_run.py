@@ -13,6 +13,7 @@ from peftsearch.confirm.run import Places, searched_data
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.results.stored_study import open_stored
+from peftsearch.storage.confirm_queue import without_queues
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_run
 from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.study_attributes import About, write_about
@@ -185,10 +186,9 @@ def test_an_error_that_repeats_ends_it(toy: Confirming) -> None:
 
 def test_no_list_of_studies_shows_the_queue_and_a_study_begun_anew_does_not_inherit_it(toy: Confirming) -> None:
     toy.go((0,), seeds=1)
-    assert [name.partition("-")[0] for name in sorted(optuna.get_all_study_names(toy.stored.url))] == [
-        "toy",
-        "toy:confirm",
-    ]
+    names = sorted(optuna.get_all_study_names(toy.stored.url))
+    assert [name.partition("-")[0] for name in names] == ["toy", "toy:confirm"]
+    assert [shown.study_name for shown in without_queues(toy.stored.storage).get_all_studies()] == ["toy"]
     optuna.delete_study(study_name="toy", storage=toy.stored.url)
     anew = open_stored("toy", store(Path("runs"), RECORDS))
     toy.stored = anew

@@ -44,6 +44,8 @@ class Run:
 def chosen_trials(stored: StoredStudy, trials: Sequence[int | str], best: int = BEST) -> list[Record]:
     """The finished trials that `trials` names, each once; by default the front and its runners-up.
 
+    No runner-up breaks a constraint of the study.
+
     Args:
         trials: trial numbers, or `best`; none for the default.
         best: how many trials the default takes: all of the front, and then the best others by quality.
@@ -53,7 +55,7 @@ def chosen_trials(stored: StoredStudy, trials: Sequence[int | str], best: int = 
     """
     if not trials:
         front = stored.nonempty_front()
-        others = [row for row in stored.rows() if not row.on_front]
+        others = [row for row in stored.rows() if not row.on_front and row.record.feasible]
         return [row.record for row in [*front, *others[: max(0, best - len(front))]]]
     found = [stored.trial(number) for number in dict.fromkeys(map(stored.number, trials))]
     for record in found:

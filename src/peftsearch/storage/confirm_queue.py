@@ -23,6 +23,7 @@ from peftsearch.storage.trial_attributes import CONFIG, FAILURE, HIDDEN, REPEATS
 from peftsearch.storage.worker_identity import is_gone, is_this_process, this_process
 
 if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
@@ -60,6 +61,13 @@ class Repeat:
 def is_queue(name: str) -> bool:
     """Whether a study of this name is a queue, which no list of studies shows."""
     return MARK in name
+
+
+def without_queues(storage: BaseStorage) -> BaseStorage:
+    """The same storage, whose list of studies has no queues."""
+    from peftsearch.storage.connection.patient import PatientStorage
+
+    return storage.showing(lambda name: not is_queue(name)) if isinstance(storage, PatientStorage) else storage
 
 
 def searched_by(queue: Study) -> Study:

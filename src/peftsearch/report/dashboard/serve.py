@@ -19,6 +19,7 @@ from peftsearch.report.figures.interactive import curve_figure, front_figure
 from peftsearch.report.figures.picture import FrontPicture
 from peftsearch.report.on_test import confirmed_trials
 from peftsearch.results.front import rows
+from peftsearch.storage.confirm_queue import without_queues
 from peftsearch.storage.optuna_access import is_there
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def serve(stored: StoredStudy, port: int, allow_edit: bool = False) -> None:
     """Serve the dashboard on loopback until Ctrl-C. Figures and notes follow the search every `REFRESH_SECONDS`.
 
     Args:
-        stored: the study whose figures and notes are written. The pages show every study of its storage.
+        stored: the study whose figures and notes are written. The pages show every study of its storage, but for the
+            queues of `confirm`.
         port: to listen on.
         allow_edit: whether the pages may change and delete studies; otherwise they only show them.
 
@@ -51,7 +53,9 @@ def serve(stored: StoredStudy, port: int, allow_edit: bool = False) -> None:
 
     try:
         # Not `run_server`, which prints a line for every request that the page makes.
-        server = make_server(HOST, port, guarded(wsgi(stored.storage), port, allow_edit), handler_class=_Quiet)
+        server = make_server(
+            HOST, port, guarded(wsgi(without_queues(stored.storage)), port, allow_edit), handler_class=_Quiet
+        )
     except OSError as error:
         raise UserError(f"--port {port}: cannot listen on {HOST} ({error.strerror}); choose another port") from None
     decorate(stored)

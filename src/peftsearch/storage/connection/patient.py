@@ -43,13 +43,21 @@ class PatientStorage(BaseStorage):
     Args:
         wrapped: the storage to ask; its engine raises outages as `outages.raise_outages` has them.
         reset: gives back this thread's database session, which an outage may have left in a broken state.
+        shown: which studies it lists, by their names.
     """
 
-    def __init__(self, wrapped: BaseStorage, patience: Patience, reset: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        wrapped: BaseStorage,
+        patience: Patience,
+        reset: Callable[[], None] = lambda: None,
+        shown: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self.wrapped = wrapped
         self.patience = patience
         self._name = patience.storage
         self._reset = reset
+        self._shown = shown
         self._studies: dict[str, int] = {}
 
     set_study_user_attr = _delegate("set_study_user_attr")
@@ -58,7 +66,6 @@ class PatientStorage(BaseStorage):
     get_study_directions = _delegate("get_study_directions")
     get_study_user_attrs = _delegate("get_study_user_attrs")
     get_study_system_attrs = _delegate("get_study_system_attrs")
-    get_all_studies = _delegate("get_all_studies")
     get_trial = _delegate("get_trial")
     get_all_trials = _delegate("get_all_trials")
     get_trial_id_from_study_id_trial_number = _delegate("get_trial_id_from_study_id_trial_number")
@@ -70,6 +77,14 @@ class PatientStorage(BaseStorage):
     # A repetition finds the study that the first call created, and `optuna.create_study` then loads it.
     create_new_study = _delegate("create_new_study")
     remove_session = _delegate("remove_session")
+
+    def get_all_studies(self) -> list[Any]:
+        found: list[Any] = self._patiently(lambda _: self.wrapped.get_all_studies())
+        return [study for study in found if self._shown(study.study_name)]
+
+    def showing(self, shown: Callable[[str], bool]) -> PatientStorage:
+        """The same storage for a page that lists only studies whose names `shown` accepts."""
+        return PatientStorage(self.wrapped, self.patience, self._reset, shown)
 
     def get_study_id_from_name(self, study_name: str) -> int:
         found: int = self._patiently(lambda _: self.wrapped.get_study_id_from_name(study_name))
