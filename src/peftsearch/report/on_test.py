@@ -25,7 +25,7 @@ def confirmed_trials(found: Confirmation) -> dict[int, Confirmed]:
 def interval_of(row: Confirmed) -> Interval:
     """The mean on the test split and its 95 % interval."""
     assert row.test_spread is not None, "only trials with a score on test are shown"
-    return Interval(row.test_spread.mean, None, None)
+    return row.interval or Interval(row.test_spread.mean, None, None)
 
 
 def heading_on_test(metric: str) -> str:
