@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from peftsearch.recommend.preferences import PREFERENCES
 from peftsearch.recommend.recommendation import recommend_trial
 from peftsearch.recommend.sentences import heading, next_command, recommendation_json, sentences
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.confirmations import write_run
-from tests.confirm.test_summary import run
+from peftsearch.storage.confirmations import SeedRun, write_run
+from tests.confirm.test_summary import run, said
 from tests.helpers.records import complete, store
 
 FULL, LORA, PROBE, NONE, WASTEFUL = (
@@ -30,10 +31,17 @@ def searched(tmp_path: Path) -> StoredStudy:
     return open_stored("toy", store(tmp_path, RECORDS))
 
 
+def scored(trial: int, seed: int, score: float) -> SeedRun:
+    """A run with this score, and with as many wrong rows as belong to it."""
+    found = run(trial, seed, said(round(1200 * (1 - score)), 100 * trial + seed))
+    assert found.test is not None
+    return replace(found, test=replace(found.test, metrics={"macro_f1": score, "accuracy": score}))
+
+
 def confirmed(stored: StoredStudy, scores: dict[int, list[float]]) -> StoredStudy:
     for trial, by_seed in scores.items():
         for seed, score in enumerate(by_seed, start=43):
-            write_run(stored.study, run(trial, seed, score))
+            write_run(stored.study, scored(trial, seed, score))
     return stored
 
 
