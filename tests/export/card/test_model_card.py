@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
+from sklearn.metrics import f1_score
 
+from peftsearch.confirm.statistics import Interval
+from peftsearch.confirm.summary import confirmation
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import ClassReport, Measurement, SplitScores
+from peftsearch.core.predictions import Predictions
 from peftsearch.data.describe import TokenLengths
 from peftsearch.export.card.evidence import Evidence, TrainingRows, evidence_of
 from peftsearch.export.card.how_to_load import HowToLoad, code_in
 from peftsearch.export.card.model_card import model_card, write_card
 from peftsearch.export.card.quality import MOST_CLASSES
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.confirmations import SeedRun, write_opening, write_run
+from peftsearch.storage.confirmations import RowClasses, SeedRun, write_opening, write_run
 from peftsearch.storage.records import Record
 from peftsearch.training.checkpoint import Checkpoint
 from tests.helpers.records import complete, config, measurement, store
@@ -28,7 +34,8 @@ LABELS = ("cat", "dog", "red")
 VALIDATION = ClassReport(LABELS, ((0, 0, 30), (0, 1, 10), (1, 1, 60)))
 """No validation row is of the class `red`."""
 
-TEST = ClassReport(LABELS, ((0, 0, 10), (0, 2, 30), (1, 1, 90), (2, 2, 70)))
+TEST_LABELS = np.repeat([0, 1, 2], [40, 90, 70])
+WHEN = "2026-01-01T00:00:00+00:00"
 HOW = HowToLoad("transformers", 'open("DIR")\n', ("transformers", "torch"), "It opens anywhere.")
 ABOUT = {"study": "toy", "goal": "Which animal?", "data": {"source": "/home/ann/animals.csv", "text": "text"}}
 OTHERS = [complete(1, "probe", 0.7, 10, 1.0), complete(2, "full", 0.6, 5000, 30.0)]
@@ -52,12 +59,26 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredStudy:
     return open_stored("toy", store(tmp_path / "runs", records))
 
 
-def confirm(stored: StoredStudy, scores: Mapping[int, Mapping[int, float]]) -> None:
-    write_opening(stored.study, list(scores))
-    for trial, by_seed in scores.items():
-        for seed, score in by_seed.items():
-            test = SplitScores({"macro_f1": score, "accuracy": score}, TEST)
-            write_run(stored.study, SeedRun(trial, seed, 1.0, "2026-01-01T00:00:00+00:00", measured(), test))
+def said(wrong: int, seed: int) -> Predictions:
+    """What a classifier says that gets so many of the test rows wrong: mostly the same ones, and four by chance."""
+    guesses = TEST_LABELS.copy()
+    rows = np.concatenate([np.arange(wrong), 150 + np.random.default_rng(seed).choice(50, 4, replace=False)])
+    guesses[rows] = (guesses[rows] + 1) % 3
+    return Predictions(np.eye(3, dtype=np.float32)[guesses], TEST_LABELS)
+
+
+def confirm(stored: StoredStudy, wrong: Mapping[int, int], seeds: Sequence[int] = (43, 44), rows: bool = True) -> None:
+    """Confirm trials that get these numbers of test rows wrong; `rows`: whether what they said of each row is kept."""
+    write_opening(stored.study, list(wrong))
+    for trial, count in wrong.items():
+        for seed in seeds:
+            found = said(count, seed)
+            pairs, counts = np.unique(np.stack([found.labels, found.predicted], axis=1), axis=0, return_counts=True)
+            cells = tuple((int(true), int(got), int(n)) for (true, got), n in zip(pairs, counts, strict=True))
+            score = float(f1_score(found.labels, found.predicted, average="macro"))
+            test = SplitScores({"macro_f1": score, "accuracy": 1 - (count + 4) / 200}, ClassReport(LABELS, cells))
+            kept = RowClasses.of(found) if rows else None
+            write_run(stored.study, SeedRun(trial, seed, 1.0, WHEN, measured(), test, rows=kept))
 
 
 def card_of(stored: StoredStudy, kept: Checkpoint) -> str:
@@ -98,23 +119,56 @@ def test_a_trial_that_was_only_searched(stored: StoredStudy, tmp_path: Path) -> 
 
 
 def test_a_confirmed_trial(stored: StoredStudy, tmp_path: Path) -> None:
-    confirm(stored, {0: {43: 0.75, 44: 0.77}, 1: {43: 0.5, 44: 0.521}})
-    card = card_of(stored, checkpoint(tmp_path))
+    confirm(stored, {0: 30, 1: 120})
+    card, found = card_of(stored, checkpoint(tmp_path)), confirmation(stored).measured[0]
     quality, today = section(card, "How good it is"), stored.study.user_attrs["test_opened"][0]["when"][:10]
     assert "| metric | validation (100 rows), seed 42 | test (200 rows), mean of 2 other seeds |" in quality
     assert (
         f"- The search did not see the test split. It was opened on {today}, for 2 trials; if this one was chosen by "
         "its test score, that score is optimistic too.\n"
     ) in quality
-    assert "| macro F1 | 0.8123 | 0.7600" in quality
+    assert found.interval is not None
+    assert found.interval.low is not None
+    mean = sum(found.test.values()) / 2
+    assert f"| macro F1 | 0.8123 | {mean:.4f} ({found.interval.low:.4f} to {found.interval.high:.4f}) |" in quality
+    assert found.interval.low < mean - 0.02
+    assert "| accuracy | 0.8123 | 0.8300 |" in quality
+    assert "- Behind the test macro F1 stands its 95 % interval over other seeds, if training is random, and" in quality
     assert "trained with 2 other seeds (43, 44); the weights in this folder, of the search's own seed" in quality
-    assert "| cat | 40 | 1.000 | 0.750 | 0.857 | 0.400 |" in quality
-    assert "Its lowest F1 is that of cat: 0.400 on 40 test rows." in section(card, "Limits")
+    [on_test] = [float(line.split(" | ")[-1].rstrip(" |")) for line in quality.splitlines() if "| cat |" in line]
+    assert on_test == pytest.approx(np.mean([f1_of_cat(43), f1_of_cat(44)]), abs=6e-4)
+    assert f"Its lowest F1 is that of cat: {on_test:.3f} on 40 test rows." in section(card, "Limits")
     assert "not been opened" not in card
 
 
+def f1_of_cat(seed: int) -> float:
+    found = said(30, seed)
+    return float(f1_score(found.labels, found.predicted, average=None)[0])
+
+
+def test_a_trial_that_an_earlier_version_confirmed_has_no_interval(stored: StoredStudy, tmp_path: Path) -> None:
+    confirm(stored, {0: 30, 1: 120}, rows=False)
+    quality = section(card_of(stored, checkpoint(tmp_path)), "How good it is")
+    assert re.search(r"\| macro F1 \| 0\.8123 \| 0\.\d{4} \|", quality)
+    assert "interval" not in quality
+    assert "By these scores" not in quality
+
+
+def test_how_far_the_validation_rows_overstated(
+    stored: StoredStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirm(stored, {0: 30})
+    overstated = Interval(0.02, -0.012, 0.052)
+    real = confirmation(stored)
+    rows = tuple(replace(row, overstated=overstated) for row in real.rows)
+    monkeypatch.setattr("peftsearch.export.card.evidence.confirmation", lambda _: replace(real, rows=rows))
+    assert ("- The search overstated its macro F1 by 0.0200 (-0.0120 to 0.0520).\n") in card_of(
+        stored, checkpoint(tmp_path)
+    )
+
+
 def test_a_trial_that_others_were_opened_for(stored: StoredStudy, tmp_path: Path) -> None:
-    confirm(stored, {1: {43: 0.5, 44: 0.521}})
+    confirm(stored, {1: 120})
     card, today = card_of(stored, checkpoint(tmp_path)), stored.study.user_attrs["test_opened"][0]["when"][:10]
     assert f"The test split was opened on {today}, for other trials; this one was not measured on it." in card
     assert "not been opened" not in card
@@ -122,15 +176,19 @@ def test_a_trial_that_others_were_opened_for(stored: StoredStudy, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("other", "words"),
+    ("others", "words"),
     [
-        (0.2, "By these scores it is the best of the confirmed trials."),
-        (0.76, "By these scores it may be the best of the confirmed trials; so may trial 1."),
-        (0.95, "By these scores it is not the best of the confirmed trials: that may be trial 1."),
+        ({1: 150}, "By these scores it is the best of the confirmed trials."),
+        ({1: 30}, "By these scores it may be the best of the confirmed trials, as may trial 1."),
+        ({2: 29}, "By these scores it may be the best of the confirmed trials, as may trial 2, and is the cheapest of "
+                  "them."),
+        ({1: 1, 2: 1}, "By these scores it is not the best of the confirmed trials: that may be trials 1, 2."),
     ],
-)
-def test_which_confirmed_trials_may_be_the_best(stored: StoredStudy, tmp_path: Path, other: float, words: str) -> None:
-    confirm(stored, {0: {43: 0.75, 44: 0.77, 45: 0.76}, 1: {43: other - 0.02, 44: other, 45: other + 0.02}})
+)  # fmt: skip
+def test_which_confirmed_trials_may_be_the_best(
+    stored: StoredStudy, tmp_path: Path, others: dict[int, int], words: str
+) -> None:
+    confirm(stored, {0: 30, **others}, seeds=(43, 44, 45))
     assert words in card_of(stored, checkpoint(tmp_path))
 
 
@@ -188,7 +246,8 @@ def test_of_many_classes_the_worst_are_shown(tmp_path: Path) -> None:
 
 
 def test_the_hub_reads_the_front_matter(stored: StoredStudy, tmp_path: Path) -> None:
-    confirm(stored, {0: {43: 0.75, 44: 0.77}})
+    confirm(stored, {0: 30})
+    mean = round(sum(confirmation(stored).measured[0].test.values()) / 2, 4)
     kept, about = checkpoint(tmp_path), {**ABOUT, "data": {"source": "hub:dair-ai/emotion", "revision": "abc123"}}
     data = ModelCard(model_card(kept, about, HOW, evidence_of(stored, kept))).data
     assert (data.library_name, data.pipeline_tag) == ("transformers", "text-classification")
@@ -203,8 +262,8 @@ def test_the_hub_reads_the_front_matter(stored: StoredStudy, tmp_path: Path) -> 
     assert found == {
         ("validation", "f1", "macro F1"): 0.8123,
         ("validation", "accuracy", "accuracy"): 0.8123,
-        ("test", "f1", "macro F1 (mean of 2 other seeds)"): 0.76,
-        ("test", "accuracy", "accuracy (mean of 2 other seeds)"): 0.76,
+        ("test", "f1", "macro F1 (mean of 2 other seeds)"): mean,
+        ("test", "accuracy", "accuracy (mean of 2 other seeds)"): 0.83,
     }
     assert {r.dataset_revision for r in data.eval_results} == {"abc123"}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
+from peftsearch.confirm.summary import Confirmed, confirmation
 from peftsearch.core.objectives import DEFAULT_METRIC
 from peftsearch.data.describe import TokenLengths, classes_of, token_lengths
 from peftsearch.data.load import open_prepared
@@ -46,7 +46,8 @@ class Evidence:
         objectives: those of the study, by name; none if no search is known.
         rows: every finished trial of the study.
         confirmed: the trial's runs with other seeds, if it was confirmed.
-        contenders: the numbers of the confirmed trials that may be the best; empty if nothing was confirmed.
+        contenders: the numbers of the confirmed trials that may be the best; empty if that cannot be said.
+        cheapest: the number of the cheapest of these.
         openings: every time that the study's test split was opened; None if no search is known.
         training: the training rows; None if the prepared data is gone.
         all_rows: whether the classifier was trained on the validation rows too, so that no score is its own.
@@ -58,6 +59,7 @@ class Evidence:
     rows: Sequence[Row] = ()
     confirmed: Confirmed | None = None
     contenders: Sequence[int] = ()
+    cheapest: int | None = None
     openings: Sequence[Opening] | None = None
     training: TrainingRows | None = None
     all_rows: bool = False
@@ -74,7 +76,8 @@ def evidence_of(stored: StoredStudy, kept: Checkpoint) -> Evidence:
         objectives=stored.objectives,
         rows=rows,
         confirmed=next((row for row in found.measured if row.record.number == kept.number), None),
-        contenders=_contenders(found),
+        contenders=[row.record.number for row in found.may_be_best],
+        cheapest=found.cheapest.record.number if found.cheapest else None,
         openings=found.openings,
         training=training_rows(stored, kept),
         searched=own.measurement.metrics.get(found.metric) if own and own.measurement != kept.measurement else None,
@@ -93,12 +96,3 @@ def training_rows(stored: StoredStudy, kept: Checkpoint) -> TrainingRows | None:
     resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
     tokenizer: PreTrainedTokenizerBase = tokenizer_of(config, resolved)
     return TrainingRows(classes_of(data, "train"), token_lengths(data, tokenizer, config.max_length, TOKENISED))
-
-
-def _contenders(found: Confirmation) -> list[int]:
-    best = found.measured[:1]
-    return [
-        row.record.number
-        for row in found.measured
-        if row in best or ((behind := row.behind(best[0])) is None or not behind.told_apart)
-    ]

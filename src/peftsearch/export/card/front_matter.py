@@ -59,7 +59,7 @@ def front_matter(kept: Checkpoint, data: Mapping[str, Any], name: str, evidence:
 def _results(kept: Checkpoint, data: Mapping[str, Any], evidence: Evidence) -> Iterator[EvalResult]:
     """What was measured on the validation split, and the mean of what `confirm` has measured on the test split."""
     confirmed = evidence.confirmed
-    tests = [run.test.metrics for run in confirmed.runs if run.test] if confirmed else []
+    tests = [run.test.metrics for run in confirmed.counted if run.test] if confirmed else []
     for metric in HUB_METRICS:
         if metric in kept.measurement.metrics:
             yield _result(data, "validation", metric, kept.measurement.metrics[metric], objective_label(metric))

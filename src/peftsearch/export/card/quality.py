@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from peftsearch.confirm.statistics import Interval
 from peftsearch.confirm.summary import Confirmed
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.measurement import ClassReport, Measurement
@@ -115,14 +116,30 @@ def _about_the_test_split(number: int, evidence: Evidence) -> Iterator[str]:
                 f"{len(confirmed.test)} other seeds ({', '.join(map(str, confirmed.test))}); the weights in this "
                 "folder, of the search's own seed, were not measured on the test split themselves."
             )
-        yield from _among_the_best(number, evidence.contenders)
+        yield from _how_sure(evidence, confirmed)
+        yield from _among_the_best(number, evidence)
 
 
-def _among_the_best(number: int, contenders: Sequence[int]) -> Iterator[str]:
+def _how_sure(evidence: Evidence, confirmed: Confirmed) -> Iterator[str]:
+    label = objective_label(evidence.metric)
+    if _has_ends(confirmed.interval):
+        yield (
+            f"Behind the test {label} stands its 95 % interval over other seeds, if training is random, and over other "
+            "test rows of the same source."
+        )
+    overstated = confirmed.overstated
+    if overstated and _has_ends(overstated):
+        amount = _with_interval(evidence.metric, overstated.mean, overstated)
+        yield f"The search overstated its {label} by {amount}."
+
+
+def _among_the_best(number: int, evidence: Evidence) -> Iterator[str]:
+    contenders = evidence.contenders
     others = sorted(other for other in contenders if other != number)
     named = f"trial{'s' if len(others) > 1 else ''} {', '.join(map(str, others))}"
     if number in contenders and others:
-        yield f"By these scores it may be the best of the confirmed trials; so may {named}."
+        cheapest = ", and is the cheapest of them" if number == evidence.cheapest else ""
+        yield f"By these scores it may be the best of the confirmed trials, as may {named}{cheapest}."
     elif number in contenders:
         yield "By these scores it is the best of the confirmed trials."
     elif others:
@@ -146,14 +163,25 @@ def _metrics(measurement: Measurement, first: str) -> list[str]:
 
 
 def _test_score(confirmed: Confirmed, name: str) -> str:
-    found = [run.test.metrics[name] for run in confirmed.runs if run.test and name in run.test.metrics]
+    found = [run.test.metrics[name] for run in confirmed.counted if run.test and name in run.test.metrics]
     if not found:
         return "–"
-    return objective_in_words(name, sum(found) / len(found))
+    return _with_interval(name, sum(found) / len(found), confirmed.interval if name == confirmed.metric else None)
+
+
+def _with_interval(metric: str, value: float, interval: Interval | None) -> str:
+    words = objective_in_words(metric, value)
+    if interval is None or interval.low is None or interval.high is None:
+        return words
+    return f"{words} ({objective_in_words(metric, interval.low)} to {objective_in_words(metric, interval.high)})"
+
+
+def _has_ends(interval: Interval | None) -> bool:
+    return interval is not None and interval.low is not None
 
 
 def _test_reports(confirmed: Confirmed | None) -> list[ClassReport]:
-    return [run.test.classes for run in confirmed.runs if run.test] if confirmed else []
+    return [run.test.classes for run in confirmed.counted if run.test] if confirmed else []
 
 
 def _test_classes(confirmed: Confirmed) -> ClassReport | None:
