@@ -307,11 +307,19 @@ def test_the_folder_gets_the_picture_and_no_placeholder_is_left(stored: StoredSt
     card, adapters = ((out / name).read_text(encoding="utf-8") for name in ("README.md", "adapter/README.md"))
     assert "](front.png)" in card
     assert "A ring marks this trial, number 0." in card
+    assert "Diamonds" not in card
     assert Image.open(out / "front.png").format == "PNG"
     assert "More Information Needed" not in adapters
     assert ModelCard(adapters).data.base_model == "microsoft/deberta-v3-base"
     assert (out / "adapter" / ".." / "README.md").resolve() == out / "README.md", "the link between the cards"
     assert "](../README.md)" in adapters
+
+
+def test_the_picture_shows_the_confirmed_trials_a_second_time(stored: StoredStudy, tmp_path: Path) -> None:
+    confirm(stored, {0: 30, 1: 120})
+    (out := tmp_path / "out").mkdir()
+    write_card(out, (kept := checkpoint(tmp_path)), ABOUT, HOW, evidence_of(stored, kept))
+    assert "Diamonds are means on the test rows, with 95 % intervals." in (out / "README.md").read_text()
 
 
 def test_a_study_of_one_trial_has_no_picture(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import Confirmed, confirmation
@@ -46,6 +46,7 @@ class Evidence:
         objectives: those of the study, by name; none if no search is known.
         rows: every finished trial of the study.
         confirmed: the trial's runs with other seeds, if it was confirmed.
+        tested: number → trial, of all that were confirmed.
         contenders: the numbers of the confirmed trials that may be the best; empty if that cannot be said.
         cheapest: the number of the cheapest of these.
         openings: every time that the study's test split was opened; None if no search is known.
@@ -58,6 +59,7 @@ class Evidence:
     objectives: Sequence[str] = ()
     rows: Sequence[Row] = ()
     confirmed: Confirmed | None = None
+    tested: Mapping[int, Confirmed] = field(default_factory=dict)
     contenders: Sequence[int] = ()
     cheapest: int | None = None
     openings: Sequence[Opening] | None = None
@@ -68,14 +70,15 @@ class Evidence:
 
 def evidence_of(stored: StoredStudy, kept: Checkpoint) -> Evidence:
     """Gather what the study's storage and its prepared data say of the trial `kept`."""
-    found = confirmation(stored)
-    rows = stored.rows()
+    found, rows = confirmation(stored), stored.rows()
+    tested = {row.record.number: row for row in found.measured}
     own = next((row for row in rows if row.record.number == kept.number), None)
     return Evidence(
         metric=found.metric,
         objectives=stored.objectives,
         rows=rows,
-        confirmed=next((row for row in found.measured if row.record.number == kept.number), None),
+        confirmed=tested.get(kept.number),
+        tested=tested,
         contenders=[row.record.number for row in found.may_be_best],
         cheapest=found.cheapest.record.number if found.cheapest else None,
         openings=found.openings,

@@ -82,7 +82,8 @@ def write_card(
     evidence = evidence or Evidence()
     if len(evidence.rows) > 1:
         title = f"{about.get('study')}: {len(evidence.rows)} finished trials"
-        save_front(FrontPicture(evidence.rows, evidence.objectives, title, marked=kept.number), folder / PICTURE)
+        picture = FrontPicture(evidence.rows, evidence.objectives, title, evidence.tested, kept.number)
+        save_front(picture, folder / PICTURE)
     for card in folder.rglob(f"*/{CARD}"):
         card.write_text(_adapters_card(kept, about, how), encoding="utf-8")
     (folder / CARD).write_text(model_card(kept, about, how, evidence), encoding="utf-8")
@@ -155,12 +156,13 @@ def _made(kept: Checkpoint, about: Mapping[str, Any], evidence: Evidence) -> str
 
 
 def _picture(kept: Checkpoint, evidence: Evidence) -> str:
+    on_test = " Diamonds are means on the test rows, with 95 % intervals." if evidence.tested else ""
     axes = " and ".join(f"against {axis_label(cost)}" for cost in costs(evidence.objectives))
     return (
         f"![Quality against cost of the study's finished trials]({PICTURE})\n\n"
         f"*The {axis_label(quality_objective(evidence.objectives))} {axes}, one dot for each of the "
         f"{len(evidence.rows)} finished trials. Coloured dots are on the Pareto front: no other trial is at least as "
-        f"good in every objective and better in one. A ring marks this trial, number {kept.number}.*"
+        f"good in every objective and better in one.{on_test} A ring marks this trial, number {kept.number}.*"
     )
 
 
