@@ -125,7 +125,7 @@ def _about_the_folder(number: int, method: str, out: Path, size: int) -> Iterato
     yield f"trial {number} ({method}) is in {out} ({size / 1e6:,.1f} MB), and {out / CARD} says what is known of it"
     yield f"to label texts: peftsearch predict {out} --text '…'"
     yield "to open it in Python:"
-    yield from (f"    {line}" for line in code_in((out / CARD).read_text(encoding="utf-8"), out).splitlines())
+    yield from (f"    {line}".rstrip() for line in code_in((out / CARD).read_text(encoding="utf-8"), out).splitlines())
 
 
 def _train(file: str) -> str:
