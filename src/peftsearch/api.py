@@ -15,6 +15,7 @@ from peftsearch.core.run_folder import RunFolder
 from peftsearch.export.configuration import export_config, export_front_configs
 from peftsearch.export.push import push_export
 from peftsearch.export.retrain import train_again
+from peftsearch.export.script.write import export_script
 from peftsearch.export.train import train_config
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
@@ -46,6 +47,7 @@ __all__ = [
     "confirm_study",
     "export_config",
     "export_front_configs",
+    "export_script",
     "export_trial",
     "list_studies",
     "load_classifier",

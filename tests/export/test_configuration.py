@@ -198,7 +198,7 @@ def test_the_command_writes_what_is_named(work: Path) -> None:
     assert json.loads(again.stdout) == {"config": "one.json"}
     together = "--front and --configs DIR belong together: they write the configurations of the whole front"
     for more, message in (
-        ([], "name what to write: --out DIR, --config FILE, or --front --configs DIR"),
+        ([], "name what to write: --out DIR, --config FILE, --script FILE, or --front --configs DIR"),
         (["--front"], together),
         (["--configs", "x"], together),
     ):

@@ -33,6 +33,12 @@ from peftsearch.core.errors import UserError
     metavar="FILE",
     help="A new file (.yaml or .json), for the configuration of the trial; `peftsearch train` reads it.",
 )
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A new file (.py), for a script that trains the same with torch and the method's library alone.",
+)
 @click.option("--front", is_flag=True, help="With --configs: every trial on the front.")
 @click.option(
     "--configs", type=click.Path(path_type=Path), metavar="DIR", help="With --front: the folder for their files."
@@ -53,6 +59,7 @@ def export(
     trial: int | str,
     out: Path | None,
     config: Path | None,
+    script: Path | None,
     front: bool,
     configs: Path | None,
     retrain: bool,
@@ -65,13 +72,14 @@ def export(
 
     The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front
     have their weights kept; --retrain exports any other finished trial too. `best` is the one with the best quality.
-    --config writes the trial's configuration to a file, with which `peftsearch train` trains it; a pruned one too.
+    --config writes the trial's configuration to a file, with which `peftsearch train` trains it, and --script writes
+    a script that does without peftsearch: both of any trial, also of one that was pruned.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
     from peftsearch import api
     from peftsearch.export.push import check_repository
 
-    _check_what_to_write(out, config, front, configs)
+    _check_what_to_write((out, config, script), front, configs)
     if private and not push:
         raise UserError("--private belongs to --push REPO")
     if push and not out:
@@ -85,6 +93,8 @@ def export(
         written |= {"configs": [str(file) for file in files]}
     if config:
         written |= {"config": str(api.export_config(study.name, trial, config, **where))}
+    if script:
+        written |= {"script": str(api.export_script(study.name, trial, script, **where))}
     if out:
         kept = api.export_trial(study.name, trial, out, **where, retrain=retrain, say=say)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
@@ -98,11 +108,11 @@ def export(
         print_line(line)
 
 
-def _check_what_to_write(out: Path | None, config: Path | None, front: bool, configs: Path | None) -> None:
+def _check_what_to_write(single: tuple[Path | None, ...], front: bool, configs: Path | None) -> None:
     if front != (configs is not None):
         raise UserError("--front and --configs DIR belong together: they write the configurations of the whole front")
-    if not (out or config or configs):
-        raise UserError("name what to write: --out DIR, --config FILE, or --front --configs DIR")
+    if not (any(single) or configs):
+        raise UserError("name what to write: --out DIR, --config FILE, --script FILE, or --front --configs DIR")
 
 
 def _lines(written: Mapping[str, Any]) -> Iterator[str]:
@@ -111,6 +121,8 @@ def _lines(written: Mapping[str, Any]) -> Iterator[str]:
         yield f"the front's configurations ({len(files)}) are in {Path(files[0]).parent}; try: {_train(files[0])}"
     if "config" in written:
         yield f"the configuration is in {written['config']}; try: {_train(written['config'])}"
+    if "script" in written:
+        yield f"the script is in {written['script']}, and its rows are beside it; try: python {written['script']}"
     if "out" in written:
         yield from _about_the_folder(written["trial"], written["method"], Path(written["out"]), written["bytes"])
     if "pushed" in written:

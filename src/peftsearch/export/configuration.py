@@ -60,9 +60,11 @@ def export_config(
         'best.yaml'
     """
     stored, folder = opened(study, storage, fork, overrides)
-    _check_new([Path(file)], "--config", overwrite)
+    if Path(file).suffix not in FORMATS:
+        raise UserError(f"--config {file}: ends in none of {', '.join(FORMATS)}; give the file such a name")
+    check_new([Path(file)], "--config", overwrite)
     record = stored.trial(trial)
-    return _write(stored, record, _config_of(record), Path(file), folder)
+    return _write(stored, record, config_of(record), Path(file), folder)
 
 
 def export_front_configs(
@@ -95,9 +97,9 @@ def export_front_configs(
         True
     """
     stored, folder = opened(study, storage, fork, overrides)
-    front = [(row.record, _config_of(row.record)) for row in stored.nonempty_front()]
+    front = [(row.record, config_of(row.record)) for row in stored.nonempty_front()]
     files = [Path(out) / f"trial-{record.number}-{config.method}.yaml" for record, config in front]
-    _check_new(files, "--configs", overwrite)  # before the first is written
+    check_new(files, "--configs", overwrite)  # before the first is written
     return [_write(stored, record, config, file, folder) for (record, config), file in zip(front, files, strict=True)]
 
 
@@ -117,15 +119,23 @@ def _folder_of(study: Study) -> Path:
         return Path()
 
 
-def _check_new(files: Sequence[Path], option: str, overwrite: bool) -> None:
-    for file in files:
-        if file.suffix not in FORMATS:
-            raise UserError(f"{option} {file}: ends in none of {', '.join(FORMATS)}; give the file such a name")
-        if file.exists() and not overwrite:
-            raise UserError(f"{option} {file}: is there already; choose a new name, or add --overwrite")
+def check_new(files: Sequence[Path], option: str, overwrite: bool) -> None:
+    """Refuse files that are there already.
+
+    Raises:
+        UserError: one is, and is not to be replaced.
+    """
+    there = next((file for file in files if file.exists()), None)
+    if there and not overwrite:
+        raise UserError(f"{option} {there}: is there already; choose a new name, or add --overwrite")
 
 
-def _config_of(record: Record) -> TrialConfig:
+def config_of(record: Record) -> TrialConfig:
+    """A trial's configuration.
+
+    Raises:
+        UserError: it has none yet.
+    """
     if record.config is None:
         raise UserError(f"--trial {record.number}: it is {record.state}, and has no configuration yet")
     return record.config
@@ -133,7 +143,7 @@ def _config_of(record: Record) -> TrialConfig:
 
 def _write(stored: StoredStudy, record: Record, config: TrialConfig, file: Path, folder: Path) -> Path:
     """Write one configuration, whole or not at all; `folder` is where the study's relative paths begin."""
-    text = FORMATS[file.suffix](_document(stored, record, config, file, folder), _in_words(stored, record), file)
+    text = FORMATS[file.suffix](_document(stored, record, config, file, folder), trial_in_words(stored, record), file)
     write_text_whole(file, text)
     return file
 
@@ -223,7 +233,7 @@ def _origin(stored: StoredStudy, record: Record, config: TrialConfig) -> dict[st
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _in_words(stored: StoredStudy, record: Record) -> str:
+def trial_in_words(stored: StoredStudy, record: Record) -> str:
     """Which trial it is, and what it has reached, in a line."""
     reached = ""
     if stored.quality in record.values:

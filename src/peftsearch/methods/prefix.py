@@ -42,6 +42,10 @@ class PrefixTuning(EncoderMethod):
     def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
         return int(settings["virtual_tokens"]) if anatomy.family.peft_prefix_tuning else 0
 
+    def config(self, anatomy: Anatomy, settings: Settings) -> Any:
+        """PEFT's or AdapterHub's configuration for an encoder with this anatomy."""
+        return (_peft_config if anatomy.family.peft_prefix_tuning else _adapterhub_config)(settings)
+
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         if not _by_peft(encoder):
             return adapterhub.wrap(encoder, _adapterhub_config(settings))
