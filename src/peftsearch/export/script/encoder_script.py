@@ -77,7 +77,7 @@ class EncoderScript:
             "needs": pieces.NEEDS[self._library],
             "example": '"a text" "and another"' if self.pair else '"a text"',
             "summary": summary[:1].upper() + summary[1:],
-            "auto": "AutoModelForSequenceClassification" if self._native else "AutoModel",
+            "loaders": pieces.LOADERS["native" if self._native else "encoder"],
             "library_import": self._library_import(),
             "metric_import": f"from sklearn.metrics import {metric.function}",
             "metric_name": metric.words,

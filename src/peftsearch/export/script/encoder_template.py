@@ -20,7 +20,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import <<auto>>, AutoTokenizer, logging, set_seed
+from transformers import <<loaders>>, logging, set_seed
 
 ROWS = Path(__file__).parent / <<rows>>
 <<constants>>

@@ -18,6 +18,9 @@ LIBRARY_IMPORTS = {
     "adapters": "import adapters\nfrom adapters import <<names>>",
 }
 
+LOADERS = {"native": "AutoModelForSequenceClassification, AutoTokenizer", "encoder": "AutoModel, AutoTokenizer"}
+"""The classes of transformers that a script imports, with the architecture's own head or without."""
+
 PREPARED: Mapping[str, str] = {
     "full": "encoder.requires_grad_(True)",
     "probe": "encoder.requires_grad_(False)",
