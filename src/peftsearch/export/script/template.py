@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from textwrap import indent
 
-LINES = re.compile(r"^( *)<<(\w+)>>\n", re.MULTILINE)
-WITHIN = re.compile(r"<<(\w+)>>")
+PLACE = re.compile(r"^(?P<indent> *)<<(?P<lines>\w+)>>\n|<<(?P<value>\w+)>>", re.MULTILINE)
 
 
 def filled(template: str, pieces: Mapping[str, str]) -> str:
@@ -21,11 +20,13 @@ def filled(template: str, pieces: Mapping[str, str]) -> str:
         KeyError: a place has no piece.
     """
 
-    def lines(place: re.Match[str]) -> str:
-        code = pieces[place[2]].rstrip("\n")
-        return "".join(f"{place[1]}{line}".rstrip() + "\n" for line in code.split("\n")) if code else ""
+    def piece(place: re.Match[str]) -> str:
+        if place["value"]:
+            return pieces[place["value"]]
+        code = pieces[place["lines"]].rstrip("\n")
+        return "".join(f"{place['indent']}{line}".rstrip() + "\n" for line in code.split("\n")) if code else ""
 
-    return WITHIN.sub(lambda place: pieces[place[1]], LINES.sub(lines, template))
+    return PLACE.sub(piece, template)  # in one pass, since a piece may quote what the data calls its classes
 
 
 def code_of(value: object, room: int = 90) -> str:
