@@ -180,7 +180,13 @@ DOORS = {
     ("backbones/auto_classes.py", "get_class_from_dynamic_module"),
     ("backbones/safe_config.py", "AutoTokenizer"),  # a key of the files
     ("backbones/loading.py", "from_pretrained"),  # of a class, with a configuration and weights that are given
-    ("methods/peft_library/base.py", "from_pretrained"),  # with a configuration that is given
+    # These two stand in code that exported folders bring, and that peftsearch itself never runs.
+    ("export/standard/hub_model.py", "AutoConfig"),
+    ("export/standard/hub_model.py", "AutoModel"),
+    ("export/standard/hub_model.py", "AutoModelForSequenceClassification"),
+    ("export/standard/modeling.py", "AutoConfig"),  # keys of config.json
+    ("export/standard/modeling.py", "AutoModelForSequenceClassification"),
+    ("export/standard/folder.py", "AutoModelForSequenceClassification"),
 }
 
 

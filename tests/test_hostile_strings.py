@@ -20,7 +20,7 @@ from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.escaping import html_text, on_one_line, visible
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.export.card.evidence import Evidence, TrainingRows
-from peftsearch.export.card.how_to_load import with_peftsearch
+from peftsearch.export.card.how_to_load import how_to_load
 from peftsearch.export.card.model_card import model_card
 from peftsearch.predict.input import InputTexts
 from peftsearch.report.confirmation import confirmation_view
@@ -196,7 +196,7 @@ def test_notes_figures_and_model_cards(work: Path, text: str) -> None:
     row = replace(stored.rows()[1], measurement=found.measurement)
     evidence = Evidence(rows=stored.rows(), objectives=stored.objectives, confirmed=confirmed_row(row), openings=(),
                         training=TrainingRows({text: 3, "dog": 5}))  # fmt: skip
-    card = model_card(kept, about, with_peftsearch("text"), evidence)
+    card = model_card(kept, about, how_to_load("own_head", "text"), evidence)
     front_matter, _, body = card.removeprefix("---\n").partition("\n---\n")
     read = yaml.safe_load(front_matter)
     results = read.pop("model-index")[0]["results"]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import peftsearch
 from tests.helpers.files import json_lines
@@ -106,7 +107,8 @@ def test_a_search_and_an_export_in_a_locale_without_these_signs(work: Path) -> N
     ):
         done = run(work, *command)
         assert done.returncode == 0, (command, done.stderr)
-    assert json.loads((work / "out" / "labels.json").read_text(encoding="utf-8")) == sorted(LABELS)
+    described = yaml.safe_load((work / "out" / "peftsearch.yaml").read_text(encoding="utf-8"))
+    assert described["labels"] == sorted(LABELS)
     assert "Größe, 模型 «x»" in (work / "out" / "README.md").read_text(encoding="utf-8")
     assert "Traceback" not in (work / "runs" / "toy" / "worker-0.log").read_text(encoding="utf-8")
     answer = run(work, "predict", "out", "--text", "a good cat", "--json", stdio="utf-8")

@@ -264,4 +264,4 @@ def export_trial(
     def again(number: int) -> None:
         train_again(stored, load_study(source, overrides), number, say)
 
-    return write_export(stored, trial, Path(out), again if retrain else None, overwrite=overwrite)
+    return write_export(stored, trial, Path(out), again if retrain else None, overwrite=overwrite, say=say)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
@@ -64,7 +65,7 @@ def test_a_copy_loads_and_people_may_edit_the_card(folder: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "missing", "garbage", "zeros", "longer"])
 def test_each_file_of_weights_or_tokenizer_that_is_damaged_is_named(folder: Path, damage: str) -> None:
     for name in files_of(folder):
-        if name in ("config.yaml", "labels.json", "README.md", "checksums.json"):
+        if name in ("peftsearch.yaml", "README.md", "checksums.json"):
             continue
         whole = (folder / name).read_bytes()
         (alone := folder.parent / "alone").mkdir(exist_ok=True)
@@ -79,56 +80,69 @@ def test_each_file_of_weights_or_tokenizer_that_is_damaged_is_named(folder: Path
     load_classifier(folder)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"[]", b'["cat"]', b'"cat"', b'{"0": "cat", "1": "dog"}', b"[1, 2]", b'["cat", null]', b"\xff\xfe",
-     b"[" * 99_999],
-)  # fmt: skip
-def test_labels_that_are_none(folder: Path, content: bytes) -> None:
-    (folder / "labels.json").write_bytes(content)
-    assert refused(folder) == (f"{folder}/labels.json is missing or damaged: it must list the classes' names; {AGAIN}")
-    (folder / "labels.json").unlink()
-    assert "labels.json is missing or damaged" in refused(folder)
+@pytest.mark.parametrize("labels", [None, [], ["cat"], "cat", {"0": "cat", "1": "dog"}, [1, 2], ["cat", None]])
+def test_labels_that_are_none(folder: Path, labels: object) -> None:
+    change(folder, labels=labels)
+    assert refused(folder) == f"{folder}/peftsearch.yaml must list the classes' names as labels; {AGAIN}"
+
+
+def change(folder: Path, **changes: object) -> None:
+    file = folder / "peftsearch.yaml"
+    described = yaml.safe_load(file.read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump({**described, **changes}), encoding="utf-8")
 
 
 def test_labels_that_do_not_fit(folder: Path) -> None:
-    (folder / "labels.json").write_text('["cat", "cat"]', encoding="utf-8")
-    assert refused(folder) == f"{folder}/labels.json names the class 'cat' twice; {AGAIN}"
-    (folder / "labels.json").write_text('["cat", "dog", "red"]', encoding="utf-8")
+    change(folder, labels=["cat", "cat"])
+    assert refused(folder) == f"{folder}/peftsearch.yaml names the class 'cat' twice; {AGAIN}"
+    change(folder, labels=["cat", "dog", "red"])
     assert "does not fit its configuration" in refused(folder)
+
+
+def test_a_form_that_is_none(folder: Path) -> None:
+    change(folder, form="onnx")
+    assert refused(folder) == f"{folder}/peftsearch.yaml is damaged; {AGAIN}"
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"a: [", b"- 1", b"\xff\xfe\x00", b"text", b"config: {}", b"format: peftsearch-classifier-1", b"[" * 9_999],
+    [b"", b"a: [", b"- 1", b"\xff\xfe\x00", b"text", b"config: {}", b"format: peftsearch-classifier-2", b"[" * 9_999],
 )  # fmt: skip
 def test_a_configuration_that_is_none(folder: Path, content: bytes) -> None:
-    (folder / "config.yaml").write_bytes(content)
-    assert refused(folder) == f"{folder}/config.yaml is damaged; {AGAIN}"
+    (folder / "peftsearch.yaml").write_bytes(content)
+    assert refused(folder) == f"{folder}/peftsearch.yaml is damaged; {AGAIN}"
 
 
 def test_a_configuration_that_is_cut_anywhere(folder: Path) -> None:
-    content = (folder / "config.yaml").read_bytes()
+    content = (folder / "peftsearch.yaml").read_bytes()
     end = content.index(b"padding_share")  # what follows may be missing in exports of earlier versions
     for cut in random.Random(0).sample(range(1, end), 40):
-        (folder / "config.yaml").write_bytes(content[:cut])
-        assert "config.yaml" in refused(folder)
+        (folder / "peftsearch.yaml").write_bytes(content[:cut])
+        assert "peftsearch.yaml" in refused(folder)
 
 
 def test_a_configuration_of_another_version(folder: Path) -> None:
-    file = folder / "config.yaml"
+    file = folder / "peftsearch.yaml"
     whole = file.read_text(encoding="utf-8")
-    file.write_text(whole.replace("classifier-1", "classifier-2"), encoding="utf-8")
+    file.write_text(whole.replace("classifier-2", "classifier-3"), encoding="utf-8")
     assert refused(folder) == (
-        f"{file}: its format is 'peftsearch-classifier-2', and this version of peftsearch reads "
-        f"'peftsearch-classifier-1' only; load it with the version that wrote it, or {AGAIN}"
+        f"{file}: its format is 'peftsearch-classifier-3', and this version of peftsearch reads "
+        f"'peftsearch-classifier-2' only; load it with the version that wrote it, or {AGAIN}"
     )
     method = "lora" if "method: lora" in whole else "full"
     file.write_text(whole.replace(f"method: {method}", "method: galore"), encoding="utf-8")
     assert refused(folder) == f"{file}: this version of peftsearch has no method 'galore'; update it"
 
 
-def test_an_export_of_an_earlier_version_has_no_checksums_and_loads(folder: Path) -> None:
+def test_an_export_of_an_earlier_version_says_so(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("format: peftsearch-classifier-1\nconfig: {}\n", encoding="utf-8")
+    assert refused(tmp_path) == (
+        f"{tmp_path}/config.yaml: its format is 'peftsearch-classifier-1', and this version of peftsearch reads "
+        f"'peftsearch-classifier-2' only; load it with the version that wrote it, or {AGAIN}"
+    )
+
+
+def test_an_export_without_checksums_loads(folder: Path) -> None:
     (folder / "checksums.json").unlink()
     assert load_classifier(folder).labels == ("cat", "dog")
 

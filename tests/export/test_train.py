@@ -97,7 +97,8 @@ def test_a_file_becomes_the_classifier_that_the_search_had(work: Path, method: s
 
 def test_the_epochs_are_shown_and_the_best_one_is_named(work: Path) -> None:
     done = run("--config", str(write()), "--out", "out")
-    lines = told(done)
+    *lines, proof = told(done)
+    assert "without peftsearch, it labels 60 validation rows: 0 labels differ" in proof
     assert lines[0].startswith("probe (")
     assert lines[0].endswith("learns from 120 rows for at most 3 epochs")
     assert [line.split(":")[0] for line in lines[1:]] == ["epoch 1", "epoch 2", "epoch 3"]
@@ -130,7 +131,8 @@ def test_all_rows_are_trained_for_the_epochs_that_the_search_found(work: Path) -
     file = write("full", {"learning_rate": 0.005}, training={**TRAINING, "epochs": 6}, origin=origin)
     done = run("--config", str(file), "--all-rows", "--out", "out", "--json")
     assert done.exit_code == 0, done.output
-    lines = told(done)
+    *lines, proof = told(done)
+    assert "0 labels differ" in proof
     assert lines[0].endswith("learns from 180 rows for 5 epochs")
     assert [line.split(": training loss")[0] for line in lines[1:]] == [f"epoch {number}" for number in range(1, 6)]
     measured = json.loads(done.stdout)["measurement"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from peftsearch.backbones.loading import load_tokenizer, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.export.write import EXPORTERS, write_export, write_files
+from peftsearch.export.write import write_export, write_files
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.predict.load import LoadedClassifier, load_classifier
@@ -22,17 +23,12 @@ from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 from peftsearch.training.trial import TrialResult
 from tests.helpers.records import complete, measurement, store
-from tests.helpers.tiny import ARCHITECTURES, tiny_model
+from tests.helpers.tiny import tiny_model
 from tests.helpers.tuning import settings_of, take_steps
 
 LABELS = ("cat", "dog", "red")
 TEXTS = ["good cat", "bad dog is the very", "red"]
 ABOUT = {"study": "toy", "goal": "Which?", "data": {"source": "rows.csv", "text": "text"}}
-
-
-@pytest.fixture(scope="module", params=ARCHITECTURES)
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp(request.param), request.param)
 
 
 @pytest.fixture(scope="module")
@@ -60,69 +56,27 @@ def probabilities(classifier: LoadedClassifier) -> torch.Tensor:
     return torch.tensor([list(answer["probabilities"].values()) for answer in classifier.predict(TEXTS)])
 
 
-@pytest.mark.parametrize("head", ["linear", "native"])
-@pytest.mark.parametrize("method", ENCODER_METHODS)
-def test_an_export_labels_as_the_trained_classifier_did(model: Path, method: str, head: str, tmp_path: Path) -> None:
-    try:
-        ENCODER_METHODS[method].check_supported(resolve(str(model)), settings_of(method))
-    except UserError as error:
-        pytest.skip(str(error))
-    if head == "native" and ENCODER_METHODS[method].library != "torch":
-        pytest.skip("the head is written the same way for every library")
-    kept, expected = trained(model, method, tmp_path / "weights", head=head)
-    (out := tmp_path / "out").mkdir()
-    write_files(kept, out, ABOUT)
-    torch.testing.assert_close(probabilities(load_classifier(out)), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_every_library_has_an_exporter() -> None:
-    assert {method.library for method in ENCODER_METHODS.values()} == set(EXPORTERS)
-
-
-def test_what_a_folder_holds_depends_on_what_moved(bert: Path, tmp_path: Path) -> None:
-    expected = {
-        "full": {"backbone"},
-        "frozen": {"backbone"},
-        "probe": set(),
-        "lora": {"adapter"},
-        "seq_bn": {"adapter"},
-    }
-    always = {"README.md", "config.yaml", "head.safetensors", "labels.json", "tokenizer"}
-    for number, (method, more) in enumerate(expected.items()):
-        kept, _ = trained(bert, method, tmp_path / "weights", number)
-        (out := tmp_path / method).mkdir()
-        write_files(kept, out, ABOUT)
-        assert {path.name for path in out.iterdir()} == always | more, method
+FILES = {"README.md", "config.json", "model.safetensors", "peftsearch.yaml", "tokenizer.json", "tokenizer_config.json",
+         "special_tokens_map.json"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("method", "key"),
+    ("method", "head", "more"),
     [
-        ("lora", "base_model_name_or_path"),
-        ("adalora", "base_model_name_or_path"),
-        ("prefix", "base_model_name_or_path"),
-        ("prompt", "base_model_name_or_path"),
-        ("seq_bn", "model_name"),
-        ("loreft", "model_name"),
+        ("full", "native", set()),
+        ("lora", "native", set()),
+        ("lora", "linear", {"modeling_text_classifier.py"}),
+        ("seq_bn", "native", {"modeling_text_classifier.py"}),
     ],
 )
-@pytest.mark.parametrize("head", ["linear", "native"])
-def test_an_adapter_names_its_base_as_the_study_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, key: str, head: str
+def test_a_folder_holds_code_only_where_its_architecture_has_no_such_class(
+    bert: Path, tmp_path: Path, method: str, head: str, more: set[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    tiny_model(tmp_path / "models" / "tiny")
-    kept, _ = trained(Path("models/tiny"), method, tmp_path / "weights", head=head)
+    kept, expected = trained(bert, method, tmp_path / "weights", head=head)
     (out := tmp_path / "out").mkdir()
     write_files(kept, out, ABOUT)
-    written = {
-        file: file.read_text(encoding="utf-8")
-        for file in (out / "adapter").iterdir()
-        if file.suffix in (".json", ".md")
-    }
-    assert json.loads(written[out / "adapter" / "adapter_config.json"])[key] == "models/tiny"
-    assert not any(str(tmp_path) in text or '"None"' in text for text in written.values())
-    load_classifier(out)
+    assert {path.name for path in out.iterdir()} == FILES | more
+    torch.testing.assert_close(probabilities(load_classifier(out)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_pickle_is_written(bert: Path, tmp_path: Path) -> None:
@@ -135,11 +89,11 @@ def test_no_pickle_is_written(bert: Path, tmp_path: Path) -> None:
 def test_the_configuration_is_whole_and_safe_to_read(bert: Path, tmp_path: Path) -> None:
     kept, _ = trained(bert, "lora", tmp_path / "weights", 7)
     write_files(kept, tmp_path, ABOUT)
-    described = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    described = yaml.safe_load((tmp_path / "peftsearch.yaml").read_text())
     assert TrialConfig.from_dict(described["config"]) == kept.config
     assert described["measurement"] == kept.measurement.to_dict()
     assert (described["study"], described["trial"], described["text"]) == ("toy", 7, "text")
-    assert json.loads((tmp_path / "labels.json").read_text()) == list(LABELS)
+    assert (described["labels"], described["form"]) == (list(LABELS), "own_head")
     card = (tmp_path / "README.md").read_text()
     assert "| macro F1 | 0.8000 |" in card
     assert "cat, dog, red" in card
@@ -159,7 +113,7 @@ def test_the_cards_example_is_what_predict_takes(bert: Path, tmp_path: Path, tex
     kept, _ = trained(bert, "probe", tmp_path / "weights")
     (out := tmp_path / "out").mkdir()
     write_files(kept, out, {**ABOUT, "data": {"text": text}})
-    assert f"classifier.predict([{example}])" in (out / "README.md").read_text(encoding="utf-8")
+    assert f".predict([{example}])" in (out / "README.md").read_text(encoding="utf-8")
     assert len(load_classifier(out).predict([ast.literal_eval(example)])) == 1
 
 
@@ -182,7 +136,6 @@ def test_an_earlier_export_is_replaced_whole(stored: StoredStudy, tmp_path: Path
     write_export(stored, 1, tmp_path / "out")
     write_export(stored, 0, tmp_path / "out", overwrite=True)
     assert load_classifier(tmp_path / "out").config.method == "probe"
-    assert not (tmp_path / "out" / "adapter").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
 
 
@@ -228,9 +181,21 @@ def test_a_folder_that_is_no_export(tmp_path: Path) -> None:
         load_classifier(tmp_path)
 
 
-def test_an_export_cannot_bring_code_by_itself(stored: StoredStudy, tmp_path: Path) -> None:
+def test_our_loader_runs_no_code_of_the_folder(stored: StoredStudy, tmp_path: Path) -> None:
     write_export(stored, 0, tmp_path / "out")
-    file = tmp_path / "out" / "config.yaml"
-    file.write_text(file.read_text().replace("trust_remote_code: false", "trust_remote_code: true"))
-    with pytest.raises(UserError, match="its backbone brings its own code"):
-        load_classifier(tmp_path / "out")
+    code = tmp_path / "out" / "modeling_text_classifier.py"
+    code.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n" + code.read_text(encoding="utf-8"))
+    (tmp_path / "out" / "checksums.json").unlink()
+    load_classifier(tmp_path / "out")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_backbone_with_its_own_code_is_not_exported(bert: Path, tmp_path: Path) -> None:
+    kept, _ = trained(bert, "probe", tmp_path / "weights")
+    kept = replace(kept, config=replace(kept.config, trust_remote_code=True))
+    with pytest.raises(UserError) as caught:
+        write_files(kept, tmp_path, ABOUT)
+    assert str(caught.value) == (
+        f"--trial 0: its backbone {str(bert)!r} brings its own code, which an exported folder cannot hold; choose a "
+        "trial with another backbone"
+    )

@@ -10,7 +10,7 @@ import torch
 
 from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.loading import load_encoder, load_tokenizer
-from peftsearch.methods.adapterhub import base
+from peftsearch.methods.adapterhub import adding
 from peftsearch.methods.table import METHODS
 from tests.helpers.tuning import TEXTS, settings_of
 
@@ -74,7 +74,7 @@ def test_a_parallel_bottleneck_that_adds_nothing_leaves_mpnet_as_it_was(tiny):
 
 def test_adapters_still_hands_the_last_layers_norms_to_all_layers(tiny, monkeypatch):
     """Once this fails, `_use_own_norms` may go (adapters 1.3.0)."""
-    monkeypatch.setattr(base, "_use_own_norms", lambda *_: None)
+    monkeypatch.setattr(adding, "use_own_norms", lambda *_: None)
     encoder = adapted(tiny, "mpnet", "seq_bn")
     given = []
     encoder.encoder.layer[0].output_adapters.register_forward_pre_hook(lambda _, states: given.append(states[2]))

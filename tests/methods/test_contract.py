@@ -90,31 +90,6 @@ def test_any_method_has_the_same_head(tiny, method, head):
     assert sum(p.numel() for p in classifier.head.parameters() if p.requires_grad) == HEAD_SIZES[head]
 
 
-@pytest.mark.parametrize(("method", "architecture"), WITH_ADAPTER)
-@pytest.mark.parametrize("head", ["linear", "native"])
-def test_a_saved_adapter_loads_to_the_same_outputs_and_holds_no_pickle(tiny, tmp_path, method, architecture, head):
-    resolved, settings = tiny(architecture), settings_of(method, head=head)
-    classifier = _build(resolved, method, head=head)
-    take_steps(classifier, _batch(resolved))
-    METHODS[method].save(classifier.encoder, tmp_path)
-
-    loaded = build_classifier(resolved, METHODS[method], settings, 3, adapter=tmp_path)
-    loaded.head.load_state_dict(classifier.head.state_dict())
-
-    batch = _batch(resolved)
-    assert torch.allclose(loaded.eval()(**batch).logits, classifier.eval()(**batch).logits, atol=1e-6)
-    assert not any(p.requires_grad for p in loaded.encoder.parameters())
-    assert {path.suffix for path in tmp_path.iterdir()} <= {".safetensors", ".json", ".md"}
-    assert any(path.suffix == ".safetensors" for path in tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].library != "torch"])
-def test_an_adapter_folder_without_safetensors_is_refused(tiny, tmp_path, method):
-    (tmp_path / "adapter_model.bin").write_bytes(b"a pickle")
-    with pytest.raises(UserError, match=r"holds no adapter\w*\.safetensors; export the trial again"):
-        build_classifier(tiny("bert"), METHODS[method], settings_of(method), 3, adapter=tmp_path)
-
-
 @pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].library == "torch"])
 def test_a_method_without_an_adapter_says_so(tiny, tmp_path, method):
     with pytest.raises(NotImplementedError, match="has no adapter of its own to save"):
@@ -244,7 +219,7 @@ def _anatomy(resolved):
 
 
 @pytest.mark.parametrize("method", ["seq_bn", "double_seq_bn", "par_bn", "compacter", "loreft"])
-def test_adapters_on_mpnet_start_where_it_is_and_are_saved(tiny, tmp_path, method):
+def test_adapters_on_mpnet_start_where_it_is(tiny, method):
     """AdapterHub does not know this architecture by itself: we tell it where the layers are."""
     resolved, settings = tiny("mpnet"), settings_of(method)
     plain, classifier = _build(resolved, "probe", head="linear", pooling=settings["pooling"]), _build(resolved, method)
@@ -252,12 +227,6 @@ def test_adapters_on_mpnet_start_where_it_is_and_are_saved(tiny, tmp_path, metho
     batch = _batch(resolved)
     with torch.no_grad():
         assert torch.allclose(plain.eval()(**batch).logits, classifier.eval()(**batch).logits, atol=0.1)
-    take_steps(classifier, batch)
-    METHODS[method].save(classifier.encoder, tmp_path)
-    loaded = build_classifier(resolved, METHODS[method], settings, 3, adapter=tmp_path)
-    loaded.head.load_state_dict(classifier.head.state_dict())
-    with torch.no_grad():
-        assert torch.allclose(loaded.eval()(**batch).logits, classifier.eval()(**batch).logits, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["seq_bn", "double_seq_bn", "par_bn", "compacter", "loreft", "unipelt", "mam"])
@@ -270,17 +239,11 @@ def test_adapters_leave_out_the_lower_layers(tiny, method):
 
 
 @pytest.mark.parametrize("method", ["lora", "adalora", "vera", "loha", "lokr"])
-def test_mambas_linear_modules_can_be_tuned_and_saved(tiny, tmp_path, method):
-    resolved, settings = tiny("mamba"), settings_of(method, targets="all", pooling="last")
+def test_mambas_linear_modules_can_be_tuned(tiny, method):
+    resolved = tiny("mamba")
     classifier = _build(resolved, method, targets="all", pooling="last")
     losses = take_steps(classifier, _batch(resolved), steps=10)
     assert losses[-1] < losses[0]
-    METHODS[method].save(classifier.encoder, tmp_path)
-    loaded = build_classifier(resolved, METHODS[method], settings, 3, adapter=tmp_path)
-    loaded.head.load_state_dict(classifier.head.state_dict())
-    with torch.no_grad():
-        expected = classifier.eval()(**_batch(resolved)).logits
-        assert torch.allclose(loaded.eval()(**_batch(resolved)).logits, expected, atol=1e-5)
 
 
 def test_mamba_has_no_head_of_its_own(tiny):

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from peftsearch.backbones.loading import _weights, load_encoder, load_tokenizer
-from peftsearch.methods.adapterhub import hybrid
-from peftsearch.methods.adapterhub.base import NAME
+from peftsearch.methods.adapterhub import adding
+from peftsearch.methods.adapterhub.adding import NAME
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import METHODS
 from tests.helpers.tuning import TEXTS, settings_of
@@ -55,8 +55,8 @@ def test_adapters_still_adds_an_edit_that_no_token_reaches(tiny):
 
 
 def test_unipelts_gates_still_see_the_padding(tiny, monkeypatch):
-    """Once this fails, `hybrid._gated_by_text` may go (adapters 1.3.0)."""
-    monkeypatch.setattr(hybrid, "_gated_by_text", lambda encoder: encoder)
+    """Once this fails, `adding.gate_by_text` may go (adapters 1.3.0)."""
+    monkeypatch.setattr(adding, "gate_by_text", lambda encoder: None)
     resolved = tiny("bert")
     settings = settings_of("unipelt")
     torch.manual_seed(0)
@@ -71,8 +71,8 @@ def test_unipelts_gates_still_see_the_padding(tiny, monkeypatch):
 def test_without_padding_unipelts_gates_are_those_of_the_library(tiny, monkeypatch):
     resolved, settings, logits = tiny("bert"), settings_of("unipelt"), []
     short = load_tokenizer(resolved)(["good cat"], return_tensors="pt")
-    for gated in (hybrid._gated_by_text, lambda encoder: encoder):
-        monkeypatch.setattr(hybrid, "_gated_by_text", gated)
+    for gated in (adding.gate_by_text, lambda encoder: None):
+        monkeypatch.setattr(adding, "gate_by_text", gated)
         torch.manual_seed(0)
         classifier = build_classifier(resolved, METHODS["unipelt"], settings, 3).eval()
         with torch.no_grad():
@@ -127,3 +127,13 @@ def test_transformers_still_hands_out_the_tensors_it_was_given(tiny):
 def _add_prefix(encoder):
     adapters.init(encoder)
     encoder.add_adapter(NAME, config=adapters.PrefixTuningConfig())
+
+
+def test_transformers_still_skips_initialisations_that_adapters_keeps(tiny):
+    """Once this fails, `adding.torchs_initialization` may go (transformers 4.57.6, adapters 1.3.0)."""
+    from transformers.modeling_utils import no_init_weights
+
+    encoder = load_encoder(tiny("bert"))
+    adapters.init(encoder)
+    with no_init_weights(), pytest.raises(TypeError, match="NoneType"):
+        encoder.add_adapter(NAME, config=adapters.CompacterConfig(reduction_factor=4))

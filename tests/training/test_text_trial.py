@@ -85,7 +85,7 @@ def test_an_exported_tfidf_labels_texts_and_holds_no_pickle(tmp_path, pair):
     text = ["first", "second"] if pair else "text"
     write_files(read_checkpoint(tmp_path / "weights", 4), tmp_path / "out", {"study": "toy", "data": {"text": text}})
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".md"}
+    assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".md", ".py"}
 
     classifier = load_classifier(tmp_path / "out")
     rows = data.splits["validation"]

@@ -90,7 +90,7 @@ def _load(
 ) -> nn.Module:
     config = _config(resolved, trust_remote_code, changes)
     chosen = model_class(resolved, config, auto)
-    options = {"add_pooling_layer": False} if auto == ENCODER and _has_optional_pooler(chosen) else {}
+    options = {"add_pooling_layer": False} if auto == ENCODER and has_optional_pooler(chosen) else {}
     if without_weights:
         with quiet():
             return _named(chosen(config, **options), resolved)
@@ -131,7 +131,8 @@ def _config(resolved: ResolvedModel, trust_remote_code: bool, changes: dict[str,
     return config
 
 
-def _has_optional_pooler(model_class: Any) -> bool:
+def has_optional_pooler(model_class: Any) -> bool:
+    """Whether models of this class are made with a pooler or, as here, without one."""
     import inspect
 
     return "add_pooling_layer" in inspect.signature(model_class.__init__).parameters

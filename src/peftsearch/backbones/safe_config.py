@@ -32,6 +32,9 @@ TOKENIZERS = frozenset({
 
 They read vocabularies and nothing else. Others load models, pickles or plug-ins that their files name."""
 
+OWN_HEAD = "text_encoder_classifier"
+"""The `model_type` of an exported classifier with a head of its own: its encoder is described under `encoder`."""
+
 ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 """The keys by which a file chooses how attention is computed; transformers chooses for this machine instead."""
 
@@ -45,6 +48,8 @@ def read_config(name: str, folder: Path) -> dict[str, Any]:
     if not (folder / CONFIG).is_file():
         raise UserError(f"model {name!r}: {folder} holds no {CONFIG}; save the model there with save_pretrained")
     config = read_json(name, folder / CONFIG)
+    if config.get("model_type") == OWN_HEAD and isinstance(config.get("encoder"), dict):
+        config = config["encoder"]
     check_config(name, config)
     return {key: value for key, value in config.items() if key not in ATTENTION}
 

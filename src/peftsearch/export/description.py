@@ -1,8 +1,7 @@
-"""What an export says of itself in `config.yaml` and `labels.json`, and whether its other files are undamaged."""
+"""What an export says of itself in `peftsearch.yaml`, and whether its other files are undamaged."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,25 +11,31 @@ from peftsearch.core.checksums import SUMS, damaged_files
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import Measurement
+from peftsearch.export.standard.forms import FORMS
 from peftsearch.methods.table import METHODS
 
-FORMAT = "peftsearch-classifier-1"
-CONFIG, LABELS, CARD = "config.yaml", "labels.json", "README.md"
+FORMAT = "peftsearch-classifier-2"
+ABOUT, CARD = "peftsearch.yaml", "README.md"
 
-FOR_PEOPLE = frozenset({CONFIG, LABELS, CARD, SUMS})
-"""Files that people may change: the first two are checked by what they say."""
+FOR_PEOPLE = frozenset({ABOUT, CARD, SUMS})
+"""Files that people may change: the first is checked by what it says."""
+
+EARLIER = "config.yaml"
+"""What an export of an earlier version said of itself."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """An export's `config.yaml` and `labels.json`.
+    """An export's `peftsearch.yaml`.
 
     Attributes:
+        form: how the folder holds the classifier: a key of `FORMS`.
         labels: the classes' names, by index.
         text: the column that held the texts in training; a list of two for pairs.
         strip: whether training took white space off both ends of a text.
     """
 
+    form: str
     config: TrialConfig
     labels: tuple[str, ...]
     text: str | list[str]
@@ -47,17 +52,19 @@ def read_description(folder: Path) -> Description:
     damaged = next((name for name in damaged_files(folder) if name not in FOR_PEOPLE), None)
     if damaged:
         raise UserError(f"{folder / damaged} is damaged, or was changed after the export; export the trial again")
-    config = TrialConfig.from_dict(described["config"])
+    config, form = TrialConfig.from_dict(described["config"]), described["form"]
     if config.method not in METHODS:
-        raise UserError(f"{folder / CONFIG}: this version of peftsearch has no method {config.method!r}; update it")
-    labels, text = _read_labels(folder / LABELS), described.get("text") or "text"
-    return Description(config, labels, text, described.get("strip") is True)
+        raise UserError(f"{folder / ABOUT}: this version of peftsearch has no method {config.method!r}; update it")
+    labels, text = _labels(described.get("labels"), folder / ABOUT), described.get("text") or "text"
+    return Description(form, config, labels, text, described.get("strip") is True)
 
 
 def _read_config(folder: Path) -> Mapping[str, Any]:
     import yaml
 
-    file = folder / CONFIG
+    file = folder / ABOUT
+    if not file.is_file() and (folder / EARLIER).is_file():
+        file = folder / EARLIER
     if not file.is_file():
         raise UserError(
             f"{folder}: is no exported classifier; make one with: peftsearch export --study NAME --out {folder}"
@@ -79,7 +86,7 @@ def _read_config(folder: Path) -> Mapping[str, Any]:
         Measurement.from_dict(described["measurement"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise damaged from None
-    if not _is_text(described.get("text")):
+    if described.get("form") not in FORMS or not _is_text(described.get("text")):
         raise damaged
     return described
 
@@ -92,13 +99,9 @@ def _is_text(text: object) -> bool:
     )
 
 
-def _read_labels(file: Path) -> tuple[str, ...]:
-    try:
-        labels = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        labels = None
+def _labels(labels: object, file: Path) -> tuple[str, ...]:
     if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
-        raise UserError(f"{file} is missing or damaged: it must list the classes' names; export the trial again")
+        raise UserError(f"{file} must list the classes' names as labels; export the trial again")
     if len(set(labels)) < len(labels):
         twice = next(label for place, label in enumerate(labels) if label in labels[:place])
         raise UserError(f"{file} names the class {twice!r} twice; export the trial again")

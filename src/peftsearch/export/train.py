@@ -15,6 +15,7 @@ from peftsearch.core.objectives import DEFAULT_METRIC
 from peftsearch.core.run_folder import RunFolder
 from peftsearch.core.secrets import HIDDEN
 from peftsearch.export.card.evidence import Evidence, TrainingRows
+from peftsearch.export.proof import Rows, first_rows, prove
 from peftsearch.export.target import check_out, written_whole
 from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
@@ -86,7 +87,8 @@ def train_config(
     selection = None if all_rows else chosen.selection
     result = _train(spec, asked, rows, caches, lambda report: say(_epoch_line(report, selection)), last_epoch)
     result = replace(_without_scores(result, data) if all_rows else result, config=chosen)
-    return _write(spec, result, _evidence(spec, chosen, data, rows, all_rows), folder, overwrite)
+    shown = first_rows(data.splits[VALIDATION], f"{VALIDATION} rows")
+    return _write(spec, result, _evidence(spec, chosen, data, rows, all_rows), folder, overwrite, shown, say)
 
 
 def _announcement(config: TrialConfig, data: TextData, last_epoch: int | None) -> str:
@@ -186,7 +188,13 @@ def _evidence(spec: StudySpec, config: TrialConfig, data: TextData, rows: TextDa
 
 
 def _write(
-    spec: StudySpec, result: TrialResult | TextTrialResult, evidence: Evidence, out: Path, overwrite: bool
+    spec: StudySpec,
+    result: TrialResult | TextTrialResult,
+    evidence: Evidence,
+    out: Path,
+    overwrite: bool,
+    shown: Rows,
+    say: Callable[[str], None],
 ) -> Checkpoint:
     from peftsearch.training.checkpoint import read_checkpoint
 
@@ -201,5 +209,5 @@ def _write(
         result.save(Path(weights) / str(number))
         kept = read_checkpoint(Path(weights), number)
         with written_whole(out, overwrite) as folder:
-            write_files(kept, folder, about, evidence)
+            say(str(prove(kept, write_files(kept, folder, about, evidence), folder, shown)))
     return kept

@@ -1,12 +1,9 @@
-"""A trained classifier as a folder that needs neither the study nor its storage.
+"""A trained classifier as a folder that needs neither the study nor its storage, nor peftsearch.
 
-config.yaml        the exported trial: configuration, measurement, study and text columns
-labels.json        class names, by index
-tokenizer/         as transformers saves it
-head.safetensors   pooling has no weights: the head's alone
-backbone/          the fine-tuned encoder, if any of its own tensors moved; `AutoModel.from_pretrained` reads it
-adapter/           else, for PEFT and AdapterHub methods: the adapter in that library's format
-model/             of a method without a backbone, instead of all of the above
+config.json, model.safetensors, tokenizer files   as transformers reads them
+modeling_text_classifier.py   where the architecture's own classifier cannot express the trained one: its model class
+terms.json, trainable.safetensors, predict_tfidf.py   of a method without a backbone, instead of all of the above
+peftsearch.yaml    the exported trial: form, labels, configuration, measurement, study and text columns
 README.md          the model card
 front.png          the picture in it, if the study has several finished trials
 checksums.json     of all these files: what export wrote, and whether it is as it was
@@ -14,29 +11,24 @@ checksums.json     of all these files: what export wrote, and whether it is as i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.export.card.evidence import Evidence, evidence_of
-from peftsearch.export.card.how_to_load import with_peftsearch
+from peftsearch.export.card.how_to_load import how_to_load
 from peftsearch.export.card.model_card import write_card
-from peftsearch.export.description import CONFIG, FORMAT, LABELS
+from peftsearch.export.description import ABOUT, FORMAT
+from peftsearch.export.proof import prove, rows_of_study
 from peftsearch.export.retrain import no_weights
+from peftsearch.export.standard.folder import write_standard
 from peftsearch.export.target import check_out, written_whole
-from peftsearch.methods.base import EncoderMethod, Library
-from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.storage.front_checkpoints import checkpoint_problem
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
-    from peftsearch.backbones.classifier import Classifier
-    from peftsearch.backbones.names import ResolvedModel
     from peftsearch.results.stored_study import StoredStudy
-
-TOKENIZER, HEAD, BACKBONE, ADAPTER, MODEL = "tokenizer", "head.safetensors", "backbone", "adapter", "model"
 
 
 def write_export(
@@ -46,8 +38,9 @@ def write_export(
     retrain: Callable[[int], None] | None = None,
     *,
     overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Checkpoint:
-    """Write the classifier of a trial to the folder `out`.
+    """Write the classifier of a trial to the folder `out`, and prove that it labels the same without peftsearch.
 
     Args:
         stored: the study.
@@ -55,9 +48,11 @@ def write_export(
         out: a new or empty folder.
         retrain: trains the trial with this number again and saves its checkpoint; called if that is missing or damaged.
         overwrite: whether `out` may be an earlier export, which is replaced.
+        say: called with what the proof has found.
 
     Raises:
-        UserError: no trial has finished, its checkpoint is missing or damaged, or `out` is not empty.
+        UserError: no trial has finished, its checkpoint is missing or damaged, `out` is not empty, or the folder would
+            not label as the trial does.
     """
     check_out(out, overwrite)
     number = stored.number(trial)
@@ -69,7 +64,9 @@ def write_export(
         retrain(number)
         kept = _checkpoint(stored, number)
     with written_whole(out, overwrite) as folder:
-        write_files(kept, folder, {"study": stored.name, **stored.about.to_dict()}, evidence_of(stored, kept))
+        about = {"study": stored.name, **stored.about.to_dict()}
+        form = write_files(kept, folder, about, evidence_of(stored, kept))
+        say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
     return kept
 
 
@@ -80,67 +77,30 @@ def _checkpoint(stored: StoredStudy, number: int) -> Checkpoint:
     return read_checkpoint(stored.folder.weights, number)
 
 
-def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any], evidence: Evidence | None = None) -> None:
+def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any], evidence: Evidence | None = None) -> str:
     """Write every file of an export into `folder`.
 
     Args:
         about: what is known of the study: its name as `study`, and `goal` and `data`.
         evidence: what the model card says of quality besides the checkpoint's own measurement.
+
+    Returns:
+        The form of the folder: a key of `FORMS`.
     """
     import yaml
 
-    config, backbone = kept.config, kept.config.backbone
-    if config.method in TEXT_METHODS:
-        TEXT_METHODS[config.method].read(kept.folder).save(folder / MODEL)
-    else:
-        backbone = _write_classifier(kept, ENCODER_METHODS[config.method], folder)
-    (folder / LABELS).write_text(json.dumps(list(kept.labels), indent=2, ensure_ascii=False), encoding="utf-8")
+    form, data = write_standard(kept, folder), about.get("data") or {}
     described = {
         "format": FORMAT,
+        "form": form,
         "study": about.get("study"),
         "trial": kept.number,
-        "text": about.get("data", {}).get("text"),
-        "strip": about.get("data", {}).get("strip", False),
-        "config": {**config.to_dict(), "backbone": backbone},
+        "labels": list(kept.labels),
+        "text": data.get("text"),
+        "strip": data.get("strip", False),
+        "config": kept.config.to_dict(),
         "measurement": kept.measurement.to_dict(),
     }
-    (folder / CONFIG).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    write_card(folder, kept, about, with_peftsearch(about.get("data", {}).get("text") or "text"), evidence)
-
-
-def _write_classifier(kept: Checkpoint, method: EncoderMethod, folder: Path) -> str:
-    """Write head, encoder and tokenizer, and return the backbone's name."""
-    from safetensors.torch import save_file
-
-    from peftsearch.backbones.loading import resolve, tokenizer_of
-
-    config, classifier = kept.config, kept.classifier()
-    resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
-    head = {name: tensor.detach().contiguous() for name, tensor in classifier.head.named_parameters()}
-    save_file(head, folder / HEAD)
-    EXPORTERS[method.library](classifier, method, folder)
-    tokenizer_of(config, resolved).save_pretrained(folder / TOKENIZER)
-    return _where(resolved)
-
-
-def _where(resolved: ResolvedModel) -> str:
-    """The backbone's name as the export may be loaded from anywhere: the name of a local folder becomes absolute."""
-    return str(Path(resolved.path).resolve()) if resolved.kind == "folder" else resolved.name
-
-
-def _weights(classifier: Classifier, method: EncoderMethod, folder: Path) -> None:
-    """Write the encoder with all its weights, unless training left all of them as they were."""
-    if any(parameter.requires_grad for parameter in classifier.encoder.parameters()):
-        encoder: Any = method.merged(classifier.encoder)
-        encoder.save_pretrained(folder / BACKBONE, safe_serialization=True)
-
-
-def _adapter(classifier: Classifier, method: EncoderMethod, folder: Path) -> None:
-    method.save(classifier.encoder, folder / ADAPTER)
-
-
-EXPORTERS: dict[Library, Callable[[Classifier, EncoderMethod, Path], None]] = {
-    "torch": _weights,
-    "peft": _adapter,
-    "adapters": _adapter,
-}
+    (folder / ABOUT).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_card(folder, kept, about, how_to_load(form, data.get("text") or "text"), evidence)
+    return form

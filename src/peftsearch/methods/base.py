@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from peftsearch.backbones.anatomy import Anatomy, anatomy_of_config
 from peftsearch.backbones.heads import HEADS, heads_for_any_encoder
@@ -63,6 +63,8 @@ class EncoderMethod(Method):
     library: Library = "torch"
     """Whose format an export uses; a `torch` method exports all weights."""
     takes_steps = True
+    merges: ClassVar[bool] = True
+    """Whether the encoder's own tensors can express what the method changes."""
     changes_input: ClassVar[bool] = False
     """Whether the embeddings' input is trained, so that no part of the encoder computes the same in every epoch."""
 
@@ -142,6 +144,13 @@ class EncoderMethod(Method):
     def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:
         """Called after optimizer step `step` (the first is 1), before its gradients are cleared."""
 
+    def adapter(self, anatomy: Anatomy, settings: Settings) -> Mapping[str, Any]:
+        """What the method adds, as JSON: its `library`, and what `tuned` in that library's `adding` module reads.
+
+        Only for methods that cannot be merged.
+        """
+        raise NotImplementedError(f"{self.name} adds nothing to its backbone")
+
     def merged(self, encoder: nn.Module) -> nn.Module | None:
         """The prepared encoder as its architecture's own class, with the method's change folded into its weights.
 
@@ -149,17 +158,13 @@ class EncoderMethod(Method):
         may not be used any more.
 
         Returns:
-            None if the method adds something that these tensors cannot express; the prepared encoder is then as before.
+            None if not `merges`; the prepared encoder is then as before.
         """
-        return encoder
+        return encoder if self.merges else None
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         """Write the method's own parameters in its library's format (safetensors). Not for `torch` methods."""
         raise NotImplementedError(f"{self.name} has no adapter of its own to save")
-
-    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        """The pretrained `encoder` with the parameters that `save` wrote to `folder`, ready for inference."""
-        raise NotImplementedError(f"{self.name} has no adapter of its own to load")
 
 
 class TextModel(Protocol):

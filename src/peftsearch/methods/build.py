@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.backbones.anatomy import anatomy_of, modules
@@ -25,7 +24,6 @@ def build_classifier(
     *,
     max_length: int = 0,
     trust_remote_code: bool = False,
-    adapter: Path | None = None,
     without_weights: bool = False,
 ) -> Classifier:
     """Prepare the pretrained backbone for `method` and put a new head on it.
@@ -39,7 +37,6 @@ def build_classifier(
         num_labels: the number of classes.
         max_length: tokens of the longest text, which must fit the backbone's positions; 0 if it is not known.
         trust_remote_code: whether the backbone's own code may run.
-        adapter: a folder that `method.save` has written; its parameters are loaded and frozen.
         without_weights: whether the backbone is made from its `config.json`, with random parameters.
 
     Returns:
@@ -56,8 +53,9 @@ def build_classifier(
     names = {"embeddings": parts.embeddings, "layers": (layer.name for layer in parts.layers), "tail": parts.tail}
     # The modules are looked up before the method wraps the encoder, which changes their names.
     blocks = {block: [] if method.changes_input else modules(encoder, names[block]) for block in names}
-    tuned = method.apply(encoder, settings) if adapter is None else method.load(encoder, adapter, settings)
-    return Classifier(tuned, head, **blocks, takes_token_types=parts.takes_token_types).train()
+    return Classifier(
+        method.apply(encoder, settings), head, **blocks, takes_token_types=parts.takes_token_types
+    ).train()
 
 
 def build_on_meta_device(

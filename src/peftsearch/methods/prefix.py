@@ -12,6 +12,7 @@ from peftsearch.methods.adapterhub import base as adapterhub
 from peftsearch.methods.base import EncoderMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 from peftsearch.methods.peft_library import base as peft_library
+from peftsearch.methods.peft_library.adding import add
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,6 +25,7 @@ class PrefixTuning(EncoderMethod):
     summary = "prefix tuning: trained virtual tokens before each frozen layer's keys and values"
     paper = "Li and Liang 2021, https://arxiv.org/abs/2101.00190"
     library = "peft"
+    merges = False
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-1),
         "virtual_tokens": Hyperparameter(
@@ -49,20 +51,15 @@ class PrefixTuning(EncoderMethod):
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         if not _by_peft(encoder):
             return adapterhub.wrap(encoder, _adapterhub_config(settings))
-        peft_library.ignore_token_type_warning()
-        return peft_library.wrap(encoder, _peft_config(settings))
+        return add(encoder, _peft_config(settings))
 
-    def merged(self, encoder: nn.Module) -> nn.Module | None:
-        return None
+    def adapter(self, anatomy: Anatomy, settings: Settings) -> Mapping[str, Any]:
+        if not anatomy.family.peft_prefix_tuning:
+            return adapterhub.described(anatomy, _adapterhub_config(settings))
+        return peft_library.described(_peft_config(settings))
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         (peft_library if _by_peft(encoder) else adapterhub).save(encoder, folder)
-
-    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        if not _by_peft(encoder):
-            return adapterhub.load(encoder, folder, _adapterhub_config(settings))
-        peft_library.ignore_token_type_warning()
-        return peft_library.load(encoder, folder, _peft_config(settings))
 
 
 def _by_peft(encoder: nn.Module) -> bool:

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.description import read_description
-from peftsearch.export.write import ADAPTER, BACKBONE, HEAD, MODEL, TOKENIZER
 from peftsearch.methods.base import TextModel
-from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
+from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.predict.input import InputTexts, Row
-from peftsearch.training.checkpoint import load_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -154,19 +152,19 @@ class LoadedTextModel(LoadedClassifier):
         yield from softmax(self.model.scores([" ".join(text) for text in texts]), axis=1).tolist()
 
 
-def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> LoadedClassifier:
+def load_classifier(folder: str | Path) -> LoadedClassifier:
     """Load a classifier that `export_trial` or `peftsearch export` has written.
+
+    No code of the folder is run, since the folder may come from anyone.
 
     Args:
         folder: the folder of the export.
-        trust_remote_code: whether the backbone may bring its own code. What the folder says about that does not count,
-            since the folder may come from anyone.
 
     Returns:
         The classifier on the CPU; its `predict` labels texts.
 
     Raises:
-        UserError: the folder is no export, or its backbone cannot be found.
+        UserError: the folder is no export, or it is damaged.
 
     Example:
         >>> classifier = load_classifier("my-classifier")
@@ -177,40 +175,18 @@ def load_classifier(folder: str | Path, *, trust_remote_code: bool = False) -> L
     folder = Path(folder)
     described = read_description(folder)
     config, labels, text = described.config, described.labels, described.text
-    if config.trust_remote_code and not trust_remote_code:
-        raise UserError(
-            f"{folder}: its backbone brings its own code; load it with trust_remote_code=True if you trust it"
-        )
     inputs = InputTexts((text,) if isinstance(text, str) else tuple(text), described.strip)
     if config.method in TEXT_METHODS:
-        return LoadedTextModel(labels, config, inputs, TEXT_METHODS[config.method].read(folder / MODEL))
-    classifier = _classifier(folder, config, len(labels))
+        return LoadedTextModel(labels, config, inputs, TEXT_METHODS[config.method].read(folder))
+    from peftsearch.export.standard.tensors import read_classifier
+
+    classifier = read_classifier(folder, described.form, config, len(labels))
     return LoadedEncoderClassifier(labels, config, inputs, classifier, _tokenizer(folder))
-
-
-def _classifier(folder: Path, config: TrialConfig, num_labels: int) -> Classifier:
-    from peftsearch.backbones.loading import resolve
-    from peftsearch.methods.build import build_classifier
-
-    own = folder / BACKBONE
-    name, revision = (str(own.resolve()), None) if own.is_dir() else (config.backbone, config.revision)
-    resolved = resolve(name, revision, config.trust_remote_code)
-    method = ENCODER_METHODS[config.method]
-    classifier = build_classifier(
-        resolved,
-        method,
-        config.settings,
-        num_labels,
-        trust_remote_code=config.trust_remote_code,
-        adapter=folder / ADAPTER if method.library != "torch" else None,
-    )
-    load_tensors(dict(classifier.head.named_parameters()), folder / HEAD)
-    return classifier.eval()
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from peftsearch.backbones.loading import ResolvedModel, load_tokenizer
 
-    path = str((folder / TOKENIZER).resolve())
+    path = str(folder.resolve())
     tokenizer: PreTrainedTokenizerBase = load_tokenizer(ResolvedModel(path, path, "folder"))
     return tokenizer

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from peftsearch.data.columns import columns_of
-
-FOLDER = "DIR"
-"""Stands in the code for the path of the folder, or for its repository on the hub."""
+from peftsearch.data.columns import PLACE, columns_of
+from peftsearch.export.standard.forms import FOLDER, FORMS
 
 WITH_PEFTSEARCH = """
-import peftsearch
-
-classifier = peftsearch.load_classifier("DIR")
-classifier.predict([{example}])
+# With peftsearch, from the columns of the study:
+# peftsearch.load_classifier("DIR").predict([{example}])
 """
 
 
@@ -41,14 +37,28 @@ def code_in(card: str, folder: Path) -> str:
     return rest.partition("\n```")[0].replace(f'"{FOLDER}"', repr(str(folder)))
 
 
-def with_peftsearch(text: str | list[str]) -> HowToLoad:
-    """How `peftsearch` itself opens a folder that it has exported; `text` is the study's `data.text`."""
-    return HowToLoad("peftsearch", WITH_PEFTSEARCH.format(example=_example(text)), ("peftsearch",))
+def how_to_load(form: str, text: str | list[str]) -> HowToLoad:
+    """How a folder of this form is opened without peftsearch.
+
+    Args:
+        form: a key of `FORMS`.
+        text: the study's `data.text`.
+    """
+    known, texts = FORMS[form], [text] if isinstance(text, str) else text
+    bare = [_as_trained(written) for written in texts]
+    row = repr(bare[0]) if len(bare) == 1 else repr({"text": bare[0], "text_pair": bare[1]})
+    ours = WITH_PEFTSEARCH.format(example=_example(texts))
+    code = f"{known.loader}print(classify([{row}]))\n{ours}"
+    return HowToLoad(known.hub_library, code, known.requires, f"{known.summary}.")
 
 
-def _example(written: str | list[str]) -> str:
+def _as_trained(written: str) -> str:
+    """A text as training read it: what stands around the columns of a composed one belongs to it."""
+    return PLACE.sub("…", written) if PLACE.search(written) else "a text"
+
+
+def _example(texts: list[str]) -> str:
     """What `predict` takes: a text, a pair, or the columns that a text is composed of."""
-    texts = [written] if isinstance(written, str) else written
     columns = dict.fromkeys((name for text in texts for name in columns_of(text)), "…")
     if len(columns) != len(texts) or any(len(columns_of(text)) > 1 for text in texts):
         return repr(columns)

@@ -11,11 +11,12 @@ from peftsearch.core.escaping import markdown_text
 from peftsearch.core.objectives import quality_objective
 from peftsearch.export.card.evidence import Evidence
 from peftsearch.export.card.front_matter import front_matter
-from peftsearch.export.card.how_to_load import FOLDER, HowToLoad
+from peftsearch.export.card.how_to_load import HowToLoad
 from peftsearch.export.card.limits import limits_section
 from peftsearch.export.card.quality import quality_section
 from peftsearch.export.card.sources import source_in_words
 from peftsearch.export.description import CARD
+from peftsearch.export.standard.forms import FOLDER
 from peftsearch.methods.table import METHODS, TEXT_METHODS
 from peftsearch.report.figures.picture import FrontPicture, axis_label, costs
 from peftsearch.report.figures.save import save_front

@@ -1,25 +1,20 @@
-"""The base of the methods that AdapterHub implements: adding an adapter, writing it, loading it."""
+"""The base of the methods that AdapterHub implements: adding, describing and writing an adapter."""
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.backbones.anatomy import Anatomy, anatomy_of
 from peftsearch.core.dimensions import Fixed, Range
-from peftsearch.core.errors import UserError, one_line
+from peftsearch.methods.adapterhub.adding import NAME, add
 from peftsearch.methods.base import EncoderMethod, Library
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, layer_count, wrong_layer_count
 
 if TYPE_CHECKING:
     from torch import nn
-
-NAME = "tuned"
-WEIGHTS = "adapter.safetensors"
 
 SHARED = "shared_parameters"
 
@@ -30,6 +25,7 @@ class AdapterHubMethod(EncoderMethod):
     """A method that AdapterHub implements, given by an `AdapterConfig`."""
 
     library: Library = "adapters"
+    merges = False
     has_prefix: ClassVar[bool] = False
     """Whether prefix tuning is a part of the method."""
 
@@ -46,14 +42,11 @@ class AdapterHubMethod(EncoderMethod):
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return wrap(encoder, self.config(anatomy_of(encoder), settings))
 
-    def merged(self, encoder: nn.Module) -> nn.Module | None:
-        return None
+    def adapter(self, anatomy: Anatomy, settings: Settings) -> Mapping[str, Any]:
+        return described(anatomy, self.config(anatomy, settings))
 
     def save(self, encoder: nn.Module, folder: Path) -> None:
         save(encoder, folder)
-
-    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        return load(encoder, folder, self.config(anatomy_of(encoder), settings))
 
 
 def leave_out(anatomy: Anatomy, settings: Settings) -> list[int]:
@@ -70,14 +63,14 @@ def wrong_leave_out(anatomy: Anatomy, settings: Settings) -> str | None:
     return wrong_layer_count("top_layers", asked, layers)
 
 
-def wrap(encoder: Any, config: Any) -> nn.Module:
+def wrap(encoder: nn.Module, config: Any) -> nn.Module:
     """Freeze `encoder` and add the trainable parameters of an AdapterHub `config`, drawn by torch's generator."""
-    with _quiet():
-        _init(encoder)
-        encoder.add_adapter(NAME, config=config)
-        encoder.train_adapter(NAME)  # freezes the rest and makes the adapter part of every forward pass
-    wrapped: nn.Module = encoder
-    return wrapped
+    return add(encoder, config, anatomy_of(encoder).family.adapterhub_interface)
+
+
+def described(anatomy: Anatomy, config: Any) -> Mapping[str, Any]:
+    """An AdapterHub configuration as JSON, as `adding.tuned` reads it."""
+    return {"library": "adapters", "config": config.to_dict(), "interface": anatomy.family.adapterhub_interface}
 
 
 def save(encoder: Any, folder: Path) -> None:
@@ -95,70 +88,3 @@ def save(encoder: Any, folder: Path) -> None:
     of_adapter = loader.filter_func
     loader.filter_func = lambda name: lambda key: of_adapter(name)(key) or key.startswith(f"{SHARED}.{name}.")
     loader.save(str(folder), NAME)
-
-
-def load(encoder: Any, folder: Path, config: Any) -> nn.Module:
-    """Add the adapter in `folder` to `encoder` and activate it, with every parameter frozen.
-
-    Args:
-        config: AdapterHub's configuration, as for `wrap`. `adapter_config.json` may come from anyone, so nothing is
-            taken from it.
-
-    Raises:
-        UserError: `folder` has no adapter in safetensors, or another one than `config` describes.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not (folder / WEIGHTS).is_file():
-        raise UserError(f"{folder} holds no {WEIGHTS}; export the trial again")
-    loaded = wrap(encoder, config)
-    # `save` leaves out the second names of shared memory.
-    wanted = {name for name, p in loaded.named_parameters() if p.requires_grad and ".pool." not in name}
-    try:
-        keys = loaded.load_state_dict(load_file(folder / WEIGHTS), strict=False)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{folder} does not hold the adapter of its trial: {one_line(error)}") from error
-    wrong = [*keys.unexpected_keys, *sorted(wanted.intersection(keys.missing_keys))]
-    if wrong:
-        raise UserError(f"{folder} does not hold the adapter of its trial: they differ in {wrong[0]}")
-    return loaded.requires_grad_(False)
-
-
-def _init(encoder: Any) -> None:
-    """Prepare `encoder` for adapters without changing its outputs."""
-    import adapters
-
-    before = {name for name, _ in encoder.named_parameters()}
-    anatomy = anatomy_of(encoder)
-    interface = anatomy.family.adapterhub_interface
-    adapters.init(encoder, interface=adapters.AdapterModelInterface(**interface) if interface else None)
-    if interface:
-        for layer in anatomy.layers:
-            _use_own_norms(encoder.get_submodule(layer.name), interface)
-    # adapters 1.3.0 gives a fused projection without a bias (ModernBERT's Wqkv) a random one: LoRAMergedLinear.wrap.
-    for name in {name for name, _ in encoder.named_parameters()} - before:
-        module, _, parameter = name.rpartition(".")
-        setattr(encoder.get_submodule(module), parameter, None)
-
-
-def _use_own_norms(layer: nn.Module, interface: Mapping[str, Any]) -> None:
-    """Let the adapters of `layer` read its own norms: adapters 1.3.0 hands those of the last layer to all layers.
-
-    The functions that return the norms in its `init_bottleneck` share one loop variable.
-    """
-    for adapters, norm in (("attention_adapters", "layer_ln_1"), ("output_adapters", "layer_ln_2")):
-        own = layer.get_submodule(interface[norm])
-        layer.get_submodule(adapters).register_forward_pre_hook(lambda _, states, own=own: (*states[:2], own))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence adapters 1.3.0, which warns that no adapter is active while it activates one."""
-    logger = logging.getLogger("adapters.model_mixin")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Fixed, Range
-from peftsearch.methods.adapterhub.base import NAME, TOP_LAYERS, leave_out
+from peftsearch.methods.adapterhub.base import TOP_LAYERS, leave_out
 from peftsearch.methods.adapterhub.bottleneck import Bottleneck, non_linearity, reduction
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from peftsearch.backbones.anatomy import Anatomy
 
 
@@ -56,40 +53,6 @@ class UniPelt(Bottleneck):
             ),
             lora=LoRAConfig(r=rank, alpha=2 * rank, leave_out=left_out),
         )
-
-    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        return _gated_by_text(super().apply(encoder, settings))
-
-    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        return _gated_by_text(super().load(encoder, folder, settings))
-
-
-def _gated_by_text(encoder: nn.Module) -> nn.Module:
-    """Let the gates average over a text's tokens alone; those of adapters 1.3.0 average over its padding too.
-
-    The library takes the sigmoid of a gate's scores and then their mean over all positions. It is given, at every
-    position, the score whose sigmoid is the mean over the text.
-    """
-    import torch
-
-    masks: list[Any] = []
-
-    def remember(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-        masks[:] = [kwargs.get("attention_mask")]
-
-    def average(module: nn.Module, args: Any, scores: Tensor) -> Tensor:
-        # DeBERTa's projections read relative position embeddings too, which are of no text and have no mask.
-        if masks[0] is None or scores.shape[:2] != masks[0].shape:
-            return scores
-        weights = masks[0].unsqueeze(-1).float()
-        gates = (torch.sigmoid(scores.float()) * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
-        return torch.logit(gates, eps=1e-6).to(scores.dtype).expand_as(scores)
-
-    encoder.register_forward_pre_hook(remember, with_kwargs=True)
-    for name, module in encoder.named_modules():
-        if name.endswith((".gate", f".prefix_gates.{NAME}")):
-            module.register_forward_hook(average)
-    return encoder
 
 
 class MixAndMatch(Bottleneck):

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.backbones.heads import HEADS, heads_for_any_encoder
 from peftsearch.core.dimensions import Choice, Range
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings, learning_rate
-from peftsearch.methods.peft_library import base as peft_library
 from peftsearch.methods.peft_library.base import PeftMethod
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from peftsearch.backbones.anatomy import Anatomy
 
 TOKENS = Hyperparameter(
@@ -29,6 +25,7 @@ TOKENS = Hyperparameter(
 class SoftPrompt(PeftMethod):
     """The embeddings of a few virtual tokens are trained, and the encoder is frozen."""
 
+    merges = False
     changes_input = True
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
@@ -38,17 +35,6 @@ class SoftPrompt(PeftMethod):
 
     def positions_taken(self, anatomy: Anatomy, settings: Settings) -> int:
         return int(settings["virtual_tokens"])
-
-    def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
-        peft_library.ignore_token_type_warning()
-        return _without_virtual_tokens(super().apply(encoder, settings), int(settings["virtual_tokens"]))
-
-    def load(self, encoder: nn.Module, folder: Path, settings: Settings) -> nn.Module:
-        peft_library.ignore_token_type_warning()
-        return _without_virtual_tokens(super().load(encoder, folder, settings), int(settings["virtual_tokens"]))
-
-    def merged(self, encoder: nn.Module) -> nn.Module | None:
-        return None
 
     def config(self, anatomy: Anatomy, settings: Settings) -> Any:
         return self.kind()(
@@ -110,23 +96,3 @@ class PTuning(SoftPrompt):
             "encoder_reparameterization_type": str(settings["network"]).upper(),
             "encoder_hidden_size": anatomy.embedding_size,
         }
-
-
-def _without_virtual_tokens(encoder: nn.Module, tokens: int) -> nn.Module:
-    """Cut the virtual tokens' states out of the encoder's output, and out of its pooler's input."""
-
-    def of_text(states: Tensor) -> Tensor:
-        return states[:, tokens:]
-
-    def in_outputs(module: nn.Module, inputs: Any, outputs: Any) -> Any:
-        outputs.last_hidden_state = of_text(outputs.last_hidden_state)
-        return outputs
-
-    def in_pooler(module: nn.Module, inputs: Any) -> Any:
-        return (of_text(inputs[0]), *inputs[1:])
-
-    encoder.register_forward_hook(in_outputs)
-    base: Any = encoder.get_base_model()  # type: ignore[operator]
-    if getattr(base, "pooler", None) is not None:
-        base.pooler.register_forward_pre_hook(in_pooler)
-    return encoder
