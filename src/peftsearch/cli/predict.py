@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from peftsearch.core.escaping import json_escapes, on_one_line
 
 if TYPE_CHECKING:
     from peftsearch.predict.label import Labelled, Labelling
+    from peftsearch.predict.load import LoadedClassifier
 
 Sink = Callable[[list["Labelled"]], None]
 
@@ -112,7 +113,6 @@ def _label_texts(
     min_probability: float,
     **of_files: Any,
 ) -> None:
-    from peftsearch.api import load_classifier
     from peftsearch.predict.label import or_unsure
     from peftsearch.report.lists import predictions_table
 
@@ -124,11 +124,23 @@ def _label_texts(
             f"--pair is given {len(pairs)} times and --text {len(texts)} times; give one --pair for each --text"
         )
     rows: Sequence[str | tuple[str, str]] = list(zip(texts, pairs, strict=True)) if pairs else texts
-    answers = or_unsure(load_classifier(folder).predict(rows, batch_size), min_probability)
+    answers = or_unsure(_loaded(folder).predict(rows, batch_size), min_probability)
     if as_json:
         print_json([{"text": text, **answer} for text, answer in zip(rows, answers, strict=True)])
         return
     show(predictions_table(rows, answers))
+
+
+def _loaded(folder: Path) -> LoadedClassifier:
+    from peftsearch.api import load_classifier
+    from peftsearch.export.description import read_description
+    from peftsearch.methods.table import ENCODER_METHODS
+    from peftsearch.predict.quick_import import import_transformers
+
+    with suppress(UserError):  # which loading tells
+        if read_description(folder).config.method in ENCODER_METHODS:
+            import_transformers()
+    return load_classifier(folder)
 
 
 def _label_file(
@@ -141,7 +153,6 @@ def _label_file(
     all_probabilities: bool,
     **options: Any,
 ) -> None:
-    from peftsearch.api import load_classifier
     from peftsearch.predict.label import labelling
     from peftsearch.predict.write import check_out
 
@@ -151,7 +162,7 @@ def _label_file(
         check_out(out, overwrite)
     if file != Path("-") and not file.is_file():
         raise UserError(f"--file {file}: no such file")
-    classifier = load_classifier(folder)
+    classifier = _loaded(folder)
     with labelling(classifier, file, kind=kind and f".{kind}", **options) as found, ExitStack() as stack:
         sink = stack.enter_context(_sink(found, out, as_json, all_probabilities))
         told = stack.enter_context(_progress(found, wanted=out is not None or not console().is_terminal))
