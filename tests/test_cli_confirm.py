@@ -89,7 +89,7 @@ def test_the_front_is_confirmed_and_running_again_trains_nothing(work: Path) -> 
     kept = sorted(file.name for file in (work / "runs" / "toy" / "predictions").iterdir())
     assert kept == sorted(
         f"{trial}-seed-{seed}-{split}.npz"
-        for trial, seed in ((0, 43), (0, 44), (1, 43), (-1, 43))
+        for trial, seed in ((0, 43), (0, 44), (1, 43), ("reference", 43))
         for split in ("validation", "test")
     )
 

@@ -50,8 +50,15 @@ class RunFolder:
         return self.root / "predictions" / f"{trial}.npz"
 
     def seed_predictions(self, trial: int, seed: int, split: str) -> Path:
-        """What the trial's configuration, trained with another seed, said about the rows of a split."""
-        return self.root / "predictions" / f"{trial}-seed-{seed}-{split}.npz"
+        """What the trial's configuration, trained with another seed, said about the rows of a split.
+
+        Args:
+            trial: its number; a negative one stands for the reference.
+            seed: the other seed.
+            split: `validation` or `test`.
+        """
+        name = trial if trial >= 0 else "reference"
+        return self.root / "predictions" / f"{name}-seed-{seed}-{split}.npz"
 
     @property
     def data(self) -> Path:
