@@ -21,7 +21,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -78,15 +78,17 @@ class Design:
     seed: float
     seed_and_class: float
 
-    def level(self, truth: float) -> float:
-        """The level at which expected macro F1 is `truth`."""
-        return float(brentq(lambda level: self.expected(level) - truth, -3, 5))
-
     def expected(self, level: float) -> float:
         """Macro F1 of the expected confusion matrix."""
         right = norm.cdf((level + HARDER) / math.sqrt(1 + self.seed**2 + self.seed_and_class**2))
         matrix = SHARES[:, None] * (np.diag(right) + (1 - right)[:, None] * MISTAKEN)
         return float((2 * np.diag(matrix) / (matrix.sum(axis=0) + matrix.sum(axis=1))).mean())
+
+
+@cache
+def level_of(design: Design, truth: float) -> float:
+    """The level at which a trial's expected macro F1 is `truth`."""
+    return float(brentq(lambda level: design.expected(level) - truth, -3, 5))
 
 
 DESIGNS = {
@@ -158,12 +160,11 @@ class Pooled(Comparison):
 def study(rng: np.random.Generator, rows: int, designs: Sequence[Design], seeds: int, gap: float) -> Figures:
     """What is said about a study of one trial a design, of which the first is better by `gap`."""
     world = World(rng, rows)
-    levels = [design.level(TRUTH + gap * (place == 0)) for place, design in enumerate(designs)]
+    levels = [level_of(design, TRUTH + gap * (place == 0)) for place, design in enumerate(designs)]
     trials = {n: world.scores(world.runs(*plan, seeds)) for n, plan in enumerate(zip(designs, levels, strict=True))}
     found, alone = Comparison(trials), Comparison({n: trials[n] for n in (0, 1)})
-    rules = {"": found, POOLED: Pooled(trials)}
     best = max(trials, key=lambda n: trials[n].mean)
-    left_out = {rule: [n for n, may in by.best_set.items() if not may] for rule, by in rules.items()}
+    left_out = {"": [n for n, may in found.best_set.items() if not may]}
     left_out[EARLIER] = [n for n in trials if n != best and paired_t(trials[n], trials[best])]
     own = found.interval(0)
     assert own.low is not None
@@ -172,7 +173,7 @@ def study(rng: np.random.Generator, rows: int, designs: Sequence[Design], seeds:
         "gap": trials[0].mean - trials[1].mean,
         "told apart": bool(found.difference(0, 1).told_apart),
         "told apart, two trials alone": bool(alone.difference(0, 1).told_apart),
-        "told apart" + POOLED: bool(rules[POOLED].difference(0, 1).told_apart),
+        "told apart" + POOLED: bool(Pooled(trials).difference(0, 1).told_apart),
         "told apart" + EARLIER: paired_t(trials[0], trials[1]),
         "truth in the interval": own.low <= TRUTH + gap <= own.high,
         "chance called overstatement": bool(found.overstatement(0, search(rng, designs[0], levels[0])).told_apart),
@@ -191,7 +192,7 @@ def search(rng: np.random.Generator, design: Design, level: float) -> NDArray[np
 
 def without_chance(rng: np.random.Generator, rows: int, design: Design) -> Figures:
     """What is said about two equal trials that no seed changes."""
-    world, level = World(rng, rows), design.level(TRUTH)
+    world, level = World(rng, rows), level_of(design, TRUTH)
     runs = [world.runs(design, level, 1) for _ in range(2)]
     one, other = (world.scores(run, random=False) for run in runs)
     return {
@@ -239,7 +240,8 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "| " + " | ".join(headings) + " |"
     yield "|---" * len(headings) + "|"
     for row, (rule, name) in product([row for row in rows if "seeds" in row], RULES.items()):
-        cells = [f"{100 * row[at][figure + rule]:.1f} %" for at, figure in COLUMNS.values()]
+        found = [row[at].get(figure + rule) for at, figure in COLUMNS.values()]
+        cells = ["" if share is None else f"{100 * share:.1f} %" for share in found]
         yield "| " + " | ".join([row["sd between seeds"], str(row["seeds"]), name, *cells]) + " |"
 
 

@@ -19,6 +19,7 @@ FLOORS = {
     "core": 1,
     "data": 2,
     "backbones": 2,
+    "tracking": 2,
     "methods": 3,
     "study": 4,
     "training": 4,

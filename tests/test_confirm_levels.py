@@ -45,7 +45,7 @@ def test_methods_without_chance_are_not_told_apart_by_their_rows(name: str) -> N
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=list(DESIGNS))
 def test_the_planted_truth_is_true(design: Design) -> None:
     world = World(np.random.default_rng(0), 20_000)
-    scores = [world.scores(world.runs(design, design.level(TRUTH), 2)).mean for _ in range(5)]
+    scores = [world.scores(world.runs(design, confirm_levels.level_of(design, TRUTH), 2)).mean for _ in range(5)]
     assert np.mean(scores) == pytest.approx(TRUTH, abs=0.01)
 
 

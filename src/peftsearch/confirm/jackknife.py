@@ -42,7 +42,10 @@ def pseudo_values(metric: str, predicted: Labels, labels: Labels, classes: int) 
     Raises:
         KeyError: the metric is no function of true and predicted classes.
     """
-    cells, place, rows = np.unique(labels * classes + predicted, return_inverse=True, return_counts=True)
+    cell = labels.astype(np.int64) * classes + predicted
+    counts = np.bincount(cell, minlength=classes * classes)
+    cells = np.flatnonzero(counts)
+    place, rows = (np.cumsum(counts > 0) - 1)[cell], counts[cells]
     true, guess = np.divmod(cells, classes)
     if metric.startswith(EVALUATE):
         whole, without = _recomputed(metric, predicted, labels, place, len(cells))

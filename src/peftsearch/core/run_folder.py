@@ -61,6 +61,11 @@ class RunFolder:
         return self.root / "predictions" / f"{name}-seed-{seed}-{split}.npz"
 
     @property
+    def tracking(self) -> Path:
+        """What trackers keep here, a folder for each."""
+        return self.root / "tracking"
+
+    @property
     def data(self) -> Path:
         """The prepared splits."""
         return self.root / "data"

@@ -17,6 +17,7 @@ from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
 from peftsearch.storage.prepare import prepare
 from peftsearch.storage.study_attributes import About, not_told_yet, write_about, write_reference
 from peftsearch.study.compatibility import check_feasible
+from peftsearch.tracking.table import check_installed
 from peftsearch.workers.job import Job
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
     """Check that the study's methods fit its backbones, and prepare its data in `folder`.
 
     Raises:
-        UserError: a method does not fit, the data cannot be used, or an objective cannot be measured on it.
+        UserError: a method does not fit, a tracker is not installed, the data cannot be used, or an objective cannot be
+            measured on it.
     """
     from peftsearch.data.load import load_data
     from peftsearch.training.metrics.hf_evaluate import check_computable
 
     check_feasible(spec)
+    check_installed(spec.tracking)
     data = load_data(spec.data, spec.folder, folder.data)
     check_classes(spec.measured, data.labels)
     check_computable(spec.measured, len(data.labels))

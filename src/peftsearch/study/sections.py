@@ -18,6 +18,7 @@ from peftsearch.core.objectives import complaint_about, find_objective, is_metri
 from peftsearch.core.run_folder import STUDY_NAME
 from peftsearch.study.problems import Problems, Where
 from peftsearch.study.validation import validated
+from peftsearch.tracking.table import TRACKERS
 
 DEFAULT_OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
 
@@ -129,6 +130,17 @@ def read_training(raw: Any, problems: Problems) -> TrainingConfig:
 def read_search(raw: Any, problems: Problems) -> SearchConfig:
     """The `search:` section; what it leaves out has `SearchConfig`'s defaults."""
     return validated(SearchConfig, {} if raw is None else raw, problems, ("search",)) or SearchConfig()
+
+
+def read_tracking(raw: Any, problems: Problems) -> tuple[str, ...]:
+    """The `tracking:` section: names of `TRACKERS`, each once."""
+    names = [] if raw is None else [str(name) for name in sequence(raw, "[tensorboard]", problems, ("tracking",))]
+    for i, name in enumerate(names):
+        if name not in TRACKERS:
+            problems.add(("tracking", i), f"no tracker {name!r}; {nearest(name, TRACKERS)}")
+        if name in names[:i]:
+            problems.add(("tracking", i), f"{name!r} is written twice; keep one")
+    return tuple(names)
 
 
 def read_objectives(raw: Any, problems: Problems) -> tuple[str, ...]:

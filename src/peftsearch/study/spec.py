@@ -29,6 +29,7 @@ from peftsearch.study.sections import (
     read_objectives,
     read_origin,
     read_search,
+    read_tracking,
     read_training,
 )
 from peftsearch.study.validation import validated
@@ -38,7 +39,7 @@ __all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", 
 
 KEYS = (
     *("name", "goal", "data", "backbones", "training", "objectives", "constraints"),
-    *("methods", "baselines", "search", "origin"),
+    *("methods", "baselines", "search", "tracking", "origin"),
 )
 REQUIRED = ("name", "data", "backbones", "methods")
 
@@ -56,6 +57,7 @@ class StudySpec:
         path: the study file; paths in `data` are relative to its folder.
         document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
         warnings: what is unusual but allowed, one line each.
+        tracking: the trackers that get a run for each trial.
         origin: the trial that the file describes, if `export` has written it.
     """
 
@@ -72,6 +74,7 @@ class StudySpec:
     document: Mapping[str, Any] = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    tracking: tuple[str, ...] = ()
     origin: Origin | None = None
 
     @property
@@ -151,6 +154,7 @@ def parse_study(
     known = Vocabulary(table, spaces, tuple(b for b in backbones if b.name))
     baselines = read_baselines(document.get("baselines"), known, problems)
     search = read_search(document.get("search"), problems)
+    tracking = read_tracking(document.get("tracking"), problems)
     origin = read_origin(document.get("origin"), problems)
     problems.raise_if_any()
     assert data is not None  # otherwise there is a problem
@@ -168,6 +172,7 @@ def parse_study(
         document=text_keys(document),
         warnings=tuple(problems.warnings),
         constraints=constraints,
+        tracking=tracking,
         origin=origin,
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport
 from peftsearch.search import execute
 from peftsearch.search.execute import Train
@@ -18,6 +20,7 @@ from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import records, without_collector
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import misfit, suggest
+from peftsearch.tracking.follow import Ending, Trackers
 from peftsearch.workers.job import Job
 from peftsearch.workers.task import Alive
 
@@ -43,12 +46,29 @@ class SearchTask:
     def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
         return claim_new(self.study, self.job.budget, worker, partial(suggest, self.spec), partial(misfit, self.spec))
 
+    @cached_property
+    def trackers(self) -> Trackers:
+        to_the_log = partial(print, file=sys.stderr, flush=True)
+        return Trackers(self.spec.tracking, self.job.name, self.job.run_folder.tracking, to_the_log)
+
     def run(self, trial: Trial, config: TrialConfig, alive: Alive) -> str | None:
         def train_alive(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> execute.Result:
-            return self.train(config, alive.reporting(report), should_stop)
+            return self.train(config, alive.reporting(self.trackers.before(report)), should_stop)
 
         job = self.job
-        return execute.run(self.study, trial, config, train_alive, job.pruner, job.run_folder, alive.should_stop)
+        self.trackers.begin(trial.number, config)
+        try:
+            failure = execute.run(self.study, trial, config, train_alive, job.pruner, job.run_folder, alive.should_stop)
+        except Interrupted:
+            self.trackers.end(lambda: Ending("interrupted"))
+            raise
+        self.trackers.end(partial(_ending, self.study, trial.number))
+        return failure
+
+
+def _ending(study: Study, trial: int) -> Ending:
+    found = next(record for record in records(study) if record.number == trial)
+    return Ending(found.state, found.values, found.measurement)
 
 
 def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job) -> SearchTask:
