@@ -14,6 +14,7 @@ import setuptools
 from setuptools.command.build_py import build_py
 
 from peftsearch.study.catalogue import folders
+from peftsearch.tracking.table import TRACKERS
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,8 +70,9 @@ def imported() -> set[str]:
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules.add(str(node.module).partition(".")[0])
+    ours = {"peftsearch"} | {tracker.package for tracker in TRACKERS.values()}  # those have extras of their own
     distributions = packages_distributions()
-    return {normalised(distributions[name][0]) for name in modules - sys.stdlib_module_names - {"peftsearch"}}
+    return {normalised(distributions[name][0]) for name in modules - sys.stdlib_module_names - ours}
 
 
 def test_every_import_is_declared():
