@@ -78,7 +78,7 @@ def test_the_card_s_lines_open_each_form_and_need_no_more_than_it_says(tmp_path:
         lines[form] = code_in((out / "README.md").read_text(encoding="utf-8"), out)
     environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-P", "-c", OPEN, json.dumps(list(lines.items()))]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
     assert done.returncode == 0, done.stderr
     opened = re.findall(r"opened with(.*)", done.stdout)
     assert dict(zip(lines, map(str.split, opened), strict=True)) == {

@@ -66,7 +66,9 @@ class Exported:
     form: str
 
 
-def changed_everywhere(model: Path, method: str, settings: Mapping[str, Scalar], weights: Path) -> Checkpoint:
+def changed_everywhere(
+    model: Path | str, method: str, settings: Mapping[str, Scalar], weights: Path, scale: float = 0.1
+) -> Checkpoint:
     """A trial as if it were trained: everything that the method trains is moved, so that no part of it is the identity.
 
     Raises:
@@ -79,7 +81,7 @@ def changed_everywhere(model: Path, method: str, settings: Mapping[str, Scalar],
     with torch.no_grad():
         for parameter in classifier.parameters():
             if parameter.requires_grad:
-                parameter.add_(0.1 * torch.randn_like(parameter))
+                parameter.add_(scale * torch.randn_like(parameter))
     number = len(list(weights.glob("*")))
     TrialResult(measurement(), classifier.eval(), load_tokenizer(resolved), config, LABELS).save(weights / str(number))
     return read_checkpoint(weights, number)
@@ -124,3 +126,25 @@ def test_a_folder_opens_without_peftsearch_and_gives_the_same_logits(architectur
         with torch.inference_mode():
             batch = text_batch(load_tokenizer(resolve(str(one.folder))), TEXTS, MAX_LENGTH)
             np.testing.assert_allclose(ours(**batch).logits.numpy(), expected, rtol=1e-4, atol=2e-4, err_msg=name)
+
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.mark.fresh_process
+def test_real_weights_open_without_peftsearch_and_give_the_same_logits(tmp_path: Path) -> None:
+    cases: tuple[tuple[str, dict[str, Scalar]], ...] = (
+        ("lora", {"head": "native", "targets": "all"}),
+        ("full", {"head": "mlp", "pooling": "mean"}),
+        ("par_bn", {"head": "linear", "pooling": "cls"}),
+    )
+    jobs, expected = [], []
+    for number, (method, changes) in enumerate(cases):
+        settings = settings_of(method, **changes)
+        kept = changed_everywhere(MINILM, method, settings, tmp_path / "weights", scale=0.01)
+        (folder := tmp_path / f"out-{number}").mkdir()
+        jobs.append(job(write_standard(kept, folder), folder, LABELS, TEXTS))
+        expected.append(expected_logits(kept, TEXTS))
+    for logits, other in zip(expected, proof.fresh_logits(jobs), strict=True):
+        assert np.ptp(logits, axis=0).min() > 1e-3, "no texts are told apart, so nothing is tested"
+        np.testing.assert_allclose(other, logits, rtol=1e-4, atol=2e-4)

@@ -31,7 +31,7 @@ MOST_ROWS, MADE_UP, BATCH = 1000, 64, 32
 
 TIE = 1e-3
 """Two best logits nearer than this are a tie, which rounding may decide otherwise. Folding an adapter into weights
-moves a logit of MiniLM by about 1e-5 (`docs/exports.md`)."""
+moves a logit of MiniLM by about 1e-7 (`docs/exports.md`)."""
 
 SCRIPT = "peftsearch.export.standard.fresh_process"
 """What the fresh process runs; it is not imported here."""
@@ -166,7 +166,9 @@ def fresh_logits(jobs: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float
         file = Path(scratch) / "jobs.json"
         file.write_text(json.dumps(jobs), encoding="utf-8")
         command = [sys.executable, "-P", str(script.origin), str(file), scratch]
-        done = subprocess.run(command, capture_output=True, text=True, env=_environment(scratch), cwd=scratch)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", env=_environment(scratch), cwd=scratch
+        )
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise UserError(f"the exported folder cannot be opened without peftsearch: {reason}")
