@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from peftsearch.confirm.summary import confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.recommend.preferences import PREFERENCES
 from peftsearch.recommend.recommendation import recommend_trial
 from peftsearch.recommend.sentences import heading, next_command, recommendation_json, sentences
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.confirmations import SeedRun, write_run
+from peftsearch.storage.confirmations import write_run
 from tests.confirm.test_summary import run, said
 from tests.helpers.records import complete, store
 
@@ -31,17 +31,11 @@ def searched(tmp_path: Path) -> StoredStudy:
     return open_stored("toy", store(tmp_path, RECORDS))
 
 
-def scored(trial: int, seed: int, score: float) -> SeedRun:
-    """A run with this score, and with as many wrong rows as belong to it."""
-    found = run(trial, seed, said(round(1200 * (1 - score)), 100 * trial + seed))
-    assert found.test is not None
-    return replace(found, test=replace(found.test, metrics={"macro_f1": score, "accuracy": score}))
-
-
-def confirmed(stored: StoredStudy, scores: dict[int, list[float]]) -> StoredStudy:
-    for trial, by_seed in scores.items():
-        for seed, score in enumerate(by_seed, start=43):
-            write_run(stored.study, scored(trial, seed, score))
+def confirmed(stored: StoredStudy, wrong: dict[int, list[int]]) -> StoredStudy:
+    """The study with runs of these trials, one for each number of rows of 1,200 that it gets wrong."""
+    for trial, by_seed in wrong.items():
+        for seed, rows in enumerate(by_seed, start=43):
+            write_run(stored.study, run(trial, seed, said(rows, 100 * trial + seed)))
     return stored
 
 
@@ -96,7 +90,7 @@ def test_where_none_fits_the_nearest_is_named_with_what_it_misses(searched: Stor
 
 
 def test_confirmed_trials_are_chosen_from_by_their_scores_on_test_alone(searched: StoredStudy) -> None:
-    found = recommend_trial(confirmed(searched, {1: [0.8, 0.81], 2: [0.6, 0.61]}))
+    found = recommend_trial(confirmed(searched, {1: [240, 230], 2: [480, 470]}))
     assert (found.trial, found.confirmed, found.pool) == (1, True, 2)
     assert found.by_validation is not None
     assert found.by_validation.number == 0
@@ -108,16 +102,35 @@ def test_confirmed_trials_are_chosen_from_by_their_scores_on_test_alone(searched
 
 
 def test_where_no_confirmed_trial_fits_one_is_chosen_by_validation(searched: StoredStudy) -> None:
-    found = recommend_trial(confirmed(searched, {0: [0.8, 0.81]}), max_parameters="1%")
+    found = recommend_trial(confirmed(searched, {0: [240, 230]}), max_parameters="1%")
     assert (found.trial, found.confirmed, found.by_validation) == (1, False, None)
 
 
 def test_of_confirmed_trials_the_cheapest_that_may_be_the_best_is_taken(searched: StoredStudy) -> None:
-    stored = confirmed(searched, {0: [0.86, 0.87, 0.88], 1: [0.85, 0.87, 0.86], 2: [0.70, 0.71, 0.69]})
+    stored = confirmed(searched, {0: [160, 150, 140], 1: [165, 150, 155], 2: [360, 350, 370]})
     assert [line for line in told(stored) if line.startswith(("why", "runner"))] == [
         "why: of 3 confirmed trials, it is the cheapest of the 2 that may be the best on test",
-        "runner-up: trial 0, full (lr 3.1e-4) would gain 0.0100 macro F1 and trains 100 times as many parameters",
+        "runner-up: trial 0, full (lr 3.1e-4) would gain 0.0056 macro F1 and trains 100 times as many parameters",
     ]
+    row = confirmation(stored).rows[1]
+    assert row.interval is not None
+    assert told(stored)[1] == (
+        f"macro F1 {row.interval.mean:.4f} on test (95 % interval {row.interval.low:.4f} to {row.interval.high:.4f}, 3 "
+        f"seeds), 220,000 trainable parameters (1.0 % of full fine-tuning's), train time 20.00 s"
+    )
+
+
+def test_the_best_set_is_that_of_the_trials_that_fit(searched: StoredStudy) -> None:
+    """Trial 2 is far from trial 0, which does not fit, but the best of the others."""
+    stored = confirmed(searched, {0: [160, 150, 140], 2: [360, 350, 370], 3: [365, 355, 375]})
+    found = recommend_trial(stored, max_parameters="1%")
+    assert (found.trial, found.reason) == (3, "it is the cheapest of the 2 that may be the best on test")
+
+
+def test_one_seed_each_does_not_tell_which_may_be_the_best(searched: StoredStudy) -> None:
+    found = recommend_trial(confirmed(searched, {0: [150], 1: [151]}))
+    assert (found.trial, found.reason) == (0, "it has the best macro F1 on test")
+    assert "on test (1 seed)," in next(iter(sentences(found)))
 
 
 def test_a_trial_that_is_dominated_is_no_runner_up(searched: StoredStudy) -> None:

@@ -7,7 +7,7 @@ trials always give the same order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,16 +48,13 @@ class Preference:
 
 
 def _by_quality(pool: Sequence[Candidate], metric: str, judged: Sequence[str]) -> Ranking:
-    """By quality; of confirmed trials, the cheapest that may be the best comes first.
-
-    Source: the one-standard-error rule of Breiman, Friedman, Olshen and Stone, "Classification and regression trees"
-    (1984), which takes the simplest model that cannot be told apart from the best.
-    """
+    """By quality; of confirmed trials, the cheapest that may be the best comes first, as in `Confirmation.cheapest`."""
     ranked = _sorted(pool, metric, *ALWAYS)
-    best = [candidate for candidate in ranked if _may_be_best(candidate, ranked[0])]
+    best = _best_set(ranked)
     if len(best) < 2:
         return Ranking(ranked, f"it has the best {objective_label(metric)} {ranked[0].measured_on}")
-    cheapest = _sorted(best, "trainable_parameters", "train_seconds", metric)[0]
+    costs = [name for name in judged if not is_metric(name)]
+    cheapest = _sorted(best, *costs, metric)[0]
     rest = [candidate for candidate in ranked if candidate is not cheapest]
     return Ranking([cheapest, *rest], f"it is the cheapest of the {len(best)} that may be the best on test")
 
@@ -92,14 +89,14 @@ PREFERENCES: dict[str, Preference] = {
 }  # fmt: skip
 
 
-def _may_be_best(candidate: Candidate, best: Candidate) -> bool:
-    """Whether the interval of its difference to the best includes zero; False where there is none."""
-    if candidate is best:
-        return True
-    if candidate.confirmed is None or best.confirmed is None:
-        return False
-    difference = candidate.confirmed.behind(best.confirmed)
-    return difference is not None and difference.told_apart is False
+def _best_set(ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Those that may be the best of these confirmed trials; none if that cannot be said."""
+    confirmed = {candidate.number: candidate.confirmed for candidate in ranked if candidate.confirmed}
+    compared = next((row.comparable for row in confirmed.values() if row.comparable), None)
+    if compared is None:
+        return []
+    among_these = replace(compared, trials={n: scores for n, scores in compared.trials.items() if n in confirmed})
+    return [candidate for candidate in ranked if among_these.best_set.get(candidate.number)]
 
 
 def _sorted(pool: Sequence[Candidate], *names: str) -> list[Candidate]:

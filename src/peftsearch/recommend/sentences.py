@@ -124,10 +124,14 @@ def _limited(found: Recommendation) -> list[str]:
 
 
 def _interval(chosen: Candidate, metric: str) -> str:
-    spread = chosen.confirmed.test_spread if chosen.confirmed else None
-    if not chosen.confirmed or not spread:
+    """The interval of a confirmed trial's score, and over how many seeds it was measured."""
+    row, digits = chosen.confirmed, find_objective(metric).digits
+    if row is None:
         return ""
-    return f" (mean of {spread.seeds} seed{'s' if spread.seeds > 1 else ''})"
+    notes = [f"{len(row.test)} seed{'' if len(row.test) == 1 else 's'}"] if row.random else []
+    if row.interval and row.interval.low is not None and row.interval.high is not None:
+        notes.insert(0, f"95 % interval {row.interval.low:.{digits}f} to {row.interval.high:.{digits}f}")
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _why(found: Recommendation) -> str:

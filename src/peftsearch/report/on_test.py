@@ -76,6 +76,7 @@ def on_test_json(row: Confirmed | None) -> dict[str, Any] | None:
         "test_low": found.low,
         "test_high": found.high,
         "seeds": sorted(row.test),
+        "may_be_best": row.may_be_best,
     }
 
 
