@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftsearch.confirm.open import open_confirmation
 from peftsearch.confirm.plan import BEST, SEEDS
 from peftsearch.confirm.run import ConfirmedRun, Places, Wanted, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
@@ -52,6 +53,7 @@ __all__ = [
     "list_studies",
     "load_classifier",
     "load_study",
+    "open_confirmation",
     "open_results",
     "push_export",
     "recommend_trial",

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.compared import comparison, validation_values
+from peftsearch.confirm.frame import confirmation_frame
 from peftsearch.confirm.statistics import Comparison, Interval, Spread, spread
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
@@ -21,6 +22,8 @@ from peftsearch.storage.confirmations import Opening, SeedRun, read_openings, re
 from peftsearch.storage.records import Record
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from peftsearch.results.front import Row
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.workers.outcome import Outcome
@@ -179,6 +182,21 @@ class Confirmation:
         spreads = ((row, row.test_spread) for row in self.measured)
         return {row.record.number: self.sign * (row.searched - found.mean) for row, found in spreads if found}
 
+    def frame(self) -> pd.DataFrame:
+        """The trials with a score on test as a pandas frame, best mean first.
+
+        Returns:
+            One row for each trial, with these columns:
+
+            - `trial`, `method`, `backbone`;
+            - `searched`: the validation score by which the search chose it;
+            - `test_mean`, `test_low`, `test_high`: the mean over `seeds` on the test split and its 95 % interval, which
+              is missing where one seed was trained or an earlier version has not kept what was said of each row;
+            - `may_be_best`: whether no other trial is better by more than chance; missing where that is unknown;
+            - `trainable_parameters`, and `train_seconds` as confirming has measured them.
+        """
+        return confirmation_frame(self)
+
 
 def confirmation(stored: StoredStudy) -> Confirmation:
     """Read from the storage what confirming has found so far."""
@@ -186,7 +204,7 @@ def confirmation(stored: StoredStudy) -> Confirmation:
     runs: dict[int, list[SeedRun]] = {}
     for run in read_runs(stored.study):
         runs.setdefault(run.trial, []).append(run)
-    known = [row for row in stored.rows() if row.record.number in runs]
+    known = [row for row in stored.rows() if row.record.number in runs] if runs else []
     found = [_confirmed(row, runs[row.record.number], metric) for row in known]
     reference = _reference(known, runs.get(REFERENCE, ()), metric)
     rows = _compared(stored, [*found, *([reference] if reference else [])], metric)

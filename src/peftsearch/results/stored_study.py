@@ -114,6 +114,8 @@ class StoredStudy:
             - `parameters_share`, `time_share`: trainable parameters and training seconds over those of the best full
               fine-tuning of the same backbone. Without one, parameters are over the model's total, and the time is
               missing.
+
+            What `confirm` has measured on the test split is in `peftsearch.open_confirmation(…).frame()`, by `trial`.
         """
         return frames.front_frame(self.front(), self.objectives)
 

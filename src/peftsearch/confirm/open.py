@@ -1,0 +1,38 @@
+"""Opens what confirming a study has found so far."""
+
+from __future__ import annotations
+
+from peftsearch.confirm.summary import Confirmation, confirmation
+from peftsearch.results.open import Study, open_results
+from peftsearch.results.stored_study import StoredStudy
+from peftsearch.study.overrides import Overrides
+
+
+def open_confirmation(
+    study: Study | StoredStudy,
+    *,
+    storage: str | None = None,
+    fork: str | None = None,
+    overrides: Overrides | None = None,
+) -> Confirmation:
+    """Read what `confirm` has found so far. Nothing is trained, and the test split is not opened.
+
+    Args:
+        study: results that are open already, or a study as `open_results` takes it.
+        storage: as for `open_results`.
+        fork: as for `open_results`.
+        overrides: as for `open_results`.
+
+    Returns:
+        Every trial that was confirmed, the best on the test split first; without trials if none was.
+
+    Raises:
+        UserError: there is no such study, or no search of it has begun.
+
+    Example:
+        >>> list(open_confirmation("quickstart").frame()["seeds"])
+        [1]
+    """
+    if isinstance(study, StoredStudy):
+        return confirmation(study)
+    return confirmation(open_results(study, storage=storage, fork=fork, overrides=overrides))
