@@ -49,7 +49,7 @@ def test_without_limits_the_best_on_validation_is_taken_and_called_unconfirmed(s
         "toy: take trial 0, full (lr 3.1e-4)",
         "macro F1 0.9000 on validation, 22 M trainable parameters (100 % of full fine-tuning's), train time 40.00 s",
         "why: of 5 finished trials, it has the best macro F1 on validation",
-        "runner-up: trial 1, lora (rank 8) would give up 0.0100 macro F1, trains 100 times fewer parameters and has "
+        "runner-up: trial 1, lora (rank 8) would give up 0.0100 macro F1, trains 100 times fewer parameters and takes "
         "2.0 times less train time",
         "not confirmed: its scores are of one seed, on the rows by which it was chosen",
         "next: peftsearch confirm --study toy",
@@ -125,6 +125,11 @@ def test_the_best_set_is_that_of_the_trials_that_fit(searched: StoredStudy) -> N
     stored = confirmed(searched, {0: [160, 150, 140], 2: [360, 350, 370], 3: [365, 355, 375]})
     found = recommend_trial(stored, max_parameters="1%")
     assert (found.trial, found.reason) == (3, "it is the cheapest of the 2 that may be the best on test")
+
+
+def test_a_trial_that_is_better_than_all_others_by_more_than_chance_is_called_so(searched: StoredStudy) -> None:
+    found = recommend_trial(confirmed(searched, {0: [160, 150, 140], 2: [360, 350, 370]}))
+    assert (found.trial, found.reason) == (0, "it alone may be the best on test")
 
 
 def test_one_seed_each_does_not_tell_which_may_be_the_best(searched: StoredStudy) -> None:

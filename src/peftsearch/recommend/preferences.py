@@ -51,6 +51,8 @@ def _by_quality(pool: Sequence[Candidate], metric: str, judged: Sequence[str]) -
     """By quality; of confirmed trials, the cheapest that may be the best comes first, as in `Confirmation.cheapest`."""
     ranked = _sorted(pool, metric, *ALWAYS)
     best = _best_set(ranked)
+    if len(best) == 1 < len(ranked):
+        return Ranking(ranked, "it alone may be the best on test")
     if len(best) < 2:
         return Ranking(ranked, f"it has the best {objective_label(metric)} {ranked[0].measured_on}")
     costs = [name for name in judged if not is_metric(name)]

@@ -166,7 +166,9 @@ def _quality(metric: str, difference: float) -> str:
 
 def _change(name: str, value: float, chosen: float) -> str:
     """How a quantity changes; empty if it hardly does."""
-    verb, noun = ("trains", "parameters") if name == "trainable_parameters" else ("has", objective_label(name))
+    verb, noun = "takes" if name.endswith("_seconds") else "has", objective_label(name)
+    if name == "trainable_parameters":
+        verb, noun = "trains", "parameters"
     less = "fewer" if name == "trainable_parameters" else "less"
     if is_metric(name) or min(value, chosen) <= 0:
         words = objective_in_words(name, value)
