@@ -6,6 +6,7 @@ import ast
 import re
 import runpy
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def declared() -> dict[str, str]:
     return {normalised(name): comment for name, comment in lines}
 
 
+def extras() -> set[str]:
+    """The packages of the extras, which whoever needs them installs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lists = {name: packages for name, packages in project["optional-dependencies"].items() if name != "test"}
+    return {normalised(re.split(r"[\[<>=~]", package)[0]) for packages in lists.values() for package in packages}
+
+
 def imported() -> set[str]:
     """The distributions of all third-party modules that the package imports, at the top of files and in functions."""
     modules: set[str] = set()
@@ -76,7 +84,7 @@ def imported() -> set[str]:
 
 
 def test_every_import_is_declared():
-    assert imported() - declared().keys() == set()
+    assert imported() - declared().keys() - extras() == set()
 
 
 def test_a_dependency_that_is_not_imported_says_why_it_is_there():
