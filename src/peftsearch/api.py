@@ -231,6 +231,8 @@ def export_trial(
     overrides: Overrides | None = None,
     retrain: bool = False,
     overwrite: bool = False,
+    onnx: bool = False,
+    int8: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Checkpoint:
     """Write the classifier of a trial to a folder that needs neither the study nor its storage.
@@ -244,6 +246,8 @@ def export_trial(
         overrides: as for `open_results`.
         retrain: train the trial again, as the search did, if its checkpoint is missing or damaged.
         overwrite: replace an earlier export in `out`. A folder that holds anything else is never touched.
+        onnx: write `onnx/model.onnx`, too, which onnxruntime runs without torch (extra `onnx`).
+        int8: with `onnx`, write `onnx/model_int8.onnx`, too: a quarter of the size, and answers that may differ.
         say: called with each note worth knowing, one line each.
 
     Returns:
@@ -266,4 +270,5 @@ def export_trial(
     def again(number: int) -> None:
         train_again(stored, load_study(source, overrides), number, say)
 
-    return write_export(stored, trial, Path(out), again if retrain else None, overwrite=overwrite, say=say)
+    run_again = again if retrain else None
+    return write_export(stored, trial, Path(out), run_again, overwrite=overwrite, onnx=onnx, int8=int8, say=say)

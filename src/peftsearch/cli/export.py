@@ -48,6 +48,10 @@ from peftsearch.core.errors import UserError
     is_flag=True,
     help="Train the trial again, with the seed of the search, if its weights are missing or damaged.",
 )
+@click.option(
+    "--onnx", is_flag=True, help="Write DIR/onnx/model.onnx, too: for onnxruntime, without torch. Needs the extra onnx."
+)
+@click.option("--int8", is_flag=True, help="With --onnx: write a version with weights of 8 bits, too.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in DIR, or an earlier file.")
 @click.option("--push", metavar="REPO", help="Upload the folder to this repository of the Hugging Face hub, too.")
 @click.option("--private", is_flag=True, help="Hide a repository that --push makes from others.")
@@ -63,6 +67,8 @@ def export(
     front: bool,
     configs: Path | None,
     retrain: bool,
+    onnx: bool,
+    int8: bool,
     overwrite: bool,
     push: str | None,
     private: bool,
@@ -80,6 +86,10 @@ def export(
     from peftsearch.export.push import check_repository
 
     _check_what_to_write((out, config, script), front, configs)
+    if onnx and not out:
+        raise UserError("--onnx belongs to --out DIR")
+    if int8 and not onnx:
+        raise UserError("--int8 belongs to --onnx")
     if private and not push:
         raise UserError("--private belongs to --push REPO")
     if push and not out:
@@ -96,7 +106,7 @@ def export(
     if script:
         written |= {"script": str(api.export_script(study.name, trial, script, **where))}
     if out:
-        kept = api.export_trial(study.name, trial, out, **where, retrain=retrain, say=say)
+        kept = api.export_trial(study.name, trial, out, **where, retrain=retrain, onnx=onnx, int8=int8, say=say)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
         written |= {"trial": kept.number, "method": kept.config.method, "out": str(out), "bytes": size}
     if out and push:

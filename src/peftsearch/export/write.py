@@ -5,6 +5,7 @@ modeling_text_classifier.py   where the architecture's own classifier cannot exp
 terms.json, trainable.safetensors, predict_tfidf.py   of a method without a backbone, instead of all of the above
 peftsearch.yaml    the exported trial: form, labels, configuration, measurement, study and text columns
 README.md          the model card
+onnx/              where it is wanted: the classifier for onnxruntime, and the same in 8 bits
 front.png          the picture in it, if the study has several finished trials
 checksums.json     of all these files: what export wrote, and whether it is as it was
 """
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError
+from peftsearch.data.load import open_prepared
 from peftsearch.export.card.evidence import Evidence, evidence_of
 from peftsearch.export.card.how_to_load import how_to_load
 from peftsearch.export.card.model_card import write_card
 from peftsearch.export.description import ABOUT, FORMAT
+from peftsearch.export.onnx.write import check_method, write_onnx
 from peftsearch.export.proof import prove, rows_of_study
 from peftsearch.export.retrain import no_weights
 from peftsearch.export.standard.folder import write_standard
@@ -38,6 +41,8 @@ def write_export(
     retrain: Callable[[int], None] | None = None,
     *,
     overwrite: bool = False,
+    onnx: bool = False,
+    int8: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Checkpoint:
     """Write the classifier of a trial to the folder `out`, and prove that it labels the same without peftsearch.
@@ -48,6 +53,8 @@ def write_export(
         out: a new or empty folder.
         retrain: trains the trial with this number again and saves its checkpoint; called if that is missing or damaged.
         overwrite: whether `out` may be an earlier export, which is replaced.
+        onnx: write the classifier for onnxruntime, too, and prove that it labels the same.
+        int8: with `onnx`, write it with weights of 8 bits, too.
         say: called with what the proof has found.
 
     Raises:
@@ -63,10 +70,15 @@ def write_export(
             raise
         retrain(number)
         kept = _checkpoint(stored, number)
+    if onnx:
+        check_method(kept)
     with written_whole(out, overwrite) as folder:
         about = {"study": stored.name, **stored.about.to_dict()}
         form = write_files(kept, folder, about, evidence_of(stored, kept))
         say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
+        if onnx:
+            data = open_prepared(stored.folder.data, kept.measurement.data_fingerprint)
+            write_onnx(kept, folder, data and data.splits["validation"], int8, say)
     return kept
 
 

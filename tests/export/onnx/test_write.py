@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from peftsearch.backbones.loading import load_tokenizer, resolve
+from peftsearch.cli import main
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.onnx import write as write_module
 from peftsearch.export.onnx.loader import GRAPH, QUANTISED
 from peftsearch.export.onnx.write import Answers, write_onnx
+from peftsearch.export.write import write_export
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.results.stored_study import open_stored
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 from peftsearch.training.trial import TrialResult
-from tests.helpers.records import measurement
+from tests.helpers.records import complete, measurement, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.tuning import settings_of, take_steps
 
@@ -64,6 +71,10 @@ def test_both_graphs_are_written_and_proven(kept: Checkpoint, tmp_path: Path) ->
     assert "ms, p95 " in plain
     assert small.startswith(f"{QUANTISED} (0.1 MB): ")
     assert "macro F1 on 30 validation rows is 1.0000 in int8 and 1.0000 in fp32; one text takes " in small
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    code = card.partition("```python\n")[2].partition("```")[0].replace('"DIR"', repr(str(tmp_path)))
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() in {str([label]) for label in LABELS}
     assert (tmp_path / QUANTISED).stat().st_size < (tmp_path / GRAPH).stat().st_size
 
 
@@ -103,3 +114,26 @@ def test_nothing_is_written_without_rows_to_prove_it_on(kept: Checkpoint, tmp_pa
         "--onnx is proven on validation rows, and the study's prepared data is gone; leave --onnx out"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_whose_graph_is_not_proven_is_not_there(
+    kept: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(kept.folder.parent, tmp_path / "runs" / "toy" / "weights")
+    stored = open_stored("toy", store(tmp_path / "runs", [complete(0, "lora", 0.9, 100, 2.0)]))
+    with pytest.raises(UserError, match="the study's prepared data is gone; leave --onnx out"):
+        write_export(stored, 0, tmp_path / "out", onnx=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config", "a.yaml", "--onnx"], "--onnx belongs to --out DIR"),
+        (["--out", "out", "--int8"], "--int8 belongs to --onnx"),
+    ],
+)
+def test_options_that_belong_together(arguments: list[str], said: str) -> None:
+    shown = CliRunner().invoke(main, ["export", "--study", "quickstart", *arguments])
+    assert (shown.exit_code, shown.stderr) == (2, f"Error: {said}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 GRAPH, QUANTISED = "onnx/model.onnx", "onnx/model_int8.onnx"
@@ -38,4 +39,8 @@ def loader_of(folder: Path | str, graph: str = GRAPH, pair: bool = False) -> str
     True
     """
     example = '["a text"], ["its second text"]' if pair else '["a text"]'
-    return LOADER.replace('"DIR"', repr(str(folder))).replace("GRAPH", graph).replace("EXAMPLE", example)
+    return (
+        LOADER.replace('"DIR"', json.dumps(str(folder), ensure_ascii=False))
+        .replace("GRAPH", graph)
+        .replace("EXAMPLE", example)
+    )

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peftsearch.core.errors import UserError
+from peftsearch.export.description import CARD
 from peftsearch.export.onnx.graph import check_installed, write_graph
 from peftsearch.export.onnx.loader import GRAPH, QUANTISED, loader_of
+from peftsearch.export.standard.forms import FOLDER
 from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.training.checkpoint import Checkpoint
 
@@ -100,6 +102,15 @@ def write_onnx(
     if int8:
         _quantise(folder)
         say(_close(own, fresh_answers(folder, QUANTISED, columns), labels, _size(folder / QUANTISED)))
+    _add_to_card(folder, len(columns) == 2, int8)
+
+
+def _add_to_card(folder: Path, pair: bool, int8: bool) -> None:
+    """Say at the end of the model card how the graph is opened."""
+    small = f" `{QUANTISED}` holds the same with weights of 8 bits; its answers may differ a little." if int8 else ""
+    code = loader_of(FOLDER, GRAPH, pair)
+    with (folder / CARD).open("a", encoding="utf-8") as card:
+        card.write(f"\n## Without torch\n\n`pip install onnxruntime transformers`.{small}\n\n```python\n{code}```\n")
 
 
 def fresh_answers(folder: Path, graph: str, columns: Sequence[Sequence[str]]) -> Answers:
