@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from peftsearch.backbones.loading import load_tokenizer, resolve
@@ -19,7 +21,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.onnx import write as write_module
 from peftsearch.export.onnx.loader import GRAPH, QUANTISED
-from peftsearch.export.onnx.write import Answers, write_onnx
+from peftsearch.export.onnx.write import MOST_LOST, Answers, write_onnx
 from peftsearch.export.write import write_export
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
@@ -39,6 +41,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     folder = tmp_path_factory.mktemp("onnx")
     model = tiny_model(folder / "model")
     config = TrialConfig(str(model), "lora", settings_of("lora", pooling="mean"), max_length=16)
+    torch.manual_seed(0)
     classifier = build_classifier(resolve(str(model)), ENCODER_METHODS["lora"], config.settings, len(LABELS))
     tokenizer = load_tokenizer(resolve(str(model)))
     take_steps(classifier, tokenizer(TEXTS, padding=True, return_tensors="pt"), steps=20, learning_rate=0.1)
@@ -70,7 +73,11 @@ def test_both_graphs_are_written_and_proven(kept: Checkpoint, tmp_path: Path) ->
     )
     assert "ms, p95 " in plain
     assert small.startswith(f"{QUANTISED} (0.1 MB): ")
-    assert "macro F1 on 30 validation rows is 1.0000 in int8 and 1.0000 in fp32; one text takes " in small
+    scores = re.search(
+        r"macro F1 on 30 validation rows is (0\.\d+|1\.0+) in int8 and (0\.\d+|1\.0+) in fp32; one ", small
+    )
+    assert scores
+    assert float(scores[1]) >= float(scores[2]) - MOST_LOST > 0.3
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     code = card.partition("```python\n")[2].partition("```")[0].replace('"DIR"', repr(str(tmp_path)))
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
