@@ -84,7 +84,7 @@ def bare(text: str) -> str:
 def test_results_of_a_study(work: Path, text: str) -> None:
     (work / "runs").mkdir()
     store(work / "runs", records(text))
-    for command in ("status", "trials", "front", "front --each-method", *(f"trial {n}" for n in range(5))):
+    for command in ("status", "trials", "front --audit", "front --each-method", *(f"trial {n}" for n in range(5))):
         result = run(*command.split(), "--study", "toy")
         assert result.exit_code == 0, (command, result.output)
         data = run(*command.split(), "--study", "toy", "--json")

@@ -79,23 +79,39 @@ def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None
         "peftsearch front --study quickstart",
         "peftsearch front --study quickstart --plot front.png",
         "peftsearch front --study quickstart --each-method",
+        "peftsearch front --study quickstart --audit",
     )
 )
 @storage_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
 @click.option("--each-method", is_flag=True, help="Show the best trial of each method instead of the front.")
+@click.option(
+    "--audit",
+    "with_audit",
+    is_flag=True,
+    help="Say how far the result can be trusted: what each method was given, and what speaks against its place. "
+    "With --json, the trials are then under 'front' and this is under 'audit'.",
+)
 def front(
-    study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool, plot: Path | None, each_method: bool
+    study: ChosenStudy,
+    fork: str | None,
+    storage: str | None,
+    as_json: bool,
+    plot: Path | None,
+    each_method: bool,
+    with_audit: bool,
 ) -> None:
     """Show the Pareto front, best quality first.
 
     It holds the finished trials that no other one dominates.
     """
     from peftsearch.confirm.summary import confirmation
+    from peftsearch.report.audit import audit_json, audit_view
     from peftsearch.report.on_test import confirmed_trials, with_confirmed
     from peftsearch.report.study_views import front_view, methods_view
     from peftsearch.results.as_json import trial_json
+    from peftsearch.results.audit import audit
     from peftsearch.results.front import best_of_methods
 
     results = stored(study, fork, storage)
@@ -109,8 +125,10 @@ def front(
         save_front(FrontPicture(rows, results.objectives, title, confirmed), plot)
     if as_json:
         chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
-        print_json([with_confirmed(trial_json(row.record), confirmed) for row in chosen])
+        listed = [with_confirmed(trial_json(row.record), confirmed) for row in chosen]
+        print_json({"front": listed, "audit": audit_json(audit(results))} if with_audit else listed)
     else:
-        show(*(methods_view if each_method else front_view)(results))
+        view = methods_view if each_method else front_view
+        show(*view(results), *(audit_view(audit(results)) if with_audit else ()))
     if plot:
         say(f"drawn to {plot}")
