@@ -81,11 +81,18 @@ def test_duplicate_keys_at_any_depth():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1", "x.yaml: line 1, column 6: expected ',' or ']', but got '<stream end>'"),
-        ("a: b\nc: d: e", "x.yaml: line 2, column 5: mapping values are not allowed here"),
-        ("a:\n\t- b", "x.yaml: line 2, column 1: found character '\\t' that cannot start any token"),
-        ("a: *b", "x.yaml: line 1, column 4: found undefined alias 'b'"),
-        ("a: 1\n---\nb: 2", "x.yaml: line 2, column 1: but found another document"),
+        ("a: [1", "x.yaml: line 1, column 4: the [ that opens here is never closed; add ]"),
+        (
+            "a: b\nc: d: e",
+            "x.yaml: line 2, column 5: a text with a colon in it is no plain text in YAML; "
+            'put the text in quotes, c: "d: e"',
+        ),
+        ("a:\n\t- b", "x.yaml: line 2, column 1: a tab stands here, where YAML takes none; indent with spaces"),
+        ("a: *b", "x.yaml: line 1, column 4: no anchor &b stands above; a text that begins with * must be in quotes"),
+        (
+            "a: 1\n---\nb: 2",
+            "x.yaml: line 2, column 1: a second document begins here; a study file holds one, so keep one",
+        ),
         ("a: !!set {b}", "x.yaml: line 1, column 4: the tag '!!set' is not for plain data"),
         ("a: !!binary aGk=", "x.yaml: line 1, column 4: the tag '!!binary' is not for plain data"),
         ("a: 1\nb: !!int x", "x.yaml: no YAML that can be read: invalid literal for int() with base 10: 'x'"),

@@ -11,6 +11,7 @@ import yaml
 
 from peftsearch.core.errors import UserError, one_line
 from peftsearch.data.base import label_text
+from peftsearch.study.mistakes.syntax import advice
 from peftsearch.study.problems import Problems, Where
 
 MOST_CHARACTERS = 100_000
@@ -72,7 +73,7 @@ def read_document(path: Path, problems: Problems) -> Any:
     try:
         return parse_document(text, problems)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{problems.file}: {_in_one_line(error)}") from error
+        raise UserError(f"{problems.file}: {_in_one_line(text, error)}") from error
 
 
 def parse_document(text: str, problems: Problems) -> Any:
@@ -181,8 +182,8 @@ def _duplicates(node: yaml.Node | None, where: Where, visited: set[int]) -> Iter
             yield from _duplicates(value, (*where, name), visited)
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(text: str, error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+        told = advice(text, error, error.problem_mark)
+        return f"line {told.line + 1}, column {told.column + 1}: {told.text}"
     return f"no YAML that can be read: {one_line(error)}"
