@@ -12,6 +12,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import ClassReport, EpochReport, Measurement
 from peftsearch.core.objectives import (
     OBJECTIVES,
+    OTHER_NAMES,
     check_classes,
     complaint_about,
     find_objective,
@@ -180,3 +181,10 @@ def test_epoch_report_is_one_flat_object_and_back():
     assert flat["accuracy"] == 0.75
     assert all(isinstance(value, int | float) for value in flat.values())
     assert EpochReport.from_dict(flat) == REPORT
+
+
+def test_objectives_by_other_names() -> None:
+    assert complaint_about("F1") == "no objective 'F1'; did you mean 'macro_f1'?"
+    assert complaint_about("time") == "no objective 'time'; did you mean 'train_seconds'?"
+    assert set(OTHER_NAMES.values()) <= OBJECTIVES.keys()
+    assert not OTHER_NAMES.keys() & OBJECTIVES.keys()

@@ -180,9 +180,7 @@ search: {sampler: tpr, pruner: medan, seed: -1, startup: 3}
         "baselines[0].method: no method 'bert'; valid: full, lora, prefix",
         "baselines[1]: must be a mapping like {method: full, learning_rate: 2.0e-5}, but got 4",
         "baselines[2].backbone: no backbone 'big'; valid: tiny, x",
-        "baselines[2].rank: full has no dimension 'rank'; valid: batch_size, class_weights, epochs, "
-        "focal_gamma, head, head_dropout, head_learning_rate_ratio, label_smoothing, learning_rate, pooling, "
-        "schedule, warmup, weight_decay",
+        "baselines[2].rank: full has no dimension 'rank'; write methods: {lora: {rank: …}}, for each method its own",
         "baselines[2].learning_rate: must be within 1e-08 … 10, but got 100",
         "baselines[3].method: is missing",
         "search.sampler: got 'tpr'; did you mean 'tpe'?",
@@ -244,7 +242,7 @@ def test_a_single_problem_is_one_line():
         ("objectives: macro_f1", "objectives: must be a list like [macro_f1, train_seconds], but got 'macro_f1'"),
         ("objectives: []", "objectives: is empty; name at least one"),
         ("methods: {}", "methods: is empty; name at least one of full, lora, prefix"),
-        ("methods: [full]", "methods: must be a mapping, but got ['full']"),
+        ("methods: [full]", "methods: must be a mapping like {probe: {}, lora: {}}, but got ['full']"),
         ("methods: {full: {head: {range: [0, 1]}}}", "methods.full.head: got 0.0; valid: linear, lstm, mlp, native"),
         ("methods: {full: {head: []}}", "methods.full.head: an empty list has nothing to choose from"),
         (

@@ -61,8 +61,19 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     "did you mean 'lora'?"
     """
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(names)}"
+    close = close_match(name, names)
+    return f"did you mean {close!r}?" if close else f"valid: {', '.join(names)}"
+
+
+def close_match(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name that looks most like a mistyped one, in capitals or not; None if none does.
+
+    >>> close_match("LoRa", ["lora", "full"]), close_match("x", ["lora"])
+    ('lora', None)
+    """
+    names = {other.casefold(): other for other in sorted(valid)}
+    close = difflib.get_close_matches(name.casefold(), names, n=1)
+    return names[close[0]] if close else None
 
 
 def shown(value: Any) -> str:

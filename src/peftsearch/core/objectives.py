@@ -115,6 +115,21 @@ ERRORS = frozenset({"mae", "mse", "mape", "smape", "mase", "brier_score", "wer",
 """Metrics of 🤗 Evaluate of which less is better; it does not say so itself."""
 
 
+OTHER_NAMES: dict[str, str] = {
+    **dict.fromkeys(("f1", "f1_macro", "f1_score", "f-score"), "macro_f1"),
+    **dict.fromkeys(("f1_micro",), "micro_f1"),
+    **dict.fromkeys(("acc", "eval_accuracy"), "accuracy"),
+    **dict.fromkeys(("mcc",), "matthews_correlation"),
+    **dict.fromkeys(("ece", "calibration"), "expected_calibration_error"),
+    **dict.fromkeys(("params", "parameters", "n_params", "num_parameters"), "trainable_parameters"),
+    **dict.fromkeys(("time", "seconds", "training_time", "train_time"), "train_seconds"),
+    **dict.fromkeys(("latency", "speed"), "latency_ms"),
+    **dict.fromkeys(("memory",), "peak_memory_mb"),
+    **dict.fromkeys(("size",), "model_size_mb"),
+}
+"""What other programs call objectives."""
+
+
 def find_objective(name: str) -> Objective:
     """The line of the table, or for `evaluate:NAME` a metric of 🤗 Evaluate over class ids.
 
@@ -135,7 +150,8 @@ def complaint_about(name: str) -> str | None:
     except KeyError:
         if name.startswith(EVALUATE):
             return f"no objective {name!r}; after {EVALUATE!r} stands a metric's name, as in 'evaluate:accuracy'"
-        return f"no objective {name!r}; {nearest(name, OBJECTIVES)}"
+        known = OTHER_NAMES.get(name.casefold())
+        return f"no objective {name!r}; {f'did you mean {known!r}?' if known else nearest(name, OBJECTIVES)}"
     return None
 
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from peftsearch.core.dimensions import Dimension, Valid
-from peftsearch.core.errors import nearest
+from peftsearch.core.errors import nearest, shown
 from peftsearch.methods.base import Method
 from peftsearch.methods.hyperparameters import TRAINING
 from peftsearch.study.conditions import complaint_if_inactive
+from peftsearch.study.mistakes.keys import where_it_belongs
 from peftsearch.study.problems import Problems, Where
 from peftsearch.study.sections import mapping
 from peftsearch.study.values import read_dimension
 
 Space = Mapping[str, Dimension]
 """One method's dimensions by name: its hyperparameters, and the fields of `training:` that the study searches."""
+
+
+OTHER_NAMES: dict[str, str] = {
+    **dict.fromkeys(("finetune", "finetuning", "fullfinetuning", "fullfinetune"), "full"),
+    **dict.fromkeys(("linear", "linearprobe", "linearprobing", "head", "headonly"), "probe"),
+    **dict.fromkeys(("freeze", "freezing", "layerfreezing"), "frozen"),
+    **dict.fromkeys(("gradualunfreezing",), "unfreezing"),
+    **dict.fromkeys(("adapter", "adapters", "bottleneck", "pfeiffer"), "seq_bn"),
+    **dict.fromkeys(("houlsby",), "double_seq_bn"),
+    **dict.fromkeys(("paralleladapter", "parallel"), "par_bn"),
+    **dict.fromkeys(("logisticregression", "baseline"), "tfidf"),
+}
+"""What papers and other programs call methods, without - and _."""
 
 
 def valid_values(method: Method) -> dict[str, Valid]:
@@ -26,6 +41,9 @@ def valid_values(method: Method) -> dict[str, Valid]:
 
 def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> dict[str, Space]:
     """The space of each method in the study. A hyperparameter that the study leaves out has the method's default."""
+    if raw is not None and not isinstance(raw, Mapping):
+        problems.add(("methods",), f"must be a mapping like {{probe: {{}}, lora: {{}}}}, but got {shown(raw)}")
+        return {}
     section = mapping(raw, problems, ("methods",))
     if isinstance(raw, Mapping) and not raw:
         problems.add(("methods",), f"is empty; name at least one of {', '.join(sorted(table))}")
@@ -33,10 +51,15 @@ def read_methods(raw: Any, table: Mapping[str, Method], problems: Problems) -> d
     for name, dimensions in section.items():
         where: Where = ("methods", str(name))
         if name not in table:
-            problems.add(where, f"no method {name!r}; {nearest(str(name), table)}")
+            problems.add(where, f"no method {name!r}; {_nearest_method(str(name), table)}")
             continue
         spaces[name] = _space(mapping(dimensions, problems, where), table[name], problems, where)
     return spaces
+
+
+def _nearest_method(name: str, table: Mapping[str, Method]) -> str:
+    known = OTHER_NAMES.get(re.sub(r"[-_ ]", "", name.casefold()))
+    return f"did you mean {known!r}?" if known in table else nearest(name, table)
 
 
 def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Where) -> Space:
@@ -57,4 +80,7 @@ def check_dimension_names(raw: Mapping[str, Any], method: Method, problems: Prob
     valid = valid_values(method)
     for key in raw:
         if key not in valid:
-            problems.add((*where, str(key)), f"{method.name} has no dimension {key!r}; {nearest(str(key), valid)}")
+            problems.add(
+                (*where, str(key)),
+                f"{method.name} has no dimension {key!r}; {where_it_belongs(str(key), valid, where)}",
+            )

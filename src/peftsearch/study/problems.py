@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from peftsearch.core.errors import UserError, nearest
+from peftsearch.core.errors import UserError
+from peftsearch.study.mistakes.keys import where_it_belongs
 
 Where = tuple[str | int, ...]
 """A place in the file: the keys and list positions that lead to it."""
@@ -43,7 +44,7 @@ class Problems:
         names = list(valid)
         for key in raw:
             if key not in names:
-                self.add((*where, str(key)), f"unknown key {key!r}; {nearest(str(key), names)}")
+                self.add((*where, str(key)), f"unknown key {key!r}; {where_it_belongs(str(key), names, where)}")
 
     def raise_if_any(self) -> None:
         """Stop if anything is wrong.

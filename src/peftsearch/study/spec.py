@@ -18,6 +18,7 @@ from peftsearch.methods.table import METHODS
 from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, starting_points
 from peftsearch.study.catalogue import displayed, find_study, list_studies
 from peftsearch.study.methods_section import Space, read_methods
+from peftsearch.study.mistakes.keys import SECTIONS
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.problems import Problems
 from peftsearch.study.sections import (
@@ -37,10 +38,6 @@ from peftsearch.study.yaml_file import read_document, text_keys
 
 __all__ = ["Backbone", "Baseline", "SearchConfig", "StudySpec", "list_studies", "load_study", "parse_study"]
 
-KEYS = (
-    *("name", "goal", "data", "backbones", "training", "objectives", "constraints"),
-    *("methods", "baselines", "search", "tracking", "origin"),
-)
 REQUIRED = ("name", "data", "backbones", "methods")
 
 
@@ -178,7 +175,7 @@ def parse_study(
 
 
 def _check_keys(document: Mapping[str, Any], problems: Problems) -> None:
-    problems.unknown_keys(document, KEYS, ())
+    problems.unknown_keys(document, SECTIONS, ())
     for key in REQUIRED:
         if document.get(key) is None:
             problems.add((key,), "is missing")

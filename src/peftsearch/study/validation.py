@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from peftsearch.core.errors import nearest, shown
+from peftsearch.core.config import SEARCHABLE_TRAINING
+from peftsearch.core.errors import shown
+from peftsearch.study.mistakes.keys import where_it_belongs
 from peftsearch.study.problems import Problems, Where
 
 T = TypeVar("T")
@@ -52,16 +54,24 @@ def _report(error: ValidationError, kind: type, raw: Any, problems: Problems, wh
         place, _ = _existing(raw, item["loc"])
         if item["type"] in UNKNOWN_KEY:
             key = str(place[-1])
-            problems.add((*where, *place), f"unknown key {key!r}; {nearest(key, _fields(kind, place[:-1]))}")
+            told = where_it_belongs(key, _fields(kind, place[:-1]), (*where, *place[:-1]))
+            problems.add((*where, *place), f"unknown key {key!r}; {told}")
         elif item["type"] == "missing":
             problems.add((*where, *place, item["loc"][-1]), "is missing")
         elif item["type"] == "value_error":  # a message of ours, which names the value itself
-            problems.add((*where, *place), str(item["ctx"]["error"]))
+            problems.add((*where, *place), f"{item['ctx']['error']}{_searched(place, _existing(raw, place)[1])}")
         else:
             branches.setdefault(place, []).append(item)
     for place, items in branches.items():
         value = _existing(raw, place)[1]
         problems.add((*where, *place), f"{_requirement(items)}, but got {shown(value)}{_remedy(items, value)}")
+
+
+def _searched(place: Where, value: Any) -> str:
+    """Where to write a space of values, if it stands where one value for all methods is expected."""
+    if not isinstance(value, list | Mapping) or len(place) != 1 or place[0] not in SEARCHABLE_TRAINING:
+        return ""
+    return f"; a method can search it, as in methods: {{lora: {{{place[0]}: …}}}}"
 
 
 def _existing(raw: Any, loc: Where) -> tuple[Where, Any]:
