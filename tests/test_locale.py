@@ -32,14 +32,15 @@ def locale_dependent(source: str) -> Iterator[str]:
         given = {keyword.arg: keyword.value for keyword in node.keywords}
         written = [*node.args, *given.values()]
         binary = any(
-            isinstance(part, ast.Constant) and part.value in ("rb", "wb", "ab", "r+b", "w+b") for part in written
+            isinstance(part, ast.Constant) and part.value in ("rb", "wb", "xb", "ab", "r+b", "w+b") for part in written
         )
         positional = name == "read_text" and node.args  # its first argument is the encoding
         text = name in TEXT_FILES and not binary and module not in ("fsspec", "archive", "os", "webbrowser")
         text = text and not (name in ("NamedTemporaryFile", "TemporaryFile") and "mode" not in given)
         text |= name in SUBPROCESSES and module == "subprocess" and bool({"text", "universal_newlines"} & given.keys())
         text |= name == "fdopen" and not binary
-        if text and "encoding" not in given and not positional:
+        second = name == "TextIOWrapper" and len(written) > 1  # the encoding by its place
+        if text and "encoding" not in given and not positional and not second:
             yield ast.unparse(node)
 
 
@@ -57,7 +58,9 @@ def test_every_text_file_is_opened_with_its_encoding(file: Path) -> None:
         ("path.open('a')", 1),
         ("os.fdopen(1, 'w')", 1),
         ("subprocess.Popen(['a'], text=True)", 1),
+        ("io.TextIOWrapper(file)", 1),
         ("path.read_text('utf-8'); path.open('rb'); open('a', encoding='utf-8'); tempfile.TemporaryFile()", 0),
+        ("io.TextIOWrapper(file, 'utf-8'); path.open('xb')", 0),
         ("subprocess.run(['a'], text=True, encoding='utf-8'); run('a')", 0),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 import peftsearch
@@ -93,6 +94,13 @@ def test_a_file_becomes_the_classifier_that_the_search_had(work: Path, method: s
     right = [answer["label"] == KEYS[label] for answer, label in zip(answers, rows["label"], strict=True)]
     assert sum(right) / len(right) == pytest.approx(kept.measurement.metrics["accuracy"])
     assert sum(right) / len(right) > 0.8  # by chance a third
+    assert "**Chosen from**: study toy, trial 7" in Path("out/README.md").read_text()
+
+
+def test_what_no_search_has_found_claims_no_trial(work: Path) -> None:
+    peftsearch.train_config(write("tfidf", origin=None), "out")
+    assert "no search; toy-7 was trained as its file says" in Path("out/README.md").read_text()
+    assert yaml.safe_load(Path("out/peftsearch.yaml").read_text())["trial"] is None
 
 
 def test_the_epochs_are_shown_and_the_best_one_is_named(work: Path) -> None:

@@ -88,15 +88,26 @@ def test_no_pickle_is_written(bert: Path, tmp_path: Path) -> None:
 
 def test_the_configuration_is_whole_and_safe_to_read(bert: Path, tmp_path: Path) -> None:
     kept, _ = trained(bert, "lora", tmp_path / "weights", 7)
-    write_files(kept, tmp_path, ABOUT)
+    write_files(kept, tmp_path, {**ABOUT, "trial": 7})
     described = yaml.safe_load((tmp_path / "peftsearch.yaml").read_text())
-    assert TrialConfig.from_dict(described["config"]) == kept.config
+    assert TrialConfig.from_dict(described["config"]) == replace(kept.config, backbone=bert.name)
     assert described["measurement"] == kept.measurement.to_dict()
     assert (described["study"], described["trial"], described["text"]) == ("toy", 7, "text")
     assert (described["labels"], described["form"]) == (list(LABELS), "own_head")
     card = (tmp_path / "README.md").read_text()
     assert "| macro F1 | 0.8000 |" in card
     assert "cat, dog, red" in card
+
+
+def test_no_file_of_an_export_names_a_folder_of_this_machine(bert: Path, tmp_path: Path) -> None:
+    kept, _ = trained(bert, "lora", tmp_path / "weights", 7)
+    config = replace(kept.config, tokenizer=str(bert))
+    (out := tmp_path / "out").mkdir()
+    write_files(replace(kept, config=config), out, ABOUT)
+    told = [file.name for file in out.rglob("*") if file.is_file() and str(bert.parent).encode() in file.read_bytes()]
+    assert told == []
+    described = yaml.safe_load((out / "peftsearch.yaml").read_text())
+    assert (described["config"]["backbone"], described["config"]["tokenizer"]) == (bert.name, bert.name)
 
 
 @pytest.mark.parametrize(

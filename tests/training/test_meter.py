@@ -20,6 +20,15 @@ def test_an_earlier_peak_does_not_count() -> None:
     assert 25 < memory.read() < 60
 
 
-def test_clock_and_name() -> None:
+def test_the_clock_goes_on() -> None:
     assert clock(CPU) <= clock(CPU)
-    assert device_name(CPU).endswith("threads)")
+
+
+@pytest.mark.parametrize(("threads", "said"), [(1, " (1 thread)"), (2, " (2 threads)")])
+def test_a_device_says_how_many_threads_compute(threads: int, said: str) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert device_name(CPU).endswith(said)
+    finally:
+        torch.set_num_threads(before)

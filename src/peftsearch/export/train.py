@@ -199,9 +199,11 @@ def _write(
     from peftsearch.training.checkpoint import read_checkpoint
 
     origin = spec.origin
-    number = origin.trial if origin and origin.trial is not None else 0
+    trial = origin.trial if origin else None
+    number = trial or 0
     about: dict[str, Any] = {
         "study": (origin and origin.study) or spec.name,
+        "trial": trial,
         "goal": spec.goal,
         "data": spec.data.model_dump(mode="json"),
     }

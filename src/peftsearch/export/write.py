@@ -13,9 +13,12 @@ checksums.json     of all these files: what export wrote, and whether it is as i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.backbones.names import public_name
+from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.data.load import open_prepared
 from peftsearch.export.card.evidence import Evidence, evidence_of
@@ -73,13 +76,19 @@ def write_export(
     if onnx:
         check_method(kept)
     with written_whole(out, overwrite) as folder:
-        about = {"study": stored.name, **stored.about.to_dict()}
+        about = {"study": stored.name, "trial": number, **stored.about.to_dict()}
         form = write_files(kept, folder, about, evidence_of(stored, kept))
         say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
         if onnx:
             data = open_prepared(stored.folder.data, kept.measurement.data_fingerprint)
             write_onnx(kept, folder, data and data.splits["validation"], int8, say)
     return kept
+
+
+def _published(config: TrialConfig) -> TrialConfig:
+    """The configuration without the folders of this machine, in which its backbone and tokenizer may lie."""
+    tokenizer = public_name(config.tokenizer) if config.tokenizer else None
+    return replace(config, backbone=public_name(config.backbone), tokenizer=tokenizer)
 
 
 def _checkpoint(stored: StoredStudy, number: int) -> Checkpoint:
@@ -93,7 +102,7 @@ def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any], eviden
     """Write every file of an export into `folder`.
 
     Args:
-        about: what is known of the study: its name as `study`, and `goal` and `data`.
+        about: what is known of the study: its name as `study`, the number of the `trial`, and `goal` and `data`.
         evidence: what the model card says of quality besides the checkpoint's own measurement.
 
     Returns:
@@ -106,11 +115,11 @@ def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any], eviden
         "format": FORMAT,
         "form": form,
         "study": about.get("study"),
-        "trial": kept.number,
+        "trial": about.get("trial"),
         "labels": list(kept.labels),
         "text": data.get("text"),
         "strip": data.get("strip", False),
-        "config": kept.config.to_dict(),
+        "config": _published(kept.config).to_dict(),
         "measurement": kept.measurement.to_dict(),
     }
     (folder / ABOUT).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")

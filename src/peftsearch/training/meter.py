@@ -25,7 +25,8 @@ def device_name(device: torch.device) -> str:
     """The GPU's name, such as `NVIDIA H100 80GB HBM3`, or the CPU's model and the number of threads used."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{processor()} ({torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"{processor()} ({threads} thread{'s' if threads > 1 else ''})"
 
 
 def processor() -> str:

@@ -37,7 +37,12 @@ VALIDATION = ClassReport(LABELS, ((0, 0, 30), (0, 1, 10), (1, 1, 60)))
 TEST_LABELS = np.repeat([0, 1, 2], [40, 90, 70])
 WHEN = "2026-01-01T00:00:00+00:00"
 HOW = HowToLoad("transformers", 'open("DIR")\n', ("transformers", "torch"), "It opens anywhere.")
-ABOUT = {"study": "toy", "goal": "Which animal?", "data": {"source": "/home/ann/animals.csv", "text": "text"}}
+ABOUT = {
+    "study": "toy",
+    "trial": 0,
+    "goal": "Which animal?",
+    "data": {"source": "/home/ann/animals.csv", "text": "text"},
+}
 OTHERS = [complete(1, "probe", 0.7, 10, 1.0), complete(2, "full", 0.6, 5000, 30.0)]
 
 

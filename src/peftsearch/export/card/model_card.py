@@ -133,7 +133,6 @@ def _adapters_card(kept: Checkpoint, about: Mapping[str, Any], how: HowToLoad) -
 
 def _made(kept: Checkpoint, about: Mapping[str, Any], evidence: Evidence) -> str:
     measured, method, data = kept.measurement, METHODS[kept.config.method], about.get("data") or {}
-    study = f"study {markdown_text(str(about['study']))}, trial {kept.number}" if about.get("study") else "not recorded"
     rows = "training and validation rows" if evidence.all_rows else "training rows"
     count = f", {sum(evidence.training.classes.values()):,} {rows}" if evidence.training else ""
     trained = f"{count_in_words(measured.trainable_parameters)} of {count_in_words(measured.total_parameters)}"
@@ -147,7 +146,7 @@ def _made(kept: Checkpoint, about: Mapping[str, Any], evidence: Evidence) -> str
         "Settings": _settings(kept),
         "Data": f"{markdown_text(source_in_words(data.get('source')))} "
         f"(fingerprint `{measured.data_fingerprint}`){count}",
-        "Chosen from": study,
+        "Chosen from": _chosen_from(about),
         "Trainable parameters": trained,
         "Training": f"{measured.train_seconds:.1f} s on {markdown_text(measured.device)} "
         f"({markdown_text(measured.precision)}){epochs}{best}",
@@ -165,6 +164,14 @@ def _picture(kept: Checkpoint, evidence: Evidence) -> str:
         f"{len(evidence.rows)} finished trials. Coloured dots are on the Pareto front: no other trial is at least as "
         f"good in every objective and better in one.{on_test} A ring marks this trial, number {kept.number}.*"
     )
+
+
+def _chosen_from(about: Mapping[str, Any]) -> str:
+    name, trial = about.get("study"), about.get("trial")
+    if not name:
+        return "not recorded"
+    study = markdown_text(str(name))
+    return f"no search; {study} was trained as its file says" if trial is None else f"study {study}, trial {trial}"
 
 
 def _title(kept: Checkpoint, about: Mapping[str, Any]) -> str:

@@ -127,7 +127,7 @@ def fresh_answers(folder: Path, graph: str, columns: Sequence[Sequence[str]]) ->
         (Path(scratch) / "job.json").write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-P", str(script.origin), str(Path(scratch) / "job.json"), scratch]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=scratch)
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, cwd=scratch)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise UserError(f"--onnx: {graph} cannot be opened with onnxruntime: {reason}")
