@@ -8,7 +8,19 @@ from typing import Any
 
 import click
 
-from peftsearch.cli import confirm, dashboard, export, methods, optimize, predict, recommend, results, studies, train
+from peftsearch.cli import (
+    confirm,
+    dashboard,
+    export,
+    methods,
+    optimize,
+    predict,
+    recommend,
+    report,
+    results,
+    studies,
+    train,
+)
 from peftsearch.core.disk import is_utf8_locale, refusal
 from peftsearch.core.errors import StorageLost, UserError, shown
 from peftsearch.core.escaping import visible
@@ -79,6 +91,7 @@ COMMANDS = {
     "export": export.export,
     "train": train.train,
     "predict": predict.predict,
+    "report": report.report,
     "dashboard": dashboard.dashboard,
     "studies": studies.studies,
     "methods": methods.methods,

@@ -22,13 +22,18 @@ NOTHING = "nothing in the trials speaks against this result"
 
 def audit_view(found: Audit) -> list[RenderableType]:
     """What each method was given, where its best settings lie in what was searched, and the warnings."""
-    parts: list[RenderableType] = ["what each method was given", _given(found)]
-    if any(method.dimensions for method in found.methods):
-        parts += ["what was searched, and where the best trial of each method lies in it", _searched(found)]
+    parts: list[RenderableType] = [part for pair in audit_tables(found) for part in pair]
     warned = list(warnings(found))
     if not warned:
         return [*parts, NOTHING]
     return [*parts, "what speaks against this result", *(Paragraph(line, indent=2) for line in warned)]
+
+
+def audit_tables(found: Audit) -> Iterator[tuple[str, FittedTable]]:
+    """The tables of the audit, each after its heading."""
+    yield "what each method was given", _given(found)
+    if any(method.dimensions for method in found.methods):
+        yield "what was searched, and where the best trial of each method lies in it", _searched(found)
 
 
 def audit_json(found: Audit) -> dict[str, Any]:

@@ -39,7 +39,7 @@ SHORTEST_NAME, LONGEST_NAME = 6, 14
 
 LARGEST_ERRORS = 20
 
-TITLE = "confusion matrix, a row for each true class and a column for each predicted one:"
+TITLE = "confusion matrix, a row for each true class and a column for each predicted one"
 
 
 def trial_details(
@@ -103,15 +103,21 @@ def class_table(report: ClassReport) -> FittedTable:
 
 
 def confusion(report: ClassReport) -> list[RenderableType]:
-    """The confusion matrix, or its most frequent errors if there are too many classes to show it."""
+    """The confusion matrix under its heading, as `confusion_table` gives them."""
+    title, table = confusion_table(report)
+    return [f"{title}:", table]
+
+
+def confusion_table(report: ClassReport) -> tuple[str, FittedTable]:
+    """The confusion matrix, or its most frequent errors if there are too many classes to show it, with what it is."""
     if len(report.labels) <= NAMED_COLUMNS:
-        return [TITLE, _named_matrix(report)]
+        return TITLE, _named_matrix(report)
     columns = zip(*report.matrix(), strict=True)
     widths = [max(2, *(len(str(rows)) for rows in column)) + 1 for column in columns]
     room = MATRIX_WIDTH - sum(widths) - len(str(len(widths)))
     if room < SHORTEST_NAME:
-        return ["most frequent errors:", _errors_table(report)]
-    return [TITLE, _numbered_matrix(report, min(room, LONGEST_NAME))]
+        return "most frequent errors", _errors_table(report)
+    return TITLE, _numbered_matrix(report, min(room, LONGEST_NAME))
 
 
 def _summary(record: Record, weights: Path | None, confirmed: Confirmed | None) -> list[str]:

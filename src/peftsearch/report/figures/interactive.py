@@ -93,7 +93,14 @@ def _means_on_test(picture: FrontPicture, cost: str) -> Scatter:
     return Scatter(
         x=picture.places(tested, cost),
         y=means,
-        error_y={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": above,
+            "arrayminus": below,
+            "thickness": 1,
+            "color": "#555555",
+        },
         mode="markers",
         name=ON_TEST,
         legendgroup=ON_TEST,
