@@ -11,7 +11,8 @@ import pytest
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.report.dashboard.note import trial_note
 from peftsearch.report.figures.interactive import front_figure
-from peftsearch.report.figures.picture import ON_TEST, FrontPicture
+from peftsearch.report.figures.method_style import style_of
+from peftsearch.report.figures.picture import FrontPicture
 from peftsearch.report.figures.save import save_front
 from peftsearch.report.on_test import cell_on_test, confirmed_trials, on_test_json, score_on_test, sentences_on_test
 from peftsearch.report.study_views import front_view, status_view
@@ -115,14 +116,16 @@ def test_pictures_show_the_means_on_test_with_their_intervals(
 ) -> None:
     picture = FrontPicture(study.rows(), OBJECTIVES, "toy", confirmed_trials(found))
     figure = front_figure(picture)
-    tested = [trace for trace in figure.data if trace.name == ON_TEST]
-    assert [len(trace.x) for trace in tested] == [2, 2]
     row = confirmed_trials(found)[0]
+    tested = [trace for trace in figure.data if trace.name == f"{row.config.method} on test"]
+    assert len(tested) == 2, "one against each cost"
+    assert sum(trace.name.endswith(" on test") for trace in figure.data) == 4
+    assert tested[0].marker.symbol == f"{style_of(row.config.method).marker}-open"
     assert row.interval is not None
     assert row.interval.low is not None
     assert tested[0].y[0] == row.interval.mean
     assert tested[0].error_y.arrayminus[0] == pytest.approx(row.interval.mean - row.interval.low)
-    assert figure.layout.yaxis.title.text == "validation macro F1; diamonds: on test"
+    assert figure.layout.yaxis.title.text == "validation macro F1; hollow: on test"
     save_front(picture, with_test := tmp_path / "with.png")
     save_front(replace(picture, confirmed={}), without := tmp_path / "without.png")
     assert with_test.read_bytes() != without.read_bytes()

@@ -115,15 +115,13 @@ def front(
     from peftsearch.results.front import best_of_methods
 
     results = stored(study, fork, storage)
-    if plot or as_json:
-        rows, confirmed = results.rows(), confirmed_trials(confirmation(results))
     if plot:
-        from peftsearch.report.figures.picture import FrontPicture
+        from peftsearch.report.figures.picture import front_picture
         from peftsearch.report.figures.save import save_front
 
-        title = f"{results.name}: Pareto front of {len(rows)} finished trials"
-        save_front(FrontPicture(rows, results.objectives, title, confirmed), plot)
+        save_front(front_picture(results), plot)
     if as_json:
+        rows, confirmed = results.rows(), confirmed_trials(confirmation(results))
         chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
         listed = [with_confirmed(trial_json(row.record), confirmed) for row in chosen]
         print_json({"front": listed, "audit": audit_json(audit(results))} if with_audit else listed)

@@ -324,7 +324,7 @@ def test_the_picture_shows_the_confirmed_trials_a_second_time(stored: StoredStud
     confirm(stored, {0: 30, 1: 120})
     (out := tmp_path / "out").mkdir()
     write_card(out, (kept := checkpoint(tmp_path)), ABOUT, HOW, evidence_of(stored, kept))
-    assert "Diamonds are means on the test rows, with 95 % intervals." in (out / "README.md").read_text()
+    assert "Hollow markers are means on the test rows, with 95 % intervals." in (out / "README.md").read_text()
 
 
 def test_a_study_of_one_trial_has_no_picture(tmp_path: Path) -> None:

@@ -25,6 +25,6 @@ def test_a_method_of_another_version_is_drawn_too() -> None:
     assert style_of("from_the_future") == UNKNOWN
 
 
-@pytest.mark.parametrize(("colour", "pale"), [("#000000", "#A6A6A6"), ("#D55E00", "#F0C7A6")])
+@pytest.mark.parametrize(("colour", "pale"), [("#000000", "#8C8C8C"), ("#D55E00", "#ECB78C")])
 def test_the_pale_colour_is_mixed_with_white(colour: str, pale: str) -> None:
     assert MethodStyle(colour, "circle").pale == pale

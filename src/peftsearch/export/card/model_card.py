@@ -18,7 +18,8 @@ from peftsearch.export.card.sources import source_in_words
 from peftsearch.export.description import CARD
 from peftsearch.export.standard.forms import FOLDER
 from peftsearch.methods.table import METHODS, TEXT_METHODS
-from peftsearch.report.figures.picture import FrontPicture, axis_label, costs
+from peftsearch.report.figures.picture import FrontPicture
+from peftsearch.report.figures.points import axis_label, costs
 from peftsearch.report.figures.save import save_front
 from peftsearch.results.formatting import backbone_in_words, config_in_words, count_in_words
 from peftsearch.training.checkpoint import Checkpoint
@@ -156,12 +157,12 @@ def _made(kept: Checkpoint, about: Mapping[str, Any], evidence: Evidence) -> str
 
 
 def _picture(kept: Checkpoint, evidence: Evidence) -> str:
-    on_test = " Diamonds are means on the test rows, with 95 % intervals." if evidence.tested else ""
+    on_test = " Hollow markers are means on the test rows, with 95 % intervals." if evidence.tested else ""
     axes = " and ".join(f"against {axis_label(cost)}" for cost in costs(evidence.objectives))
     return (
         f"![Quality against cost of the study's finished trials]({PICTURE})\n\n"
-        f"*The {axis_label(quality_objective(evidence.objectives))} {axes}, one dot for each of the "
-        f"{len(evidence.rows)} finished trials. Coloured dots are on the Pareto front: no other trial is at least as "
+        f"*The {axis_label(quality_objective(evidence.objectives))} {axes}, one marker for each of the "
+        f"{len(evidence.rows)} finished trials. Strong colours are on the Pareto front: no other trial is at least as "
         f"good in every objective and better in one.{on_test} A ring marks this trial, number {kept.number}.*"
     )
 

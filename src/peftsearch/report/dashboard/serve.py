@@ -16,9 +16,8 @@ from peftsearch.report.dashboard.guard import guarded
 from peftsearch.report.dashboard.note import note_with_own_words
 from peftsearch.report.dashboard.store import DashboardStore
 from peftsearch.report.figures.interactive import curve_figure, front_figure
-from peftsearch.report.figures.picture import FrontPicture
+from peftsearch.report.figures.picture import front_picture
 from peftsearch.report.on_test import confirmed_trials
-from peftsearch.results.front import rows
 from peftsearch.storage.confirm_queue import without_queues
 from peftsearch.storage.optuna_access import is_there
 
@@ -80,10 +79,9 @@ def _figures(
     stored: StoredStudy, known: Sequence[Record], confirmed: Mapping[int, Confirmed]
 ) -> Iterator[tuple[str, Figure]]:
     """Each figure with its id on the study's page, the front first."""
-    finished = rows(known, stored.objectives)
-    if finished:
-        title = f"Pareto front of {stored.name}"
-        yield "front", front_figure(FrontPicture(finished, stored.objectives, title, confirmed))
+    picture = front_picture(stored)
+    if picture.rows:
+        yield "front", front_figure(picture)
     for record in known:
         if record.curve:
             yield f"trial-{record.number}", curve_figure(record, stored.quality)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import html_text
 from peftsearch.core.objectives import find_objective
-from peftsearch.report.figures.picture import GREY, ON_TEST, FrontPicture, axis_label, value
+from peftsearch.report.figures.method_style import style_of
+from peftsearch.report.figures.picture import FRONT_LINE, FrontPicture, Mean
+from peftsearch.report.figures.points import Kind, Point, axis_label
 from peftsearch.report.on_test import score_on_test
-from peftsearch.results.formatting import config_in_words, objective_in_words, objective_label
+from peftsearch.results.formatting import config_in_words, objective_label
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
 
-    from peftsearch.results.front import Row
     from peftsearch.storage.records import Record
+
+SIZES: dict[Kind, float] = {"on the front": 12, "dominated": 9, "stopped early": 6}
+"""The diameter of a marker in pixels."""
+
+KEY = "strong: on the Pareto front · pale: dominated · small: stopped early · hollow: confirmed, on test"
 
 
 def write_html(picture: FrontPicture, file: Path) -> None:
@@ -24,19 +31,28 @@ def write_html(picture: FrontPicture, file: Path) -> None:
 
 
 def front_figure(picture: FrontPicture) -> Figure:
-    """Quality against each cost on logarithmic axes. Each method is one trace, so that the legend can hide it."""
+    """Quality against each cost on logarithmic axes. The legend can hide each method."""
     from plotly.subplots import make_subplots
 
     figure: Figure = make_subplots(rows=1, cols=len(picture.costs), shared_yaxes=True, horizontal_spacing=0.04)
+    for method in picture.methods:
+        figure.add_trace(_legend_entry(method))
     for column, cost in enumerate(picture.costs, start=1):
-        traces = [_method(picture, cost, name, chosen) for name, chosen in picture.groups()]
-        if picture.tested():
-            traces.append(_means_on_test(picture, cost))
-        for trace in traces:
-            figure.add_trace(trace.update(showlegend=column == 1), row=1, col=column)
-        figure.update_xaxes(type="log", title_text=html_text(axis_label(cost)), exponentformat="SI", row=1, col=column)
+        for trace in _traces(picture, cost):
+            figure.add_trace(trace, row=1, col=column)
+        _draw_axis(figure, picture, cost, column)
+    if picture.reference_line:
+        height, label = picture.reference_line
+        figure.add_hline(height, line={"dash": "dash", "width": 1, "color": "black"})
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=height, yanchor="bottom", text=html_text(label), showarrow=False
+        )
     figure.update_yaxes(title_text=html_text(picture.quality_axis()), row=1, col=1)
-    figure.update_layout(title_text=html_text(picture.title), template="plotly_white")
+    figure.update_layout(
+        title={"text": html_text(picture.title), "subtitle": {"text": html_text(KEY)}},
+        template="plotly_white",
+        legend={"itemsizing": "constant"},
+    )
     return figure
 
 
@@ -68,57 +84,112 @@ def curve_figure(record: Record, quality: str) -> Figure:
     return figure
 
 
-def _method(picture: FrontPicture, cost: str, name: str, chosen: list[Row]) -> Scatter:
+def _traces(picture: FrontPicture, cost: str) -> Iterator[Scatter]:
+    """What is drawn over the others comes last: the trials of the front, then those that were confirmed."""
+    yield _line(picture, cost)
+    for kinds in (("stopped early", "dominated"), ("on the front",)):
+        for method in picture.methods:
+            points = picture.chosen(method, kinds, cost)
+            if points:
+                yield _method(picture, cost, method, points)
+    for method in picture.methods:
+        means = [mean for mean in picture.on_test if mean.point.method == method]
+        if means:
+            yield _means_on_test(picture, cost, method, means)
+
+
+def _legend_entry(method: str) -> Scatter:
+    """A trace without points: a legend otherwise shows the colour of a method's first point, which may be pale."""
     from plotly.graph_objects import Scatter
 
-    shown = name in picture.colours
+    style = style_of(method)
+    marker = {"symbol": style.marker, "color": style.colour, "size": SIZES["on the front"]}
+    return Scatter(x=[None], y=[None], mode="markers", name=html_text(method), legendgroup=method, marker=marker)
+
+
+def _line(picture: FrontPicture, cost: str) -> Scatter:
+    from plotly.graph_objects import Scatter
+
+    line = picture.front_line(cost)
     return Scatter(
-        x=picture.places(chosen, cost),
-        y=picture.heights(chosen),
+        x=picture.at(line, cost),
+        y=[point.quality for point in line],
+        mode="lines",
+        name=FRONT_LINE,
+        line={"shape": "hv" if picture.less_is_better(cost) else "vh", "color": "#555555", "width": 1.5},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _method(picture: FrontPicture, cost: str, method: str, points: Sequence[Point]) -> Scatter:
+    from plotly.graph_objects import Scatter
+
+    style = style_of(method)
+    return Scatter(
+        x=picture.at(points, cost),
+        y=[point.quality for point in points],
         mode="markers",
-        name=name,
-        legendgroup=name,
-        marker={"color": picture.colours.get(name, GREY), "size": 12 if shown else 7},
-        text=[_hover(row, picture) for row in chosen],
+        name=html_text(method),
+        legendgroup=method,
+        showlegend=False,
+        marker={
+            "symbol": style.marker,
+            "color": style.colour if points[0].kind == "on the front" else style.pale,
+            "size": [SIZES[point.kind] for point in points],
+            "line": {"width": 0.5, "color": "white"},
+            "opacity": 1,
+        },
+        text=[_hover(point) for point in points],
         hoverinfo="text",
     )
 
 
-def _means_on_test(picture: FrontPicture, cost: str) -> Scatter:
-    """The confirmed trials as hollow diamonds, with their intervals."""
+def _means_on_test(picture: FrontPicture, cost: str, method: str, means: Sequence[Mean]) -> Scatter:
+    """The markers once more, hollow, with their intervals."""
     from plotly.graph_objects import Scatter
 
-    tested = picture.tested()
-    means, below, above = zip(*map(picture.on_test, tested), strict=True)
+    style = style_of(method)
     return Scatter(
-        x=picture.places(tested, cost),
-        y=means,
+        x=picture.at([mean.point for mean in means], cost),
+        y=[mean.mean for mean in means],
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": above,
-            "arrayminus": below,
+            "array": [mean.above for mean in means],
+            "arrayminus": [mean.below for mean in means],
             "thickness": 1,
-            "color": "#555555",
         },
         mode="markers",
-        name=ON_TEST,
-        legendgroup=ON_TEST,
-        marker={"color": [picture.colour(row) for row in tested], "symbol": "diamond-open", "size": 11},
-        text=[_hover_on_test(row, picture) for row in tested],
+        name=f"{html_text(method)} on test",
+        legendgroup=method,
+        showlegend=False,
+        marker={"color": style.colour, "symbol": f"{style.marker}-open", "size": 11},
+        text=[_hover_on_test(mean, picture) for mean in means],
         hoverinfo="text",
     )
 
 
-def _hover(row: Row, picture: FrontPicture) -> str:
-    names = picture.objectives
-    numbers = [f"{objective_label(name)}: {objective_in_words(name, value(row, name))}" for name in names]
-    return "<br>".join([_bold(row), *map(html_text, [config_in_words(row.config), *numbers])])
+def _draw_axis(figure: Figure, picture: FrontPicture, cost: str, column: int) -> None:
+    shown = picture.ticks(cost)
+    figure.update_xaxes(
+        type="log",
+        title_text=html_text(axis_label(cost)),
+        tickvals=[tick.at for tick in shown],
+        ticktext=[tick.text for tick in shown],
+        tickangle=0,
+        row=1,
+        col=column,
+    )
 
 
-def _hover_on_test(row: Row, picture: FrontPicture) -> str:
-    return f"{_bold(row)}<br>{html_text(score_on_test(picture.confirmed[row.record.number]))}"
+def _hover(point: Point) -> str:
+    return "<br>".join([_bold(point), *map(html_text, filter(None, point.words))])
 
 
-def _bold(row: Row) -> str:
-    return f"<b>trial {row.record.number}: {html_text(row.config.method)}</b>"
+def _hover_on_test(mean: Mean, picture: FrontPicture) -> str:
+    return f"{_bold(mean.point)}<br>{html_text(score_on_test(picture.confirmed[mean.point.number]))}"
+
+
+def _bold(point: Point) -> str:
+    return f"<b>trial {point.number}: {html_text(point.method)}</b>, {point.kind}"

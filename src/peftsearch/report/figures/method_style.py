@@ -15,7 +15,7 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
 
 Source: Okabe and Ito, "Color universal design" (2008)."""
 
-PALE = 0.65
+PALE = 0.55
 """How much white is mixed into a method's colour for trials that are not on the front."""
 
 

@@ -1,27 +1,39 @@
-"""What a picture of a front shows, whoever draws it: points, costs, colours, axes and words."""
+"""What a picture of a front shows, whoever draws it: points, lines, axes, styles and words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
-from peftsearch.core.objectives import find_objective, is_metric, is_quality, quality_objective
-from peftsearch.report.on_test import interval_of
-from peftsearch.results.formatting import objective_label
+from peftsearch.confirm.summary import confirmation
+from peftsearch.core.objectives import find_objective, quality_objective
+from peftsearch.core.pareto import losses_of, non_dominated
+from peftsearch.report.figures.method_style import STYLES
+from peftsearch.report.figures.points import Kind, Point, axis_label, costs, finished_point, stopped_point
+from peftsearch.report.figures.ticks import Tick, ticks
+from peftsearch.report.on_test import confirmed_trials, interval_of
+from peftsearch.results.formatting import objective_in_words
 
 if TYPE_CHECKING:
     from peftsearch.confirm.summary import Confirmed
     from peftsearch.results.front import Row
+    from peftsearch.results.reference import Reference
+    from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.storage.records import Record
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#F0E442")
-"""Colours for every kind of colour vision. Source: Okabe and Ito, "Color universal design" (2008)."""
+ON_TEST = "confirmed: mean on test and its 95 % interval"
+FRONT_LINE = "the front: the best for its cost"
 
-GREY = "#BBBBBB"
 
-ON_TEST = "on test"
-"""The legend of the confirmed trials' means on the test split."""
+class Mean(NamedTuple):
+    """A trial's mean on the test split, and how far its interval reaches below and above; 0 where there is none."""
+
+    point: Point
+    mean: float
+    below: float
+    above: float
 
 
 @dataclass(frozen=True)
@@ -29,11 +41,13 @@ class FrontPicture:
     """Quality against each cost.
 
     Attributes:
-        rows: every finished trial; those that are not on the front are drawn in grey.
+        rows: every finished trial.
         objectives: the study's, by name.
         title: a line above the picture.
         confirmed: number → trial, of those that were confirmed: they stand there a second time, at their means on test.
         marked: the number of a trial that a .png shows with a ring.
+        others: trials in other states, of which the pruned ones are drawn.
+        reference: TF-IDF and logistic regression, drawn as a line.
     """
 
     rows: Sequence[Row]
@@ -41,6 +55,8 @@ class FrontPicture:
     title: str
     confirmed: Mapping[int, Confirmed] = field(default_factory=dict)
     marked: int | None = None
+    others: Sequence[Record] = ()
+    reference: Reference | None = None
 
     @property
     def quality(self) -> str:
@@ -52,61 +68,91 @@ class FrontPicture:
         return costs(self.objectives)
 
     @cached_property
-    def colours(self) -> dict[str, str]:
-        """A colour for each method on the front."""
-        methods = sorted({row.config.method for row in self.rows if row.on_front})
-        return {method: COLOURS[place % len(COLOURS)] for place, method in enumerate(methods)}
+    def points(self) -> list[Point]:
+        """Every trial that is drawn, by method and number; the order of methods is the same in every study."""
+        stopped = (stopped_point(record, self.objectives) for record in self.others)
+        found = [*(finished_point(row, self.objectives) for row in self.rows), *filter(None, stopped)]
+        return sorted(found, key=lambda point: (*_place(point.method), point.number))
 
-    def colour(self, row: Row) -> str:
-        return self.colours[row.config.method] if row.on_front else GREY
+    @property
+    def methods(self) -> list[str]:
+        """The methods of the points, in the order of the legend."""
+        return list(dict.fromkeys(point.method for point in self.points))
 
-    def groups(self) -> list[tuple[str, list[Row]]]:
-        """The dominated trials first, so that they are drawn under the others, then those on the front by method."""
-        groups: dict[str, list[Row]] = {}
-        for row in sorted(self.rows, key=lambda row: (row.on_front, row.config.method)):
-            groups.setdefault(row.config.method if row.on_front else "dominated", []).append(row)
-        return list(groups.items())
+    def against(self, cost: str) -> list[Point]:
+        """The points that stand against a cost, which a pruned trial need not know."""
+        return [point for point in self.points if cost in point.costs]
 
-    def tested(self) -> list[Row]:
-        """The rows that were confirmed."""
-        return [row for row in self.rows if row.record.number in self.confirmed]
+    def chosen(self, method: str, kinds: Iterable[Kind], cost: str) -> list[Point]:
+        """The points of a method that stand against a cost."""
+        return [point for point in self.against(cost) if point.method == method and point.kind in kinds]
 
-    def on_test(self, row: Row) -> tuple[float, float, float]:
-        """A confirmed row's mean on test, and how far its interval reaches below and above; 0 where there is none."""
-        found = interval_of(self.confirmed[row.record.number])
-        if found.low is None or found.high is None:
-            return found.mean, 0.0, 0.0
-        return found.mean, found.mean - found.low, found.high - found.mean
+    def at(self, points: Iterable[Point], cost: str) -> list[float]:
+        """The costs of `points` on a logarithmic axis, where zero is at half of the least positive cost."""
+        return [point.costs[cost] or self._zero(cost) for point in points]
 
-    def heights(self, chosen: Sequence[Row]) -> list[float]:
-        """The qualities of the `chosen` rows."""
-        return [value(row, self.quality) for row in chosen]
+    def ticks(self, cost: str) -> list[Tick]:
+        """Where the axis of a cost has numbers, and which."""
+        known = [point.costs[cost] for point in self.against(cost)]
+        positive = [value for value in known if value > 0]
+        zero = self._zero(cost) if len(positive) < len(known) else None
+        return ticks(positive, zero, parameters=find_objective(cost).unit == "parameters")
 
-    def places(self, chosen: Sequence[Row], cost: str) -> list[float]:
-        """The costs of the `chosen` rows on a logarithmic axis, where zero is at half of the least positive cost."""
-        least = min((found for row in self.rows if (found := value(row, cost)) > 0), default=1.0)
-        return [value(row, cost) or least / 2 for row in chosen]
+    def front_line(self, cost: str) -> list[Point]:
+        """The points of the front that no other one dominates in the quality and this cost alone, cheapest first."""
+        front = [point for point in self.points if point.kind == "on the front"]
+        losses = losses_of([[point.quality, point.costs[cost]] for point in front], [self.quality, cost])
+        kept = [point for point, best in zip(front, non_dominated(losses), strict=True) if best]
+        return sorted(kept, key=lambda point: (point.costs[cost], point.quality))
+
+    def less_is_better(self, cost: str) -> bool:
+        return find_objective(cost).direction == "minimize"
+
+    @property
+    def reference_line(self) -> tuple[float, str] | None:
+        """The height of the line of TF-IDF and its label; None if it has not measured the quality."""
+        height = self.reference.metrics.get(self.quality) if self.reference else None
+        return None if height is None else (height, f"TF-IDF: {objective_in_words(self.quality, height)}")
+
+    @property
+    def on_test(self) -> list[Mean]:
+        """The confirmed trials."""
+        return [_mean(point, self.confirmed[point.number]) for point in self.points if point.number in self.confirmed]
+
+    def kinds(self) -> list[Kind]:
+        """Which kinds of points there are."""
+        there = {point.kind for point in self.points}
+        return [kind for kind in get_args(Kind) if kind in there]
 
     def quality_axis(self) -> str:
         """The words on the axis of the quality; they say where the confirmed trials stand."""
-        return f"{axis_label(self.quality)}; diamonds: {ON_TEST}" if self.tested() else axis_label(self.quality)
+        return f"{axis_label(self.quality)}; hollow: on test" if self.on_test else axis_label(self.quality)
+
+    def _zero(self, cost: str) -> float:
+        positive = [point.costs[cost] for point in self.points if point.costs.get(cost, 0) > 0]
+        return min(positive, default=1.0) / 2
 
 
-def costs(objectives: Sequence[str]) -> list[str]:
-    """The objectives that are no quality; parameters and time if the study has no other."""
-    quality = quality_objective(objectives)
-    others = [name for name in objectives if name != quality and not is_quality(name)]
-    return others or ["trainable_parameters", "train_seconds"]
+def front_picture(stored: StoredStudy) -> FrontPicture:
+    """The picture of all that a study has found so far."""
+    known, rows = stored.records(), stored.rows()
+    picture = FrontPicture(
+        rows, stored.objectives, "", confirmed_trials(confirmation(stored)), others=known, reference=stored.reference
+    )
+    counts = [sum(point.kind == kind for point in picture.points) for kind in ("on the front", "stopped early")]
+    stopped = f"; {counts[1]} {'was' if counts[1] == 1 else 'were'} stopped early" if counts[1] else ""
+    are = "is" if counts[0] == 1 else "are"
+    title = f"{stored.name}: {counts[0]} of {len(rows)} finished trials {are} on the Pareto front{stopped}"
+    return replace(picture, title=title)
 
 
-def value(row: Row, name: str) -> float:
-    """An objective of a row, whether its study has that or not."""
-    return row.objectives[name] if name in row.objectives else find_objective(name).read(row.measurement)
+def _place(method: str) -> tuple[int, str]:
+    names = list(STYLES)
+    return (names.index(method) if method in names else len(names)), method
 
 
-def axis_label(name: str) -> str:
-    """What an axis of the pictures is called: the objective with its unit."""
-    words, unit = objective_label(name), find_objective(name).unit
-    if is_metric(name):
-        return f"validation {words}"
-    return f"{words} {unit}" if unit == "parameters" else f"{words} ({unit})"
+def _mean(point: Point, confirmed: Confirmed) -> Mean:
+    found = interval_of(confirmed)
+    if found.low is None or found.high is None:
+        return Mean(point, found.mean, 0.0, 0.0)
+    return Mean(point, found.mean, found.mean - found.low, found.high - found.mean)

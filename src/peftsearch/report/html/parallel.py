@@ -12,7 +12,7 @@ from peftsearch.core.dimensions import Scalar
 from peftsearch.core.escaping import html_text
 from peftsearch.core.objectives import is_metric
 from peftsearch.report.figures.method_style import style_of
-from peftsearch.report.figures.picture import axis_label
+from peftsearch.report.figures.points import axis_label
 from peftsearch.results.formatting import objective_in_words, searchable_settings, value_in_words
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from peftsearch.report.audit import NOTHING, audit_tables, warnings
 from peftsearch.report.confirmation import confirmation_table
 from peftsearch.report.confirmation import sentences as confirmation_sentences
 from peftsearch.report.figures.interactive import front_figure
-from peftsearch.report.figures.picture import FrontPicture, axis_label
+from peftsearch.report.figures.picture import front_picture
+from peftsearch.report.figures.points import axis_label
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.html.blocks import Block, Facts, Grid, Plot, Points, Prose, Section, as_sentence
 from peftsearch.report.html.curves import curves_figure
@@ -81,7 +83,7 @@ def _front(stored: StoredStudy, found: Confirmation) -> Iterator[Block]:
         f"{len(best)} of {len(rows)} finished trials are on the Pareto front: no other trial is at least as good in "
         f"everything and better in something. The best choice among them depends on what a cost is worth to you."
     )
-    figure = front_figure(FrontPicture(rows, stored.objectives, "", confirmed))
+    figure = front_figure(replace(front_picture(stored), title=""))
     yield Plot("Quality against each cost, a point for each trial. Point at one to read its settings.", figure)
     yield Grid("The trials on the front, best quality first", front_table(best, stored.objectives, confirmed=confirmed))
     if stored.reference:
