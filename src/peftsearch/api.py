@@ -231,6 +231,7 @@ def export_trial(
     overrides: Overrides | None = None,
     retrain: bool = False,
     overwrite: bool = False,
+    adapter: bool = False,
     onnx: bool = False,
     int8: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -246,6 +247,7 @@ def export_trial(
         overrides: as for `open_results`.
         retrain: train the trial again, as the search did, if its checkpoint is missing or damaged.
         overwrite: replace an earlier export in `out`. A folder that holds anything else is never touched.
+        adapter: leave out the backbone, and write what PEFT opens over it: the tuned parameters and the head.
         onnx: write `onnx/model.onnx`, too, which onnxruntime runs without torch (extra `onnx`).
         int8: with `onnx`, write `onnx/model_int8.onnx`, too: a quarter of the size, and answers that may differ.
         say: called with each note worth knowing, one line each.
@@ -254,7 +256,8 @@ def export_trial(
         The trial that was exported: its number, configuration and measurement.
 
     Raises:
-        UserError: no trial has finished, the trial's checkpoint is missing or damaged, or `out` is not empty.
+        UserError: no trial has finished, the trial's checkpoint is missing or damaged, `out` is not empty, or the
+            trial cannot be written as an adapter.
 
     Example:
         >>> kept = export_trial("quickstart", "best", "my-classifier")
@@ -271,4 +274,5 @@ def export_trial(
         train_again(stored, load_study(source, overrides), number, say)
 
     run_again = again if retrain else None
-    return write_export(stored, trial, Path(out), run_again, overwrite=overwrite, onnx=onnx, int8=int8, say=say)
+    how: dict[str, bool] = {"overwrite": overwrite, "adapter": adapter, "onnx": onnx, "int8": int8}
+    return write_export(stored, trial, Path(out), run_again, **how, say=say)

@@ -34,6 +34,7 @@ OF_FORM: dict[str, tuple[str, dict[str, Any]]] = {
     "own_head": ("lora", {"head": "mlp"}),
     "peft": ("prefix", {"head": "linear"}),
     "adapters": ("seq_bn", {"head": "native"}),
+    "peft_adapter": ("lora", {"head": "native"}),
     "tfidf": ("tfidf", {}),
 }
 """A trial whose export has the form."""
@@ -47,6 +48,11 @@ def fitted(weights: Path) -> Checkpoint:
         TEXT_METHODS["tfidf"].fit(texts, labels, 3, config.settings), config, measurement(), LABELS, weights / "99"
     )
     return read_checkpoint(weights, 99)
+
+
+def write(kept: Checkpoint, out: Path, form: str, text: str | list[str] = "text") -> str:
+    about = {"study": "toy", "data": {"text": text}}
+    return write_files(kept, out, about, adapter=FORMS[form].adapter)
 
 
 def trial(form: str, root: Path) -> Checkpoint:
@@ -74,7 +80,7 @@ def test_the_card_s_lines_open_each_form_and_need_no_more_than_it_says(tmp_path:
     for form in ("tfidf", *(known for known in FORMS if known != "tfidf")):  # what is imported stays
         kept = trial(form, tmp_path / form)
         (out := tmp_path / form / "out").mkdir()
-        assert write_files(kept, out, {"study": "toy", "data": {"text": "text"}}) == form
+        assert write(kept, out, form) == form
         lines[form] = code_in((out / "README.md").read_text(encoding="utf-8"), out)
     environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-P", "-c", OPEN, json.dumps(list(lines.items()))]
@@ -87,6 +93,7 @@ def test_the_card_s_lines_open_each_form_and_need_no_more_than_it_says(tmp_path:
         "own_head": ["torch"],
         "peft": ["peft", "torch"],
         "adapters": ["adapters", "peft", "torch"],
+        "peft_adapter": ["adapters", "peft", "torch"],
     }
     answers = re.findall(r"\[\{'label': '([^']*)', 'score': ([^}]*)\}\]", done.stdout)
     assert len(answers) == len(lines)
@@ -97,7 +104,7 @@ def test_the_card_s_lines_open_each_form_and_need_no_more_than_it_says(tmp_path:
 def test_pairs_of_texts_are_proven_too(form: str, tmp_path: Path) -> None:
     kept = trial(form, tmp_path)
     (out := tmp_path / "out").mkdir()
-    write_files(kept, out, {"study": "toy", "data": {"text": ["a", "b"]}})
+    write(kept, out, form, ["a", "b"])
     rows = Rows([("good cat", "bad"), ("red", "the dog is " * 20), ("blue is", "word1 word2")], "validation rows")
     proof = prove(kept, form, out, rows)
     assert (proof.rows, proof.changed) == (3, 0)

@@ -111,7 +111,7 @@ def exports(architecture: str, root: Path) -> Iterator[Exported]:
 def test_a_folder_opens_without_peftsearch_and_gives_the_same_logits(architecture: str, tmp_path: Path) -> None:
     found = list(exports(architecture, tmp_path))
     assert {one.kept.config.method for one in found} >= {"full", "lora", "prompt"} - NOT_ON.get(architecture, set())
-    logits = proof.fresh_logits([job(one.form, one.folder, LABELS, TEXTS) for one in found])
+    logits = proof.fresh_logits([job(one.form, one.folder, one.kept, TEXTS) for one in found])
     for one, other in zip(found, logits, strict=True):
         expected, name = expected_logits(one.kept, TEXTS), f"{one.kept.config.method} {one.kept.config.settings}"
         assert np.ptp(expected, axis=0).min() > 1e-3, f"{name} tells no texts apart, so nothing is tested"
@@ -143,7 +143,7 @@ def test_real_weights_open_without_peftsearch_and_give_the_same_logits(tmp_path:
         settings = settings_of(method, **changes)
         kept = changed_everywhere(MINILM, method, settings, tmp_path / "weights", scale=0.01)
         (folder := tmp_path / f"out-{number}").mkdir()
-        jobs.append(job(write_standard(kept, folder), folder, LABELS, TEXTS))
+        jobs.append(job(write_standard(kept, folder), folder, kept, TEXTS))
         expected.append(expected_logits(kept, TEXTS))
     for logits, other in zip(expected, proof.fresh_logits(jobs), strict=True):
         assert np.ptp(logits, axis=0).min() > 1e-3, "no texts are told apart, so nothing is tested"

@@ -49,6 +49,11 @@ from peftsearch.core.errors import UserError
     help="Train the trial again, with the seed of the search, if its weights are missing or damaged.",
 )
 @click.option(
+    "--adapter",
+    is_flag=True,
+    help="Leave out the backbone: DIR holds the adapter and the head, in the format of the library that trained it.",
+)
+@click.option(
     "--onnx", is_flag=True, help="Write DIR/onnx/model.onnx, too: for onnxruntime, without torch. Needs the extra onnx."
 )
 @click.option("--int8", is_flag=True, help="With --onnx: write a version with weights of 8 bits, too.")
@@ -67,6 +72,7 @@ def export(
     front: bool,
     configs: Path | None,
     retrain: bool,
+    adapter: bool,
     onnx: bool,
     int8: bool,
     overwrite: bool,
@@ -86,6 +92,8 @@ def export(
     from peftsearch.export.push import check_repository
 
     _check_what_to_write((out, config, script), front, configs)
+    if adapter and not out:
+        raise UserError("--adapter belongs to --out DIR")
     if onnx and not out:
         raise UserError("--onnx belongs to --out DIR")
     if int8 and not onnx:
@@ -106,7 +114,8 @@ def export(
     if script:
         written |= {"script": str(api.export_script(study.name, trial, script, **where))}
     if out:
-        kept = api.export_trial(study.name, trial, out, **where, retrain=retrain, onnx=onnx, int8=int8, say=say)
+        how: dict[str, Any] = {"retrain": retrain, "adapter": adapter, "onnx": onnx, "int8": int8}
+        kept = api.export_trial(study.name, trial, out, **where, **how, say=say)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
         written |= {"trial": kept.number, "method": kept.config.method, "out": str(out), "bytes": size}
     if out and push:

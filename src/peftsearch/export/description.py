@@ -17,8 +17,8 @@ from peftsearch.methods.table import METHODS
 FORMAT = "peftsearch-classifier-2"
 ABOUT, CARD = "peftsearch.yaml", "README.md"
 
-FOR_PEOPLE = frozenset({ABOUT, CARD, SUMS})
-"""Files that people may change: the first is checked by what it says."""
+FOR_PEOPLE = frozenset({ABOUT, CARD, SUMS, "adapter_config.json"})
+"""Files that people may change: the first is checked by what it says, and the last one says where a backbone is."""
 
 EARLIER = "config.yaml"
 """What an export of an earlier version said of itself."""

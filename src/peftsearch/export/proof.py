@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peftsearch.backbones.names import hub_name
 from peftsearch.core.errors import UserError
 from peftsearch.data.load import open_prepared
 from peftsearch.export.standard.forms import FORMS
@@ -86,7 +87,7 @@ def prove(kept: Checkpoint, form: str, folder: Path, rows: Rows) -> Proof:
         UserError: the folder cannot be opened without peftsearch, or it gives a row another label.
     """
     expected = expected_logits(kept, rows.texts)
-    [found] = fresh_logits([job(form, folder, kept.labels, rows.texts)])
+    [found] = fresh_logits([job(form, folder, kept, rows.texts)])
     proof = compared(expected, found, rows.what)
     if proof.changed:
         raise UserError(f"--trial {kept.number}: nothing was exported, because the folder is not the trial: {proof}")
@@ -147,11 +148,20 @@ def expected_logits(kept: Checkpoint, texts: Sequence[Row]) -> NDArray[np.float6
     return logits
 
 
-def job(form: str, folder: Path, labels: Sequence[str], texts: Sequence[Row]) -> Mapping[str, Any]:
-    """What the fresh process has to predict; see `fresh_process`."""
+def job(form: str, folder: Path, kept: Checkpoint, texts: Sequence[Row]) -> Mapping[str, Any]:
+    """What the fresh process has to predict; see `fresh_process`.
+
+    An adapter's `backbone` is its name on the hub, and the folder in which the trial has found it.
+    """
     rows = [text[0] if len(text) == 1 else {"text": text[0], "text_pair": text[1]} for text in texts]
     loader = FORMS[form].loader_of(str(folder.resolve()))
-    return {"loader": loader, "rows": rows, "labels": list(labels), "batch_size": BATCH}
+    found = {"loader": loader, "rows": rows, "labels": list(kept.labels), "batch_size": BATCH}
+    name = hub_name(kept.config.backbone) if FORMS[form].adapter else None
+    if name is None:
+        return found
+    from peftsearch.backbones.loading import resolve
+
+    return {**found, "backbone": (name, resolve(kept.config.backbone, kept.config.revision).path)}
 
 
 def fresh_logits(jobs: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float64]]:
@@ -165,6 +175,10 @@ def fresh_logits(jobs: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "jobs.json"
         file.write_text(json.dumps(jobs), encoding="utf-8")
+        for name, place in {one["backbone"] for one in jobs if "backbone" in one}:
+            # The process runs in this folder, where libraries look for a name before they ask the hub.
+            (Path(scratch) / name).parent.mkdir(exist_ok=True)
+            (Path(scratch) / name).symlink_to(place)
         command = [sys.executable, "-P", str(script.origin), str(file), scratch]
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", env=_environment(scratch), cwd=scratch

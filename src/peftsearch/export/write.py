@@ -2,6 +2,7 @@
 
 config.json, model.safetensors, tokenizer files   as transformers reads them
 modeling_text_classifier.py   where the architecture's own classifier cannot express the trained one: its model class
+adapter_model.safetensors, adapter_config.json   of an adapter, instead of model.safetensors
 terms.json, trainable.safetensors, predict_tfidf.py   of a method without a backbone, instead of all of the above
 peftsearch.yaml    the exported trial: form, labels, configuration, measurement, study and text columns
 README.md          the model card
@@ -29,6 +30,7 @@ from peftsearch.export.onnx.write import check_method, write_onnx
 from peftsearch.export.proof import prove, rows_of_study
 from peftsearch.export.retrain import no_weights
 from peftsearch.export.standard.folder import write_standard
+from peftsearch.export.standard.forms import adapter_form_of
 from peftsearch.export.target import check_out, written_whole
 from peftsearch.storage.front_checkpoints import checkpoint_problem
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
@@ -44,6 +46,7 @@ def write_export(
     retrain: Callable[[int], None] | None = None,
     *,
     overwrite: bool = False,
+    adapter: bool = False,
     onnx: bool = False,
     int8: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -56,16 +59,20 @@ def write_export(
         out: a new or empty folder.
         retrain: trains the trial with this number again and saves its checkpoint; called if that is missing or damaged.
         overwrite: whether `out` may be an earlier export, which is replaced.
+        adapter: leave out the backbone, and write the folder in the format of the library that has tuned it.
         onnx: write the classifier for onnxruntime, too, and prove that it labels the same.
         int8: with `onnx`, write it with weights of 8 bits, too.
         say: called with what the proof has found.
 
     Raises:
-        UserError: no trial has finished, its checkpoint is missing or damaged, `out` is not empty, or the folder would
-            not label as the trial does.
+        UserError: no trial has finished, its checkpoint is missing or damaged, `out` is not empty, the trial cannot
+            be written as an adapter, or the folder would not label as the trial does.
     """
     check_out(out, overwrite)
     number = stored.number(trial)
+    config = stored.trial(number).config
+    if adapter and config is not None:  # before a trial is trained again
+        adapter_form_of(config, number)
     try:
         kept = _checkpoint(stored, number)
     except UserError:
@@ -77,7 +84,7 @@ def write_export(
         check_method(kept)
     with written_whole(out, overwrite) as folder:
         about = {"study": stored.name, "trial": number, **stored.about.to_dict()}
-        form = write_files(kept, folder, about, evidence_of(stored, kept))
+        form = write_files(kept, folder, about, evidence_of(stored, kept), adapter)
         say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
         if onnx:
             data = open_prepared(stored.folder.data, kept.measurement.data_fingerprint)
@@ -98,19 +105,26 @@ def _checkpoint(stored: StoredStudy, number: int) -> Checkpoint:
     return read_checkpoint(stored.folder.weights, number)
 
 
-def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any], evidence: Evidence | None = None) -> str:
+def write_files(
+    kept: Checkpoint,
+    folder: Path,
+    about: Mapping[str, Any],
+    evidence: Evidence | None = None,
+    adapter: bool = False,
+) -> str:
     """Write every file of an export into `folder`.
 
     Args:
         about: what is known of the study: its name as `study`, the number of the `trial`, and `goal` and `data`.
         evidence: what the model card says of quality besides the checkpoint's own measurement.
+        adapter: as for `write_export`.
 
     Returns:
         The form of the folder: a key of `FORMS`.
     """
     import yaml
 
-    form, data = write_standard(kept, folder), about.get("data") or {}
+    form, data = write_standard(kept, folder, adapter), about.get("data") or {}
     described = {
         "format": FORMAT,
         "form": form,
@@ -123,5 +137,6 @@ def write_files(kept: Checkpoint, folder: Path, about: Mapping[str, Any], eviden
         "measurement": kept.measurement.to_dict(),
     }
     (folder / ABOUT).write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    write_card(folder, kept, about, how_to_load(form, data.get("text") or "text"), evidence)
+    how = how_to_load(form, data.get("text") or "text", kept.config.backbone)
+    write_card(folder, kept, about, how, evidence)
     return form

@@ -17,9 +17,8 @@ from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.predict.input import InputTexts, Row
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedTokenizerBase
-
-    from peftsearch.backbones.classifier import Classifier
 
 
 WINDOW_BATCHES = 64
@@ -127,7 +126,7 @@ class LoadedClassifier(ABC):
 class LoadedEncoderClassifier(LoadedClassifier):
     """A fine-tuned backbone with its head and tokenizer."""
 
-    classifier: Classifier
+    classifier: nn.Module
     tokenizer: PreTrainedTokenizerBase
 
     def _probabilities(self, texts: Sequence[tuple[str, ...]]) -> Iterator[list[float]]:
@@ -164,7 +163,7 @@ def load_classifier(folder: str | Path) -> LoadedClassifier:
         The classifier on the CPU; its `predict` labels texts.
 
     Raises:
-        UserError: the folder is no export, or it is damaged.
+        UserError: the folder is no export, or it is damaged; or it holds an adapter, and its backbone is not found.
 
     Example:
         >>> classifier = load_classifier("my-classifier")

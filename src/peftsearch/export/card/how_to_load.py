@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from peftsearch.backbones.names import hub_name
 from peftsearch.data.columns import PLACE, columns_of
 from peftsearch.export.standard.forms import FOLDER, FORMS
 
@@ -37,19 +38,31 @@ def code_in(card: str, folder: Path) -> str:
     return rest.partition("\n```")[0].replace(f'"{FOLDER}"', repr(str(folder)))
 
 
-def how_to_load(form: str, text: str | list[str]) -> HowToLoad:
+def how_to_load(form: str, text: str | list[str], backbone: str = "") -> HowToLoad:
     """How a folder of this form is opened without peftsearch.
 
     Args:
         form: a key of `FORMS`.
         text: the study's `data.text`.
+        backbone: its name, as the study writes it.
     """
     known, texts = FORMS[form], [text] if isinstance(text, str) else text
     bare = [_as_trained(written) for written in texts]
     row = repr(bare[0]) if len(bare) == 1 else repr({"text": bare[0], "text_pair": bare[1]})
     ours = WITH_PEFTSEARCH.format(example=_example(texts))
     code = f"{known.loader}print(classify([{row}]))\n{ours}"
-    return HowToLoad(known.hub_library, code, known.requires, f"{known.summary}.")
+    note = f"{known.summary}.{_where_the_backbone_is(backbone) if known.adapter else ''}"
+    return HowToLoad(known.hub_library, code, known.requires, note)
+
+
+def _where_the_backbone_is(name: str) -> str:
+    known = hub_name(name)
+    if known:
+        return f" The backbone is read from the hub: {known}."
+    return (
+        " The backbone is read from the local folder that `base_model_name_or_path` in `adapter_config.json` names: "
+        "write there where it is on your machine."
+    )
 
 
 def _as_trained(written: str) -> str:

@@ -12,7 +12,7 @@ from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.heads import HEADS
 from peftsearch.backbones.safe_config import CONFIG, OWN_HEAD
 from peftsearch.core.errors import UserError
-from peftsearch.export.standard.forms import FORMS, form_of
+from peftsearch.export.standard.forms import FORMS, adapter_form_of, form_of
 from peftsearch.export.standard.modeling import AUTO_MAP, CODE, modeling_code, source_of
 from peftsearch.export.standard.tensors import WEIGHTS, tensors_of
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
@@ -33,12 +33,17 @@ OF_OTHER_WEIGHTS = frozenset(
 """Keys of a backbone's `config.json` that are not true of a classifier made of it."""
 
 
-def write_standard(kept: Checkpoint, folder: Path) -> str:
+def write_standard(kept: Checkpoint, folder: Path, adapter: bool = False) -> str:
     """Write a trial's classifier into `folder`, and return the form that it has: a key of `FORMS`.
 
+    Args:
+        adapter: without its backbone, in the format of the library that has tuned it.
+
     Raises:
-        UserError: the backbone brings its own code, or the checkpoint is damaged.
+        UserError: the backbone brings its own code, the checkpoint is damaged, or there is no such format.
     """
+    if adapter:
+        return _write_adapter(kept, folder)
     if kept.config.method in TEXT_METHODS:
         return _write_text_model(kept, folder)
     return _write_encoder(kept, folder)
@@ -50,11 +55,7 @@ def _write_encoder(kept: Checkpoint, folder: Path) -> str:
     from peftsearch.backbones.loading import resolve, tokenizer_of
 
     config, method = kept.config, ENCODER_METHODS[kept.config.method]
-    if config.trust_remote_code:
-        raise UserError(
-            f"--trial {kept.number}: its backbone {config.backbone!r} brings its own code, which an exported folder "
-            "cannot hold; choose a trial with another backbone"
-        )
+    _check_no_code(kept)
     resolved, classifier = resolve(config.backbone, config.revision), kept.classifier()
     described = None if method.merges else method.adapter(anatomy_of_config(resolved.config()), config.settings)
     form = form_of(config, described["library"] if described else None)
@@ -75,6 +76,29 @@ def _write_encoder(kept: Checkpoint, folder: Path) -> str:
     save_file(contiguous, folder / WEIGHTS, metadata={"format": "pt"})  # transformers asks for the format
     _save_tokenizer(tokenizer_of(config, resolved), classifier, config.max_length, folder)
     return form
+
+
+def _write_adapter(kept: Checkpoint, folder: Path) -> str:
+    from peftsearch.backbones.loading import resolve, tokenizer_of
+    from peftsearch.export.standard.peft_adapter import write_peft_adapter
+
+    config, form = kept.config, adapter_form_of(kept.config, kept.number)
+    _check_no_code(kept)
+    resolved, classifier = resolve(config.backbone, config.revision), kept.classifier()
+    write_peft_adapter(classifier, resolved, config, folder)
+    head: Any = classifier.head
+    config_json = {**_of_encoder(resolved), "architectures": [type(head.model).__name__], **_classes(kept.labels)}
+    _write_json(config_json, folder / CONFIG)  # for the names of the classes
+    _save_tokenizer(tokenizer_of(config, resolved), classifier, config.max_length, folder)
+    return form
+
+
+def _check_no_code(kept: Checkpoint) -> None:
+    if kept.config.trust_remote_code:
+        raise UserError(
+            f"--trial {kept.number}: its backbone {kept.config.backbone!r} brings its own code, which an exported "
+            "folder cannot hold; choose a trial with another backbone"
+        )
 
 
 def _of_encoder(resolved: ResolvedModel) -> dict[str, Any]:

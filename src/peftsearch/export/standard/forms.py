@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from peftsearch.backbones.anatomy import anatomy_of_config
+from peftsearch.backbones.heads import HEADS
+from peftsearch.backbones.names import resolve
 from peftsearch.core.config import TrialConfig
-from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
+from peftsearch.core.errors import UserError
+from peftsearch.methods.base import EncoderMethod
+from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
 
 FOLDER = "DIR"
 """Stands in a loader for the folder."""
@@ -24,6 +29,18 @@ from transformers import pipeline
 
 # The folder brings its model class in modeling_text_classifier.py, which this runs.
 classify = pipeline("text-classification", "DIR", truncation=True, trust_remote_code=True)
+"""
+
+PEFT_ADAPTER = """\
+from peft import AutoPeftModelForSequenceClassification
+from transformers import AutoConfig, AutoTokenizer, pipeline
+
+names = AutoConfig.from_pretrained("DIR")
+model = AutoPeftModelForSequenceClassification.from_pretrained(
+    "DIR", id2label=names.id2label, label2id=names.label2id
+)
+tokenizer = AutoTokenizer.from_pretrained("DIR")
+classify = pipeline("text-classification", model=model, tokenizer=tokenizer, truncation=True)
 """
 
 TFIDF = """\
@@ -45,17 +62,16 @@ class Form:
         loader: Python that makes `classify`, which takes a list of texts, or of mappings with `text` and `text_pair`.
         library: what must add its parameters to the encoder; None if transformers alone makes it.
         requires: the packages that the loader needs, as pip names them.
+        hub_library: what the hub calls the library that opens it.
+        adapter: whether the folder lacks the backbone, which is read from elsewhere.
     """
 
     summary: str
     loader: str
     library: str | None
     requires: tuple[str, ...]
-
-    @property
-    def hub_library(self) -> str:
-        """What the hub calls the library that opens it."""
-        return "transformers" if "transformers" in self.requires else "sklearn"
+    hub_library: str = "transformers"
+    adapter: bool = False
 
     def loader_of(self, folder: str) -> str:
         """The loader for this folder."""
@@ -74,11 +90,18 @@ FORMS: dict[str, Form] = {
     "adapters": Form(
         "transformers opens this folder with the model class in it, which needs adapters",
         WITH_CODE, "adapters", ("torch", "transformers", "adapters")),
+    "peft_adapter": Form(
+        "PEFT opens this folder, which holds the adapter and the head",
+        PEFT_ADAPTER, "peft", ("torch", "transformers", "peft"), "peft", adapter=True),
     "tfidf": Form(
         "scikit-learn opens this folder with the Python file in it", TFIDF, None,
-        ("numpy", "safetensors", "scikit-learn")),
+        ("numpy", "safetensors", "scikit-learn"), "sklearn"),
 }  # fmt: skip
 """Name in `peftsearch.yaml` → form."""
+
+
+ADAPTERS = {"peft": "peft_adapter"}
+"""Library of a method → the form in which `--adapter` writes its trials."""
 
 
 def form_of(config: TrialConfig, library: str | None = None) -> str:
@@ -93,3 +116,30 @@ def form_of(config: TrialConfig, library: str | None = None) -> str:
     if not method.merges:
         return library or method.library
     return "architecture" if config.settings["head"] == "native" else "own_head"
+
+
+def adapter_form_of(config: TrialConfig, number: int) -> str:
+    """The form in which `--adapter` exports a trial: a key of `FORMS`.
+
+    Raises:
+        UserError: the trial has no adapter, or its library's format cannot say the whole classifier.
+    """
+    method = METHODS[config.method]
+    if not isinstance(method, EncoderMethod) or method.library == "torch":
+        raise UserError(f"--trial {number}: {method.name} adds no adapter to a backbone; leave out --adapter")
+    head = config.settings["head"]
+    if not HEADS[str(head)].native:
+        raise UserError(
+            f"--trial {number}: an adapter's folder cannot hold head: {head}; leave out --adapter, or choose a trial "
+            "with head: native"
+        )
+    if method.changes_input:
+        raise UserError(
+            f"--trial {number}: with {method.name}, PEFT hands the head a virtual token's state, on which it was not "
+            "trained; leave out --adapter"
+        )
+    anatomy = anatomy_of_config(resolve(config.backbone, config.revision).config())
+    library = method.adapter(anatomy, config.settings)["library"]
+    if library not in ADAPTERS:
+        raise UserError(f"--trial {number}: {method.name} is tuned by {library}; leave out --adapter")
+    return ADAPTERS[library]

@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.backbones.loading import resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.export.standard.forms import FORMS
+from peftsearch.export.standard.peft_adapter import read_peft_adapter
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.checkpoint import load_tensors
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from peftsearch.backbones.classifier import Classifier
 
 WEIGHTS = "model.safetensors"
 
 
-def read_classifier(folder: Path, form: str, config: TrialConfig, num_labels: int) -> Classifier:
+def read_classifier(folder: Path, form: str, config: TrialConfig, num_labels: int) -> nn.Module:
     """The classifier in an exported folder, made of our own classes: no code of the folder is run.
 
     Args:
@@ -33,13 +34,16 @@ def read_classifier(folder: Path, form: str, config: TrialConfig, num_labels: in
         config: of the exported trial.
 
     Returns:
-        The classifier on the CPU, in evaluation mode.
+        A module that takes what a tokenizer returns and gives `logits`, on the CPU, in evaluation mode.
 
     Raises:
-        UserError: the folder's files are missing or damaged, or do not fit `config`.
+        UserError: the folder's files are missing or damaged, or do not fit `config`; or the folder holds an adapter,
+            and its backbone is not found.
     """
     from transformers.modeling_utils import no_init_weights
 
+    if FORMS[form].adapter:
+        return read_peft_adapter(folder, config, num_labels)
     merged = FORMS[form].library is None
     method = ENCODER_METHODS["none" if merged else config.method]
     # Random numbers for all weights would take longer than reading them. What libraries add may compute with its own.
