@@ -27,6 +27,7 @@ FLOORS = {
     "search": 6,
     "workers": 7,
     "results": 8,
+    "draft": 5,
     "optimize": 9,
     "confirm": 10,
     "recommend": 11,

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from peftsearch import api
 from peftsearch.cli import COMMANDS, main
-from peftsearch.cli.parsing import parse_size
+from peftsearch.cli.parsing import parse_duration, parse_size
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.records import Record
@@ -356,8 +356,7 @@ def test_a_push_that_cannot_be_is_refused_before_the_export(
 
 
 WRONG_DATA = [
-    ("a.csv", "'a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label; "
-              "write train=a.csv"),
+    ("a.csv,train=b.csv", "train= is given twice; name one file for a split and one name for a column"),
     ("train=", "'train=' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
     ("trian=a.csv", "'trian=a.csv' is not KEY=NAME with one of the keys train, validation, test, text, pair, label"),
     ("test=a.csv,label=y", "names no file for train; write train=FILE"),
@@ -377,6 +376,22 @@ def test_data_that_cannot_be_meant(work: Path, given: str, message: str) -> None
 )
 def test_sizes(written: str | None, size: int | None) -> None:
     assert parse_size(None, None, written) == size  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("90", 90.0),
+        ("90s", 90.0),
+        ("30m", 1800.0),
+        ("1h30m", 5400.0),
+        ("1.5H", 5400.0),
+        ("2d", 172_800.0),
+        (None, None),
+    ],
+)
+def test_times(written: str | None, seconds: float | None) -> None:
+    assert parse_duration(None, None, written) == seconds  # type: ignore[arg-type]
 
 
 def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +420,10 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
     ("outcome", "code", "said"),
     [
         (Outcome("done"), 0, []),
-        (Outcome("timeout"), 0, ["stopped by --timeout: 0 of 1 trials are done; the same command continues"]),
+        (
+            Outcome("timeout"), 0,
+            ["the time limit of 0 s has ended the search: 0 of 1 trials are done; the same command continues"],
+        ),
         *(
             (Outcome("interrupted", by), code, [f"stopped by {by}: 0 of 1 trials are done; the same command continues"])
             for by, code in (("Ctrl-C", 130), ("SIGTERM", 143), ("SIGHUP", 129))

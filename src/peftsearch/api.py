@@ -13,6 +13,7 @@ from peftsearch.confirm.run import ConfirmedRun, Places, Wanted, confirm, search
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.run_folder import RunFolder
+from peftsearch.draft.new_file import init_study
 from peftsearch.export.configuration import export_config, export_front_configs
 from peftsearch.export.push import push_export
 from peftsearch.export.retrain import train_again
@@ -50,6 +51,7 @@ __all__ = [
     "export_front_configs",
     "export_script",
     "export_trial",
+    "init_study",
     "list_studies",
     "load_classifier",
     "load_study",
@@ -88,7 +90,7 @@ def check_study(study: Study, *, overrides: Overrides | None = None) -> TextData
 def run_study(
     study: Study,
     *,
-    trials: int,
+    trials: int | None = None,
     workers: int | None = None,
     workers_per_device: int | None = None,
     timeout: float | None = None,
@@ -105,18 +107,19 @@ def run_study(
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> StoredStudy:
-    """Search a study until it has `trials` finished trials, counting those of earlier runs.
+    """Search a study until it has `trials` finished trials, counting those of earlier runs, or for a time.
 
     Ctrl-C once puts the running trials back and returns the results so far; so do SIGTERM and SIGHUP. Trials that other
     searches of this study train are waited for, and taken over if their workers die.
 
     Args:
         study: a name, the path of a YAML file, or a loaded study.
-        trials: the total number of trials; the same call continues an unfinished search.
+        trials: the total number of trials; the same call continues an unfinished search. None searches until `timeout`.
         workers: the number of worker processes. By default there is one for the CPU, or as many as the GPUs have
             room for.
         workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
-        timeout: seconds after which the running trials are put back and the search ends.
+        timeout: seconds after which the running trials are put back and the search ends. Checks and the preparation of
+            the data come before that time.
         trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default
             ten times its slowest step so far and at least five minutes, and half an hour before its first step.
         sampler: what proposes configurations: `tpe` or `random`; by default what the study says.
@@ -145,10 +148,12 @@ def run_study(
         >>> list(results.front_frame().columns[:4])
         ['trial', 'method', 'backbone', 'macro_f1']
     """
+    if trials is None and timeout is None:
+        raise UserError("a search needs an end: give trials, timeout or both")
     spec = load_study(study, overrides)
     stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
     done = stored.status().done
-    if done >= trials:
+    if trials is not None and done >= trials:
         say(f"{done} of {trials} trials are already done")
         return replace(stored, outcome=Outcome("done"))
     job = job_of(

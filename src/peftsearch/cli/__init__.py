@@ -12,6 +12,7 @@ from peftsearch.cli import (
     confirm,
     dashboard,
     export,
+    init,
     methods,
     optimize,
     predict,
@@ -81,6 +82,7 @@ def _harmless(message: str) -> str:
 
 
 COMMANDS = {
+    "init": init.init,
     "optimize": optimize.optimize,
     "status": results.status,
     "trials": results.trials,
@@ -111,4 +113,7 @@ def main() -> None:
     Start with:
       peftsearch optimize --study quickstart --trials 12
       peftsearch front --study quickstart
+    \b
+    With labelled texts of your own:
+      peftsearch optimize --data reviews.csv --time-limit 15m
     """

@@ -19,12 +19,12 @@ OnTick = Callable[[Sequence["Record"]], None]
 
 
 @contextmanager
-def search_view(objectives: Sequence[str], budget: int, *, err: bool = False) -> Iterator[OnTick]:
+def search_view(objectives: Sequence[str], budget: int | None, *, err: bool = False) -> Iterator[OnTick]:
     """Show a search to a person: redraw a view at each call, or print each ended trial once.
 
     Args:
         objectives: the study's.
-        budget: the total of trials asked for.
+        budget: the total of trials asked for, if there is one.
         err: whether to write to the standard error, because the standard output is for JSON.
     """
     if console(err).is_terminal:
@@ -34,7 +34,7 @@ def search_view(objectives: Sequence[str], budget: int, *, err: bool = False) ->
         yield _lines(objectives, err)
 
 
-def _live(objectives: Sequence[str], budget: int, err: bool, stack: ExitStack) -> OnTick:
+def _live(objectives: Sequence[str], budget: int | None, err: bool, stack: ExitStack) -> OnTick:
     """A view on the terminal, which is taken over at the first call and given back when `stack` is closed."""
     from rich.console import Group
     from rich.live import Live

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from peftsearch.cli.live import search_view
-from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options
+from peftsearch.cli.live import OnTick, search_view
+from peftsearch.cli.options import ChosenStudy, example, json_option
 from peftsearch.cli.output import print_json, say, show
-from peftsearch.cli.parsing import parse_size
+from peftsearch.cli.own_file import study_or_file_options
+from peftsearch.cli.parsing import parse_duration, parse_size
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.storage.records import Record
     from peftsearch.workers.outcome import Outcome
 
 INTERRUPTED = 130
@@ -26,15 +30,16 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 @click.command(
     epilog=example(
         "peftsearch optimize --study quickstart --trials 12",
-        "peftsearch optimize --study my-study.yaml --trials 40 --workers 2 --timeout 3600",
+        "peftsearch optimize --study my-study.yaml --trials 40 --workers 2 --time-limit 1h",
+        "peftsearch optimize --data reviews.csv --label stars --effort quick --time-limit 10m",
     )
 )
-@storage_options
+@study_or_file_options
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
-    required=True,
-    help="The total number of trials; running the command again continues up to it.",
+    help="The total number of trials; running the command again continues up to it."
+    "  [default: no limit where --time-limit is given, else that of --effort]",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), help="How many processes train.  [default: set by --workers-per-device]"
@@ -44,7 +49,14 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
     type=click.IntRange(min=1),
     help="How many processes train on each GPU, or on the CPU.  [default: 1 on the CPU, on a GPU as many as fit]",
 )
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop the search after this time.")
+@click.option(
+    "--time-limit",
+    "--timeout",
+    "timeout",
+    callback=parse_duration,
+    metavar="TIME",
+    help="End the search after this time, for example 90s, 30m or 1h30m; a number alone means seconds.",
+)
 @click.option(
     "--trial-timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -79,21 +91,47 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
     help="How long the search waits for a storage that does not answer, before it ends.",
 )
 @json_option
-def optimize(study: ChosenStudy, as_json: bool, trials: int, **options: Any) -> None:
+def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: float | None, **options: Any) -> None:
     """Search a study: train trials, then print the Pareto front.
 
-    Running the command again continues up to --trials; if those are done, it only prints the front. The first Ctrl-C
-    puts the running trials back and prints the front so far; the second one exits at once. SIGTERM, which schedulers
-    send, does the same, with exit code 143 in place of 130.
+    The study is one that --study names, or is made of the file that --data names and kept as runs/NAME/study.yaml.
+    Running the command again continues up to --trials; if those are done, it only prints the front. With --time-limit
+    alone it goes on for that time once more. The first Ctrl-C puts the running trials back and prints the front so far;
+    the second one exits at once. SIGTERM, which schedulers send, does the same, with exit code 143 in place of 130.
     """
     from peftsearch import api
 
     spec = study.load()
     with search_view(spec.objectives, trials, err=as_json) as on_tick:
-        results = api.run_study(spec, trials=trials, **options, on_tick=on_tick, say=say)
+        if timeout is not None:
+            on_tick = _with_forecast(on_tick, timeout, trials)
+        results = api.run_study(spec, trials=trials, timeout=timeout, **options, on_tick=on_tick, say=say)
     _print_front(results, as_json)
     if results.outcome:
-        _say_how_it_ended(results.outcome, results.status().done, trials)
+        done = results.status().done
+        _say_how_it_ended(
+            results.outcome, f"{done} trials" if trials is None else f"{done} of {trials} trials", timeout
+        )
+
+
+def _with_forecast(on_tick: OnTick, seconds: float, trials: int | None) -> OnTick:
+    """`on_tick`, which also says once what the time limit is likely to allow, as soon as that can be said."""
+    from peftsearch.results.pace import likely_reached
+
+    deadline: list[float] = []
+    said: list[str] = []
+
+    def tick(records: Sequence[Record]) -> None:
+        deadline[:] = deadline or [time.monotonic() + seconds]
+        if not said:
+            workers = max(1, sum(record.state == "running" for record in records))
+            sentence = likely_reached(records, max(0.0, deadline[0] - time.monotonic()), workers, trials)
+            said.extend([sentence] if sentence else [])
+            for line in said:
+                say(line)
+        on_tick(records)
+
+    return tick
 
 
 def _print_front(results: StoredStudy, as_json: bool) -> None:
@@ -106,16 +144,23 @@ def _print_front(results: StoredStudy, as_json: bool) -> None:
         show(*front_view(results))
 
 
-def _say_how_it_ended(outcome: Outcome, done: int, trials: int) -> None:
-    """Say why the search ended unless every trial is done; scripts can tell by the exit code."""
-    again = f"{done} of {trials} trials are done; the same command continues"
+def _say_how_it_ended(outcome: Outcome, done: str, timeout: float | None) -> None:
+    """Say why the search ended unless every trial is done; scripts can tell by the exit code.
+
+    Args:
+        done: how many trials are done, in words.
+        timeout: the time limit in seconds.
+    """
+    from peftsearch.results.formatting import duration
+
+    again = f"{done} are done; the same command continues"
     if outcome.how == "interrupted":
         say(f"stopped by {outcome.message}: {again}")
         raise click.exceptions.Exit(EXIT_CODES[outcome.message])
     if outcome.how == "timeout":
-        say(f"stopped by --timeout: {again}")
+        say(f"the time limit of {duration(timeout or 0)} has ended the search: {again}")
     elif outcome.how == "exhausted":
-        say(f"stopped early: {outcome.message}; {done} of {trials} trials are done")
+        say(f"stopped early: {outcome.message}; {done} are done")
     elif outcome.how != "done":
         if outcome.details:
             say(outcome.details.rstrip())

@@ -23,7 +23,7 @@ OVERRIDE_OPTIONS = (
         "--data",
         multiple=True,
         callback=parse_data,
-        metavar="train=FILE,…",
+        metavar="FILE|train=FILE,…",
         help="Use these files instead of the study's data; the keys are train=, validation= and test=. "
         "Columns keep the names that the study gives them, unless text=, pair= or label= name others.",
     ),
@@ -40,15 +40,6 @@ OVERRIDE_OPTIONS = (
         metavar="NAME",
         help="Use this model instead of the study's; for a study with several, repeat the option in their order.",
     ),
-)
-STUDY_OPTIONS = (
-    click.option(
-        "--study",
-        required=True,
-        metavar="NAME|PATH",
-        help="A study: a name found in ./studies or among the package's own studies, or the path of a YAML file.",
-    ),
-    *OVERRIDE_OPTIONS,
 )
 STORAGE_OPTIONS = (
     click.option(
@@ -83,7 +74,7 @@ class ChosenStudy:
 
 def override_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that override parts of a study; `overrides_of` makes one object of their values."""
-    return _with_options(command, OVERRIDE_OPTIONS)
+    return with_options(command, OVERRIDE_OPTIONS)
 
 
 def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,12 +86,22 @@ def study_option(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         return command(*args, study=ChosenStudy(study, overrides_of(data, limit, backbone)), **kwargs)
 
-    return _with_options(with_study, STUDY_OPTIONS)
+    return with_options(with_study, (named_study(required=True), *OVERRIDE_OPTIONS))
+
+
+def named_study(required: bool) -> Callable[..., Any]:
+    """The option `--study`."""
+    return click.option(
+        "--study",
+        required=required,
+        metavar="NAME|PATH",
+        help="A study: a name found in ./studies or among the package's own studies, or the path of a YAML file.",
+    )
 
 
 def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--study`, and the options that say where its results are kept."""
-    return study_option(_with_options(command, STORAGE_OPTIONS))
+    return study_option(with_options(command, STORAGE_OPTIONS))
 
 
 def json_option(command: Command) -> Command:
@@ -120,7 +121,7 @@ def stored(study: ChosenStudy, fork: str | None, storage: str | None) -> StoredS
     return open_results(study.name, storage=storage, fork=fork, overrides=study.overrides)
 
 
-def _with_options(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+def with_options(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
     """Add options, so that `--help` lists the options in the order given."""
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 

@@ -9,6 +9,7 @@ import click
 from peftsearch.core.run_folder import STUDY_NAME
 
 BEST = "best"
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 UNITS = "KMGT"
 SPLITS = ("train", "validation", "test")
 DATA_KEYS = (*SPLITS, "text", "pair", "label")
@@ -35,8 +36,12 @@ def parse_trials(context: click.Context, option: click.Parameter, values: tuple[
 
 
 def parse_data(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """`train=a.csv,label=topic` as a mapping. A comma belongs to a file's name where no key follows it."""
-    found = _parts(values, DATA_KEYS, "NAME", "name one file for a split and one name for a column")
+    """`train=a.csv,label=topic` as a mapping; a bare `a.csv` is the file to train on.
+
+    A comma belongs to a file's name where no key follows it.
+    """
+    whole = tuple(f"train={part}" if part and "=" not in part.split(",")[0] else part for part in values)
+    found = _parts(whole, DATA_KEYS, "NAME", "name one file for a split and one name for a column")
     if found and "train" not in found:
         raise click.BadParameter("names no file for train; write train=FILE")
     return found
@@ -49,6 +54,18 @@ def parse_limit(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
         if not rows.isdecimal() or int(rows) < 1:
             raise click.BadParameter(f"{split}= takes a number of rows, at least 1, but got {rows!r}")
     return {split: int(rows) for split, rows in found.items()}
+
+
+def parse_duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """`90`, `90s`, `30m`, `1h30m` or `1.5h` in seconds."""
+    if value is None:
+        return None
+    written = re.fullmatch(r"(?:(\d+(?:\.\d+)?)s?)|((?:\d+(?:\.\d+)?[dhms])+)", value.strip().lower())
+    if not written:
+        raise click.BadParameter(f"{value!r} is not a time; write 90s, 30m, 1h30m, or a number of seconds")
+    if written[1]:
+        return float(written[1])
+    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([dhms])", written[2]))
 
 
 def check_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -41,6 +41,11 @@ class RunFolder:
         return self.root.parent / f"{self.root.name}.db"
 
     @property
+    def study_file(self) -> Path:
+        """The study file, where `optimize` has made the study from a file of texts."""
+        return self.root / "study.yaml"
+
+    @property
     def weights(self) -> Path:
         """The checkpoints of the trials on the front, a folder for each trial number."""
         return self.root / "weights"

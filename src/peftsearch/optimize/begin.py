@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from peftsearch.data.base import TextData
     from peftsearch.study.spec import StudySpec
 
+ENDLESS = 1_000_000_000
+"""The total of trials of a search that ends by its time limit."""
+
 
 def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
     """Check that the study's methods fit its backbones, and prepare its data in `folder`.
@@ -46,7 +49,7 @@ def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
 def begin(
     spec: StudySpec,
     *,
-    trials: int,
+    trials: int | None,
     storage: str | None,
     storage_patience: float = PATIENCE_SECONDS,
     fork: str | None,
@@ -55,7 +58,7 @@ def begin(
     """Check the study, prepare its data, enqueue its baselines in the storage and measure the reference.
 
     Args:
-        trials: the total of trials asked for, which is kept beside the study for `status`.
+        trials: the total of trials asked for, which is kept beside the study for `status`; None without one.
         storage: a database URL; None for the default.
         storage_patience: how many seconds each call waits for a storage that does not answer.
         fork: the name in the storage, if it is not the study's own.
@@ -83,7 +86,7 @@ def job_of(
     stored: StoredStudy,
     spec: StudySpec,
     *,
-    trials: int,
+    trials: int | None,
     trial_timeout: float | None,
     sampler: str | None,
     pruner: str | None,
@@ -105,7 +108,7 @@ def job_of(
         path=str(spec.path.resolve()),
         name=stored.name,
         storage=stored.url,
-        budget=trials,
+        budget=ENDLESS if trials is None else trials,
         folder=str(stored.folder.root.resolve()),
         # If the baselines counted as random trials, TPE would begin with one point for each method and repeat it.
         startup_trials=len(spec.baselines) + spec.search.startup_trials,

@@ -13,7 +13,7 @@ from peftsearch.report.tables import front_table, running_table, status_table, t
 from peftsearch.results.feasibility import tally, why_no_front
 from peftsearch.results.formatting import config_in_words, objective_label, objective_with_unit, reason_in_words
 from peftsearch.results.front import Row, best_of_methods, front
-from peftsearch.results.status import status
+from peftsearch.results.status import Status, status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,23 +46,26 @@ def methods_view(stored: StoredStudy) -> list[RenderableType]:
 def status_view(stored: StoredStudy) -> list[RenderableType]:
     """How far the search is, the running trials, and what confirming has found."""
     now = stored.status()
-    budget = f"{now.done} of {now.budget} trials done" if now.budget else f"{now.done} trials done"
-    heading = f"{stored.name}: {', '.join(part for part in (budget, time_left(now)) if part)}"
+    heading = f"{stored.name}: {', '.join(part for part in (_done(now), time_left(now)) if part)}"
     parts: list[RenderableType] = [heading, status_table(now), *map(str, now.constraints)]
     if now.running:
         parts.append(running_table(now.running, stored.quality))
     return [*parts, *map(Paragraph, sentences_on_test(confirmation(stored)))]
 
 
-def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int) -> list[RenderableType]:
+def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int | None) -> list[RenderableType]:
     """The running trials and the front so far, for a terminal."""
     now = status(records, budget)
-    heading = ", ".join(part for part in (f"{now.done} of {budget} trials done", time_left(now)) if part)
+    heading = ", ".join(part for part in (_done(now), time_left(now)) if part)
     parts: list[RenderableType] = [heading]
     if now.running:
         parts.append(running_table(now.running, quality_objective(objectives)))
     best = front(records, objectives)
     return [*parts, front_table(best, objectives, title="Pareto front so far")] if best else parts
+
+
+def _done(now: Status) -> str:
+    return f"{now.done} of {now.budget} trials done" if now.budget else f"{now.done} trials done"
 
 
 def trial_line(record: Record, objectives: Sequence[str]) -> str:

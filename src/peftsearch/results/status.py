@@ -100,13 +100,16 @@ def life_signs(record: Record, now: float | None = None) -> LifeSigns:
     return LifeSigns(max(0.0, now - started), last_sign, stale)
 
 
-def _seconds_left(records: Sequence[Record], remaining: int, workers: int) -> float | None:
-    """The mean wall time of finished trials, times the remaining trials, over the number of workers."""
-    took = [
+def seconds_of_trials(records: Sequence[Record]) -> list[float]:
+    """The wall time of each finished or pruned trial, loading and evaluation included."""
+    return [
         (record.ended - record.started).total_seconds()
         for record in records
         if record.started and record.ended and record.state in ("complete", "pruned")
     ]
-    if not took:
-        return None
-    return max(0, remaining) * sum(took) / len(took) / workers
+
+
+def _seconds_left(records: Sequence[Record], remaining: int, workers: int) -> float | None:
+    """The mean wall time of finished trials, times the remaining trials, over the number of workers."""
+    took = seconds_of_trials(records)
+    return max(0, remaining) * sum(took) / len(took) / workers if took else None

@@ -8,6 +8,7 @@ from pathlib import Path
 import peftsearch
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.packages import expanded
+from peftsearch.core.run_folder import STUDY_NAME, RunFolder
 from peftsearch.study.problems import Problems
 from peftsearch.study.yaml_file import read_document
 
@@ -46,7 +47,7 @@ def list_studies() -> list[tuple[str, str, Path]]:
 
 
 def find_study(name_or_path: str) -> Path:
-    """The file of a study.
+    """The file of a study. A study that `optimize` has made from a file of texts is found by its name too.
 
     Raises:
         UserError: there is no such study; the message suggests the nearest name and lists all.
@@ -57,6 +58,8 @@ def find_study(name_or_path: str) -> Path:
     path = expanded(name_or_path)
     if path.is_file():
         return path
+    if STUDY_NAME.fullmatch(name_or_path) and (made := RunFolder.of(name_or_path).study_file).is_file():
+        return made
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         raise UserError(f"no study file {name_or_path!r}; give the path of a YAML file or a name: {', '.join(named)}")
     hint = nearest(name_or_path, named)

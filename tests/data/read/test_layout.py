@@ -108,8 +108,8 @@ def test_classes_that_are_called_like_a_split(tmp_path: Path, classes: tuple[str
          "test: FILE}}"),
         (("data.csv", "test/c.csv"), "which file of {} is which split? It has data.csv, test; write {{train: FILE, "
          "test: FILE}}"),
-        (("readme.md",), "no data file in {}; valid: .csv, .tsv, .txt, .jsonl, .ndjson, .json, .parquet, or a folder "
-         "per class"),
+        (("readme.md",), "no data file in {}; valid: .csv, .tsv, .txt, .jsonl, .ndjson, .json, .parquet, "
+         ".xlsx, .ods, or a folder per class"),
     ],
 )  # fmt: skip
 def test_what_is_no_data_set(tmp_path: Path, paths: tuple[str, ...], said: str) -> None:

@@ -77,7 +77,7 @@ def test_what_is_left_out_of_an_archive_is_told(tmp_path: Path) -> None:
         ("a.zip", archive(), "a.zip holds 0 files (); unpack it and name the folder, or a file for each split: source: "
          "{train: FILE, test: FILE}"),
         ("a.zip", archive(**{"x.docx": b"x"}), "a.zip has no known format (it holds x.docx); valid: .csv, .tsv, .txt, "
-         ".jsonl, .ndjson, .json, .parquet, each also .gz, .bz2, .xz, .zip"),
+         ".jsonl, .ndjson, .json, .parquet, .xlsx, .ods, each also .gz, .bz2, .xz, .zip"),
         ("a.zip", b"PK\x03\x04 cut", "a.zip cannot be unpacked: File is not a zip file"),
     ],
 )  # fmt: skip

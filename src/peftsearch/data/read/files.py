@@ -16,6 +16,7 @@ from peftsearch.data.read.formats import Request, read_json_lines, read_parquet
 from peftsearch.data.read.layout import check_classes, find_splits
 from peftsearch.data.read.packing import PACKINGS, check_size, limited, unpack
 from peftsearch.data.read.saved import is_saved, read_saved
+from peftsearch.data.read.workbook import read_workbook
 
 FORMATS = {
     ".csv": read_delimited,
@@ -25,6 +26,8 @@ FORMATS = {
     ".ndjson": read_json_lines,
     ".json": read_json_lines,
     ".parquet": read_parquet,
+    ".xlsx": read_workbook,
+    ".ods": read_workbook,
 }
 
 

@@ -11,7 +11,7 @@ from peftsearch.data.read.packing import PACKINGS, is_junk
 from peftsearch.data.read.saved import is_saved, saved_splits
 from peftsearch.data.split_names import split_name
 
-ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet")
+ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", ".ods")
 """Endings of files with data."""
 
 AMBIGUOUS = (".txt", ".json")
