@@ -28,7 +28,7 @@ class MethodImportances:
         finished: how many of its trials have finished.
         shares: setting → share of the variance of the quality that it explains, largest first, which sum to 1; None if
             they cannot be computed.
-        why_not: what is wrong with the finished trials; empty if nothing is.
+        why_not: what the finished trials are that they cannot be; empty if they can.
     """
 
     method: str
@@ -73,7 +73,7 @@ def _of(stored: StoredStudy, method: str, trials: Sequence[FrozenTrial]) -> Meth
 
 def _why_not(trials: Sequence[FrozenTrial], names: Sequence[str], place: int) -> str:
     if len(trials) < ENOUGH:
-        return f"fewer than the {ENOUGH} that are needed to say which setting matters"
+        return f"fewer than the {ENOUGH} that it takes"
     if not names:
-        return "none of them differs from another in a setting"
-    return "all of them are equally good" if len({trial.values[place] for trial in trials}) == 1 else ""
+        return "alike in all settings that were searched"
+    return "equally good" if len({trial.values[place] for trial in trials}) == 1 else ""

@@ -54,7 +54,8 @@ def test_a_line_passes_by_an_axis_on_which_its_trial_has_nothing() -> None:
     assert list(lines["full", full].x) == [0, 2, 3, 4, None]
     assert list(lines["lora", best].x) == [0, 1, 2, 3, 4, None]
     assert lines["lora", best].text[1] == "<b>trial 0: lora</b><br>rank: 4"
-    assert [trace.showlegend for trace in figure.data].count(True) == 2
+    drawn = [(trace.name, trace.showlegend) for trace in figure.data]
+    assert drawn == [("lora", False), ("full", True), ("lora", True)], "the front is drawn over the others"
 
 
 def test_curves_have_their_methods_colours_and_stopped_ones_are_dotted() -> None:

@@ -57,11 +57,13 @@ class Plot:
 
     Attributes:
         caption: what it shows, in words that stand for it where it cannot be seen.
+        wide: whether it is scrolled on a narrow screen, because it could not be read there otherwise.
     """
 
     kind: ClassVar = "plot"
     caption: str
     figure: Figure
+    wide: bool = False
 
 
 Block = Prose | Points | Facts | Grid | Plot

@@ -64,6 +64,7 @@ def _lines(method: str, finished: bool, members: Sequence[Record], read: Read) -
         name=html_text(method),
         legendgroup=method,
         mode="lines+markers",
+        opacity=0.8,
         hovertemplate="%{text}: %{y:.4f}<extra></extra>",
         line={"color": style.colour, "width": 1.5, "dash": "solid" if finished else "dot"},
         marker={"color": style.colour, "symbol": style.marker, "size": 6},

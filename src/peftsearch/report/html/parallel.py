@@ -70,11 +70,12 @@ def parallel_figure(rows: Sequence[Row], objectives: Sequence[str]) -> Figure:
     from plotly.graph_objects import Figure
 
     axes = [*_settings(rows), *(_objective(rows, name) for name in objectives)]
-    figure, named = Figure(), set()
-    for method, on_front in sorted({(row.config.method, row.on_front) for row in rows}):
-        members = [n for n, row in enumerate(rows) if (row.config.method, row.on_front) == (method, on_front)]
-        figure.add_trace(_lines(rows, axes, members).update(showlegend=method not in named))
-        named.add(method)
+    groups: dict[tuple[bool, str], list[int]] = {}
+    for place, row in enumerate(rows):
+        groups.setdefault((row.on_front, row.config.method), []).append(place)
+    figure = Figure()
+    for (on_front, method), members in sorted(groups.items()):  # the front is drawn last, over all others
+        figure.add_trace(_lines(rows, axes, members).update(showlegend=on_front or (True, method) not in groups))
     for at, axis in enumerate(axes):
         figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line={"color": "#888888", "width": 1}, layer="below")
         for place, words in axis.ticks().items():

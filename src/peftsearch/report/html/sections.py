@@ -83,8 +83,8 @@ def _front(stored: StoredStudy, found: Confirmation) -> Iterator[Block]:
         f"{len(best)} of {len(rows)} finished trials are on the Pareto front: no other trial is at least as good in "
         f"everything and better in something. The best choice among them depends on what a cost is worth to you."
     )
-    figure = front_figure(replace(front_picture(stored), title=""))
-    yield Plot("Quality against each cost, a point for each trial. Point at one to read its settings.", figure)
+    caption = "Quality against each cost, a point for each trial. Point at one to read its settings."
+    yield Plot(caption, front_figure(replace(front_picture(stored), title="")), wide=True)
     yield Grid("The trials on the front, best quality first", front_table(best, stored.objectives, confirmed=confirmed))
     if stored.reference:
         yield Prose(as_sentence(stored.reference.sentence(stored.quality)))
@@ -124,20 +124,25 @@ def _settings(stored: StoredStudy) -> Iterator[Block]:
         "Each finished trial is a line through its settings and what it reached with them; trials that are not on the "
         "front are pale.",
         parallel_figure(stored.rows(), stored.objectives),
+        wide=True,
     )
-    table, reasons = _table(("method", "word"), ("setting", "text"), ("importance", "number")), []
-    for found in importances(stored):
-        for name, share in (found.shares or {}).items():
-            table.add_row(found.method, name, f"{100 * share:.0f} %")
-        if found.why_not:
-            trials = f"{found.finished} finished trial{'' if found.finished == 1 else 's'}"
-            reasons.append(f"{found.method}: not computed from {trials}, {found.why_not}.")
+    found = importances(stored)
+    table = _table(("method", "word"), ("setting", "text"), ("importance", "number"))
+    for one in found:
+        for name, share in (one.shares or {}).items():
+            table.add_row(one.method, name, f"{100 * share:.0f} %")
     if table.columns[0].cells:
         label = objective_label(stored.quality)
         yield Grid(f"The share of the differences in {label} that each setting explains (fANOVA)", table)
-    if reasons:
-        yield Prose("The importance of each setting, where there are trials enough to say:")
-        yield Points(reasons)
+    reasons: dict[str, list[str]] = {}
+    for one in found:
+        reasons.setdefault(one.why_not, []).append(f"{one.method} ({one.finished})")
+    for why_not, methods in reasons.items():
+        if why_not:
+            yield Prose(
+                f"How much each setting matters was not computed for {', '.join(methods)}: their finished trials, as "
+                f"many as the brackets say, are {why_not}."
+            )
 
 
 def _curves(stored: StoredStudy) -> Iterator[Block]:
