@@ -71,8 +71,8 @@ def parallel_figure(rows: Sequence[Row], objectives: Sequence[str]) -> Figure:
 
     axes = [*_settings(rows), *(_objective(rows, name) for name in objectives)]
     groups: dict[tuple[bool, str], list[int]] = {}
-    for place, row in enumerate(rows):
-        groups.setdefault((row.on_front, row.config.method), []).append(place)
+    for number, row in enumerate(rows):
+        groups.setdefault((row.on_front, row.config.method), []).append(number)
     figure = Figure()
     for (on_front, method), members in sorted(groups.items()):  # the front is drawn last, over all others
         figure.add_trace(_lines(rows, axes, members).update(showlegend=on_front or (True, method) not in groups))
