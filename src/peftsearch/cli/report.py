@@ -30,8 +30,8 @@ from peftsearch.cli.output import say
 def report(study: ChosenStudy, fork: str | None, storage: str | None, out: Path, texts: int) -> None:
     """Write a study as one HTML page, for anyone to read.
 
-    Its reader need not know peftsearch. The page has the answer, the front, learning curves, what was stopped and why, the chosen trial's classes and
-    mistakes, and how far all of it can be trusted. It needs nothing from the network.
+    Its reader need not know peftsearch. The page has the answer, the front, learning curves, what was stopped and why,
+    the chosen trial's classes and mistakes, and how far all of it can be trusted. It needs nothing from the network.
     """
     from peftsearch.report.html.page import write_report
 
