@@ -68,6 +68,16 @@ def test_init_writes_a_study_that_check_accepts(work: Path) -> None:
     assert json.loads(checked.stdout)["data"]["rows"].keys() == {"train", "validation", "test"}
 
 
+def test_a_name_cannot_pretend_to_be_lines_or_commands(work: Path) -> None:
+    (work / "a b\nError: no\x1b[2J.csv").write_text((work / "reviews.csv").read_text())
+    shown = run("init", "a b\nError: no\x1b[2J.csv", "--backbone", "./model", "--out", "other/a b.yaml")
+    assert shown.stdout.splitlines()[0] == "a b\\nError: no\\x1b[2J.csv: 192 rows, 3 classes"
+    assert shown.stdout.splitlines()[-1] == (
+        "written to other/a b.yaml; search it with: peftsearch optimize --study 'other/a b.yaml' --time-limit 15m"
+    )
+    assert api.load_study("other/a b.yaml").name == "a-b"
+
+
 def test_from_a_file_to_a_front(work: Path) -> None:
     """Trains two trials in a real worker; later commands find the study by its name."""
     begin = ("optimize", "--data", "reviews.csv", "--label", "stars", "--backbone", "./model")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 
 from peftsearch.cli.options import example
 from peftsearch.cli.output import print_line, say
+from peftsearch.core.escaping import on_one_line
 from peftsearch.draft.presets import DEFAULT_EFFORT, EFFORTS
 
 effort_option = click.option(
@@ -61,8 +65,9 @@ def init(
         file, out, text=text, label=label, backbones=backbone, effort=effort or DEFAULT_EFFORT, overwrite=overwrite
     )
     for line in made.found:
-        print_line(line)
+        print_line(on_one_line(line))
     for line in made.warnings:
-        say(f"note: {line}")
-    named = made.name if (made.path.parent.name, made.path.stem) == ("studies", made.name) else made.path
-    print_line(f"written to {made.path}; search it with: peftsearch optimize --study {named} --time-limit 15m")
+        say(on_one_line(f"note: {line}"))
+    named = made.name if made.path == Path("studies", f"{made.name}.yaml") else shlex.quote(str(made.path))
+    again = f"search it with: peftsearch optimize --study {named} --time-limit 15m"
+    print_line(on_one_line(f"written to {made.path}; {again}"))

@@ -18,6 +18,7 @@ from peftsearch.cli.options import (
     with_options,
 )
 from peftsearch.cli.output import say
+from peftsearch.core.escaping import on_one_line
 from peftsearch.draft.presets import DEFAULT_EFFORT, EFFORTS
 
 
@@ -80,6 +81,6 @@ def _made(
     files = {split: file for split, file in data.items() if split not in ("text", "pair", "label")}
     made = kept_study(files, Wishes(texts, data.get("label"), backbones, effort or DEFAULT_EFFORT, limit), name)
     for line in (*made.found, *(f"note: {line}" for line in made.warnings)):
-        say(line)
+        say(on_one_line(line))
     say(f"this study is {made.path}; later commands find it with --study {made.name}")
     return ChosenStudy(str(made.path), Overrides())
