@@ -66,6 +66,11 @@ class RunFolder:
         return self.root / "predictions" / f"{name}-seed-{seed}-{split}.npz"
 
     @property
+    def artifacts(self) -> Path:
+        """The files that a person has given to trials on the dashboard."""
+        return self.root / "artifacts"
+
+    @property
     def tracking(self) -> Path:
         """What trackers keep here, a folder for each."""
         return self.root / "tracking"

@@ -9,7 +9,7 @@ does not inherit runs.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +63,15 @@ def is_queue(name: str) -> bool:
     return MARK in name
 
 
-def without_queues(storage: BaseStorage) -> BaseStorage:
-    """The same storage, whose list of studies has no queues."""
+def without_queues(storage: BaseStorage, added: Callable[[str], Mapping[str, Any]] | None = None) -> BaseStorage:
+    """The same storage, whose list of studies has no queues.
+
+    Args:
+        added: the name of a study → attributes that the storage shows beside the study's own and does not keep.
+    """
     from peftsearch.storage.connection.patient import PatientStorage
 
-    return storage.showing(lambda name: not is_queue(name)) if isinstance(storage, PatientStorage) else storage
+    return storage.showing(lambda name: not is_queue(name), added) if isinstance(storage, PatientStorage) else storage
 
 
 def searched_by(queue: Study) -> Study:

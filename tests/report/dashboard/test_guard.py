@@ -14,6 +14,7 @@ import pytest
 from optuna_dashboard import wsgi
 
 from peftsearch.report.dashboard import serve as dashboard
+from peftsearch.report.dashboard.artifacts import TrialArtifacts
 from peftsearch.report.dashboard.guard import Application, guarded
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from tests.helpers.records import complete, store
@@ -90,6 +91,15 @@ def test_another_site_s_page_changes_nothing(method: str, foreign: dict[str, str
     assert json.loads(body) == {"reason": "only a page of the dashboard itself may change something"}
 
 
+@pytest.mark.parametrize("allow_edit", [False, True])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", f"https://{OWN}", f"http://localhost:{PORT}"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_another_site_s_page_reads_nothing(method: str, origin: str, allow_edit: bool) -> None:
+    status, body = ask(guarded(always, PORT, allow_edit), method, HTTP_HOST=OWN, HTTP_ORIGIN=origin)
+    assert status == "403 Forbidden"
+    assert json.loads(body) == {"reason": "only a page of the dashboard itself may read it"}
+
+
 @pytest.fixture
 def stored(tmp_path: Path) -> StoredStudy:
     return open_stored("toy", store(tmp_path, [complete(0, "lora", 0.9, 1000, 10.0)]))
@@ -111,9 +121,10 @@ def test_after_its_study_is_deleted_the_refreshing_ends_with_one_line(
     stored: StoredStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(dashboard, "REFRESH_SECONDS", 0.0)
+    artifacts = TrialArtifacts(stored)
     stored.storage.delete_study(1)
     with caplog.at_level(logging.WARNING):
-        thread = threading.Thread(target=dashboard._keep_decorating, args=(stored,))
+        thread = threading.Thread(target=dashboard._keep_decorating, args=(stored, artifacts))
         thread.start()
         thread.join(timeout=30)
     assert not thread.is_alive()

@@ -38,11 +38,26 @@ def note_of(stored: StoredStudy, number: int) -> str:
     return get_note_from_system_attrs(attributes(stored), trial_id)["body"]
 
 
-def test_every_trial_with_a_curve_has_a_figure_and_the_front_has_one(stored: StoredStudy) -> None:
+def test_the_study_has_one_figure_of_its_front(stored: StoredStudy) -> None:
     decorate(stored)
     figures = get_plotly_graph_objects(attributes(stored))
-    assert set(figures) == {"front", "trial-0", "trial-1"}
-    assert '"macro F1"' in figures["trial-1"]
+    assert set(figures) == {"front"}
+    assert "1 of 1 finished trials is on the Pareto front" in figures["front"]
+
+
+def test_the_study_s_note_has_the_answer_and_the_front(stored: StoredStudy) -> None:
+    decorate(stored)
+    note = get_note_from_system_attrs(attributes(stored), None)["body"]
+    assert note.startswith("**toy: take trial 0, lora (lr 3.1e-4)**\n\n- macro F1 0.9000")
+    assert "| trial | method | settings | validation macro F1 | trainable parameters | train time (s) |" in note
+    assert "| 0 | lora | lr 3.1e-4 | 0.9000 | 1,000 | 2.00 |" in note
+    assert note.endswith("below it.*")
+
+
+def test_a_study_without_a_front_says_so_in_its_note(tmp_path: Path) -> None:
+    decorate(other := open_stored("other", store(tmp_path, [PRUNED], "other")))
+    assert get_note_from_system_attrs(attributes(other), None)["body"].startswith("other: ")
+    assert get_plotly_graph_objects(attributes(other)) == {}
 
 
 def test_notes_tell_settings_and_epochs_also_of_ended_trials(stored: StoredStudy) -> None:

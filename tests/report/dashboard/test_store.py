@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import create_trial
 from optuna_dashboard import _custom_plot_data, _note
+from optuna_dashboard.artifact import _backend
+
+from peftsearch.report.dashboard.artifacts import LISTED
 
 ROOT = Path(__file__).parents[3]
 SIGNATURES = [
@@ -35,3 +40,11 @@ def test_what_the_private_functions_give() -> None:
     assert [len(part) for part in parts.values()] == [2045, 955]
     assert list(parts) == ["dashboard:plot_data:front:0", "dashboard:plot_data:front:1"]
     assert _note.get_note_from_system_attrs({}, 3) == {"version": 0, "body": ""}
+
+
+def test_the_attribute_that_lists_an_artifact() -> None:
+    trial = create_trial(value=1.0)
+    trial._trial_id = 7
+    meta = {"artifact_id": "0-1", "filename": "a.png", "mimetype": "image/png", "encoding": None}
+    attributes = {LISTED.format(trial=7, artifact="0-1"): json.dumps(meta)}
+    assert _backend.list_trial_artifacts(attributes, {}, trial) == [meta]

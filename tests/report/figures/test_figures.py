@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from peftsearch.core.errors import UserError
-from peftsearch.report.figures.interactive import curve_figure, front_figure
+from peftsearch.report.figures.interactive import front_figure
 from peftsearch.report.figures.method_style import STYLES, style_of
 from peftsearch.report.figures.picture import FrontPicture, front_picture
 from peftsearch.report.figures.png import MARKERS
@@ -136,14 +136,6 @@ def test_what_cannot_be_drawn_says_so(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UserError, match=r"cannot be written \(Is a directory\); choose another file"):
         save_front(FrontPicture(ROWS, OBJECTIVES, ""), tmp_path / "folder.png")
-
-
-def test_a_curve_has_losses_and_quality_by_epoch() -> None:
-    figure = curve_figure(RECORDS[1], "macro_f1")
-    traces = {trace.name: list(trace.y) for trace in figure.data}
-    assert set(traces) == {"train loss", "validation loss", "macro F1"}
-    assert traces["macro F1"] == pytest.approx([0.88 / 3, 0.88 * 2 / 3, 0.88])
-    assert len(figure.to_json()) < 5_000
 
 
 def test_what_costs_nothing_is_drawn_on_a_logarithmic_axis_too() -> None:

@@ -40,11 +40,14 @@ def refusal(environ: dict[str, Any], port: int, allow_edit: bool) -> str | None:
     hosts = [f"{name}:{port}" for name in LOOPBACK] + list(LOOPBACK) * (port == 80)
     if environ.get("HTTP_HOST", "").lower() not in hosts:
         return f"open the dashboard as http://{hosts[0]}"
+    own = f"http://{environ['HTTP_HOST'].lower()}"
     if environ.get("REQUEST_METHOD") in READING:
-        return None
+        # The dashboard lets every site read artifacts; a page that could read an answer has to send its origin.
+        foreign = environ.get("HTTP_ORIGIN", own).lower() != own
+        return "only a page of the dashboard itself may read it" if foreign else None
     if not allow_edit:
         return "the dashboard changes nothing unless it is started with --allow-edit"
-    if environ.get("HTTP_ORIGIN", "").lower() != f"http://{environ['HTTP_HOST'].lower()}":
+    if environ.get("HTTP_ORIGIN", "").lower() != own:
         return "only a page of the dashboard itself may change something"
     if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") != "same-origin":
         return "only a page of the dashboard itself may change something"

@@ -1,14 +1,20 @@
-"""The Markdown note of a trial, which the dashboard shows."""
+"""The Markdown notes of a study and of its trials, which the dashboard shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.objectives import quality_objective
-from peftsearch.report.on_test import score_on_test
+from peftsearch.recommend.recommendation import recommend_trial
+from peftsearch.recommend.sentences import heading, sentences
+from peftsearch.report.figures.points import axis_label
+from peftsearch.report.on_test import cell_on_test, confirmed_trials, heading_on_test, score_on_test
+from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.formatting import (
+    config_in_words,
+    objective_in_words,
     objective_label,
     objective_with_unit,
     reason_in_words,
@@ -17,26 +23,59 @@ from peftsearch.results.formatting import (
 )
 
 if TYPE_CHECKING:
-    from peftsearch.confirm.summary import Confirmed
+    from peftsearch.confirm.summary import Confirmation, Confirmed
+    from peftsearch.results.front import Row
+    from peftsearch.results.stored_study import StoredStudy
     from peftsearch.storage.records import Record
 
 END = "---\n*peftsearch writes what stands above this line, and keeps what you write below it.*"
 
 
-def note_with_own_words(
-    record: Record, objectives: Sequence[str], written: str, confirmed: Confirmed | None = None
-) -> str:
-    """The trial's note, followed by what a person has written into the note that is there.
+def with_own_words(ours: str, written: str) -> str:
+    """Our note, followed by what a person has written into the note that is there.
 
     Args:
-        record: the trial.
-        objectives: the study's, by name.
+        ours: what `study_note` or `trial_note` says now.
         written: the note that is there; empty if there is none.
-        confirmed: the trial's runs with other seeds, if it was confirmed.
     """
-    ours, _, theirs = written.rpartition(END)
-    own_words = theirs if ours or not theirs else f"\n{theirs}"
-    return f"{trial_note(record, objectives, confirmed)}\n\n{END}{own_words}"
+    before, _, theirs = written.rpartition(END)
+    own_words = theirs if before or not theirs else f"\n{theirs}"
+    return f"{ours}\n\n{END}{own_words}"
+
+
+def study_note(stored: StoredStudy, found: Confirmation) -> str:
+    """Which trial to take and why, the front as a table, and the reference."""
+    rows = stored.rows()
+    front = [row for row in rows if row.on_front]
+    if not front:
+        return markdown_text(f"{stored.name}: {why_no_front(stored.records())}")
+    answer = recommend_trial(stored)
+    reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
+    lines = [*sentences(answer), *reference]
+    counted = f"{len(front)} of {len(rows)} finished trials are on the Pareto front, best quality first:"
+    return "\n".join([
+        f"**{markdown_text(heading(answer))}**", "",
+        *(f"- {markdown_text(line)}" for line in lines), "",
+        counted, "", *_front_table(front, stored.objectives, confirmed_trials(found), found.metric), "",
+        "The plot `front` shows them on logarithmic axes, each method in its own colour and marker. "
+        "Every trial has its learning curve, confusion matrix and report as artifacts.",
+    ])  # fmt: skip
+
+
+def _front_table(
+    front: Sequence[Row], objectives: Sequence[str], confirmed: Mapping[int, Confirmed], metric: str
+) -> list[str]:
+    headings = ["trial", "method", "settings", *map(axis_label, objectives)]
+    if confirmed:
+        headings.append(heading_on_test(metric))
+    return _table(headings, [
+        (
+            str(row.record.number), row.config.method, config_in_words(row.config),
+            *(objective_in_words(name, row.objectives[name]) for name in objectives),
+            *([cell_on_test(confirmed.get(row.record.number))] if confirmed else []),
+        )
+        for row in front
+    ])  # fmt: skip
 
 
 def trial_note(record: Record, objectives: Sequence[str], confirmed: Confirmed | None = None) -> str:
@@ -55,7 +94,6 @@ def trial_note(record: Record, objectives: Sequence[str], confirmed: Confirmed |
     lines += ["", *_table(("setting", "value"), settings), ""]
     if record.curve:
         lines += _epochs(record, quality_objective(objectives))
-        lines += ["", f"Its learning curve is the figure `trial-{record.number}` on the study's page."]
     return "\n".join(lines)
 
 

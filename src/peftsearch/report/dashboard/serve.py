@@ -1,4 +1,4 @@
-"""optuna-dashboard over one study, with the front, and the learning curve and settings of each trial."""
+"""optuna-dashboard over one study, with its answer, its front, and what each trial was and learned."""
 
 from __future__ import annotations
 
@@ -6,27 +6,23 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.errors import StorageLost, UserError
+from peftsearch.report.dashboard.artifacts import TrialArtifacts
 from peftsearch.report.dashboard.guard import guarded
-from peftsearch.report.dashboard.note import note_with_own_words
+from peftsearch.report.dashboard.note import study_note, trial_note, with_own_words
 from peftsearch.report.dashboard.store import DashboardStore
-from peftsearch.report.figures.interactive import curve_figure, front_figure
+from peftsearch.report.figures.interactive import front_figure
 from peftsearch.report.figures.picture import front_picture
 from peftsearch.report.on_test import confirmed_trials
 from peftsearch.storage.confirm_queue import without_queues
 from peftsearch.storage.optuna_access import is_there
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
-    from peftsearch.confirm.summary import Confirmed
     from peftsearch.results.stored_study import StoredStudy
-    from peftsearch.storage.records import Record
 
 logger = logging.getLogger(__name__)
 
@@ -50,48 +46,39 @@ def serve(stored: StoredStudy, port: int, allow_edit: bool = False) -> None:
     """
     from optuna_dashboard import wsgi
 
+    artifacts = TrialArtifacts(stored)
+    pages = wsgi(without_queues(stored.storage, artifacts.attributes), artifact_store=artifacts)
     try:
         # Not `run_server`, which prints a line for every request that the page makes.
-        server = make_server(
-            HOST, port, guarded(wsgi(without_queues(stored.storage)), port, allow_edit), handler_class=_Quiet
-        )
+        server = make_server(HOST, port, guarded(pages, port, allow_edit), handler_class=_Quiet)
     except OSError as error:
         raise UserError(f"--port {port}: cannot listen on {HOST} ({error.strerror}); choose another port") from None
     decorate(stored)
-    threading.Thread(target=_keep_decorating, args=(stored,), daemon=True).start()
+    artifacts.refresh()
+    threading.Thread(target=_keep_decorating, args=(stored, artifacts), daemon=True).start()
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
 
 
 def decorate(stored: StoredStudy) -> None:
-    """Write the front's figure, and a figure and a note for every trial. What has not changed is not written again."""
-    known, store, confirmed = stored.records(), DashboardStore(stored.study), confirmed_trials(confirmation(stored))
-    for name, figure in _figures(stored, known, confirmed):
-        store.save_figure(name, figure)
-    for record in known:
-        if record.config:
-            written = store.note(record.number)
-            note = note_with_own_words(record, stored.objectives, written, confirmed.get(record.number))
-            store.save_note(record.number, note)
-
-
-def _figures(
-    stored: StoredStudy, known: Sequence[Record], confirmed: Mapping[int, Confirmed]
-) -> Iterator[tuple[str, Figure]]:
-    """Each figure with its id on the study's page, the front first."""
-    picture = front_picture(stored)
+    """Write the front's figure, and a note for the study and every trial. What has not changed is not written again."""
+    store, found = DashboardStore(stored.study), confirmation(stored)
+    picture, confirmed = front_picture(stored), confirmed_trials(found)
     if picture.rows:
-        yield "front", front_figure(picture)
-    for record in known:
-        if record.curve:
-            yield f"trial-{record.number}", curve_figure(record, stored.quality)
+        store.save_figure("front", front_figure(picture))
+    store.save_note(None, with_own_words(study_note(stored, found), store.note(None)))
+    for record in stored.records():
+        if record.config:
+            note = trial_note(record, stored.objectives, confirmed.get(record.number))
+            store.save_note(record.number, with_own_words(note, store.note(record.number)))
 
 
-def _keep_decorating(stored: StoredStudy) -> None:
+def _keep_decorating(stored: StoredStudy, artifacts: TrialArtifacts) -> None:
     while True:
         time.sleep(REFRESH_SECONDS)
         try:
             decorate(stored)
+            artifacts.refresh()
         except KeyError:
             if is_there(stored.study):
                 raise

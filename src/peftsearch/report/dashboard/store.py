@@ -41,17 +41,20 @@ class DashboardStore:
         if any(self._attributes.get(key) != part for key, part in parts.items()):
             save_plotly_graph_object(self._study, figure, graph_object_id=name)
 
-    def note(self, trial: int) -> str:
-        """The Markdown note of the trial with this number; empty if there is none."""
+    def note(self, trial: int | None) -> str:
+        """The Markdown note of the trial with this number, or of the study; empty if there is none."""
         from optuna_dashboard._note import get_note_from_system_attrs
 
-        return str(get_note_from_system_attrs(self._attributes, self._ids[trial])["body"])
+        return str(get_note_from_system_attrs(self._attributes, self._id(trial))["body"])
 
-    def save_note(self, trial: int, body: str) -> None:
-        """Write the Markdown note of the trial with this number, unless the same note is there."""
+    def save_note(self, trial: int | None, body: str) -> None:
+        """Write the Markdown note of the trial with this number, or of the study, unless the same note is there."""
         from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
 
-        written = get_note_from_system_attrs(self._attributes, self._ids[trial])
+        written = get_note_from_system_attrs(self._attributes, self._id(trial))
         if body != written["body"]:
             storage, study = storage_of(self._study), study_id(self._study)
-            save_note_with_version(storage, study, self._ids[trial], written["version"] + 1, body)
+            save_note_with_version(storage, study, self._id(trial), written["version"] + 1, body)
+
+    def _id(self, trial: int | None) -> int | None:
+        return None if trial is None else self._ids[trial]

@@ -1,4 +1,4 @@
-"""Figures that answer the mouse, drawn by plotly: the front, and the learning curve of a trial."""
+"""The front as a figure that answers the mouse, drawn by plotly."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import html_text
-from peftsearch.core.objectives import find_objective
 from peftsearch.report.figures.method_style import style_of
 from peftsearch.report.figures.picture import FRONT_LINE, FrontPicture, Mean
 from peftsearch.report.figures.points import Kind, Point, axis_label
 from peftsearch.report.on_test import score_on_test
-from peftsearch.results.formatting import config_in_words, objective_label
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
 
-    from peftsearch.storage.records import Record
 
 SIZES: dict[Kind, float] = {"on the front": 12, "dominated": 9, "stopped early": 6}
 """The diameter of a marker in pixels."""
@@ -52,34 +49,6 @@ def front_figure(picture: FrontPicture) -> Figure:
         title={"text": html_text(picture.title), "subtitle": {"text": html_text(KEY)}},
         template="plotly_white",
         legend={"itemsizing": "constant"},
-    )
-    return figure
-
-
-def curve_figure(record: Record, quality: str) -> Figure:
-    """The losses and the quality of one trial by epoch."""
-    from plotly.graph_objects import Figure, Scatter
-
-    epochs = [report.epoch for report in record.curve]
-    figure = Figure()
-    for name, values, side in (
-        ("train loss", [report.train_loss for report in record.curve], "y"),
-        ("validation loss", [report.validation_loss for report in record.curve], "y"),
-        (html_text(objective_label(quality)), [report.metrics.get(quality) for report in record.curve], "y2"),
-    ):
-        figure.add_trace(Scatter(x=epochs, y=values, name=name, yaxis=side, mode="lines+markers"))
-    described = f"{record.config.method}: {config_in_words(record.config)}" if record.config else ""
-    figure.update_layout(
-        title_text=html_text(f"Trial {record.number} {described}"),
-        template="none",  # the default one is 7 kB in every figure that a storage keeps
-        xaxis={"title": {"text": "epoch"}, "dtick": 1},
-        yaxis={"title": {"text": "loss"}, "rangemode": "tozero"},
-        yaxis2={
-            "title": {"text": html_text(objective_label(quality))},
-            "overlaying": "y",
-            "side": "right",
-            "range": find_objective(quality).bounds,
-        },
     )
     return figure
 

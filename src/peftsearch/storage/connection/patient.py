@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -44,6 +44,7 @@ class PatientStorage(BaseStorage):
         wrapped: the storage to ask; its engine raises outages as `outages.raise_outages` has them.
         reset: gives back this thread's database session, which an outage may have left in a broken state.
         shown: which studies it lists, by their names.
+        added: what it says of the study with a name beside the study's own system attributes.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class PatientStorage(BaseStorage):
         patience: Patience,
         reset: Callable[[], None] = lambda: None,
         shown: Callable[[str], bool] = lambda _: True,
+        added: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self.wrapped = wrapped
         self.patience = patience
         self._name = patience.storage
         self._reset = reset
         self._shown = shown
+        self._added = added
         self._studies: dict[str, int] = {}
 
     set_study_user_attr = _delegate("set_study_user_attr")
@@ -65,7 +68,6 @@ class PatientStorage(BaseStorage):
     get_study_name_from_id = _delegate("get_study_name_from_id")
     get_study_directions = _delegate("get_study_directions")
     get_study_user_attrs = _delegate("get_study_user_attrs")
-    get_study_system_attrs = _delegate("get_study_system_attrs")
     get_trial = _delegate("get_trial")
     get_all_trials = _delegate("get_all_trials")
     get_trial_id_from_study_id_trial_number = _delegate("get_trial_id_from_study_id_trial_number")
@@ -78,13 +80,23 @@ class PatientStorage(BaseStorage):
     create_new_study = _delegate("create_new_study")
     remove_session = _delegate("remove_session")
 
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        found: dict[str, Any] = self._patiently(lambda _: self.wrapped.get_study_system_attrs(study_id))
+        return {**found, **self._added(self.get_study_name_from_id(study_id))} if self._added else found
+
     def get_all_studies(self) -> list[Any]:
         found: list[Any] = self._patiently(lambda _: self.wrapped.get_all_studies())
-        return [study for study in found if self._shown(study.study_name)]
+        studies = [study for study in found if self._shown(study.study_name)]
+        if self._added:
+            for study in studies:
+                study.system_attrs = {**study.system_attrs, **self._added(study.study_name)}
+        return studies
 
-    def showing(self, shown: Callable[[str], bool]) -> PatientStorage:
-        """The same storage for a page that lists only studies whose names `shown` accepts."""
-        return PatientStorage(self.wrapped, self.patience, self._reset, shown)
+    def showing(
+        self, shown: Callable[[str], bool], added: Callable[[str], Mapping[str, Any]] | None = None
+    ) -> PatientStorage:
+        """The same storage for a page, which lists the studies that `shown` accepts and says what `added` adds."""
+        return PatientStorage(self.wrapped, self.patience, self._reset, shown, added)
 
     def get_study_id_from_name(self, study_name: str) -> int:
         found: int = self._patiently(lambda _: self.wrapped.get_study_id_from_name(study_name))
