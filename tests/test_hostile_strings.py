@@ -196,15 +196,16 @@ def test_notes_figures_and_model_cards(work: Path, text: str) -> None:
     row = replace(stored.rows()[1], measurement=found.measurement)
     evidence = Evidence(rows=stored.rows(), objectives=stored.objectives, confirmed=confirmed_row(row), openings=(),
                         training=TrainingRows({text: 3, "dog": 5}))  # fmt: skip
-    card = model_card(kept, about, how_to_load("own_head", "text"), evidence)
+    how = how_to_load("own_head", "text")
+    card = model_card(kept, about, how, evidence)
     front_matter, _, body = card.removeprefix("---\n").partition("\n---\n")
     read = yaml.safe_load(front_matter)
     results = read.pop("model-index")[0]["results"]
     assert set(read) <= {"library_name", "pipeline_tag", "tags", "metrics"}, "a name on the hub is a plain one"
     assert len(results) == 2
     assert not any(commands_in(result["dataset"]["name"]) for result in results)
-    own = ("```", "`abc`", "`pip install peftsearch`", "`DIR`", '["a text"]', "![Quality against", "trials](front.png)")
-    for words in own:
+    needs = f"`pip install {' '.join(how.needs)}`"
+    for words in ("```", "`abc`", needs, "`DIR`", '["a text"]', "![Quality against", "trials](front.png)"):
         assert words in body
         body = body.replace(words, "")
     assert_inert(body)
