@@ -268,7 +268,15 @@ def test_everything_has_the_modes_of_the_umask(tmp_path: Path, umask: int, there
     assert {mode for path, mode in found.items() if path.is_file()} == {0o666 & ~umask}
 
 
-PLACES = ["mine.txt", "tokenizer/mine.txt", "new/deep/mine.txt", ".hidden", "tokenizer/größe.txt", "mine/"]
+PLACES = [
+    "mine.txt",
+    "__pycache__/mine.txt",
+    "tokenizer/mine.txt",
+    "new/deep/mine.txt",
+    ".hidden",
+    "tokenizer/größe.txt",
+    "mine/",
+]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -288,6 +296,17 @@ def test_a_users_file_anywhere_in_an_earlier_export_is_kept(tmp_path: Path, plac
     assert str(caught.value) == f"--out {out}: holds other files ({first}); choose a new folder"
     assert (files_of(out), beside(out)) == (before, [])
     assert mine.exists()
+
+
+def test_what_python_leaves_where_it_imports_a_module_of_an_export_is_not_the_users(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with written_whole(out) as folder:
+        (folder / "module.py").touch()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", "import module"], cwd=out, env=environment, check=True)
+    assert [path.suffix for path in (out / "__pycache__").iterdir()] == [".pyc"]
+    write(out, "two")
+    assert (state(out), beside(out)) == ("two", [])
 
 
 def test_a_file_that_comes_while_the_export_is_written_is_kept(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from peftsearch.core.disk import check_name, check_writable, writing_to
 from peftsearch.core.errors import UserError
 from peftsearch.export.exchange import exchange
 
-EXPORT, EARLIER, LOCK = "export", "earlier", "lock"
+BYTECODE, EXPORT, EARLIER, LOCK = "__pycache__", "export", "earlier", "lock"
 RANDOM_PART = re.compile(r"[a-z0-9_]{8}")
 """What `tempfile` adds to a name."""
 
@@ -38,7 +38,8 @@ def check_out(out: Path, overwrite: bool = False) -> None:
     """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"--out {out}: is not a folder; choose another")
-    found = {path.relative_to(out).as_posix() for path in out.rglob("*")} if out.exists() else set()
+    there = [path for path in out.rglob("*") if not _is_bytecode(path)] if out.exists() else []
+    found = {path.relative_to(out).as_posix() for path in there}
     if not found:
         return
     written = sealed_files(out) or {}
@@ -51,6 +52,13 @@ def check_out(out: Path, overwrite: bool = False) -> None:
         raise UserError(f"--out {out}: {changed[0]} is not as it was exported; choose a new folder")
     if not overwrite:
         raise UserError(f"--out {out}: holds an earlier export; add --overwrite to replace it, or choose a new folder")
+
+
+def _is_bytecode(path: Path) -> bool:
+    """Whether Python has left this where it imported a module of an export."""
+    if path.is_dir():
+        return path.name == BYTECODE
+    return path.parent.name == BYTECODE and path.suffix == ".pyc"
 
 
 @contextmanager
