@@ -27,6 +27,7 @@ from peftsearch.export.card.how_to_load import how_to_load
 from peftsearch.export.card.model_card import write_card
 from peftsearch.export.description import ABOUT, FORMAT
 from peftsearch.export.onnx.write import check_method, write_onnx
+from peftsearch.export.plainer import plainer_trial
 from peftsearch.export.proof import prove, rows_of_study
 from peftsearch.export.retrain import no_weights
 from peftsearch.export.standard.folder import write_standard
@@ -62,7 +63,7 @@ def write_export(
         adapter: leave out the backbone, and write the folder in the format of the library that has tuned it.
         onnx: write the classifier for onnxruntime, too, and prove that it labels the same.
         int8: with `onnx`, write it with weights of 8 bits, too.
-        say: called with what the proof has found.
+        say: called with what the proof has found, and with what is worth knowing besides.
 
     Raises:
         UserError: no trial has finished, its checkpoint is missing or damaged, `out` is not empty, the trial cannot
@@ -84,8 +85,11 @@ def write_export(
         check_method(kept)
     with written_whole(out, overwrite) as folder:
         about = {"study": stored.name, "trial": number, **stored.about.to_dict()}
-        form = write_files(kept, folder, about, evidence_of(stored, kept), adapter)
+        evidence = evidence_of(stored, kept)
+        form = write_files(kept, folder, about, evidence, adapter)
         say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
+        if plainer := plainer_trial(kept, evidence):
+            say(plainer)
         if onnx:
             data = open_prepared(stored.folder.data, kept.measurement.data_fingerprint)
             write_onnx(kept, folder, data and data.splits["validation"], int8, say)
