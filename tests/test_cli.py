@@ -142,6 +142,16 @@ def test_trials_as_a_table(stored: None) -> None:
     assert "trial 0 has 0.9" in shown
 
 
+def test_the_best_trial_in_full(stored: None) -> None:
+    best = run("trial", "best", "--study", "toy.yaml")
+    assert best.exit_code == 0
+    assert best.stdout == run("trial", "0", "--study", "toy.yaml").stdout
+    assert json.loads(run("trial", "best", "--study", "toy.yaml", "--json").stdout)["trial"] == 0
+    wrong = run("trial", "bets", "--study", "toy.yaml")
+    assert wrong.exit_code == 2
+    assert wrong.stderr.endswith("'bets' is neither a trial's number nor 'best'\n")
+
+
 def test_a_trial_in_full(stored: None) -> None:
     shown = run("trial", "0", "--study", "toy.yaml").stdout
     assert shown.startswith("trial 0: complete, full on tiny/bert\n  macro F1 0.9000\n")
@@ -207,13 +217,29 @@ def test_no_such_study_is_one_line_and_code_2(work: Path) -> None:
     message = (
         "no study named 'quikstart'; did you mean 'quickstart'? studies: agnews, emotion, kinopoisk, lenta, mrpc, "
     )
-    assert shown.stderr == f"Error: {message}quickstart\n"
+    assert shown.stderr.startswith(f"Error: {message}quickstart; with trials in {Path.cwd()}/runs: ")
 
 
 def test_a_study_without_trials_says_how_to_start_it(work: Path) -> None:
     shown = run("trials", "--study", "toy.yaml", "--fork", "other")
     assert shown.exit_code == 2
-    assert shown.stderr.startswith("Error: study 'other' has no trials yet; start it with: peftsearch optimize")
+    assert shown.stderr == (
+        f"Error: study 'other' has no trials yet in {work}/runs (if it was searched from another folder, go there or "
+        "set PEFTSEARCH_RUNS=THAT_FOLDER/runs); start it with: peftsearch optimize --study toy.yaml --fork other "
+        "--trials 20\n"
+    )
+
+
+def test_a_name_is_looked_for_among_the_trials_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PEFTSEARCH_RUNS", "all")
+    shown = run("front", "--study", "reviews").stderr
+    assert shown.endswith(f"; with trials in {tmp_path}/all: none (set PEFTSEARCH_RUNS to look in another folder)\n")
+    (tmp_path / "all").mkdir()
+    for name in ("review", "other"):
+        (tmp_path / "all" / f"{name}.db").touch()
+    shown = run("front", "--study", "reviews").stderr
+    assert shown.endswith(f"; with trials in {tmp_path}/all: other, review; did you mean 'review'?\n")
 
 
 def test_problems_of_a_study_file_are_told_before_anything_runs(work: Path) -> None:

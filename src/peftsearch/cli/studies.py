@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from peftsearch.cli.options import ChosenStudy, example, json_option, study_option
@@ -52,10 +54,12 @@ def check(study: ChosenStudy, as_json: bool) -> None:
     """
     from peftsearch import api
     from peftsearch.data.describe import describe_data
+    from peftsearch.optimize.number_format import format_notes
     from peftsearch.optimize.preview import token_lengths, untrained_baselines
     from peftsearch.report.study_preview import study_preview, study_preview_json
 
     spec = study.load()
+    spec = replace(spec, warnings=(*spec.warnings, *format_notes(spec.training.precision)))
     data = api.check_study(spec)
     described, lengths = describe_data(data), token_lengths(spec, data)
     untrained = untrained_baselines(spec, len(data.labels))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.run_folder import RunFolder
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 FULL_IN_WORDS = re.compile(r"no space left on device|disk quota exceeded|database or disk is full", re.IGNORECASE)
@@ -109,6 +110,18 @@ def writing_to(folder: Path) -> Iterator[None]:
         if told is None or told is error:
             raise
         raise told from error
+
+
+def make_runs(folder: RunFolder) -> None:
+    """Make the folder of all studies if it is not there (see `RunFolder.make_parent`).
+
+    Raises:
+        DiskRefuses: it cannot be made.
+        DiskFull: its disk is full.
+    """
+    check_name(folder.root.absolute())
+    with writing_to(folder.root.parent):
+        folder.make_parent()
 
 
 def check_writable(folder: Path) -> None:

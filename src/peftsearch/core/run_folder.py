@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from peftsearch.core.packages import expanded
+
 RUNS = Path("runs")
-"""The folder of all studies, under the working directory."""
+"""The folder of all studies, under the working directory, unless the environment names another one."""
+
+RUNS_VARIABLE = "PEFTSEARCH_RUNS"
+"""The variable of the environment that names another folder for all studies."""
 
 PREFIXES = "prefixes"
 """The frozen-prefix cache, inside the folder of the tokenised splits it was computed from."""
@@ -18,6 +24,16 @@ STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 TENSORS = "trainable.safetensors"
 """What a trial trained, inside the trial's folder of weights. A trial without this file has no checkpoint."""
+
+
+def runs_folder() -> Path:
+    """The folder of all studies: that of `PEFTSEARCH_RUNS`, or else `runs` under the working directory."""
+    return expanded(os.environ.get(RUNS_VARIABLE) or str(RUNS))
+
+
+def stored_names() -> list[str]:
+    """The names of the studies whose SQLite files lie in the folder of all studies, sorted."""
+    return sorted(file.stem for file in runs_folder().glob("*.db"))
 
 
 @dataclass(frozen=True)
@@ -32,8 +48,21 @@ class RunFolder:
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """The files of the study `name`, under the working directory."""
-        return cls(RUNS / name)
+        """The files of the study `name`."""
+        return cls(runs_folder() / name)
+
+    def make_parent(self) -> None:
+        """Make the folder of all studies if it is not there, with a `.gitignore` that keeps all of it out of git.
+
+        A folder that is there already gets none: what else lies in it may well belong into git.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        parent = self.root.parent
+        if not parent.exists():
+            parent.mkdir(parents=True, exist_ok=True)
+            (parent / ".gitignore").write_text("*\n", encoding="utf-8")
 
     @property
     def database(self) -> Path:

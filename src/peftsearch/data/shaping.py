@@ -114,9 +114,33 @@ def complete(parts: Parts, section: DataSection, notes: Notes) -> Parts:
         parts = {**parts, **{name: rows.take(indices) for name, indices in made.items()}}
         sizes = ", ".join(f"{name} {len(parts[name]):,}" for name in made)
         notes.append(f"made {' and '.join(shares)} from train: {sizes} (stratified, seed {section.splits.seed})")
+        notes += _classes_in_few_splits(rows.label, {name: parts[name].label for name in made})
     _check_not_empty(parts)
     _check_groups(parts, section)
     return {name: parts[name] for name in SPLITS}
+
+
+def _classes_in_few_splits(labels: Sequence[str], made: Mapping[str, Sequence[str]]) -> list[str]:
+    """A note about the classes that had too few rows for all of the splits that were made.
+
+    Raises:
+        UserError: no class had enough.
+    """
+    counts = Counter(labels)
+    lacking = {label: [name for name in made if label not in set(made[name])] for label in sorted(counts)}
+    few = [
+        f"{label} ({count_rows(counts[label])}, none in {' and '.join(names)})"
+        for label, names in lacking.items()
+        if names
+    ]
+    if counts and len(few) == len(counts):
+        raise UserError(
+            f"data.splits: no class has a row for each of {', '.join(made)}: {', '.join(few[:3])}; "
+            "add rows, or name a file for each split in data.source"
+        )
+    others = f", and {len(few) - 3} more" if len(few) > 3 else ""
+    told = "such classes can hardly be learned or measured; add rows, or leave them out with data.min_rows: 10"
+    return [f"too few rows for every split: {', '.join(few[:3])}{others}: {told}"] if few else []
 
 
 def limit(parts: Parts, section: DataSection, notes: Notes) -> Parts:

@@ -132,7 +132,7 @@ def _quotas(counts: Mapping[Hashable, int], size: int) -> dict[Hashable, int]:
 
 
 def _too_few(label: str, rows: int) -> str:
-    found = "only 1 row" if rows == 1 else f"{rows} rows that all belong together"
+    found = "only 1 row" if rows == 1 else f"{rows} rows that stay together (equal texts, or one data.group)"
     return (
         f"data.splits: class {label!r} has {found}, but a stratified split needs 2; "
         f"add rows, or leave the class out with data.drop_labels: [{label}]"

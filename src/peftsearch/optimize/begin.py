@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from peftsearch.core.disk import check_writable
+from peftsearch.core.disk import check_writable, make_runs
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.objectives import check_classes
 from peftsearch.core.run_folder import RunFolder
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
+from peftsearch.optimize.number_format import format_notes
 from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored_study import StoredStudy, storage_url
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
@@ -32,12 +33,13 @@ def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
     """Check that the study's methods fit its backbones, and prepare its data in `folder`.
 
     Raises:
-        UserError: a method does not fit, a tracker is not installed, the data cannot be used, or an objective cannot be
-            measured on it.
+        UserError: a method does not fit, a tracker is not installed, `folder` or the data cannot be used, or an
+            objective cannot be measured on it.
     """
     from peftsearch.data.load import load_data
     from peftsearch.training.metrics.hf_evaluate import check_computable
 
+    make_runs(folder)
     check_feasible(spec)
     check_installed(spec.tracking)
     data = load_data(spec.data, spec.folder, folder.data)
@@ -68,12 +70,13 @@ def begin(
         UserError: something is not as it must be; nothing has been trained.
     """
     name = fork or spec.name
+    make_runs(RunFolder.of(name))
     check_writable(RunFolder.of(name).root)
     data = check_data(spec, RunFolder.of(name))
     url = storage_url(name, storage)
     study = prepare(spec, url, name, patience=storage_patience)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
-    for note in not_told_yet(study, (*spec.warnings, *data.notes)):
+    for note in not_told_yet(study, (*spec.warnings, *format_notes(spec.training.precision), *data.notes)):
         say(note)
     write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
     for problem in stored.checkpoint_problems():

@@ -61,7 +61,8 @@ def study_preview(
     """
     from rich.text import Text
 
-    lines = [f"{spec.name}: {spec.goal}", "", f"backbones: {', '.join(map(_backbone, spec.backbones))}"]
+    title = ": ".join(part for part in (spec.name, spec.goal) if part)
+    lines = [title, "", f"backbones: {', '.join(map(_backbone, spec.backbones))}"]
     lines += [f"objectives: {', '.join(spec.objectives)}"]
     lines += [f"constraints: {', '.join(map(str, spec.constraints))}"] if spec.constraints else []
     lines += _data(data, lengths)

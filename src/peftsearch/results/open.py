@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
-from peftsearch.core.errors import UserError
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.errors import UserError, close_match
+from peftsearch.core.run_folder import RUNS_VARIABLE, RunFolder, runs_folder, stored_names
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.prepare import check_space
 from peftsearch.study.overrides import Overrides
@@ -40,7 +41,8 @@ def open_results(
         >>> results.best().record.state
         'complete'
     """
-    stored = open_stored(fork or _stored_name(study), storage)
+    name = _stored_name(study)
+    stored = open_stored(fork or name, storage, _as_written(study, name, fork))
     if overrides or isinstance(study, StudySpec):
         check_space(stored.study, load_study(study, overrides))
     return stored
@@ -50,7 +52,21 @@ def _stored_name(study: Study) -> str:
     """The study's name in the storage. It is its own name when its file is gone but its trials are not."""
     try:
         return load_study(study).name
-    except UserError:
-        if RunFolder.of(str(study)).database.is_file():
-            return str(study)
-        raise
+    except UserError as error:
+        name = str(study)
+        if RunFolder.of(name).database.is_file():
+            return name
+        if not str(error).startswith("no study named"):
+            raise
+        known = stored_names()
+        found = ", ".join(known) or f"none (set {RUNS_VARIABLE} to look in another folder)"
+        runs = f"with trials in {runs_folder().absolute()}: {found}"
+        close = close_match(name, known)
+        guess = f"; did you mean {close!r}?" if close and "did you mean" not in str(error) else ""
+        raise UserError(f"{error}; {runs}{guess}") from None
+
+
+def _as_written(study: Study, name: str, fork: str | None) -> str:
+    """The options that name the study, as a command takes them."""
+    written = name if isinstance(study, StudySpec) else str(study)
+    return f"--study {shlex.quote(written)}{f' --fork {fork}' if fork else ''}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
 from peftsearch.core.objectives import quality_objective
-from peftsearch.core.run_folder import TENSORS, RunFolder
+from peftsearch.core.run_folder import RUNS, RUNS_VARIABLE, TENSORS, RunFolder, runs_folder
 from peftsearch.results import frames
 from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.front import Row, rows
@@ -161,9 +162,13 @@ class StoredStudy:
             trial: the number itself, or `best`: the trial on the front with the best quality.
 
         Raises:
-            UserError: `best` was asked for, and no trial has finished.
+            UserError: `best` was asked for, and no trial has finished; or it is neither a number nor `best`.
         """
-        return self.best().record.number if trial == "best" else int(trial)
+        if trial == "best":
+            return self.best().record.number
+        if not re.fullmatch(r"-?\d+", str(trial)):
+            raise UserError(f"{trial!r} is neither a trial's number nor 'best'")
+        return int(trial)
 
     def trial(self, trial: int | str) -> Record:
         """One trial in any state.
@@ -228,8 +233,13 @@ def storage_url(name: str, storage: str | None = None) -> str:
     return storage or os.environ.get("PEFTSEARCH_STORAGE") or f"sqlite:///{RunFolder.of(name).database}"
 
 
-def open_stored(name: str, storage: str | None = None) -> StoredStudy:
+def open_stored(name: str, storage: str | None = None, options: str = "") -> StoredStudy:
     """Open the results of the study `name`. Nothing is created if there are none.
+
+    Args:
+        name: the study's name in the storage.
+        storage: as for `storage_url`.
+        options: those that name the study for a command; by default `--study` and its name.
 
     Raises:
         UserError: no search of this study has begun, or its storage cannot be opened.
@@ -237,9 +247,8 @@ def open_stored(name: str, storage: str | None = None) -> StoredStudy:
     import optuna
 
     url = storage_url(name, storage)
-    missing = UserError(
-        f"study {name!r} has no trials yet; start it with: peftsearch optimize --study {name} --trials 20"
-    )
+    again = f"start it with: peftsearch optimize {options or f'--study {name}'} --trials 20"
+    missing = UserError(f"study {name!r} has no trials yet{_looked_in(name, url)}; {again}")
     if _is_missing_file(url):
         raise missing
     opened = open_storage(url)
@@ -248,6 +257,14 @@ def open_stored(name: str, storage: str | None = None) -> StoredStudy:
     except KeyError:
         raise missing from None
     return StoredStudy(name, study, objective_names(study), RunFolder.of(name), url)
+
+
+def _looked_in(name: str, url: str) -> str:
+    """Where the trials were looked for, if nobody has named a storage, and how to name another folder."""
+    if url != storage_url(name, ""):
+        return ""
+    runs = runs_folder().absolute()
+    return f" in {runs} (if it was searched from another folder, go there or set {RUNS_VARIABLE}=THAT_FOLDER/{RUNS})"
 
 
 def _is_missing_file(url: str) -> bool:
