@@ -324,7 +324,7 @@ def test_from_search_to_prediction(work: Path, hub: Hub) -> None:
     """A real worker trains two trials; everything that a user does with them afterwards."""
     searched = run("optimize", "--study", "toy.yaml", "--trials", "2")
     assert searched.exit_code == 0, searched.output
-    assert re.search(r"^trial 0 complete: probe \(.*\), macro F1 0\.\d{4}, ", searched.stdout, re.M)
+    assert re.search(r"^1/\d trial 0 complete: probe \(.*\), macro F1 0\.\d{4}, ", searched.stdout, re.M)
     assert "for reference: TF-IDF + logistic regression reaches macro F1" in searched.stdout
 
     again = run("optimize", "--study", "toy.yaml", "--trials", "2")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from peftsearch.report.study_views import front_view, newly_ended, progress_view, trial_line
+from peftsearch.report.study_views import ended_lines, front_view, newly_ended, progress_view, trial_line
 from peftsearch.report.tables import front_table, trials_table
 from peftsearch.results.formatting import config_in_words, percent, reason_in_words
 from peftsearch.results.front import front, rows
@@ -110,6 +111,20 @@ def test_a_trial_that_ended_is_told_once() -> None:
     running = replace(LORA, state="running")
     assert newly_ended([FULL, running], [FULL, LORA, PRUNED]) == [LORA, PRUNED]
     assert newly_ended([FULL, LORA], [FULL, LORA]) == []
+
+
+def test_a_pipe_is_told_how_far_the_search_is_and_the_time_left() -> None:
+    began = datetime(2026, 1, 1)
+    timed = [replace(record, started=began, ended=began + timedelta(seconds=60)) for record in (FULL, LORA, PRUNED)]
+    [first] = ended_lines([], timed[:1], OBJECTIVES, 14)
+    assert first == f"1/14 {trial_line(FULL, OBJECTIVES)}, about 13 min 0 s left"
+    second, third = ended_lines(timed[:1], timed, OBJECTIVES, 14)
+    assert second == f"2/14 {trial_line(LORA, OBJECTIVES)}"
+    assert third == f"3/14 {trial_line(PRUNED, OBJECTIVES)}, about 11 min 0 s left"
+    killed = replace(FAILED, counts=False)
+    assert [line.split()[0] for line in ended_lines([], [killed, FULL], OBJECTIVES, 2)] == ["0/2", "1/2"]
+    assert list(ended_lines([], [FULL], OBJECTIVES, None)) == [f"1 done: {trial_line(FULL, OBJECTIVES)}"]
+    assert list(ended_lines(timed, timed, OBJECTIVES, 14)) == []
 
 
 def test_the_live_view_shows_what_runs_the_front_and_how_far_it_is() -> None:

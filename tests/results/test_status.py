@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from peftsearch.core.progress import StepReport
 from peftsearch.results.status import LifeSigns, life_signs, status
 from peftsearch.storage.records import Record
 from peftsearch.storage.worker_identity import identity
@@ -38,6 +39,34 @@ def test_time_left_is_shared_by_the_workers_that_run() -> None:
 def test_time_left_is_unknown_before_the_first_trial_and_without_a_budget() -> None:
     assert status([Record(0, "running", config())], budget=5).seconds_left is None
     assert status([timed(complete(0, "lora", 0.8, 1, 1.0), 10)]).seconds_left is None
+
+
+def at_step(number: int, step: int, steps: int, seconds: float, ago: float = 0.0) -> Record:
+    """A trial that took `seconds` for its first `step` steps, the last of which it made `ago` seconds ago."""
+    last = datetime.now() - timedelta(seconds=ago)
+    began = last - timedelta(seconds=seconds)
+    return Record(
+        number, "running", config(), started=began, last_step=last.timestamp(), at=StepReport(step, steps, 0.5)
+    )
+
+
+def test_a_trial_s_time_left_follows_from_its_steps() -> None:
+    now = datetime.now().timestamp()
+    assert life_signs(at_step(0, 10, 40, 20.0)).left == pytest.approx(60, abs=1)
+    assert life_signs(at_step(0, 10, 40, 20.0, ago=5.0)).left == pytest.approx(55, abs=1)
+    assert life_signs(at_step(0, 10, 40, 20.0), now + 1000).left == 0
+    assert life_signs(Record(0, "running", config(), started=datetime.now())).left is None
+
+
+def test_time_left_is_known_from_the_first_steps_on_before_any_trial_has_ended() -> None:
+    assert status([at_step(0, 10, 40, 20.0)], budget=3).seconds_left == pytest.approx(60 + 2 * 80, abs=1)
+    both = [at_step(0, 10, 40, 20.0), Record(1, "running", config(), started=datetime.now())]
+    assert status(both, budget=3).seconds_left == pytest.approx((60 + 80 + 80) / 2, abs=1)
+
+
+def test_a_long_trial_that_runs_is_not_taken_to_be_as_short_as_those_that_have_ended() -> None:
+    cheap = timed(complete(0, "probe", 0.8, 1, 1.0), 10)
+    assert status([cheap, at_step(1, 10, 100, 20.0)], budget=2).seconds_left == pytest.approx(180, abs=1)
 
 
 BEGAN = START.timestamp()

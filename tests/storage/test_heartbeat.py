@@ -9,12 +9,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from peftsearch.core.progress import StepReport
 from peftsearch.storage import heartbeat
 from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.heartbeat import Heartbeat, Steps
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import records
+from peftsearch.storage.trial_attributes import clear_attempt
 
 
 def test_a_heartbeat_survives_an_outage_and_notices_a_lost_trial(
@@ -117,6 +119,21 @@ def test_to_wait_for_the_storage_is_no_hang(
     assert record.heartbeat is not None
     assert record.last_step == record.heartbeat - 1.0
     assert record.slowest_step == 0.0
+
+
+def test_where_a_trial_is_is_written_with_the_next_beat_and_belongs_to_that_trial(tmp_path: Path) -> None:
+    study = open_study(open_storage(f"sqlite:///{tmp_path / 'x.db'}"), "x", ["macro_f1"])
+    beating = Heartbeat(study)
+    beating.hold(study.ask().number)
+    for at in (StepReport(1, 60), StepReport(20, 60, 0.25)):
+        beating.reached(at)
+    assert records(study)[0].at is None, "a step alone writes nothing"
+    beating.beat()
+    assert records(study)[0].at == StepReport(20, 60, 0.25)
+    beating.hold(study.ask().number)
+    assert records(study)[1].at is None
+    clear_attempt(study, 0)
+    assert records(study)[0].at is None
 
 
 def test_before_its_first_step_a_trial_does_not_compute_for_ever(clock: Clock) -> None:

@@ -18,6 +18,7 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, Constraint
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
+from peftsearch.core.progress import ShouldStop, StepReport
 from peftsearch.data.tokens import tokenize
 from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
@@ -28,6 +29,7 @@ from peftsearch.training import rows as rows_module
 from peftsearch.training.batches import PadToLongest
 from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.compute import Compute
+from peftsearch.training.loop.callbacks import CHECK_EVERY
 from peftsearch.training.rows import TokenRows
 from peftsearch.training.trial import micro_batch_sizes, run_trial
 from tests.helpers.tiny import WORDS, tiny_model, tiny_tokenizer
@@ -164,6 +166,19 @@ def test_stopping_ends_at_the_next_step(backbone: str, tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted, match="stopped at step 3"):
         run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu", should_stop=should_stop)
+
+
+def test_who_may_stop_a_trial_is_told_where_it_is(backbone: str, tmp_path: Path) -> None:
+    steps: list[StepReport] = []
+    two = config(backbone, training={"epochs": 2, "batch_size": 4})
+    watching = ShouldStop(lambda: False, steps.append)
+    run_trial(two, DATA, lambda _: None, cache=tmp_path, device="cpu", should_stop=watching)
+    total = len(steps)
+    assert [at.step for at in steps] == list(range(1, total + 1))
+    assert {at.steps for at in steps} == {total}
+    assert total == 2 * math.ceil(len(DATA.splits["train"]) / 4) > CHECK_EVERY
+    assert [at.loss for at in steps[: CHECK_EVERY - 1]] == [None] * (CHECK_EVERY - 1)
+    assert all(at.loss is not None and 0 < at.loss < 10 for at in steps[CHECK_EVERY - 1 :])
 
 
 def test_stopping_ends_an_evaluation_too(backbone: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from peftsearch.core.errors import TrialFailure
+from peftsearch.core.progress import StepReport, on_step_of
 from peftsearch.storage.heartbeat import Heartbeat
 from peftsearch.storage.records import records
 from peftsearch.workers.job import WorkerReport
@@ -88,6 +89,18 @@ def test_a_stop_in_the_middle_puts_the_trial_back(search: Search) -> None:
     assert [(record.state, record.curve) for record in search.records()] == [("waiting", ())] * 3
     assert in_process(search) == WorkerReport("budget")
     assert [record.state for record in search.records()] == ["complete"] * 6
+
+
+def test_the_heartbeat_is_told_of_the_steps(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[StepReport] = []
+    monkeypatch.setattr(Heartbeat, "reached", lambda _, at: told.append(at))
+
+    def train(config: Any, report: Any, should_stop: Any) -> Any:
+        on_step_of(should_stop)(StepReport(7, 60, 0.5))
+        return fake_trainer.train(config, report, should_stop)
+
+    assert in_process(search, train) == WorkerReport("budget")
+    assert set(told) == {StepReport(7, 60, 0.5)}
 
 
 def test_a_full_disk_puts_the_trial_back_and_ends_the_worker_with_one_line(search: Search) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from peftsearch.cli.output import console, harmless, print_line
+from peftsearch.cli.output import console, harmless, is_terminal, print_line
 from peftsearch.core.escaping import on_one_line
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ def search_view(objectives: Sequence[str], budget: int | None, *, err: bool = Fa
         budget: the total of trials asked for, if there is one.
         err: whether to write to the standard error, because the standard output is for JSON.
     """
-    if console(err).is_terminal:
+    if is_terminal(err) and not console(err).is_dumb_terminal:  # a dumb one cannot take back what it shows
         with ExitStack() as stack:
             yield _live(objectives, budget, err, stack)
     else:
-        yield _lines(objectives, err)
+        yield _lines(objectives, budget, err)
 
 
 def _live(objectives: Sequence[str], budget: int | None, err: bool, stack: ExitStack) -> OnTick:
@@ -52,15 +52,15 @@ def _live(objectives: Sequence[str], budget: int | None, err: bool, stack: ExitS
     return draw
 
 
-def _lines(objectives: Sequence[str], err: bool) -> OnTick:
-    """One line for each trial that has ended since the first call."""
-    from peftsearch.report.study_views import newly_ended, trial_line
+def _lines(objectives: Sequence[str], budget: int | None, err: bool) -> OnTick:
+    """One line for each trial that has ended since the first call, with how far the search is."""
+    from peftsearch.report.study_views import ended_lines
 
     before: list[Sequence[Record]] = []
 
     def tell(records: Sequence[Record]) -> None:
-        for record in newly_ended(before[-1], records) if before else ():
-            print_line(on_one_line(trial_line(record, objectives)), err=err)
+        for line in ended_lines(before[-1], records, objectives, budget) if before else ():
+            print_line(on_one_line(line), err=err)
         before[:] = [records]
 
     return tell

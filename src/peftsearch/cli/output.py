@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ PIPE_WIDTH = 200
 def console(err: bool = False) -> Console:
     """Where tables go: coloured on a terminal (unless NO_COLOR is set), plain and unbroken in a pipe.
 
+    FORCE_COLOR gives a pipe colours too.
+
     Args:
         err: whether to write to the standard error, beside the data.
     """
@@ -27,14 +31,27 @@ def console(err: bool = False) -> Console:
 
     # What is printed are data: square brackets and :names: in them are no markup.
     found = Console(highlight=False, markup=False, emoji=False, stderr=err)
-    if not found.is_terminal:
+    if not is_terminal(err):
         found.width = PIPE_WIDTH
     return found
 
 
+def is_terminal(err: bool = False) -> bool:
+    """Whether a person looks at the standard output (or the standard error), whatever colours were asked for."""
+    return (sys.stderr if err else sys.stdout).isatty()
+
+
 def say(line: str) -> None:
-    """Print a note to the standard error, so that the standard output holds nothing but results."""
-    print_line(line, err=True)
+    """Print a note to the standard error, so that the standard output holds nothing but results.
+
+    On a terminal it is wrapped between words, which a terminal itself breaks anywhere, numbers too.
+    """
+    if not is_terminal(err=True):
+        print_line(line, err=True)
+        return
+    width = console(err=True).width
+    for part in line.splitlines() or [""]:
+        print_line(textwrap.fill(part, width, break_long_words=False, break_on_hyphens=False), err=True)
 
 
 def print_line(line: str, err: bool = False) -> None:
@@ -45,12 +62,13 @@ def print_line(line: str, err: bool = False) -> None:
 def show(*parts: RenderableType) -> None:
     """Print tables and lines. In a pipe, lines have no trailing blanks."""
     target = console()
-    if target.is_terminal:
+    if is_terminal():
         target.print(*map(harmless, parts), sep="\n", crop=False)
         return
     with target.capture() as captured:
         target.print(*map(harmless, parts), sep="\n", crop=False)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
+    click.echo(text, color=target.color_system is not None)  # else click takes out what FORCE_COLOR has asked for
 
 
 def harmless(part: RenderableType) -> RenderableType:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.objectives import quality_objective
 from peftsearch.report.on_test import confirmed_trials, sentences_on_test
 from peftsearch.report.paragraph import Paragraph
+from peftsearch.report.running import running_view
 from peftsearch.report.tables import front_table, running_table, status_table, time_left
 from peftsearch.results.feasibility import tally, why_no_front
 from peftsearch.results.formatting import config_in_words, objective_label, objective_with_unit, reason_in_words
@@ -54,14 +55,13 @@ def status_view(stored: StoredStudy) -> list[RenderableType]:
 
 
 def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int | None) -> list[RenderableType]:
-    """The running trials and the front so far, for a terminal."""
+    """How far the search is, the running trials and the front so far, for a terminal that is redrawn."""
     now = status(records, budget)
     heading = ", ".join(part for part in (_done(now), time_left(now)) if part)
     parts: list[RenderableType] = [heading]
-    if now.running:
-        parts.append(running_table(now.running, quality_objective(objectives)))
+    parts += running_view(now.running, quality_objective(objectives))
     best = front(records, objectives)
-    return [*parts, front_table(best, objectives, title="Pareto front so far")] if best else parts
+    return [*parts, front_table(best, objectives, title="\nPareto front so far")] if best else parts
 
 
 def _done(now: Status) -> str:
@@ -78,6 +78,19 @@ def trial_line(record: Record, objectives: Sequence[str]) -> str:
         return ", ".join((heading, *reached, *filter(None, [reason_in_words(record)])))
     epochs = f" after epoch {len(record.curve)}" if record.curve else ""
     return f"{heading}{epochs}: {reason_in_words(record)}" if reason_in_words(record) else heading + epochs
+
+
+def ended_lines(
+    before: Sequence[Record], after: Sequence[Record], objectives: Sequence[str], budget: int | None
+) -> Iterator[str]:
+    """A line about each trial that has ended since `before`, with the trials done until then and the time left."""
+    ended, now = newly_ended(before, after), status(after, budget)
+    done = now.done - sum(record.done for record in ended)
+    for record in ended:
+        done += record.done
+        left = [time_left(now)] if record is ended[-1] and time_left(now) else []
+        place = f"{done}/{budget}" if budget else f"{done} done:"
+        yield ", ".join([f"{place} {trial_line(record, objectives)}", *left])
 
 
 def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import StorageLost
+from peftsearch.core.progress import StepReport
 from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.connection.patience import at_once, say_on_stderr
 from peftsearch.storage.optuna_access import storage_of, trial_id
@@ -32,10 +33,12 @@ class Steps:
 
     Attributes:
         slowest: the longest time between two steps so far, in seconds; None before the first step.
+        at: the step of training that was last reported; None for a trial that reports none.
     """
 
     def __init__(self) -> None:
         self.slowest: float | None = None
+        self.at: StepReport | None = None
         self._began = self._last = self._looked = time.monotonic()
         self._computed = time.process_time()
 
@@ -89,6 +92,10 @@ class Heartbeat(threading.Thread):
         """Note that training goes on: a step was made, or a batch evaluated, or an epoch reported."""
         self._steps.made()
 
+    def reached(self, at: StepReport) -> None:
+        """Note where the trial is; the next beat writes it."""
+        self._steps.at = at
+
     def lost(self) -> bool:
         """Whether the trial is no longer this worker's: another process has failed it, or the storage is lost."""
         return self._trial_id is not None and self._lost == self._trial_id
@@ -116,7 +123,7 @@ class Heartbeat(threading.Thread):
         try:
             with at_once():
                 # In this order: a reader between the two would take a new heartbeat without a new step for a hang.
-                write_progress(storage, held, now - steps.silence, steps.slowest)
+                write_progress(storage, held, now - steps.silence, steps.slowest, steps.at)
                 write_heartbeat(storage, held, now)
         except UpdateFinishedTrialError:
             self._lost = held

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import Check, Constraint, checks_of, checks_of_values
 from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.progress import StepReport
 from peftsearch.storage import trial_attributes as attributes
 from peftsearch.storage.budget import counts
 from peftsearch.storage.database import objective_names
@@ -54,6 +55,7 @@ class Record:
         heartbeat: the unix time at which that process was last seen alive.
         last_step: the unix time at which the trial last made a step.
         slowest_step: the seconds that its slowest step so far took.
+        at: the step that the trial had last made when its worker wrote `last_step`.
     """
 
     number: int
@@ -72,6 +74,7 @@ class Record:
     heartbeat: float | None = None
     last_step: float | None = None
     slowest_step: float | None = None
+    at: StepReport | None = None
     started: datetime | None = None
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -182,6 +185,7 @@ def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[
         heartbeat=attributes.heartbeat_of(trial),
         last_step=attributes.progress_of(trial).get("last_step"),
         slowest_step=attributes.progress_of(trial).get("slowest_step"),
+        at=attributes.step_of(trial),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         params=trial.params,

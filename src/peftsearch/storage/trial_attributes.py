@@ -7,11 +7,13 @@ process, which has no such object, names the trial by its study and number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, Check, Constraint, breaking, checks_of_values
 from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.progress import StepReport
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.study.baselines import Baseline
 
@@ -116,9 +118,12 @@ def write_heartbeat(storage: BaseStorage, trial_id: int, seconds: float) -> None
     storage.set_trial_user_attr(trial_id, HEARTBEAT, seconds)
 
 
-def write_progress(storage: BaseStorage, trial_id: int, last_step: float, slowest_step: float | None) -> None:
-    """Write when the trial last made a step (unix time), and how many seconds its slowest step so far took."""
-    storage.set_trial_user_attr(trial_id, PROGRESS, {"last_step": last_step, "slowest_step": slowest_step})
+def write_progress(
+    storage: BaseStorage, trial_id: int, last_step: float, slowest_step: float | None, at: StepReport | None = None
+) -> None:
+    """Write when the trial last made a step (unix time), how many seconds its slowest step took, and where it is."""
+    progress = {"last_step": last_step, "slowest_step": slowest_step, "at": asdict(at) if at else None}
+    storage.set_trial_user_attr(trial_id, PROGRESS, progress)
 
 
 def clear_attempt(study: Study, number: int) -> None:
@@ -228,6 +233,12 @@ def heartbeat_of(trial: FrozenTrial) -> float | None:
 def progress_of(trial: FrozenTrial) -> Mapping[str, float | None]:
     """`last_step` and `slowest_step` of a running trial (see `write_progress`); empty if it does not tell."""
     return trial.user_attrs.get(PROGRESS) or {}
+
+
+def step_of(trial: FrozenTrial) -> StepReport | None:
+    """Where a running trial is in its training; None if it does not tell, as workers of earlier versions do not."""
+    at = (trial.user_attrs.get(PROGRESS) or {}).get("at")
+    return StepReport(**at) if at else None
 
 
 def failure_kind(trial: FrozenTrial) -> str | None:

@@ -22,7 +22,8 @@ class Alive:
 
     Attributes:
         step: to be called when the trial has got on.
-        should_stop: to be asked after every step; asking shows that the trial is alive too.
+        should_stop: to be asked after every step; asking shows that the trial is alive too. Training tells it where it
+            is, see `core.progress.ShouldStop`.
     """
 
     step: Callable[[], None]

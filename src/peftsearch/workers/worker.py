@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.disk import DiskFull
 from peftsearch.core.errors import Interrupted, StorageLost, UserError
+from peftsearch.core.progress import ShouldStop
 from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.claims import SpaceExhausted
 from peftsearch.storage.database import reopen_study
@@ -90,7 +91,7 @@ def _run_held(
 
     heartbeat.hold(trial.number)
     try:
-        return task.run(trial, config, Alive(heartbeat.step, should_stop))
+        return task.run(trial, config, Alive(heartbeat.step, ShouldStop(should_stop, heartbeat.reached)))
     except Interrupted:
         put_back(study, trial.number)
     except DiskFull:

@@ -14,6 +14,7 @@ from peftsearch.core.config import EarlyStopping, TrialConfig, idle_epochs
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import ClassReport, EpochReport
 from peftsearch.core.predictions import Predictions
+from peftsearch.core.progress import StepReport, on_step_of
 from peftsearch.training.loop.loss import TrainingLoss
 from peftsearch.training.meter import clock
 from peftsearch.training.metrics.classification import ValidationScores
@@ -134,11 +135,13 @@ def stops_early(scores: list[float], stopping: EarlyStopping | None) -> bool:
 
 
 class AbortTrial(TrainerCallback):
-    """Raises as soon as the loss is not finite or `should_stop` says so."""
+    """Raises as soon as the loss is not finite or `should_stop` says so; tells the latter of the steps."""
 
     def __init__(self, loss: TrainingLoss, should_stop: Callable[[], bool]) -> None:
         self._loss = loss
         self._should_stop = should_stop
+        self._on_step = on_step_of(should_stop)
+        self._last_loss: float | None = None
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -149,6 +152,8 @@ class AbortTrial(TrainerCallback):
         self._stop_if_asked(state)
         if state.global_step % CHECK_EVERY == 0:
             self._loss.check()
+            self._last_loss = self._loss.mean()
+        self._on_step(StepReport(state.global_step, state.max_steps, self._last_loss))
 
     def _stop_if_asked(self, state: TrainerState) -> None:
         if self._should_stop():
