@@ -102,6 +102,22 @@ def test_a_study_is_a_name_a_path_or_a_loaded_study(work: Path, name: str) -> No
         OPENERS[name]("quickstart", fork="other")
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"trials": "2"}, "trials must be a whole number, at least 1, but got '2'"),
+        ({"trials": 2.5}, "trials must be a whole number, at least 1, but got 2.5"),
+        ({"trials": 0}, "trials must be a whole number, at least 1, but got 0"),
+        ({"trials": 1, "fork": "../x"}, "fork: '../x' names files, so it may have letters, digits, - and _ only"),
+    ],
+)
+def test_what_no_search_can_be_asked_for(work: Path, asked: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        peftsearch.run_study("quickstart", **asked)
+    assert str(caught.value) == told
+    assert not (work / "runs").exists()
+
+
 def test_overrides_apply_to_a_loaded_study(work: Path) -> None:
     loaded = peftsearch.load_study("quickstart")
     assert peftsearch.load_study(loaded) is loaded

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.disk import check_writable, make_runs
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.objectives import check_classes
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.run_folder import STUDY_NAME, RunFolder
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.optimize.number_format import format_notes
 from peftsearch.results.reference import measure_reference
@@ -69,6 +69,7 @@ def begin(
     Raises:
         UserError: something is not as it must be; nothing has been trained.
     """
+    _check_asked(trials, fork)
     name = fork or spec.name
     make_runs(RunFolder.of(name))
     check_writable(RunFolder.of(name).root)
@@ -83,6 +84,14 @@ def begin(
         say(problem)
     _measure_reference(stored, data, say)
     return stored
+
+
+def _check_asked(trials: Any, fork: Any) -> None:
+    """Check what a Python caller may have got wrong; the command line has checked its options itself."""
+    if trials is not None and (not isinstance(trials, int) or isinstance(trials, bool) or trials < 1):
+        raise UserError(f"trials must be a whole number, at least 1, but got {trials!r}")
+    if fork is not None and not STUDY_NAME.fullmatch(str(fork)):
+        raise UserError(f"fork: {fork!r} names files, so it may have letters, digits, - and _ only")
 
 
 def job_of(
