@@ -119,6 +119,11 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
         "an adapter's folder cannot hold head: mlp; leave out --adapter, or choose a trial with head: native",
     ),
     (
+        "seq_bn",
+        {"head": "native"},
+        "seq_bn was trained by AdapterHub, whose own format is not written; leave out --adapter",
+    ),
+    (
         "prompt",
         {"head": "native"},
         "with prompt, PEFT hands the head a virtual token's state, on which it was not trained; leave out --adapter",

@@ -141,5 +141,8 @@ def adapter_form_of(config: TrialConfig, number: int) -> str:
     anatomy = anatomy_of_config(resolve(config.backbone, config.revision).config())
     library = method.adapter(anatomy, config.settings)["library"]
     if library not in ADAPTERS:
-        raise UserError(f"--trial {number}: {method.name} is tuned by {library}; leave out --adapter")
+        raise UserError(
+            f"--trial {number}: {method.name} was trained by AdapterHub, whose own format is not written; "
+            "leave out --adapter"
+        )
     return ADAPTERS[library]
