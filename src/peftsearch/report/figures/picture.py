@@ -139,10 +139,10 @@ def front_picture(stored: StoredStudy) -> FrontPicture:
     picture = FrontPicture(
         rows, stored.objectives, "", confirmed_trials(confirmation(stored)), others=known, reference=stored.reference
     )
-    counts = [sum(point.kind == kind for point in picture.points) for kind in ("on the front", "stopped early")]
-    stopped = f"; {counts[1]} {'was' if counts[1] == 1 else 'were'} stopped early" if counts[1] else ""
-    are = "is" if counts[0] == 1 else "are"
-    title = f"{stored.name}: {counts[0]} of {len(rows)} finished trials {are} on the Pareto front{stopped}"
+    front, pruned = sum(row.on_front for row in rows), sum(record.state == "pruned" for record in known)
+    stopped = f"; {pruned} {'was' if pruned == 1 else 'were'} stopped early" if pruned else ""
+    are = "is" if front == 1 else "are"
+    title = f"{stored.name}: {front} of {len(rows)} finished trials {are} on the Pareto front{stopped}"
     return replace(picture, title=title)
 
 

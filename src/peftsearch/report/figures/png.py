@@ -185,7 +185,8 @@ def _draw_legend(figure: Any, picture: FrontPicture) -> None:
     key = [_handle(kind, style, SIZES[kind]) for kind, style in grey.items()]
     if picture.on_test:
         key.append(_handle(ON_TEST, MethodStyle(GREY, "circle"), ON_TEST_SIZE, hollow=True))
-    key.append(Line2D([], [], color=GREY, linewidth=1.2, label=FRONT_LINE))
+    if "on the front" in grey:
+        key.append(Line2D([], [], color=GREY, linewidth=1.2, label=FRONT_LINE))
     if picture.reference_line:
         key.append(Line2D([], [], color="black", linestyle=DASHES, linewidth=1, label=picture.reference_line[1]))
     figure.legend(handles=key, loc="outside lower left", frameon=False, fontsize=9, ncols=3)

@@ -65,7 +65,7 @@ def finished_point(row: Row, objectives: Sequence[str]) -> Point:
 
 
 def stopped_point(record: Record, objectives: Sequence[str]) -> Point | None:
-    """A trial that was pruned, at its best epoch until then; None if no epoch has measured the quality."""
+    """A trial that was pruned, at its best epoch until then; None if it has no quality or no cost that is known."""
     quality = quality_objective(objectives)
     scores = [report.metrics[quality] for report in record.curve if quality in report.metrics]
     if record.state != "pruned" or record.config is None or not scores:
@@ -82,7 +82,7 @@ def stopped_point(record: Record, objectives: Sequence[str]) -> Point | None:
         f"stopped early: {reason_in_words(record)}",
     )
     known = {name: spent[name] for name in costs(objectives) if name in spent}
-    return Point(record.number, record.config.method, "stopped early", best, known, words)
+    return Point(record.number, record.config.method, "stopped early", best, known, words) if known else None
 
 
 def _value(row: Row, name: str) -> float:
