@@ -6,15 +6,19 @@ import json
 import re
 import textwrap
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+import peftsearch
 from peftsearch import api
 from peftsearch.cli import COMMANDS, main
 from peftsearch.cli.parsing import parse_duration, parse_size
+from peftsearch.core.run_folder import RUNS_VARIABLE
+from peftsearch.methods.table import METHODS
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.records import Record
@@ -312,6 +316,67 @@ def test_methods_and_studies(work: Path) -> None:
     assert "https://arxiv.org/abs/2106.09685" in run("methods").stdout
     assert {"full", "lora"} <= {row["name"] for row in json.loads(run("methods", "--json").stdout)}
     assert "quickstart" in {row["name"] for row in json.loads(run("studies", "--json").stdout)}
+
+
+def test_the_page_of_one_method(work: Path) -> None:
+    for name, method in METHODS.items():
+        page = run("methods", name).stdout
+        assert page.startswith(f"{name}\n  {method.summary}\n  paper: ")
+        for hyperparameter in method.hyperparameters:
+            assert re.search(rf"^  {hyperparameter} ", page, re.M), (name, hyperparameter)
+        assert ("training section" in page) == method.takes_steps
+    assert re.search(
+        r"^  rank +4 \| 8 \| 16 \| 32 +1 … 4096 +rank of each product$", run("methods", "lora").stdout, re.M
+    )
+    assert json.loads(run("methods", "lora", "--json").stdout)["dimensions"]["dora"]["default"] == "False"
+    wrong = run("methods", "lorra")
+    assert (wrong.exit_code, wrong.stderr.splitlines()[-1]) == (
+        2, "Error: Invalid value for METHOD: no method is called 'lorra'; did you mean 'lora'?",
+    )  # fmt: skip
+    both = run("methods", "lora", "--backbone", "model")
+    assert (both.exit_code, both.stderr.splitlines()[-1]) == (2, "Error: give either a method's name or --backbone")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert peftsearch.__version__ == version("peftsearch")
+    assert run("--version").stdout == f"peftsearch, version {peftsearch.__version__}\n"
+
+
+def test_the_overview_says_what_takes_precedence_and_names_every_variable() -> None:
+    text = " ".join(run("--help").stdout.split())
+    assert (
+        "An option takes precedence over an environment variable, and both take precedence over the study file" in text
+    )
+    named = {option.envvar for command in COMMANDS.values() for option in command.params if option.envvar}
+    assert named == {"PEFTSEARCH_STORAGE"}
+    assert all(variable in text for variable in (*map(str, named), RUNS_VARIABLE))
+
+
+def test_the_shell_completes_commands_as_the_overview_says() -> None:
+    said = re.search(r'eval "\$\(_PEFTSEARCH_COMPLETE=(\w+) peftsearch\)"', run("--help").stdout)
+    assert said is not None
+    script = run(env={"_PEFTSEARCH_COMPLETE": said[1]}, prog_name="peftsearch", complete_var="_PEFTSEARCH_COMPLETE")
+    assert "complete -o nosort -F _peftsearch_completion peftsearch" in script.stdout
+    asked = {"_PEFTSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": "peftsearch opt", "COMP_CWORD": "1"}
+    assert run(env=asked, prog_name="peftsearch", complete_var="_PEFTSEARCH_COMPLETE").stdout == "plain,optimize\n"
+
+
+def test_a_pipe_gets_colours_where_they_are_asked_for_and_stays_wide(
+    stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    plain = run("trials", "--study", "toy.yaml").stdout
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = run("trials", "--study", "toy.yaml", color=True).stdout
+    assert "\x1b[32m" in coloured
+    assert "\x1b" not in plain
+    words = re.sub(r"\x1b\[[\d;]*m", "", coloured)
+    assert [line.split() for line in words.splitlines() if line[:5].strip().isdigit()] == [
+        line.split() for line in plain.splitlines() if line[:5].strip().isdigit()
+    ]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in run("trials", "--study", "toy.yaml", color=True).stdout
 
 
 def test_predict_wants_texts_from_one_place(work: Path) -> None:

@@ -60,6 +60,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used, so that `import peftsearch` alone costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("peftsearch")
     if name not in __all__:
         raise AttributeError(f"module 'peftsearch' has no attribute {name!r}")
     from importlib import import_module

@@ -116,4 +116,13 @@ def main() -> None:
     \b
     With labelled texts of your own:
       peftsearch optimize --data reviews.csv --time-limit 15m
+
+    An option takes precedence over an environment variable, and both take precedence over the study file. The variables
+    are PEFTSEARCH_STORAGE, which is the default of --storage, and PEFTSEARCH_RUNS, the folder in which results are kept
+    in place of ./runs. NO_COLOR takes the colours out of tables, and FORCE_COLOR gives a pipe colours too.
+
+    \b
+    To let the shell complete commands and options, add this line to ~/.bashrc:
+      eval "$(_PEFTSEARCH_COMPLETE=bash_source peftsearch)"
+    In zsh, write zsh_source; in fish: _PEFTSEARCH_COMPLETE=fish_source peftsearch | source
     """

@@ -8,29 +8,45 @@ import click
 
 from peftsearch.cli.options import example, json_option
 from peftsearch.cli.output import print_json, show
+from peftsearch.core.errors import nearest, shown
 
 if TYPE_CHECKING:
     from peftsearch.methods.base import Method
 
 
 @click.command(
-    epilog=example("peftsearch methods", "peftsearch methods --backbone sentence-transformers/all-MiniLM-L6-v2")
+    epilog=example(
+        "peftsearch methods",
+        "peftsearch methods lora",
+        "peftsearch methods --backbone sentence-transformers/all-MiniLM-L6-v2",
+    )
 )
+@click.argument("name", metavar="[METHOD]", required=False)
 @click.option(
     "--backbone", metavar="NAME", help="Try each method on this model for a few steps, and say which ones work."
 )
 @json_option
-def methods(backbone: str | None, as_json: bool) -> None:
+def methods(name: str | None, backbone: str | None, as_json: bool) -> None:
     """List the tuning methods and what each can search.
 
-    For each hyperparameter this shows the default space, and for each method its paper.
+    For each hyperparameter this shows the default space, and for each method its paper. With METHOD it shows that
+    method alone, and which values are valid too.
     """
+    if name is not None and backbone is not None:
+        raise click.UsageError("give either a method's name or --backbone")
     if backbone is not None:
         _methods_on(backbone, as_json)
         return
     from peftsearch.methods.table import METHODS
-    from peftsearch.report.lists import methods_list
+    from peftsearch.report.lists import method_page, methods_list
 
+    if name is not None:
+        if name not in METHODS:
+            raise click.BadParameter(
+                f"no method is called {shown(name)}; {nearest(name, METHODS)}", param_hint="METHOD"
+            )
+        print_json(_method_json(METHODS[name])) if as_json else show(*method_page(METHODS[name]))
+        return
     if as_json:
         print_json([_method_json(method) for method in METHODS.values()])
         return

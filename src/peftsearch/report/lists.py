@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.dimensions import Text, describe
 from peftsearch.methods.hyperparameters import SHARED, TRAINING, Hyperparameter
-from peftsearch.report.fitted_table import FittedTable
-from peftsearch.report.paragraph import Paragraph
+from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.report.fitted_table import FittedTable, Kind
+from peftsearch.report.paragraph import Paragraph, tied
 from peftsearch.results.formatting import backbone_in_words, config_in_words, dimension_in_words
 
 if TYPE_CHECKING:
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
     from peftsearch.methods.base import Method
     from peftsearch.training.dry_run import MethodCheck
+
+
+COLUMNS_OF_A_METHOD: dict[str, Kind] = {
+    "hyperparameter": "word",
+    "default": "text",
+    "valid": "text",
+    "what it is": "text",
+}
 
 
 def studies_table(studies: Iterable[tuple[str, str, Path]]) -> FittedTable:
@@ -62,6 +72,27 @@ def methods_list(methods: Iterable[Method]) -> Iterator[RenderableType]:
     yield Paragraph("Every method also has these, unless it says otherwise above:")
     yield _dimensions(SHARED)
     yield Paragraph(f"A study may also search these fields of its training section: {', '.join(TRAINING)}")
+
+
+def method_page(method: Method) -> Iterator[RenderableType]:
+    """One method: what it does, its paper, and every hyperparameter with its default space and its valid values."""
+    from rich.text import Text as Line
+
+    yield Line(method.name, style="bold")
+    yield Paragraph(method.summary, indent=2)
+    yield Paragraph(f"paper: {method.paper}", indent=2)
+    table = FittedTable(indent=2)
+    for heading, kind in COLUMNS_OF_A_METHOD.items():
+        table.add_column(heading, kind)
+    for name, hyperparameter in method.hyperparameters.items():
+        valid = hyperparameter.valid
+        words = describe(valid) if isinstance(valid, Text) else dimension_in_words(valid)
+        table.add_row(name, dimension_in_words(hyperparameter.default), words, hyperparameter.summary)
+    yield table
+    if method.takes_steps:
+        yield Paragraph(f"A study may also search these fields of its training section: {', '.join(TRAINING)}")
+    if method.name in ENCODER_METHODS:
+        yield Paragraph(f"Whether it works on a model: {tied('peftsearch methods --backbone NAME')}")
 
 
 def checks_table(checks: Iterable[MethodCheck]) -> FittedTable:
