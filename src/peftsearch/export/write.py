@@ -88,7 +88,8 @@ def write_export(
         evidence = evidence_of(stored, kept)
         form = write_files(kept, folder, about, evidence, adapter)
         say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
-        if plainer := plainer_trial(kept, evidence):
+        plainer = None if adapter else plainer_trial(kept, evidence)
+        if plainer:
             say(plainer)
         if onnx:
             data = open_prepared(stored.folder.data, kept.measurement.data_fingerprint)
