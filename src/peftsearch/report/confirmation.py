@@ -112,7 +112,7 @@ def _cheapest(found: Confirmation) -> Iterator[str]:
         return
     how = ", then ".join(objective_label(name) if name != "trainable_parameters" else "trainable parameters"
                          for name in found.costs)  # fmt: skip
-    best = " and has the best mean" if cheapest is found.measured[0] else ""
+    best = ", and has the best mean" if cheapest is found.measured[0] else ""
     yield (
         f"trial {cheapest.record.number} ({cheapest.config.method}) is the cheapest of those that may be the best, "
         f"by {how}{best}"
@@ -127,8 +127,8 @@ def _against_the_reference(found: Confirmation) -> Iterator[str]:
         return
     gained, name = found.sign * difference.mean, f"trial {best.record.number}"
     said = f"{name} minus {TF_IDF} on test: {_signed(found, difference)}"
-    if difference.told_apart and gained > 0:
-        yield said
+    if difference.told_apart:
+        yield said if gained > 0 else f"{said}; {name} is worse than it"
     else:
         yield f"{said}; {name} is not shown to be better than it"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -64,9 +65,14 @@ def rows(count: int) -> datasets.Dataset:
     return datasets.Dataset.from_dict({"text": texts, "label": [0, 1, 2] * count})
 
 
-def test_both_graphs_are_written_and_proven(kept: Checkpoint, tmp_path: Path) -> None:
+def test_both_graphs_are_written_and_proven(
+    kept: Checkpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
     said: list[str] = []
     write_onnx(kept, exported(kept, tmp_path), rows(10), int8=True, say=said.append)
+    hints = [str(warning.message) for warning in recwarn if warning.category is FutureWarning]
+    hints += [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert hints == [], "what the exporter tells its developers reaches the terminal"
     plain, small = said
     assert plain.startswith(
         f"{GRAPH} (0.1 MB): in a fresh process with onnxruntime and no torch, none of 30 validation "

@@ -7,7 +7,10 @@ exports the classes of transformers, which have none of our heads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +74,7 @@ def write_graph(
         batch.pop("token_type_ids", None)
     open_sizes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), without_hints():
             program = torch.onnx.export(
                 _logits_of(served, list(batch)),
                 tuple(batch.values()),
@@ -94,10 +97,23 @@ def write_graph(
     program.save(str(file), external_data=size > LARGEST_IN_ONE_FILE)
 
 
+@contextmanager
+def without_hints() -> Iterator[None]:
+    """Keep back what torch's exporter and onnxruntime's quantiser tell their developers, of which a user has no use."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _served(classifier: Classifier, config: TrialConfig) -> Classifier:
+    """The same classifier as it is served. No copy: modules with parametrizations would share their class with it."""
     from torch.nn.utils import parametrize
 
-    """The same classifier as it is served. No copy: modules with parametrizations would share their class with it."""
     merged = ENCODER_METHODS[config.method].merged(classifier.encoder)
     classifier.encoder = merged or classifier.encoder
     for module in list(classifier.modules()):

@@ -17,7 +17,7 @@ import numpy as np
 
 from peftsearch.core.errors import UserError
 from peftsearch.export.description import CARD
-from peftsearch.export.onnx.graph import check_installed, write_graph
+from peftsearch.export.onnx.graph import check_installed, without_hints, write_graph
 from peftsearch.export.onnx.loader import GRAPH, QUANTISED, loader_of
 from peftsearch.export.standard.forms import FOLDER
 from peftsearch.methods.table import TEXT_METHODS
@@ -154,7 +154,8 @@ def _quantise(folder: Path) -> None:
     """Weights of 8 bits, and activations that are rounded as they come: no rows are needed to calibrate."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(folder / GRAPH, folder / QUANTISED, weight_type=QuantType.QInt8)
+    with without_hints():
+        quantize_dynamic(folder / GRAPH, folder / QUANTISED, weight_type=QuantType.QInt8)
 
 
 def _same(own: Answers, found: Answers, size: str) -> str:
@@ -191,7 +192,8 @@ def _close(own: Answers, found: Answers, labels: NDArray[np.integer], size: str)
     if not before - after <= MOST_LOST:
         raise UserError(f"--int8: nothing was exported, because {said}, which costs over {MOST_LOST}; leave --int8 out")
     changed = int((own.logits.argmax(axis=1) != found.logits.argmax(axis=1)).sum())
-    return f"{QUANTISED} ({size}): {changed:,} rows get another label, {said}; {_times(own, found)}"
+    labelled = "1 row gets" if changed == 1 else f"{changed:,} rows get"
+    return f"{QUANTISED} ({size}): {labelled} another label, {said}; {_times(own, found)}"
 
 
 def _times(own: Answers, found: Answers) -> str:
