@@ -185,6 +185,15 @@ def test_the_reference_is_the_line_to_beat(tmp_path: Path) -> None:
     assert "ref." in printed(*confirmation_view(told))
 
 
+def test_a_trial_that_is_worse_than_the_reference_is_told_so(tmp_path: Path) -> None:
+    results = stored(tmp_path)
+    write_run(results.study, run(REFERENCE, 43, said(121, 0)))
+    told = confirmation(results)
+    told = replace(told, rows=told.rows[2:])  # the worst of the three alone
+    line = next(line for line in sentences(told) if "reference" in line)
+    assert line.endswith("; trial 2 is worse than it")
+
+
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_the_table_keeps_every_number_whole(tmp_path: Path, width: int) -> None:
     told = found(tmp_path)
