@@ -12,7 +12,7 @@ from peftsearch.confirm.plan import BEST, SEEDS
 from peftsearch.confirm.run import ConfirmedRun, Places, Wanted, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.draft.new_file import init_study
 from peftsearch.export.configuration import export_config, export_front_configs
 from peftsearch.export.push import push_export

@@ -15,9 +15,9 @@ from peftsearch.confirm.jackknife import pseudo_values
 from peftsearch.confirm.run import ConfirmedRun
 from peftsearch.confirm.statistics import Comparison, Scores
 from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.core.predictions import Predictions
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.report.confirmation import confirmation_view, progress_line, sentences
 from peftsearch.report.confirmation_json import confirmation_json
 from peftsearch.results.stored_study import StoredStudy, open_stored

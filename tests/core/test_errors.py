@@ -29,7 +29,7 @@ def test_failure_has_a_kind():
     assert (failure.kind, str(failure)) == ("not_finite", "loss is nan at step 3")
 
 
-@pytest.mark.parametrize("module", ["core.dimensions", "core.errors", "study.problems", "study.values"])
+@pytest.mark.parametrize("module", ["core.dimensions", "core.errors", "study.mistakes.problems", "study.values"])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(importlib.import_module(f"peftsearch.{module}"))
     assert result.attempted > 0

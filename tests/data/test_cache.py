@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.core.disk import DiskFull, DiskRefuses
+from peftsearch.core.files.disk import DiskFull, DiskRefuses
 from peftsearch.data.cache import build_once, digest
 from peftsearch.data.tokens import tokenize
 from tests.helpers.damage import DAMAGES, files_of

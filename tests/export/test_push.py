@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from peftsearch.core.checksums import seal
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.checksums import seal
 from peftsearch.export.push import check_repository, push_export
 from tests.helpers.hub import LARGE, TOKEN, Hub
 

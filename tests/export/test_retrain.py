@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 
 from peftsearch import api
 from peftsearch.cli import main
-from peftsearch.core.checksums import seal
 from peftsearch.core.config import TrainingConfig, TrialConfig
+from peftsearch.core.files.checksums import seal
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.front_checkpoints import save_checkpoint
+from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.prepare import prepare
 from peftsearch.storage.records import Record
-from peftsearch.storage.worker_identity import host
 from peftsearch.training.trial import run_trial
 from tests.helpers.damage import DAMAGES
 from tests.helpers.files import json_lines

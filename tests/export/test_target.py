@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.core.checksums import is_sound
-from peftsearch.core.disk import DiskRefuses
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.checksums import is_sound
+from peftsearch.core.files.disk import DiskRefuses
 from peftsearch.export import target
 from peftsearch.export.target import check_out, delete_left_over, written_whole
 from tests.helpers.damage import files_of

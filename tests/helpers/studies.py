@@ -8,7 +8,7 @@ from pathlib import Path
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.methods.base import EncoderMethod, Method
 from peftsearch.methods.hyperparameters import Hyperparameter, learning_rate
-from peftsearch.study.problems import Problems
+from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.spec import StudySpec, parse_study
 from peftsearch.study.yaml_file import parse_document
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from peftsearch.storage.worker_identity import host, identity
+from peftsearch.storage.liveness.worker_identity import host, identity
 
 
 def dead_worker() -> dict[str, Any]:

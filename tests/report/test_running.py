@@ -11,8 +11,8 @@ from rich.console import Console
 
 from peftsearch.core.progress import StepReport
 from peftsearch.report.running import running_view
+from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.storage.records import Record
-from peftsearch.storage.worker_identity import identity
 from tests.helpers.records import config, report
 
 SETTINGS = {"learning_rate": 3.1e-4, "rank": 16, "alpha_ratio": 4, "targets": "query_value"}

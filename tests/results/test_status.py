@@ -10,8 +10,8 @@ import pytest
 
 from peftsearch.core.progress import StepReport
 from peftsearch.results.status import LifeSigns, life_signs, status
+from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.storage.records import Record
-from peftsearch.storage.worker_identity import identity
 from tests.helpers.records import complete, config
 from tests.helpers.workers import dead_worker
 

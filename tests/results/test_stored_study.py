@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import ClassReport
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.results.stored_study import open_stored, storage_url
 from tests.helpers.records import OBJECTIVES, complete, measurement, store
 

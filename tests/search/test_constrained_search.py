@@ -15,8 +15,8 @@ from peftsearch.results.stored_study import StoredStudy
 from peftsearch.search import execute
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import claim_new
+from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.storage.prepare import prepare
-from peftsearch.storage.worker_identity import identity
 from peftsearch.study.spec import load_study
 from peftsearch.study.suggest import suggest
 from tests.helpers import fake_trainer

@@ -14,10 +14,10 @@ from optuna.trial import TrialState
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, Check, Constraint
-from peftsearch.core.disk import DiskFull
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError
+from peftsearch.core.files.disk import DiskFull
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.predictions import Predictions
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.results.front import rows
 from peftsearch.search import execute
 from peftsearch.storage.budget import finished

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.search import execute
 from peftsearch.search.repeated_failure import ANY_FAILURES, repeated_failure
 from peftsearch.storage.database import open_study

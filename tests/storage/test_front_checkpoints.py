@@ -7,7 +7,7 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from peftsearch.core.checksums import is_sound
+from peftsearch.core.files.checksums import is_sound
 from peftsearch.storage.database import open_study
 from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
 

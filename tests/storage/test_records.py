@@ -10,8 +10,8 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.storage import records as storage
 from peftsearch.storage.budget import finished, state_of_failure
 from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.liveness.recovery import put_back
 from peftsearch.storage.records import Record, record, records
-from peftsearch.storage.recovery import put_back
 from peftsearch.storage.trial_attributes import (
     assign_worker,
     write_config,

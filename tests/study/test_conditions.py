@@ -10,7 +10,7 @@ from peftsearch.core.dimensions import Choice, Fixed
 from peftsearch.core.errors import UserError
 from peftsearch.methods.table import METHODS
 from peftsearch.study.compatibility import check_feasible, corners
-from peftsearch.study.problems import Problems
+from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.spec import parse_study
 from peftsearch.study.suggest import suggest
 from peftsearch.study.yaml_file import parse_document

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from peftsearch.core.errors import UserError
+from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.overrides import Overrides, from_here
-from peftsearch.study.problems import Problems
 from peftsearch.study.signature import differences, signature
 from peftsearch.study.spec import load_study, parse_study
 from peftsearch.study.yaml_file import parse_document

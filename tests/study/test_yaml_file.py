@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from peftsearch.core.errors import UserError
-from peftsearch.study.problems import Problems
+from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.yaml_file import parse_document, read_document
 
 

@@ -14,8 +14,8 @@ from peftsearch.backbones.loading import resolve
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.dimensions import Scalar
 from peftsearch.core.errors import TrialFailure
+from peftsearch.core.files.run_folder import PREFIXES
 from peftsearch.core.measurement import EpochReport
-from peftsearch.core.run_folder import PREFIXES
 from peftsearch.training.meter import MIB
 from peftsearch.training.precision import choice
 from peftsearch.training.precision.benchmark import TrainingStep

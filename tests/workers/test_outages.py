@@ -23,13 +23,13 @@ from click.testing import CliRunner
 from peftsearch.cli import main
 from peftsearch.core.errors import StorageLost
 from peftsearch.core.measurement import EpochReport
-from peftsearch.storage import recovery
 from peftsearch.storage.budget import finished
 from peftsearch.storage.claims import claim
 from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.connection.patience import patience_of
+from peftsearch.storage.liveness import recovery
+from peftsearch.storage.liveness.recovery import reclaim
 from peftsearch.storage.optuna_access import storage_of
-from peftsearch.storage.recovery import reclaim
 from peftsearch.study.suggest import baseline_config
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import WorkerReport

@@ -18,11 +18,11 @@ from optuna.trial import TrialState
 
 from peftsearch.core.errors import UserError
 from peftsearch.storage.claims import claim
+from peftsearch.storage.liveness.recovery import STALE_SECONDS
+from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.records import Record
-from peftsearch.storage.recovery import STALE_SECONDS
 from peftsearch.storage.trial_attributes import write_heartbeat, write_progress
-from peftsearch.storage.worker_identity import host
 from peftsearch.workers import devices, gpu_packing
 from peftsearch.workers.devices import GpuUsage
 from peftsearch.workers.engine import Ended

@@ -15,7 +15,7 @@ import pytest
 
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.progress import StepReport, on_step_of
-from peftsearch.storage.heartbeat import Heartbeat
+from peftsearch.storage.liveness.heartbeat import Heartbeat
 from peftsearch.storage.records import records
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.search_task import search_task

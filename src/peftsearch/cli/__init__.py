@@ -22,9 +22,9 @@ from peftsearch.cli import (
     studies,
     train,
 )
-from peftsearch.core.disk import is_utf8_locale, refusal
 from peftsearch.core.errors import StorageLost, UserError, shown
 from peftsearch.core.escaping import visible
+from peftsearch.core.files.disk import is_utf8_locale, refusal
 from peftsearch.core.secrets import hide_secrets
 from peftsearch.data.base import whole_characters
 

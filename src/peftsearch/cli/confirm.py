@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from peftsearch.cli.optimize import EXIT_CODES
-from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
-from peftsearch.cli.output import print_json, say, show
-from peftsearch.cli.parsing import parse_trials
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
+from peftsearch.cli.shared.output import print_json, say, show
+from peftsearch.cli.shared.parsing import parse_trials
 
 if TYPE_CHECKING:
     from peftsearch.workers.outcome import Outcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, storage_options, stored
-from peftsearch.cli.output import say
+from peftsearch.cli.shared.options import ChosenStudy, example, storage_options, stored
+from peftsearch.cli.shared.output import say
 
 
 @click.command(epilog=example("peftsearch dashboard --study quickstart --port 8080"))

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options
-from peftsearch.cli.output import print_json, print_line, say
-from peftsearch.cli.parsing import BEST, parse_trial
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options
+from peftsearch.cli.shared.output import print_json, print_line, say
+from peftsearch.cli.shared.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
 

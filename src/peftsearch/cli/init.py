@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.options import example
-from peftsearch.cli.output import print_line, say
+from peftsearch.cli.shared.options import example
+from peftsearch.cli.shared.output import print_line, say
 from peftsearch.core.escaping import on_one_line
 from peftsearch.draft.presets import DEFAULT_EFFORT, EFFORTS
 

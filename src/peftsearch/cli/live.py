@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from peftsearch.cli.output import console, harmless, is_terminal, print_line
+from peftsearch.cli.shared.output import console, harmless, is_terminal, print_line
 from peftsearch.core.escaping import on_one_line
 
 if TYPE_CHECKING:

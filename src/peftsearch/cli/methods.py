@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from peftsearch.cli.options import example, json_option
-from peftsearch.cli.output import print_json, show
+from peftsearch.cli.shared.options import example, json_option
+from peftsearch.cli.shared.output import print_json, show
 from peftsearch.core.errors import nearest, shown
 
 if TYPE_CHECKING:

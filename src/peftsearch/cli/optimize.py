@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from peftsearch.cli.live import OnTick, search_view
-from peftsearch.cli.options import ChosenStudy, example, json_option
-from peftsearch.cli.output import print_json, say, show
 from peftsearch.cli.own_file import study_or_file_options
-from peftsearch.cli.parsing import parse_duration, parse_size
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option
+from peftsearch.cli.shared.output import print_json, say, show
+from peftsearch.cli.shared.parsing import parse_duration, parse_size
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from peftsearch.cli.init import effort_option, label_option, text_option
-from peftsearch.cli.options import (
+from peftsearch.cli.shared.options import (
     OVERRIDE_OPTIONS,
     STORAGE_OPTIONS,
     ChosenStudy,
@@ -17,7 +17,7 @@ from peftsearch.cli.options import (
     overrides_of,
     with_options,
 )
-from peftsearch.cli.output import say
+from peftsearch.cli.shared.output import say
 from peftsearch.core.escaping import on_one_line
 from peftsearch.draft.presets import DEFAULT_EFFORT, EFFORTS
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from peftsearch.cli.options import example, json_option
-from peftsearch.cli.output import console, print_json, say, show
+from peftsearch.cli.shared.options import example, json_option
+from peftsearch.cli.shared.output import console, print_json, say, show
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import json_escapes, on_one_line
 

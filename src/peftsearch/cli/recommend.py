@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options
-from peftsearch.cli.output import print_json, print_line, show
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options
+from peftsearch.cli.shared.output import print_json, print_line, show
 
 PREFERENCES = ("quality", "small", "fast", "knee")
 """The keys of `recommend.preferences.PREFERENCES`, which takes numpy to import."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, storage_options, stored
-from peftsearch.cli.output import say
+from peftsearch.cli.shared.options import ChosenStudy, example, storage_options, stored
+from peftsearch.cli.shared.output import say
 
 
 @click.command(

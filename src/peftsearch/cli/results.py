@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, storage_options, stored
-from peftsearch.cli.output import print_json, say, show
-from peftsearch.cli.parsing import parse_trial
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
+from peftsearch.cli.shared.output import print_json, say, show
+from peftsearch.cli.shared.parsing import parse_trial
 
 
 @click.command(epilog=example("peftsearch status --study quickstart"))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import click
 
-from peftsearch.cli.options import ChosenStudy, example, json_option, study_option
-from peftsearch.cli.output import print_json, show
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, study_option
+from peftsearch.cli.shared.output import print_json, show
 
 
 @click.command(epilog=example("peftsearch studies"))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from peftsearch.cli.options import example, json_option, override_options, overrides_of
-from peftsearch.cli.output import print_json, print_line, say
+from peftsearch.cli.shared.options import example, json_option, override_options, overrides_of
+from peftsearch.cli.shared.output import print_json, print_line, say
 
 if TYPE_CHECKING:
     from peftsearch.training.checkpoint import Checkpoint

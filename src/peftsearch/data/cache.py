@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from peftsearch.core.checksums import SUMS, damaged_files, is_sound, seal
-from peftsearch.core.disk import writing_to
+from peftsearch.core.files.checksums import SUMS, damaged_files, is_sound, seal
+from peftsearch.core.files.disk import writing_to
 
 
 def digest(*parts: object) -> str:

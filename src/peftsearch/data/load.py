@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from peftsearch.core.checksums import is_sound
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.checksums import is_sound
 from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData, label_text
 from peftsearch.data.cache import build_once, digest
 from peftsearch.data.hub import hub_identity, read_hub

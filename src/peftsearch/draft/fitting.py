@@ -12,7 +12,7 @@ from peftsearch.draft.presets import RANGES
 from peftsearch.methods.table import METHODS
 from peftsearch.study.compatibility import corners
 from peftsearch.study.methods_section import Space, read_methods
-from peftsearch.study.problems import Problems
+from peftsearch.study.mistakes.problems import Problems
 
 
 def unfit_methods(backbones: Sequence[str], methods: Sequence[str], max_length: int) -> dict[str, str]:

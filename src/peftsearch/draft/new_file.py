@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from peftsearch.core.disk import check_writable, writing_to
 from peftsearch.core.errors import UserError
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.files.disk import check_writable, writing_to
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.draft.make import Draft, Wishes, draft_study, study_name
 from peftsearch.draft.presets import DEFAULT_EFFORT
 from peftsearch.study.catalogue import folders, list_studies

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.disk import writing_to
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.disk import writing_to
 from peftsearch.core.packages import expanded
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import objective_with_unit

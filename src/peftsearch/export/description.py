@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peftsearch.core.checksums import SUMS, damaged_files
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.checksums import SUMS, damaged_files
 from peftsearch.core.measurement import Measurement
 from peftsearch.export.standard.forms import FORMS
 from peftsearch.methods.table import METHODS

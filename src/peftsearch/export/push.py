@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from peftsearch.core.checksums import SUMS
 from peftsearch.core.errors import UserError, one_line, shown
 from peftsearch.core.escaping import on_one_line
+from peftsearch.core.files.checksums import SUMS
 from peftsearch.export.description import CARD
 
 REFUSALS = {

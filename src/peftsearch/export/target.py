@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from peftsearch.core.checksums import SUMS, damaged_files, is_sound, seal, sealed_files
-from peftsearch.core.disk import check_name, check_writable, writing_to
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.checksums import SUMS, damaged_files, is_sound, seal, sealed_files
+from peftsearch.core.files.disk import check_name, check_writable, writing_to
 from peftsearch.export.exchange import exchange
 
 BYTECODE, EXPORT, EARLIER, LOCK = "__pycache__", "export", "earlier", "lock"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import DEFAULT_METRIC
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.core.secrets import HIDDEN
 from peftsearch.export.card.evidence import Evidence, TrainingRows
 from peftsearch.export.proof import Rows, first_rows, prove

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
-from peftsearch.core.run_folder import TENSORS
+from peftsearch.core.files.run_folder import TENSORS
 from peftsearch.methods.base import TextMethod
 from peftsearch.methods.hyperparameters import Hyperparameter, Settings
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.core.disk import check_writable, make_runs
 from peftsearch.core.errors import UserError, nearest
+from peftsearch.core.files.disk import check_writable, make_runs
+from peftsearch.core.files.run_folder import STUDY_NAME, RunFolder
 from peftsearch.core.objectives import check_classes
-from peftsearch.core.run_folder import STUDY_NAME, RunFolder
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.optimize.number_format import format_notes
 from peftsearch.results.reference import measure_reference

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from peftsearch.core.constraints import BreaksConstraint
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.study.suggest import baseline_config
 
 if TYPE_CHECKING:

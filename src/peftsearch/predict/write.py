@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from peftsearch.core.disk import check_writable, writing_to
 from peftsearch.core.errors import UserError, nearest, one_line
+from peftsearch.core.files.disk import check_writable, writing_to
 
 if TYPE_CHECKING:
     from pyarrow import Schema

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from peftsearch.core.errors import UserError, close_match
-from peftsearch.core.run_folder import RUNS_VARIABLE, RunFolder, runs_folder, stored_names
+from peftsearch.core.files.run_folder import RUNS_VARIABLE, RunFolder, runs_folder, stored_names
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.prepare import check_space
 from peftsearch.study.overrides import Overrides

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.constraints import Constraint
 from peftsearch.results.feasibility import Tally, tally
-from peftsearch.storage.recovery import STALE_SECONDS, is_stale
+from peftsearch.storage.liveness.recovery import STALE_SECONDS, is_stale
 from peftsearch.workers.watchdog import limit_of
 
 if TYPE_CHECKING:

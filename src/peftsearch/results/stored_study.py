@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.run_folder import RUNS, RUNS_VARIABLE, TENSORS, RunFolder, runs_folder
 from peftsearch.core.objectives import quality_objective
-from peftsearch.core.run_folder import RUNS, RUNS_VARIABLE, TENSORS, RunFolder, runs_folder
 from peftsearch.results import frames
 from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.front import Row, rows
@@ -19,11 +19,11 @@ from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage
 from peftsearch.storage.front_checkpoints import checkpoint_problem
+from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import About, read_about, read_constraints, read_reference
-from peftsearch.storage.worker_identity import host
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, breaking, checks_of, checks_so_far
-from peftsearch.core.disk import full_disk
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
+from peftsearch.core.files.disk import full_disk
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.predictions import Predictions
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.core.secrets import hide_secrets
 from peftsearch.search.pruning import decide
 from peftsearch.storage.budget import state_of_failure
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
+from peftsearch.storage.liveness.recovery import retry
 from peftsearch.storage.predictions import write_predictions
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.recovery import retry
 from peftsearch.storage.study_attributes import read_constraints
 from peftsearch.storage.trial_attributes import (
     write_broken,

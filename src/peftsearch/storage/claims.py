@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.storage.budget import claimable, counted
+from peftsearch.storage.liveness.recovery import put_back
 from peftsearch.storage.optuna_access import frozen_trial
-from peftsearch.storage.recovery import put_back
 from peftsearch.storage.study_attributes import read_constraints
 from peftsearch.storage.trial_attributes import (
     DUPLICATE,

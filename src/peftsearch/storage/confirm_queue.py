@@ -17,10 +17,10 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.storage.claims import claim
 from peftsearch.storage.confirmations import SeedRun, now
 from peftsearch.storage.database import objective_names, open_study
+from peftsearch.storage.liveness.recovery import withdraw
+from peftsearch.storage.liveness.worker_identity import is_gone, is_this_process, this_process
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
-from peftsearch.storage.recovery import withdraw
 from peftsearch.storage.trial_attributes import CONFIG, FAILURE, HIDDEN, REPEATS, failure_kind
-from peftsearch.storage.worker_identity import is_gone, is_this_process, this_process
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

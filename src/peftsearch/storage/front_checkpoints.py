@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from peftsearch.core.checksums import SUMS, damaged_files, seal
-from peftsearch.core.disk import writing_to
+from peftsearch.core.files.checksums import SUMS, damaged_files, seal
+from peftsearch.core.files.disk import writing_to
+from peftsearch.core.files.run_folder import TENSORS
 from peftsearch.core.pareto import dominates, losses_of, non_dominated
-from peftsearch.core.run_folder import TENSORS
 from peftsearch.storage.records import Record, records
 from peftsearch.training.checkpoint import ABOUT
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from peftsearch.core.disk import writing_to
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.disk import writing_to
 from peftsearch.core.predictions import Predictions
 
 

@@ -11,8 +11,8 @@ from peftsearch.core.errors import UserError
 from peftsearch.storage.budget import counted, counts
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.liveness.recovery import reclaim, withdraw
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
-from peftsearch.storage.recovery import reclaim, withdraw
 from peftsearch.storage.study_attributes import read_space, write_constraints, write_space
 from peftsearch.storage.trial_attributes import (
     baseline_attributes,

@@ -12,7 +12,7 @@ from peftsearch.methods.base import Method
 from peftsearch.methods.hyperparameters import SHARED
 from peftsearch.study.conditions import condition_of
 from peftsearch.study.methods_section import Space, check_dimension_names, valid_values
-from peftsearch.study.problems import Problems, Where
+from peftsearch.study.mistakes.problems import Problems, Where
 from peftsearch.study.sections import Backbone, sequence
 from peftsearch.study.values import in_words, middle
 

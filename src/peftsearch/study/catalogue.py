@@ -7,9 +7,9 @@ from pathlib import Path
 
 import peftsearch
 from peftsearch.core.errors import UserError, nearest
+from peftsearch.core.files.run_folder import STUDY_NAME, RunFolder
 from peftsearch.core.packages import expanded
-from peftsearch.core.run_folder import STUDY_NAME, RunFolder
-from peftsearch.study.problems import Problems
+from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.yaml_file import read_document
 
 SUFFIXES = (".yaml", ".yml")

@@ -12,7 +12,7 @@ from peftsearch.methods.base import Method
 from peftsearch.methods.hyperparameters import TRAINING
 from peftsearch.study.conditions import complaint_if_inactive
 from peftsearch.study.mistakes.keys import where_it_belongs
-from peftsearch.study.problems import Problems, Where
+from peftsearch.study.mistakes.problems import Problems, Where
 from peftsearch.study.sections import mapping
 from peftsearch.study.values import read_dimension
 

@@ -10,8 +10,8 @@ from typing import Any
 from peftsearch.core.config import SearchConfig, TrainingConfig
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import shown
+from peftsearch.core.files.run_folder import STUDY_NAME
 from peftsearch.core.objectives import directions_of, selection_metric
-from peftsearch.core.run_folder import STUDY_NAME
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
@@ -19,8 +19,8 @@ from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, sta
 from peftsearch.study.catalogue import displayed, find_study, list_studies
 from peftsearch.study.methods_section import Space, read_methods
 from peftsearch.study.mistakes.keys import SECTIONS
+from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.overrides import Overrides
-from peftsearch.study.problems import Problems
 from peftsearch.study.sections import (
     Backbone,
     Origin,

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from peftsearch.core.config import SEARCHABLE_TRAINING
 from peftsearch.core.errors import shown
 from peftsearch.study.mistakes.keys import where_it_belongs
-from peftsearch.study.problems import Problems, Where
+from peftsearch.study.mistakes.problems import Problems, Where
 
 T = TypeVar("T")
 

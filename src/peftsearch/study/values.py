@@ -21,7 +21,7 @@ from peftsearch.core.dimensions import (
     number,
     same_value,
 )
-from peftsearch.study.problems import Problems, Where
+from peftsearch.study.mistakes.problems import Problems, Where
 
 RANGES = {"range": (False, False), "log": (True, False), "int": (False, True), "int_log": (True, True)}
 """Whether the range is logarithmic, and whether it is integer, by the key that a study file writes it with."""

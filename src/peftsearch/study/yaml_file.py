@@ -11,8 +11,8 @@ import yaml
 
 from peftsearch.core.errors import UserError, one_line
 from peftsearch.data.base import label_text
+from peftsearch.study.mistakes.problems import Problems, Where
 from peftsearch.study.mistakes.syntax import advice
-from peftsearch.study.problems import Problems, Where
 
 MOST_CHARACTERS = 100_000
 """The most that a study file may hold, both as it stands and with its aliases written out."""

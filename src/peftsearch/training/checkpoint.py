@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError, one_line
+from peftsearch.core.files.run_folder import TENSORS
 from peftsearch.core.measurement import MIB, Measurement
-from peftsearch.core.run_folder import TENSORS
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,9 +11,9 @@ from peftsearch.backbones.loading import ResolvedModel, resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import TrialFailure
+from peftsearch.core.files.run_folder import PREFIXES
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
-from peftsearch.core.run_folder import PREFIXES
 from peftsearch.data.base import TextData
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 from peftsearch.training.attempt import Attempt, Trained

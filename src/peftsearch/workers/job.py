@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from peftsearch.core.errors import UserError
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 
 Ending = Literal["budget", "interrupted", "exhausted", "errors", "refused", "storage"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from peftsearch.storage.worker_identity import host
+from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.workers import devices
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.gpu_packing import GpuPacking

@@ -14,11 +14,11 @@ from peftsearch.core.errors import UserError
 from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.budget import claimable, finished, is_over
 from peftsearch.storage.connection.patience import patience_of
+from peftsearch.storage.liveness.recovery import blame, reclaim, release, running_workers
+from peftsearch.storage.liveness.worker_identity import process_of, this_process
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.recovery import blame, reclaim, release, running_workers
 from peftsearch.storage.study_attributes import write_supervised
-from peftsearch.storage.worker_identity import process_of, this_process
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.outcome import DeathsInARow, Outcome, trials_in_words

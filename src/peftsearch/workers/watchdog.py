@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from peftsearch.storage.heartbeat import HEARTBEAT_SECONDS, STARTING_SECONDS
+from peftsearch.storage.liveness.heartbeat import HEARTBEAT_SECONDS, STARTING_SECONDS
 from peftsearch.storage.records import Record
 
 LEAST_SECONDS = 300.0

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.disk import DiskFull
 from peftsearch.core.errors import Interrupted, StorageLost, UserError
+from peftsearch.core.files.disk import DiskFull
 from peftsearch.core.progress import ShouldStop
 from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.claims import SpaceExhausted
 from peftsearch.storage.database import reopen_study
-from peftsearch.storage.heartbeat import Heartbeat
-from peftsearch.storage.recovery import put_back
-from peftsearch.storage.worker_identity import identity
+from peftsearch.storage.liveness.heartbeat import Heartbeat
+from peftsearch.storage.liveness.recovery import put_back
+from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.study.spec import parse_study
 from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.search_task import real_trainer, search_task

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from peftsearch.cli import main
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import ClassReport
 from peftsearch.core.predictions import Predictions
-from peftsearch.core.run_folder import RunFolder
 from peftsearch.data.base import TextData
 from peftsearch.data.load import load_data
 from peftsearch.data.section import DataSection

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from peftsearch.core.errors import UserError
-from peftsearch.study.problems import Problems
+from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.yaml_file import read_document
 
 STUDY = """\

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.core import checksums
-from peftsearch.core.checksums import SUMS
 from peftsearch.core.errors import Interrupted
+from peftsearch.core.files import checksums
+from peftsearch.core.files.checksums import SUMS
 from peftsearch.training.prefix_cache import store as feature_store
 from peftsearch.training.prefix_cache.store import STATES, Cost, PrefixStore
 from tests.helpers.damage import DAMAGES

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftsearch.core.disk import writing_to
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import visible
+from peftsearch.core.files.disk import writing_to
 from peftsearch.report.html.sections import sections
 
 if TYPE_CHECKING:

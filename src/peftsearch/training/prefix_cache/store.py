@@ -14,8 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from peftsearch.core.checksums import SUMS, is_sound
-from peftsearch.core.disk import DiskFull, DiskRefuses, refusal
+from peftsearch.core.files.checksums import SUMS, is_sound
+from peftsearch.core.files.disk import DiskFull, DiskRefuses, refusal
 from peftsearch.data.cache import build_once, discard, say_if_damaged
 
 STATES, ABOUT = "states.bin", "about.json"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from peftsearch.cli.parsing import check_name, parse_data, parse_limit
+from peftsearch.cli.shared.parsing import check_name, parse_data, parse_limit
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy

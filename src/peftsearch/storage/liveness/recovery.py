@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.storage.connection.patience import patience_of
+from peftsearch.storage.liveness.worker_identity import is_gone, is_this_process, process_of
 from peftsearch.storage.optuna_access import add_waiting_trial, frozen_trial, storage_of, trial_id
 from peftsearch.storage.trial_attributes import (
     WITHDRAWN,
@@ -25,7 +26,6 @@ from peftsearch.storage.trial_attributes import (
     retry_attributes,
     worker_of,
 )
-from peftsearch.storage.worker_identity import is_gone, is_this_process, process_of
 
 if TYPE_CHECKING:
     from optuna.study import Study

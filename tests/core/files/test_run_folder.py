@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import peftsearch
-from peftsearch.core.disk import make_runs
-from peftsearch.core.run_folder import PREFIXES, RUNS, RunFolder
+from peftsearch.core.files.disk import make_runs
+from peftsearch.core.files.run_folder import PREFIXES, RUNS, RunFolder
 
 ROOT = Path(peftsearch.__file__).parent
 NAMES = {str(RUNS), PREFIXES, "weights", "data", "tokens"}
@@ -70,4 +70,4 @@ def test_spelled_names_are_found() -> None:
 
 def test_no_other_module_spells_them() -> None:
     found = {str(file.relative_to(ROOT)) for file in ROOT.rglob("*.py") if set(spelled(file.read_text("utf-8")))}
-    assert found == {"core/run_folder.py"}
+    assert found == {"core/files/run_folder.py"}

@@ -11,13 +11,13 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.storage import recovery
 from peftsearch.storage.claims import claim, claim_new
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.liveness import recovery
+from peftsearch.storage.liveness.recovery import blame, is_stale, put_back, reclaim, release, running_workers, withdraw
+from peftsearch.storage.liveness.worker_identity import host, identity, this_process
 from peftsearch.storage.records import records
-from peftsearch.storage.recovery import blame, is_stale, put_back, reclaim, release, running_workers, withdraw
-from peftsearch.storage.worker_identity import host, identity, this_process
 from tests.helpers.workers import dead_worker, other_process
 
 CONFIG = TrialConfig("b", "full").to_dict()

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from peftsearch.storage.worker_identity import host, identity, is_gone
+from peftsearch.storage.liveness.worker_identity import host, identity, is_gone
 from tests.helpers.workers import dead_worker
 
 

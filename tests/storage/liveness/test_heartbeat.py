@@ -10,10 +10,10 @@ import pytest
 from optuna.trial import TrialState
 
 from peftsearch.core.progress import StepReport
-from peftsearch.storage import heartbeat
 from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.database import open_storage, open_study
-from peftsearch.storage.heartbeat import Heartbeat, Steps
+from peftsearch.storage.liveness import heartbeat
+from peftsearch.storage.liveness.heartbeat import Heartbeat, Steps
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import records
 from peftsearch.storage.trial_attributes import clear_attempt

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftsearch.core.disk import DiskFull, DiskRefuses, check_writable, full_disk, refusal, writing_to
+from peftsearch.core.files.disk import DiskFull, DiskRefuses, check_writable, full_disk, refusal, writing_to
 
 
 def os_error() -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from peftsearch.core.errors import UserError
-from peftsearch.core.run_folder import RunFolder
+from peftsearch.core.files.run_folder import RunFolder
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 FULL_IN_WORDS = re.compile(r"no space left on device|disk quota exceeded|database or disk is full", re.IGNORECASE)

@@ -6,7 +6,7 @@ import re
 
 import click
 
-from peftsearch.core.run_folder import STUDY_NAME
+from peftsearch.core.files.run_folder import STUDY_NAME
 
 BEST = "best"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.core import checksums
-from peftsearch.core.checksums import SUMS, damaged_files, is_sound, seal
+from peftsearch.core.files import checksums
+from peftsearch.core.files.checksums import SUMS, damaged_files, is_sound, seal
 from tests.helpers.damage import DAMAGES
 
 
