@@ -150,6 +150,19 @@ def test_no_interval_of_a_trial_leaves_the_metrics_bounds() -> None:
     assert (found.interval(0).high, found.interval(1).low) == (1.0, 0.0)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_difference_is_wider_than_the_metrics_range(seed: int) -> None:
+    """A class with one row of the split can give a pseudo-value of the number of rows."""
+    draw = np.random.default_rng(seed)
+    few = {n: scores(np.where(draw.random((3, 20)) < 0.05, 20.0, draw.random((3, 20)))) for n in range(2)}
+    found = Comparison(few, bounds=(0.0, 1.0))
+    assert Comparison(few).difference(0, 1).within(-1.0, 1.0) != Comparison(few).difference(0, 1)
+    for interval in (found.difference(0, 1), found.overstatement(0, few[1].values[0])):
+        assert interval.low is not None
+        assert interval.high is not None
+        assert -1.0 <= interval.low <= interval.high <= 1.0
+
+
 def test_how_far_validation_overstates_test_by_hand() -> None:
     """Without chance: 45 of 50 rows of validation and 80 of 100 rows of test."""
     validation = by_share(45, 50).values[0]

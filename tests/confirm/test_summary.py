@@ -290,5 +290,13 @@ def test_of_an_error_less_is_better(tmp_path: Path) -> None:
     assert Confirmation("toy", mae, rows, ()).optimism == {0: pytest.approx(0.1), 1: pytest.approx(0.2)}
 
 
+def test_a_metric_that_is_not_counted_row_by_row_has_no_interval_and_says_so() -> None:
+    error = "expected_calibration_error"
+    row = Confirmed(RECORDS[0], config("lora"), measurement(metrics={error: 0.2}), (_of(error, 0, 0.1),), error)
+    assert next(sentences(Confirmation("toy", error, (row,), ()))) == (
+        "expected calibration error has no interval: it is not counted from true and predicted classes"
+    )
+
+
 def _of(metric: str, trial: int, score: float) -> SeedRun:
     return replace(old_run(trial, 43, 0.5), test=SplitScores({metric: score}, OLD_ROWS))

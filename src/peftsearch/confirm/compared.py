@@ -31,7 +31,7 @@ def comparison(metric: str, runs: Mapping[int, Sequence[SeedRun]], methods: Mapp
 
     kept = {trial: [run for run in own if run.rows and run.test] for trial, own in runs.items()}
     truth = next((run.rows.labels for own in kept.values() for run in own if run.rows), None)
-    if truth is None or not _is_counted(metric):
+    if truth is None or not is_counted(metric):
         return None
     scores = {}
     for trial, own in kept.items():
@@ -59,7 +59,7 @@ def _values(metric: str, run: SeedRun) -> Floats:
     return pseudo_values(metric, predicted, labels, len(run.test.classes.labels))
 
 
-def _is_counted(metric: str) -> bool:
+def is_counted(metric: str) -> bool:
     """Whether the metric is a function of true and predicted classes."""
     from peftsearch.confirm.jackknife import COUNTED
 

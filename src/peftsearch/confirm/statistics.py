@@ -69,6 +69,12 @@ class Interval:
         """Whether the interval excludes 0; None if there is no interval."""
         return None if self.low is None or self.high is None else self.low > 0 or self.high < 0
 
+    def within(self, lowest: float, highest: float) -> Interval:
+        """The part of the interval that is possible: few rows of a class may make it wider than the metric's range."""
+        if self.low is None or self.high is None:
+            return self
+        return Interval(self.mean, max(self.low, lowest), min(self.high, highest))
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -77,7 +83,7 @@ class Comparison:
     Attributes:
         trials: trial number → scores.
         larger_is_better: whether a higher value of the metric is better.
-        bounds: the lowest and the highest value of the metric, which no interval of a trial exceeds.
+        bounds: the lowest and the highest value of the metric, which no interval exceeds.
     """
 
     trials: Mapping[int, Scores]
@@ -91,16 +97,14 @@ class Comparison:
 
     def interval(self, trial: int) -> Interval:
         """What the trial would score with other rows and other seeds."""
-        scores, (lowest, highest) = self.trials[trial], self.bounds
-        found = self._interval(scores.mean, scores.by_row, [trial])
-        if found.low is None or found.high is None:
-            return found
-        return Interval(found.mean, max(found.low, lowest), min(found.high, highest))
+        scores = self.trials[trial]
+        return self._interval(scores.mean, scores.by_row, [trial]).within(*self.bounds)
 
     def difference(self, one: int, other: int) -> Interval:
         """The score of `one` minus the score of `other`: 95 % for these two alone, whatever other trials there are."""
         ours, theirs = self.trials[one], self.trials[other]
-        return self._interval(ours.mean - theirs.mean, ours.by_row - theirs.by_row, [one, other])
+        found = self._interval(ours.mean - theirs.mean, ours.by_row - theirs.by_row, [one, other])
+        return found.within(-self._width, self._width)
 
     def overstatement(self, trial: int, validation: Floats) -> Interval:
         """By how much the search's validation score of a trial was better than what the trial scores on test.
@@ -116,7 +120,13 @@ class Comparison:
         gap = sign * (float(validation.mean()) - scores.mean)
         parts = self._parts([trial], extra=1.0)
         known = None if parts is None else [over_rows(validation), over_rows(scores.by_row), *parts]
-        return _interval(gap, known)
+        return _interval(gap, known).within(-self._width, self._width)
+
+    @property
+    def _width(self) -> float:
+        """The largest difference that two values of the metric can have."""
+        lowest, highest = self.bounds
+        return highest - lowest
 
     @cached_property
     def best_set(self) -> Mapping[int, bool | None]:

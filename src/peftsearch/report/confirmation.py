@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from peftsearch.confirm.compared import is_counted
 from peftsearch.confirm.statistics import Interval
 from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.objectives import find_objective
@@ -82,6 +83,8 @@ def sentences(found: Confirmation) -> Iterator[str]:
 def _best(found: Confirmation) -> Iterator[str]:
     best, *others = found.measured
     if best.interval is None:
+        if not is_counted(found.metric):
+            yield f"{objective_label(found.metric)} has no interval: it is not counted from true and predicted classes"
         return
     if not others:
         if best.interval.low is None:
