@@ -252,7 +252,7 @@ def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(
     (tmp_path / "out").mkdir()
     write_files(read_checkpoint(tmp_path / "weights", 0), tmp_path / "out", {"study": "toy"})
     loaded = load_classifier(tmp_path / "out")
-    assert loaded.config.tokenizer == words
+    assert loaded.config.tokenizer == "words"
     assert loaded.tokenizer.get_vocab() == other
 
 

@@ -109,9 +109,8 @@ def test_a_number_of_workers_that_is_asked_for_stays(search: Search, gpu: GpuUsa
 
 def test_the_budget_is_a_total_over_all_runs(search: Search) -> None:
     search.run(budget=3)
-    began = time.monotonic()
     assert search.run(workers=4, budget=3) == Outcome("done")
-    assert time.monotonic() - began < 2, "there was nothing to start a worker for"
+    assert not search.job.run_folder.worker_log(1).exists(), "there was nothing to start a worker for"
     assert states(search) == {"complete": 3}
     search.run(budget=5)
     assert [record.number for record in search.records()] == [0, 1, 2, 3, 4]

@@ -12,8 +12,7 @@ from peftsearch.backbones.heads import HEADS
 from peftsearch.backbones.names import resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.methods.base import EncoderMethod
-from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
+from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 
 FOLDER = "DIR"
 """Stands in a loader for the folder."""
@@ -124,9 +123,9 @@ def adapter_form_of(config: TrialConfig, number: int) -> str:
     Raises:
         UserError: the trial has no adapter, or its library's format cannot say the whole classifier.
     """
-    method = METHODS[config.method]
-    if not isinstance(method, EncoderMethod) or method.library == "torch":
-        raise UserError(f"--trial {number}: {method.name} adds no adapter to a backbone; leave out --adapter")
+    method = ENCODER_METHODS.get(config.method)
+    if method is None or method.library == "torch":
+        raise UserError(f"--trial {number}: {config.method} adds no adapter to a backbone; leave out --adapter")
     head = config.settings["head"]
     if not HEADS[str(head)].native:
         raise UserError(
