@@ -19,7 +19,7 @@ from peftsearch.core.dimensions import Scalar
 from peftsearch.core.errors import UserError
 from peftsearch.export.proof import expected_logits, fresh_logits, job
 from peftsearch.export.standard.folder import write_standard
-from peftsearch.export.standard.tensors import read_classifier
+from peftsearch.export.standard.reading import read_classifier
 from peftsearch.export.write import write_export, write_files
 from peftsearch.predict.load import load_classifier
 from peftsearch.results.stored_study import open_stored
@@ -119,9 +119,10 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
         "an adapter's folder cannot hold head: mlp; leave out --adapter, or choose a trial with head: native",
     ),
     (
-        "seq_bn",
+        "unipelt",
         {"head": "native"},
-        "seq_bn was trained by AdapterHub, whose own format is not written; leave out --adapter",
+        "AdapterHub itself lets gates average over padding, so its own format cannot hold this trial; leave out "
+        "--adapter",
     ),
     (
         "prompt",

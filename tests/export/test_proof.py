@@ -35,6 +35,7 @@ OF_FORM: dict[str, tuple[str, dict[str, Any]]] = {
     "peft": ("prefix", {"head": "linear"}),
     "adapters": ("seq_bn", {"head": "native"}),
     "peft_adapter": ("lora", {"head": "native"}),
+    "adapterhub_adapter": ("seq_bn", {"head": "native"}),
     "tfidf": ("tfidf", {}),
 }
 """A trial whose export has the form."""
@@ -94,6 +95,7 @@ def test_the_card_s_lines_open_each_form_and_need_no_more_than_it_says(tmp_path:
         "peft": ["peft", "torch"],
         "adapters": ["adapters", "peft", "torch"],
         "peft_adapter": ["adapters", "peft", "torch"],
+        "adapterhub_adapter": ["adapters", "peft", "torch"],
     }
     answers = re.findall(r"\[\{'label': '([^']*)', 'score': ([^}]*)\}\]", done.stdout)
     assert len(answers) == len(lines)

@@ -20,7 +20,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.export import proof
 from peftsearch.export.proof import expected_logits, job
 from peftsearch.export.standard.folder import write_standard
-from peftsearch.export.standard.tensors import read_classifier
+from peftsearch.export.standard.reading import read_classifier
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import text_batch

@@ -61,6 +61,8 @@ class Family:
     """Whether AdapterHub 1.3.0 can tune it at all."""
     adapterhub_prefix_tuning: bool = True
     """Whether AdapterHub 1.3.0 has prefix tuning for it."""
+    adapterhub_adds_biases: bool = False
+    """Whether AdapterHub 1.3.0 adds random biases, which are taken out again where this package adds an adapter."""
     adapterhub_interface: Mapping[str, Any] | None = None
     """The arguments of `adapters.AdapterModelInterface` that describe it to AdapterHub; None if AdapterHub knows it."""
 
@@ -109,6 +111,7 @@ FAMILIES: dict[str, Family] = {
         config_changes={"reference_compile": False},
         layers_take_states_alone=True,
         adapterhub_prefix_tuning=False,
+        adapterhub_adds_biases=True,
     ),
     "deberta-v2": Family(
         layers="encoder.layer.{i}",

@@ -177,7 +177,7 @@ def load_classifier(folder: str | Path) -> LoadedClassifier:
     inputs = InputTexts((text,) if isinstance(text, str) else tuple(text), described.strip)
     if config.method in TEXT_METHODS:
         return LoadedTextModel(labels, config, inputs, TEXT_METHODS[config.method].read(folder))
-    from peftsearch.export.standard.tensors import read_classifier
+    from peftsearch.export.standard.reading import read_classifier
 
     classifier = read_classifier(folder, described.form, config, len(labels))
     return LoadedEncoderClassifier(labels, config, inputs, classifier, _tokenizer(folder))

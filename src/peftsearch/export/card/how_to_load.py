@@ -51,16 +51,16 @@ def how_to_load(form: str, text: str | list[str], backbone: str = "") -> HowToLo
     row = repr(bare[0]) if len(bare) == 1 else repr({"text": bare[0], "text_pair": bare[1]})
     ours = WITH_PEFTSEARCH.format(example=_example(texts))
     code = f"{known.loader}print(classify([{row}]))\n{ours}"
-    note = f"{known.summary}.{_where_the_backbone_is(backbone) if known.adapter else ''}"
+    note = f"{known.summary}.{_where_the_backbone_is(backbone, known.backbone_key) if known.adapter else ''}"
     return HowToLoad(known.hub_library, code, known.requires, note)
 
 
-def _where_the_backbone_is(name: str) -> str:
+def _where_the_backbone_is(name: str, key: str) -> str:
     known = hub_name(name)
     if known:
         return f" The backbone is read from the hub: {known}."
     return (
-        " The backbone is read from the local folder that `base_model_name_or_path` in `adapter_config.json` names: "
+        f" The backbone is read from the local folder that `{key}` in `adapter_config.json` names: "
         "write there where it is on your machine."
     )
 

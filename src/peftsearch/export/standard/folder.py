@@ -80,12 +80,14 @@ def _write_encoder(kept: Checkpoint, folder: Path) -> str:
 
 def _write_adapter(kept: Checkpoint, folder: Path) -> str:
     from peftsearch.backbones.loading import resolve, tokenizer_of
+    from peftsearch.export.standard.adapterhub_adapter import write_adapterhub_adapter
     from peftsearch.export.standard.peft_adapter import write_peft_adapter
 
     config, form = kept.config, adapter_form_of(kept.config, kept.number)
     _check_no_code(kept)
     resolved, classifier = resolve(config.backbone, config.revision), kept.classifier()
-    write_peft_adapter(classifier, resolved, config, folder)
+    write = {"peft_adapter": write_peft_adapter, "adapterhub_adapter": write_adapterhub_adapter}[form]
+    write(classifier, resolved, config, kept.labels, folder)
     head: Any = classifier.head
     config_json = {**_of_encoder(resolved), "architectures": [type(head.model).__name__], **_classes(kept.labels)}
     _write_json(config_json, folder / CONFIG)  # for the names of the classes

@@ -12,6 +12,7 @@ from peftsearch.backbones.heads import HEADS
 from peftsearch.backbones.names import resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.methods.adapterhub.base import own_format_lacks
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 
 FOLDER = "DIR"
@@ -42,6 +43,26 @@ tokenizer = AutoTokenizer.from_pretrained("DIR")
 classify = pipeline("text-classification", model=model, tokenizer=tokenizer, truncation=True)
 """
 
+ADAPTERHUB_ADAPTER = """\
+import json
+from pathlib import Path
+
+import adapters
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+about = json.loads((Path("DIR") / "adapter_config.json").read_text(encoding="utf-8"))
+model = AutoModelForSequenceClassification.from_pretrained(
+    about["model_name"],
+    revision=about.get("revision", "main"),
+    config=AutoConfig.from_pretrained("DIR"),
+    ignore_mismatched_sizes=True,  # a head that the backbone brings is replaced below
+)
+adapters.init(model)
+model.load_adapter("DIR", set_active=True, use_safetensors=True)
+tokenizer = AutoTokenizer.from_pretrained("DIR")
+classify = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, truncation=True)
+"""
+
 TFIDF = """\
 import sys
 
@@ -62,7 +83,7 @@ class Form:
         library: what must add its parameters to the encoder; None if transformers alone makes it.
         requires: the packages that the loader needs, as pip names them.
         hub_library: what the hub calls the library that opens it.
-        adapter: whether the folder lacks the backbone, which is read from elsewhere.
+        backbone_key: what in `adapter_config.json` names the backbone; empty if the folder holds it.
     """
 
     summary: str
@@ -70,7 +91,12 @@ class Form:
     library: str | None
     requires: tuple[str, ...]
     hub_library: str = "transformers"
-    adapter: bool = False
+    backbone_key: str = ""
+
+    @property
+    def adapter(self) -> bool:
+        """Whether the folder lacks the backbone, which is read from elsewhere."""
+        return bool(self.backbone_key)
 
     def loader_of(self, folder: str) -> str:
         """The loader for this folder."""
@@ -91,7 +117,10 @@ FORMS: dict[str, Form] = {
         WITH_CODE, "adapters", ("torch", "transformers", "adapters")),
     "peft_adapter": Form(
         "PEFT opens this folder, which holds the adapter and the head",
-        PEFT_ADAPTER, "peft", ("torch", "transformers", "peft"), "peft", adapter=True),
+        PEFT_ADAPTER, "peft", ("torch", "transformers", "peft"), "peft", "base_model_name_or_path"),
+    "adapterhub_adapter": Form(
+        "AdapterHub's adapters opens this folder, which holds the adapter and the head",
+        ADAPTERHUB_ADAPTER, "adapters", ("torch", "transformers", "adapters"), "adapter-transformers", "model_name"),
     "tfidf": Form(
         "scikit-learn opens this folder with the Python file in it", TFIDF, None,
         ("numpy", "safetensors", "scikit-learn"), "sklearn"),
@@ -99,7 +128,7 @@ FORMS: dict[str, Form] = {
 """Name in `peftsearch.yaml` → form."""
 
 
-ADAPTERS = {"peft": "peft_adapter"}
+ADAPTERS = {"peft": "peft_adapter", "adapters": "adapterhub_adapter"}
 """Library of a method → the form in which `--adapter` writes its trials."""
 
 
@@ -138,10 +167,8 @@ def adapter_form_of(config: TrialConfig, number: int) -> str:
             "trained; leave out --adapter"
         )
     anatomy = anatomy_of_config(resolve(config.backbone, config.revision).config())
-    library = method.adapter(anatomy, config.settings)["library"]
-    if library not in ADAPTERS:
-        raise UserError(
-            f"--trial {number}: {method.name} was trained by AdapterHub, whose own format is not written; "
-            "leave out --adapter"
-        )
-    return ADAPTERS[library]
+    described = method.adapter(anatomy, config.settings)
+    lacks = own_format_lacks(anatomy, described) if described["library"] == "adapters" else None
+    if lacks:
+        raise UserError(f"--trial {number}: {lacks}, so its own format cannot hold this trial; leave out --adapter")
+    return ADAPTERS[described["library"]]

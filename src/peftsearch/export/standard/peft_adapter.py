@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,17 +29,20 @@ LISTS_OF_MODULES = ("target_modules", "feedforward_modules")
 """Where a configuration of PEFT names modules of the encoder."""
 
 
-def write_peft_adapter(classifier: Classifier, resolved: ResolvedModel, config: TrialConfig, folder: Path) -> None:
+def write_peft_adapter(
+    classifier: Classifier, resolved: ResolvedModel, config: TrialConfig, labels: Sequence[str], folder: Path
+) -> None:
     """Write the files that `AutoPeftModelForSequenceClassification` opens.
 
     Args:
         classifier: a trained one with `head: native`, tuned by PEFT.
         resolved: its backbone, which the files name.
+        labels: the names of the classes, in their order.
     """
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     head: Any = classifier.head
-    whole = _untrained(resolved, config, head.model.config.num_labels)
+    whole = _untrained(resolved, config, len(labels))
     tuned = get_peft_model_state_dict(classifier.encoder, save_embedding_layers=False)
     set_peft_model_state_dict(whole, _by_names_of_whole(tuned, head.model, _start(whole)))
     described = whole.active_peft_config

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 SHARED = "shared_parameters"
 
+IN_LAYER = ".pool."
+"""Stands in the names of a prefix's tensors in a layer. adapters 1.3.0 registers a prefix once in the model and once
+more in each layer; safetensors refuses to write the same memory twice."""
+
 TOP_LAYERS = Hyperparameter(Fixed(1.0), Range(0, 1000), "how many of the last layers are adapted (3), or a share (0.5)")
 
 
@@ -73,18 +77,30 @@ def described(anatomy: Anatomy, config: Any) -> Mapping[str, Any]:
     return {"library": "adapters", "config": config.to_dict(), "interface": anatomy.family.adapterhub_interface}
 
 
-def save(encoder: Any, folder: Path) -> None:
-    """Write `adapter.safetensors` and `adapter_config.json`, as AdapterHub does."""
+def own_format_lacks(anatomy: Anatomy, adapter: Mapping[str, Any]) -> str | None:
+    """What AdapterHub itself would do otherwise with an adapter that we describe, as a clause; None if nothing."""
+    if anatomy.family.adapterhub_interface or anatomy.family.adapterhub_adds_biases:
+        return f"AdapterHub itself computes otherwise on {anatomy.model_type}"
+    if any(part.get("use_gating") for part in adapter["config"].get("configs", [adapter["config"]])):
+        return "AdapterHub itself lets gates average over padding"
+    return None
+
+
+def save(encoder: Any, folder: Path, about: Mapping[str, Any] | None = None) -> None:
+    """Write `adapter.safetensors` and `adapter_config.json`, as AdapterHub does.
+
+    Args:
+        encoder: a bare encoder, or the architecture's own classifier.
+        about: what `adapter_config.json` says besides.
+    """
     from adapters.loading import AdapterLoader
 
     folder.mkdir(parents=True, exist_ok=True)
     loader = AdapterLoader(encoder, use_safetensors=True)
     states = loader.weights_helper.state_dict
-    # adapters 1.3.0 registers a prefix once in the model and once more in each layer (`….pool.…`); safetensors refuses
-    # to write the same memory twice.
-    loader.weights_helper.state_dict = lambda keep: {k: v for k, v in states(keep).items() if ".pool." not in k}
+    loader.weights_helper.state_dict = lambda keep: {k: v for k, v in states(keep).items() if IN_LAYER not in k}
     # adapters 1.3.0 leaves out the parameters that all layers share (Compacter's factors) of a bare encoder, because
     # there no dot stands before their names.
     of_adapter = loader.filter_func
     loader.filter_func = lambda name: lambda key: of_adapter(name)(key) or key.startswith(f"{SHARED}.{name}.")
-    loader.save(str(folder), NAME)
+    loader.save(str(folder), NAME, about)
