@@ -252,7 +252,7 @@ def export_trial(
         overrides: as for `open_results`.
         retrain: train the trial again, as the search did, if its checkpoint is missing or damaged.
         overwrite: replace an earlier export in `out`. A folder that holds anything else is never touched.
-        adapter: leave out the backbone, and write what PEFT opens over it: the tuned parameters and the head.
+        adapter: leave out the backbone, and write for the library that trained what it has added, and the head.
         onnx: write `onnx/model.onnx`, too, which onnxruntime runs without torch (extra `onnx`).
         int8: with `onnx`, write `onnx/model_int8.onnx`, too: a quarter of the size, and answers that may differ.
         say: called with each note worth knowing, one line each.
