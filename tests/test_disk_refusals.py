@@ -139,7 +139,7 @@ def read_only(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("optimize --study toy.yaml --trials 2 --fork other", "runs/other"),
         ("check --study toy.yaml --limit train=20", "runs/toy/data"),
         ("export --study toy.yaml --out out --storage STORAGE", "disk"),
-        ("export --study toy.yaml --out m --storage STORAGE", "disk"),
+        ("export --study toy.yaml --out m --overwrite --storage STORAGE", "disk"),
         ("front --study toy.yaml --plot front.png --storage STORAGE", "front.png"),
         ("front --study toy.yaml --plot front.html --storage STORAGE", "front.html"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,8 @@ def test_confirmed_trials_are_chosen_from_by_their_scores_on_test_alone(searched
         "peftsearch confirm --study toy --trial 0"
     )
     assert next_command(found, "--study toy") == "peftsearch export --study toy --trial 1 --out DIR"
+    dominated = replace(found, chosen=replace(found.chosen, row=replace(found.chosen.row, on_front=False)))
+    assert next_command(dominated, "--study toy") == "peftsearch export --study toy --trial 1 --retrain --out DIR"
 
 
 def test_where_no_confirmed_trial_fits_one_is_chosen_by_validation(searched: StoredStudy) -> None:
