@@ -23,7 +23,7 @@ from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
 from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.recommend.recommendation import Recommendation, recommend_trial
-from peftsearch.results.open import Study, open_results
+from peftsearch.results.open import Study, open_results, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.records import Record
@@ -269,10 +269,7 @@ def export_trial(
         >>> kept.number == open_results("quickstart").best().record.number
         True
     """
-    if isinstance(study, StoredStudy):
-        stored = study
-    else:
-        stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
+    stored = results_of(study, storage, fork, overrides)
     source = study.name if isinstance(study, StoredStudy) else study
 
     def again(number: int) -> None:

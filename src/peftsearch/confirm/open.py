@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from peftsearch.confirm.summary import Confirmation, confirmation
-from peftsearch.results.open import Study, open_results
+from peftsearch.results.open import Study, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.overrides import Overrides
 
@@ -33,6 +33,4 @@ def open_confirmation(
         >>> list(open_confirmation("quickstart").frame()["seeds"])
         [1]
     """
-    if isinstance(study, StoredStudy):
-        return confirmation(study)
-    return confirmation(open_results(study, storage=storage, fork=fork, overrides=overrides))
+    return confirmation(results_of(study, storage, fork, overrides))

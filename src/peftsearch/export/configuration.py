@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
-from peftsearch.core.files.disk import writing_to
+from peftsearch.core.files.disk import replacing
 from peftsearch.core.packages import expanded
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import objective_with_unit
-from peftsearch.results.open import Study, open_results
+from peftsearch.results.open import Study, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.conditions import is_active
 from peftsearch.study.overrides import Overrides
@@ -107,9 +107,8 @@ def opened(
     study: Study | StoredStudy, storage: str | None, fork: str | None, overrides: Overrides | None
 ) -> tuple[StoredStudy, Path]:
     """The results of a study, and the folder where the relative paths of its file begin."""
-    if isinstance(study, StoredStudy):
-        return study, _folder_of(study.name)
-    return open_results(study, storage=storage, fork=fork, overrides=overrides), _folder_of(study)
+    stored = results_of(study, storage, fork, overrides)
+    return stored, _folder_of(study.name if isinstance(study, StoredStudy) else study)
 
 
 def _folder_of(study: Study) -> Path:
@@ -155,11 +154,8 @@ def write_text_whole(file: Path, text: str) -> None:
         DiskRefuses: it cannot be written.
         DiskFull: its disk is full.
     """
-    with writing_to(file.parent):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}-{os.getpid()}")
+    with replacing(file) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
 
 
 def _document(stored: StoredStudy, record: Record, config: TrialConfig, file: Path, folder: Path) -> dict[str, Any]:

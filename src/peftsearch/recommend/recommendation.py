@@ -12,7 +12,7 @@ from peftsearch.recommend.candidates import Candidate, as_searched, candidates, 
 from peftsearch.recommend.latency import measure_latency, with_latency
 from peftsearch.recommend.limits import Limit, read_limits
 from peftsearch.recommend.preferences import PREFERENCES, Preference
-from peftsearch.results.open import Study, open_results
+from peftsearch.results.open import Study, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import load_study
@@ -128,10 +128,7 @@ def recommend_trial(
         "max_size_mb": max_size_mb,
         "min_quality": min_quality,
     }
-    if isinstance(study, StoredStudy):
-        stored = study
-    else:
-        stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
+    stored = results_of(study, storage, fork, overrides)
     stored.nonempty_front()
     found = confirmation(stored)
     limits, judged = tuple(read_limits(written, found.metric)), judged_by(stored.objectives, found.metric)

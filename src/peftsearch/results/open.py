@@ -48,6 +48,15 @@ def open_results(
     return stored
 
 
+def results_of(
+    study: Study | StoredStudy, storage: str | None, fork: str | None, overrides: Overrides | None
+) -> StoredStudy:
+    """Results that are open already as they are, and those of a study as `open_results` opens them."""
+    if isinstance(study, StoredStudy):
+        return study
+    return open_results(study, storage=storage, fork=fork, overrides=overrides)
+
+
 def _stored_name(study: Study) -> str:
     """The study's name in the storage. It is its own name when its file is gone but its trials are not."""
     try:

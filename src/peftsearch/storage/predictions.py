@@ -5,13 +5,12 @@ They are small (about 4 bytes for each row and class, compressed), so none is ev
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from peftsearch.core.errors import UserError
-from peftsearch.core.files.disk import writing_to
+from peftsearch.core.files.disk import replacing
 from peftsearch.core.predictions import Predictions
 
 
@@ -22,17 +21,11 @@ def write_predictions(file: Path, found: Predictions) -> None:
         DiskFull: the disk is full.
         DiskRefuses: the folder cannot be written.
     """
-    partial = file.with_name(f".{file.name}-{os.getpid()}")
-    with writing_to(file.parent):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as partial:
         for left in file.parent.glob(f".{file.name}-*"):  # by a worker that was killed: only one holds a trial
             left.unlink(missing_ok=True)
-        try:
-            with partial.open("wb") as written:
-                np.savez_compressed(written, logits=found.logits, labels=found.labels)
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+        with partial.open("wb") as written:
+            np.savez_compressed(written, logits=found.logits, labels=found.labels)
 
 
 def read_predictions(file: Path) -> Predictions | None:

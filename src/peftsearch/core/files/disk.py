@@ -112,6 +112,26 @@ def writing_to(folder: Path) -> Iterator[None]:
         raise told from error
 
 
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """A new file beside `file`, which takes its place once the block inside has filled it.
+
+    Whenever this process is killed, `file` is whole, or as it was. Its folder is made if it is not there.
+
+    Raises:
+        DiskRefuses: the folder cannot be written.
+        DiskFull: its disk is full.
+    """
+    partial = file.with_name(f".{file.name}-{os.getpid()}")
+    with writing_to(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
 def make_runs(folder: RunFolder) -> None:
     """Make the folder of all studies if it is not there (see `RunFolder.make_parent`).
 

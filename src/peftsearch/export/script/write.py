@@ -12,7 +12,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.configuration import check_new, config_of, trial_in_words, write_text_whole
 from peftsearch.methods.table import TEXT_METHODS
-from peftsearch.results.open import Study, open_results
+from peftsearch.results.open import Study, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import load_study
@@ -64,11 +64,7 @@ def export_script(
         'train.py'
     """
     source: Study = study.name if isinstance(study, StoredStudy) else study
-    stored = (
-        study
-        if isinstance(study, StoredStudy)
-        else open_results(study, storage=storage, fork=fork, overrides=overrides)
-    )
+    stored = results_of(study, storage, fork, overrides)
     script, record = Path(file), stored.trial(trial)
     rows = {split: script.parent / f"{script.stem}-rows" / f"{split}.jsonl" for split in SPLITS}
     check_new([script, *rows.values()], "--script", overwrite)

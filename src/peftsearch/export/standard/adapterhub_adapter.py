@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.backbones.anatomy import anatomy_of_config
-from peftsearch.backbones.loading import load_native, resolve
-from peftsearch.backbones.names import hub_name, public_name
-from peftsearch.backbones.safe_config import read_json
+from peftsearch.backbones.loading import load_native
+from peftsearch.backbones.names import public_name
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import UserError
+from peftsearch.export.standard.adapter_backbone import backbone_of, named
 from peftsearch.export.standard.tensors import tensors_of
 from peftsearch.methods.adapterhub.adding import tuned
 from peftsearch.methods.adapterhub.base import IN_LAYER, save
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from peftsearch.backbones.classifier import Classifier
     from peftsearch.backbones.loading import ResolvedModel
 
-CONFIG, WEIGHTS, HEAD_WEIGHTS = "adapter_config.json", "adapter.safetensors", "model_head.safetensors"
+WEIGHTS, HEAD_WEIGHTS = "adapter.safetensors", "model_head.safetensors"
 """AdapterHub's names for the files of an adapter and its head."""
 
 
@@ -43,7 +42,7 @@ def write_adapterhub_adapter(
     whole: Any = tuned(load_native(resolved, len(labels)), adapter)
     unknown = whole.load_state_dict(tensors_of(classifier, architecture=True), strict=False).unexpected_keys
     assert not unknown, f"the whole classifier is tuned as its encoder was, but lacks {unknown}"
-    whole.config.name_or_path = hub_name(resolved.name) or str(Path(resolved.path).resolve())
+    whole.config.name_or_path = named(resolved)
     save(whole, folder, {"revision": resolved.revision} if resolved.revision else {})
     whole.config.name_or_path = public_name(resolved.name)  # nothing is read from where the head's file says
     whole.config.id2label = dict(enumerate(labels))
@@ -60,12 +59,7 @@ def read_adapterhub_adapter(folder: Path, config: TrialConfig, num_labels: int) 
     Raises:
         UserError: the backbone is not found, or the folder's tensors are damaged, or do not fit `config`.
     """
-    described = read_json(str(folder), folder / CONFIG)
-    name, revision = described.get("model_name"), described.get("revision")
-    try:
-        resolved = resolve(str(name), revision if isinstance(revision, str) else None)
-    except UserError as error:
-        raise UserError(f"{folder} holds an adapter, whose backbone is not found: {error}") from error
+    resolved = backbone_of(folder, "model_name")
     classifier = build_classifier(resolved, ENCODER_METHODS[config.method], config.settings, num_labels)
     adapter, head = _adapter_and_head(classifier, config)
     load_tensors(adapter, folder / WEIGHTS)

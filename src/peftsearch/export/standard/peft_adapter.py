@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.backbones.anatomy import anatomy_of_config
-from peftsearch.backbones.loading import load_native, resolve
-from peftsearch.backbones.names import hub_name
-from peftsearch.backbones.safe_config import read_json
+from peftsearch.backbones.loading import load_native
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import UserError
+from peftsearch.export.standard.adapter_backbone import backbone_of, named
 from peftsearch.methods.peft_library.base import save
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.checkpoint import load_tensors
@@ -22,8 +20,8 @@ if TYPE_CHECKING:
     from peftsearch.backbones.classifier import Classifier
     from peftsearch.backbones.loading import ResolvedModel
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-"""PEFT's names for the files of an adapter."""
+WEIGHTS = "adapter_model.safetensors"
+"""PEFT's name for the tensors of an adapter."""
 
 LISTS_OF_MODULES = ("target_modules", "feedforward_modules")
 """Where a configuration of PEFT names modules of the encoder."""
@@ -46,7 +44,7 @@ def write_peft_adapter(
     tuned = get_peft_model_state_dict(classifier.encoder, save_embedding_layers=False)
     set_peft_model_state_dict(whole, _by_names_of_whole(tuned, head.model, _start(whole)))
     described = whole.active_peft_config
-    described.base_model_name_or_path = hub_name(resolved.name) or str(Path(resolved.path).resolve())
+    described.base_model_name_or_path = named(resolved)
     described.revision = resolved.revision
     save(whole, folder)
 
@@ -62,12 +60,7 @@ def read_peft_adapter(folder: Path, config: TrialConfig, num_labels: int) -> nn.
     """
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-    described = read_json(str(folder), folder / CONFIG)
-    name, revision = described.get("base_model_name_or_path"), described.get("revision")
-    try:
-        resolved = resolve(str(name), revision if isinstance(revision, str) else None)
-    except UserError as error:
-        raise UserError(f"{folder} holds an adapter, whose backbone is not found: {error}") from error
+    resolved = backbone_of(folder, "base_model_name_or_path")
     whole = _untrained(resolved, config, num_labels)
     tensors: Mapping[str, Tensor] = get_peft_model_state_dict(whole, save_embedding_layers=False)
     load_tensors(tensors, folder / WEIGHTS)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import visible
-from peftsearch.core.files.disk import writing_to
+from peftsearch.core.files.disk import replacing
 from peftsearch.report.html.sections import sections
 
 if TYPE_CHECKING:
@@ -38,14 +37,8 @@ def write_report(stored: StoredStudy, file: Path, texts: int = TEXTS) -> None:
     if file.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {file}: a report is an HTML page; let the name end in .html")
     page = render(stored, texts)
-    partial = file.with_name(f".{file.name}-{os.getpid()}")
-    with writing_to(file.parent):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(page, encoding="utf-8")
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+    with replacing(file) as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def render(stored: StoredStudy, texts: int = TEXTS) -> str:
