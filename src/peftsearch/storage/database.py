@@ -17,6 +17,7 @@ from peftsearch.storage.connection.sqlite import (
     BUSY_SECONDS,
     check_usable,
     database_file,
+    existing,
     make_folder,
     make_safe,
     notice_loss,
@@ -75,9 +76,7 @@ def open_storage(
     _quieten()
     parsed = _parse(url)
     file = database_file(parsed)
-    if file and again and not file.exists():
-        raise StorageLost(f"the database file {file} was deleted while it was in use")
-    if file:
+    if file and not again:
         make_folder(file)
     waiting = Patience(_shown(parsed), patience)
     opened = waiting.repeat(_opening(parsed, file, again, write))
@@ -143,7 +142,7 @@ def _opening(parsed: URL, file: Path | None, again: bool, write: bool) -> Callab
 
     def open_once(_: bool) -> RDBStorage:
         try:
-            return _connect(parsed, file, write)
+            return _connect(existing(parsed, file) if file and again else parsed, file, write)
         except (ImportError, NoSuchModuleError):
             raise UserError(_no_driver(parsed)) from None
         except (SQLAlchemyError, RuntimeError, AssertionError, OSError) as error:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 from optuna.study import Study
@@ -94,6 +95,37 @@ def test_a_new_connection_does_not_make_a_new_file(study: Study, file: Path) -> 
     with pytest.raises(StorageLost, match="was deleted"):
         study.ask()
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "way", [lambda file, study: study.ask(), lambda file, study: reopen(file)], ids=["next", "again"]
+)
+@pytest.mark.parametrize("name", ["toy.db", "to y#1.db", "tö%2520y{0}.db"])
+def test_a_file_that_is_deleted_just_before_sqlite_opens_it_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, way: Callable[[Path, Study], object]
+) -> None:
+    """A new file would be taken for a replacement by every process that has the old one open."""
+    file = tmp_path / unquote(name)
+    study = open_study(open_storage(f"sqlite:///{tmp_path / name}"), "toy", ("macro_f1",))
+    study.ask()
+    storage_of(study).wrapped._backend.engine.dispose()  # type: ignore[attr-defined]
+    seen = sqlite._identity
+
+    def deleted_after_it_was_seen(looked_at: Path) -> sqlite.Identity | None:
+        found = seen(looked_at)
+        if looked_at == file:
+            file.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(sqlite, "_identity", deleted_after_it_was_seen)
+    with pytest.raises(StorageLost) as lost:
+        way(file, study)
+    assert str(lost.value) == GONE.format(file=file)
+    assert not file.exists()
+
+
+def reopen(file: Path) -> object:
+    return open_storage(f"sqlite:///{file.with_name(quote(file.name))}", again=True)
 
 
 def test_a_log_that_sqlite_itself_deletes_with_the_last_connection_is_no_loss(study: Study, file: Path) -> None:

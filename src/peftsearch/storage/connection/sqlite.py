@@ -40,6 +40,16 @@ def database_file(url: URL) -> Path | None:
     return file
 
 
+def existing(url: URL, file: Path) -> URL:
+    """The URL of a database `file` that was made before; for the usual URL SQLite would make a new one.
+
+    Raises:
+        StorageLost: the file is gone.
+    """
+    _require(file)
+    return url.set(database=file.as_uri(), query={**url.query, "mode": "rw", "uri": "true"})
+
+
 def make_folder(file: Path) -> None:
     """Make the folder of a database file that may be new."""
     try:
@@ -75,14 +85,20 @@ def check_usable(engine: Engine, *, write: bool) -> None:
 def notice_loss(engine: Engine, file: Path) -> None:
     """From now on, let each transaction fail with `StorageLost` after `file` was deleted or replaced.
 
-    SQLite goes on in a deleted file, which nobody will ever read, and makes a new one for the next connection.
+    SQLite goes on in a deleted file, which nobody will ever read, and makes a new one for the next connection unless
+    it is told not to. A new one would be taken for a replacement by every other process that has it open.
     """
     from sqlalchemy import event
 
     watched = WatchedFile(file)
     for name in ("close", "close_detached"):
         event.listen(engine, name, watched.forget_log)
-    event.listen(engine, "do_connect", lambda *_: watched.check())
+
+    @event.listens_for(engine, "do_connect")
+    def _on_connect(_: Any, __: Any, arguments: list[str], options: dict[str, Any]) -> None:
+        watched.check()
+        arguments[0], options["uri"] = f"{file.as_uri()}?mode=rw", True
+
     event.listen(engine, "begin", lambda _: watched.check(log=True))
 
 
@@ -95,7 +111,7 @@ class WatchedFile:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._log_file = file.with_name(f"{file.name}-wal")
-        self._identity = self._require(file)
+        self._identity = _require(file)
         self._log: Identity | None = None
 
     def check(self, *, log: bool = False) -> None:
@@ -108,7 +124,7 @@ class WatchedFile:
             StorageLost: the file, or its log, is another one or is gone.
             StorageAway: the file system does not answer.
         """
-        if self._require(self._file) != self._identity:
+        if _require(self._file) != self._identity:
             raise StorageLost(f"the database file {self._file} was replaced by another one while it was in use")
         if log:
             found = _identity(self._log_file)
@@ -120,11 +136,12 @@ class WatchedFile:
         """A connection was closed; if it was the last one, SQLite has deleted the log."""
         self._log = None
 
-    def _require(self, file: Path) -> Identity:
-        found = _identity(file)
-        if found is None:
-            raise StorageLost(f"the database file {file} was deleted while it was in use")
-        return found
+
+def _require(file: Path) -> Identity:
+    found = _identity(file)
+    if found is None:
+        raise StorageLost(f"the database file {file} was deleted while it was in use")
+    return found
 
 
 def _identity(file: Path) -> Identity | None:
