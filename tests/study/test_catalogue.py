@@ -39,7 +39,8 @@ def test_no_such_study(here):
     for name, message in {
         "quikstart": f"no study named 'quikstart'; did you mean 'quickstart'? studies: {names}",
         "zzz": f"no study named 'zzz'; studies: {names}",
-        "": f"no study named ''; studies: {names}",
+        "": f"the name of the study is empty; studies: {names}",
+        " ": f"the name of the study is empty; studies: {names}",
         "no/such.yaml": f"no study file 'no/such.yaml'; give the path of a YAML file or a name: {searched}",
         "../mine": f"no study file '../mine'; give the path of a YAML file or a name: {searched}",
     }.items():
@@ -61,3 +62,67 @@ def test_problems_name_the_file_as_a_person_would(here):
     )
     with pytest.raises(UserError, match=r"^studies/mine\.yaml: methods\.lorra: no method 'lorra'; did you mean 'lora'"):
         load_study("mine")
+
+
+@pytest.mark.parametrize(
+    "ending", [".csv", ".tsv", ".CSV", ".jsonl", ".parquet", ".xlsx", ".csv.gz", ".json.gz", ".zip"]
+)
+def test_a_file_of_texts_is_told_from_a_study_file(here, ending):
+    for stem in ("reviews", "my.reviews", "Übung 1"):
+        file = here / f"{stem}{ending}"
+        file.write_bytes(b"text,label\n")
+        with pytest.raises(UserError) as error:
+            load_study(str(file))
+        assert str(error.value) == (
+            f"{file} holds texts and is no study file; search it with: peftsearch optimize --data {file}, "
+            f"or make a study file with: peftsearch init {file}"
+        )
+
+
+@pytest.mark.parametrize("ending", [".yaml", ".yml", ".txt", ".json", ""])
+def test_other_endings_may_hold_a_study(here, ending):
+    file = here / f"study{ending}"
+    file.write_text("name: my")
+    assert find_study(str(file)) == file
+
+
+def test_a_folder_s_study_files_are_named(here):
+    (here / "some").mkdir()
+    with pytest.raises(UserError) as error:
+        find_study("some")
+    assert str(error.value) == "some is a folder and no study file; it holds no YAML file"
+    for number in range(7):
+        (here / "some" / f"{number}.yaml").write_text("")
+    with pytest.raises(UserError) as error:
+        find_study("./some/")
+    listed = ", ".join(f"some/{number}.yaml" for number in range(5))
+    assert str(error.value) == (f"./some/ is a folder and no study file; name one of its files: {listed} and 2 more")
+
+
+def test_results_are_told_from_a_study_file(here):
+    (here / "runs" / "mine").mkdir(parents=True)
+    (here / "runs" / "mine.db").write_bytes(b"")
+    for written, what in {"runs/mine": "is a folder of results and", "runs/mine.db": "holds trials and is"}.items():
+        with pytest.raises(UserError) as error:
+            find_study(written)
+        assert str(error.value) == f"{written} {what} no study file; name the study, here mine"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("reviews", "reviews.yaml"),
+        ("reviews.yml", "reviews.yaml"),
+        ("reviews.yalm", "reviews.yaml"),
+        ("reviws.yaml", "reviews.yaml"),
+        ("sub/other", "sub/other.yml"),
+        ("./sub/other.yaml", "sub/other.yml"),
+    ],
+)
+def test_a_study_file_that_is_meant(here, written, meant):
+    (here / "sub").mkdir()
+    (here / "sub" / "other.yml").write_text("")
+    (here / "reviews.yaml").write_text("")
+    with pytest.raises(UserError) as error:
+        find_study(written)
+    assert str(error.value) == f"no study {written!r}; did you mean the file {meant}?"

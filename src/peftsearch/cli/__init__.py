@@ -28,6 +28,9 @@ from peftsearch.core.files.disk import is_utf8_locale, refusal
 from peftsearch.core.secrets import hide_secrets
 from peftsearch.data.base import whole_characters
 
+ARGUMENTS = "peftsearch.arguments"
+"""Where a context keeps the command line from the command's name on."""
+
 
 class UsageProblem(click.ClickException):
     """A problem that the user can solve: one line and exit code 2."""
@@ -58,6 +61,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except UserError as error:
             raise UsageProblem(_harmless(str(error))) from None
+        except click.UsageError as error:
+            raise self._explained(error, ctx) from None
         except StorageLost as lost:
             raise click.ClickException(_harmless(str(lost))) from None
         except click.ClickException as error:
@@ -71,6 +76,23 @@ class Commands(click.Group):
                 raise
             kind = UsageProblem if isinstance(told, UserError) else click.ClickException
             raise kind(_harmless(str(told))) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        ctx.meta[ARGUMENTS] = args
+        return super().resolve_command(ctx, args)
+
+    def _explained(self, error: click.UsageError, ctx: click.Context) -> click.UsageError:
+        """The same error, or one that says what was probably meant."""
+        from peftsearch.cli.mistakes import Refused, mended
+
+        context = error.ctx or ctx
+        arguments = tuple(ctx.meta.get(ARGUMENTS, ()))
+        written = arguments if context is ctx else arguments[1:]
+        told = mended(Refused(error, context, written, self.commands))
+        vars(error).update(message=_harmless(error.message))  # keeps its kind
+        return click.UsageError(_harmless(told), context) if told else error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -9,7 +9,7 @@ import click
 from peftsearch.cli.optimize import EXIT_CODES
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
 from peftsearch.cli.shared.output import print_json, say, show
-from peftsearch.cli.shared.parsing import parse_trials
+from peftsearch.cli.shared.parsing import WholeNumber, parse_trials
 
 if TYPE_CHECKING:
     from peftsearch.workers.outcome import Outcome
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--best",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=8,
     show_default=True,
     help="How many trials to train again: all of the front, and then the best others by quality.",
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=3,
     show_default=True,
     help="How many other seeds each trial is trained with.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="How many processes train.  [default: set by --workers-per-device]"
+    "--workers", type=WholeNumber(min=1), help="How many processes train.  [default: set by --workers-per-device]"
 )
 @click.option(
     "--workers-per-device",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="How many processes train on each GPU, or on the CPU.  [default: 1 on the CPU, on a GPU as many as fit]",
 )
 @json_option

@@ -12,7 +12,7 @@ from peftsearch.cli.live import OnTick, search_view
 from peftsearch.cli.own_file import study_or_file_options
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option
 from peftsearch.cli.shared.output import print_json, say, show
-from peftsearch.cli.shared.parsing import parse_duration, parse_size
+from peftsearch.cli.shared.parsing import Number, WholeNumber, parse_duration, parse_size
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 @study_or_file_options
 @click.option(
     "--trials",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="The total number of trials; running the command again continues up to it."
     "  [default: no limit where --time-limit is given, else that of --effort]",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="How many processes train.  [default: set by --workers-per-device]"
+    "--workers", type=WholeNumber(min=1), help="How many processes train.  [default: set by --workers-per-device]"
 )
 @click.option(
     "--workers-per-device",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="How many processes train on each GPU, or on the CPU.  [default: 1 on the CPU, on a GPU as many as fit]",
 )
 @click.option(
@@ -59,7 +59,7 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 )
 @click.option(
     "--trial-timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="SECONDS",
     help="Stop a trial that makes no step for this time, and try it once more."
     "  [default: ten times its slowest step, at least 300; 1800 before its first step]",
@@ -70,7 +70,7 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 @click.option(
     "--sampler", type=click.Choice(tuple(SAMPLERS)), help="What proposes configurations.  [default: the study's]"
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="The sampler's seed.  [default: the study's]")
+@click.option("--seed", type=WholeNumber(0, 2**32 - 1), help="The sampler's seed.  [default: the study's]")
 @click.option(
     "--exact",
     is_flag=True,
@@ -84,7 +84,7 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 )
 @click.option(
     "--storage-patience",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="SECONDS",
     default=300.0,
     show_default=True,

@@ -12,6 +12,7 @@ import click
 
 from peftsearch.cli.shared.options import example, json_option
 from peftsearch.cli.shared.output import console, print_json, say, show
+from peftsearch.cli.shared.parsing import Number, WholeNumber
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import json_escapes, on_one_line
 
@@ -73,14 +74,12 @@ FORMATS = ("txt", "csv", "tsv", "jsonl", "json", "parquet")
 @click.option("--all-probabilities", is_flag=True, help="Add a column with the probability of each label.")
 @click.option(
     "--min-probability",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.0,
     metavar="P",
     help="Answer `unsure` where the label's probability is smaller.",
 )
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Texts in one forward pass."
-)
+@click.option("--batch-size", type=WholeNumber(min=1), default=32, show_default=True, help="Texts in one forward pass.")
 @json_option
 def predict(
     folder: Path,

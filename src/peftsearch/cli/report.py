@@ -8,6 +8,7 @@ import click
 
 from peftsearch.cli.shared.options import ChosenStudy, example, storage_options, stored
 from peftsearch.cli.shared.output import say
+from peftsearch.cli.shared.parsing import WholeNumber
 
 
 @click.command(
@@ -22,7 +23,7 @@ from peftsearch.cli.shared.output import say
 )
 @click.option(
     "--texts",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     default=10,
     show_default=True,
     help="How many wrongly labelled validation texts to show. With 0 the page holds no text of your data.",

@@ -8,6 +8,7 @@ import click
 
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, study_option
 from peftsearch.cli.shared.output import print_json, show
+from peftsearch.cli.shared.parsing import WholeNumber
 
 
 @click.command(epilog=example("peftsearch studies"))
@@ -26,7 +27,7 @@ def studies(as_json: bool) -> None:
 
 @click.command(epilog=example("peftsearch params --study quickstart", "peftsearch params --study agnews --classes 4"))
 @study_option
-@click.option("--classes", type=click.IntRange(2), help="The number of labels.  [default: counted in the study's data]")
+@click.option("--classes", type=WholeNumber(2), help="The number of labels.  [default: counted in the study's data]")
 @json_option
 def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
     """Count the trainable parameters of a search's first trials.

@@ -10,6 +10,7 @@ import click
 
 from peftsearch.cli.shared.options import example, json_option, override_options, overrides_of
 from peftsearch.cli.shared.output import print_json, print_line, say
+from peftsearch.cli.shared.parsing import WholeNumber
 
 if TYPE_CHECKING:
     from peftsearch.training.checkpoint import Checkpoint
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     help="The configuration, as `export --config` writes it.",
 )
 @override_options
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="The seed of the training.  [default: the file's]")
+@click.option("--seed", type=WholeNumber(0, 2**32 - 1), help="The seed of the training.  [default: the file's]")
 @click.option(
     "--all-rows",
     is_flag=True,

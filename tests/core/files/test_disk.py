@@ -112,6 +112,28 @@ def test_a_file_where_a_folder_must_be(tmp_path: Path) -> None:
         check_writable(tmp_path / "runs")
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="only Linux has a folder in which nobody can make one")
+@pytest.mark.parametrize("name", ["x", "x/y", "self/x y", "Übung/ä/ö"])
+def test_a_folder_that_nobody_can_make(name: str) -> None:
+    with pytest.raises(DiskRefuses) as caught:
+        check_writable(Path("/proc", name))
+    assert str(caught.value).endswith(": No such file or directory; this folder cannot be made; choose another")
+    assert str(caught.value).startswith(f"/proc/{name.split('/')[0]}")
+
+
+def test_a_file_that_is_not_there_beside_files_that_are_written_is_our_mistake(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), writing_to(tmp_path):
+        (tmp_path / "none").read_text()
+
+
+def test_links_that_lead_to_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(DiskRefuses) as caught:
+        check_writable(tmp_path / "a" / "x")
+    assert str(caught.value).endswith("links lead to each other; choose another path")
+
+
 def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     check_writable(tmp_path / "runs" / "toy")
     assert list((tmp_path / "runs" / "toy").iterdir()) == []

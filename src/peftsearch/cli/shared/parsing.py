@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import click
 
@@ -87,3 +88,31 @@ def _parts(values: tuple[str, ...], keys: tuple[str, ...], value: str, remedy: s
             raise click.BadParameter(f"{key}= is given twice; {remedy}")
         found[key] = name
     return found
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a whole number{_bounds(self)}", param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a number{_bounds(self)}; write decimals with a point", param, ctx)
+
+
+def _bounds(kind: click.IntRange | click.FloatRange) -> str:
+    if kind.min is None:
+        return ""
+    if kind.max is not None:
+        return f" from {kind.min} to {kind.max}"
+    return f" above {kind.min}" if kind.min_open else f" of at least {kind.min}"

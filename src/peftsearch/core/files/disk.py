@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,8 +25,12 @@ REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EEXIST: "a file is in the way; delete it, or choose another name",
     errno.ENOTDIR: "a part of this path is a file; choose another",
+    errno.ELOOP: "links lead to each other; choose another path",
 }
 """What a user can do where the operating system refuses to read or write, by error number."""
+
+NO_PLACE = {errno.ENOENT: "this folder cannot be made; choose another"}
+"""What to do where a folder to write to is not there even after it was to be made, as below /proc."""
 
 LONGEST_PATH_SHOWN = 100
 
@@ -65,18 +69,22 @@ def full_disk(error: BaseException, folder: Path | None = None) -> DiskFull | No
     return told
 
 
-def refusal(error: BaseException, folder: Path | None = None) -> DiskFull | DiskRefuses | None:
+def refusal(
+    error: BaseException, folder: Path | None = None, remedies: Mapping[int, str] = REMEDIES
+) -> DiskFull | DiskRefuses | None:
     """What to tell the user about an error of the disk, full or not; None for any other error.
 
     Args:
         folder: where the error occurred, for an error that does not name a file.
+        remedies: what to do about each error number that the user can mend.
     """
     told = full_disk(error, folder) or next((cause for cause in _causes(error) if isinstance(cause, DiskRefuses)), None)
-    if told is not None or not isinstance(error, OSError) or error.errno not in REMEDIES:
+    number = error.errno if isinstance(error, OSError) else None
+    if told is not None or number is None or number not in remedies:
         return told
     file = _file_of(error) or str(folder or "")
     file = file if len(file) <= LONGEST_PATH_SHOWN else f"{file[: LONGEST_PATH_SHOWN - 3]}..."
-    return DiskRefuses(f"{file}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}")
+    return DiskRefuses(f"{file}: {os.strerror(number)}; {remedies[number]}")
 
 
 def is_utf8_locale() -> bool:
@@ -106,7 +114,8 @@ def writing_to(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = refusal(error, folder)
+        there = os.path.isdir(folder)  # noqa: PTH112  Path.is_dir raises where a name is too long
+        told = refusal(error, folder, REMEDIES if there else REMEDIES | NO_PLACE)
         if told is None or told is error:
             raise
         raise told from error

@@ -81,6 +81,12 @@ def where_it_belongs(key: str, valid: Iterable[str], where: tuple[str | int, ...
     return nearest(key, valid)
 
 
+def places_of(key: str) -> list[str]:
+    """What to write in each place of a study file where `key`, or what it is called here, may stand."""
+    found = _homes().get(OTHER_NAMES.get(key.casefold(), key), [])
+    return [place for place in found if not place.endswith("on the command line")]
+
+
 @functools.cache
 def _homes() -> dict[str, list[str]]:
     """For each key, what to write in each place where it may stand, the places in the order of a study file."""
