@@ -65,7 +65,7 @@ def test_public_names_are_one_list() -> None:
 def test_a_public_function_says_what_it_takes_gives_and_raises(name: str) -> None:
     function = getattr(api, name)
     documentation, parameters = inspect.getdoc(function) or "", inspect.signature(function).parameters
-    needed = ["Returns:", "Example:", *(["Args:", "Raises:"] if parameters else [])]
+    needed = ["Returns:", "Examples:", *(["Args:", "Raises:"] if parameters else [])]
     assert [section for section in needed if f"\n{section}\n" not in documentation] == []
     assert [parameter for parameter in parameters if f"\n    {parameter}: " not in documentation] == []
 

@@ -78,7 +78,7 @@ def check_study(study: Study, *, overrides: Overrides | None = None) -> TextData
         UserError: the study file has problems, a method does not fit a backbone, the data cannot be used, or an
             objective cannot be measured on it.
 
-    Example:
+    Examples:
         >>> data = check_study("quickstart")
         >>> sorted(data.splits)
         ['test', 'train', 'validation']
@@ -141,7 +141,7 @@ def run_study(
         UserError: the study cannot run; nothing has been trained.
         StorageLost: the storage did not answer for too long, or was deleted. The same call continues the search.
 
-    Example:
+    Examples:
         >>> results = run_study("quickstart", trials=2)
         >>> results.outcome.how
         'done'
@@ -213,7 +213,7 @@ def confirm_study(
         UserError: a trial is missing or unfinished, the data has changed, or it has no usable test split.
         StorageLost: the storage did not answer for too long, or was deleted. The same call continues.
 
-    Example:
+    Examples:
         >>> found = confirm_study("quickstart", trials=["best"], seeds=1)
         >>> [len(row.test) for row in found.rows]
         [1]
@@ -264,7 +264,7 @@ def export_trial(
         UserError: no trial has finished, the trial's checkpoint is missing or damaged, `out` is not empty, or the
             trial cannot be written as an adapter.
 
-    Example:
+    Examples:
         >>> kept = export_trial("quickstart", "best", "my-classifier")
         >>> kept.number == open_results("quickstart").best().record.number
         True

@@ -29,7 +29,7 @@ def open_confirmation(
     Raises:
         UserError: there is no such study, or no search of it has begun.
 
-    Example:
+    Examples:
         >>> list(open_confirmation("quickstart").frame()["seeds"])
         [1]
     """

@@ -21,7 +21,13 @@ STRICT = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop after `patience` epochs in a row, none better than the best before by more than `threshold`."""
+    """Stop after `patience` epochs in a row, none better than the best before by more than `threshold`.
+
+    Attributes:
+        patience: how many epochs in a row may bring nothing before the trial ends.
+        threshold: by how much the validation metric must exceed the best before it, so that an epoch has brought
+            something.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
 
@@ -43,10 +49,19 @@ class TrainingConfig:
     """How any method is trained: the `training:` section. Each field's annotation says which values are valid.
 
     Attributes:
+        epochs: how often each training row is read; `early_stopping` and the pruner may end a trial before.
+        batch_size: the rows of a step. Where memory is short, a batch is divided, and the step stays the same.
+        weight_decay: AdamW's weight decay; biases and norms are not decayed.
         warmup: share of all steps in which the learning rate rises, 0..1.
+        schedule: how the learning rate goes on after the warm-up: down to 0 in a line or along a cosine, or constant.
+        label_smoothing: share of each row's target that is spread evenly over all classes.
         class_weights: `balanced` weighs each class by the inverse of its share of the training rows.
         focal_gamma: exponent of the focal loss, which weighs a row less the surer its label is; 0 is cross entropy.
         max_grad_norm: gradients are clipped to this norm; 0 turns clipping off.
+        precision: the number format of the computation. `auto` measures steps of the study's encoder, and takes the
+            most exact format that no other one beats by a tenth.
+        seed: the seed of a trial's training: the head's first weights, the order of the rows, dropout.
+        early_stopping: ends a trial that no longer improves; without it, every trial runs all of its epochs.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -70,6 +85,11 @@ class SearchConfig:
     """How configurations are proposed and stopped: the `search:` section.
 
     Attributes:
+        sampler: what proposes configurations: `tpe` learns from the trials so far, `random` does not.
+        pruner: when a running trial is stopped: `dominated`, where a finished trial dominates all that it can be
+            expected to reach; `median`, where it has scored less than the median of its method's trials at the same
+            epoch; `none`, never.
+        seed: the sampler's seed.
         startup_trials: how many random configurations are tried before the sampler's model proposes any.
     """
 

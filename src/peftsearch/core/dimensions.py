@@ -21,6 +21,10 @@ class _Annotation:
 
         return core_schema.no_info_plain_validator_function(functools.partial(checked, self))  # type: ignore[arg-type]
 
+    def __get_pydantic_json_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
+        """The valid values in the words of JSON Schema, from which the reference of the study file is written."""
+        return json_schema(self)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Fixed:
@@ -150,6 +154,18 @@ def describe(dimension: Valid) -> str:
         return " | ".join(str(option) for option in dimension.options)
     low, high = (f"{end:g}" for end in (dimension.low, dimension.high))
     return f"{low} … {high}" + (" (log)" if dimension.log else "")
+
+
+def json_schema(dimension: Choice | Range) -> dict[str, Any]:
+    """What JSON Schema says of the values that lie within `dimension`.
+
+    >>> json_schema(Range(1, 9, integer=True))
+    {'type': 'integer', 'minimum': 1, 'maximum': 9}
+    """
+    if isinstance(dimension, Choice):
+        return {"enum": list(dimension.options)}
+    low, high = extremes(dimension)
+    return {"type": "integer" if dimension.integer else "number", "minimum": low, "maximum": high}
 
 
 def same_value(a: Scalar, b: Scalar) -> bool:

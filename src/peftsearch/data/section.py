@@ -36,7 +36,13 @@ class _Strict(BaseModel):
 
 
 class Splits(_Strict):
-    """Shares of the rows for splits that the source lacks. A split that the source has is used as it is."""
+    """Shares of the rows for splits that the source lacks. A split that the source has is used as it is.
+
+    Attributes:
+        validation: the share of the rows on which trials are compared. The two shares together are below 1.
+        test: the share of the rows that only `peftsearch confirm` reads.
+        seed: the seed by which the rows are drawn.
+    """
 
     validation: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
@@ -50,7 +56,13 @@ class Splits(_Strict):
 
 
 class Limit(_Strict):
-    """The most rows that a split may have. They are drawn so that each class keeps its share."""
+    """The most rows that a split may have. They are drawn so that each class keeps its share.
+
+    Attributes:
+        train: rows to train on.
+        validation: rows on which trials are compared.
+        test: rows that only `peftsearch confirm` reads.
+    """
 
     train: RowCount | None = None
     validation: RowCount | None = None
@@ -58,7 +70,15 @@ class Limit(_Strict):
 
 
 class Files(_Strict):
-    """The names of columns and classes in files that `--data` puts in the place of `source`, where they differ."""
+    """The names of columns and classes in files that `--data` puts in the place of `source`, where they differ.
+
+    Attributes:
+        text: as `data.text`.
+        label: as `data.label`.
+        columns: as `data.columns`.
+        encoding: as `data.encoding`.
+        map_labels: as `data.map_labels`.
+    """
 
     text: str | list[str] | None = None
     label: str | None = None
@@ -71,7 +91,8 @@ class DataSection(_Strict):
     """What to train on. The shaping steps run in the order in which they stand here.
 
     Attributes:
-        source: `package:IMPORT/PATH`, `hub:NAME[/CONFIG]`, a file, a folder or a URL; or such files by split.
+        source: `package:IMPORT/PATH`, `hub:NAME[/CONFIG]`, a file, a folder or a URL; or such a file for each of the
+            splits `train`, `validation` and `test`.
         text: the column with the text, or several columns composed as in `{title} {body}`; two of these for pairs.
         label: the column with the class.
         columns: names for the columns of delimited files that have no header line.

@@ -40,7 +40,7 @@ def init_study(
     Raises:
         UserError: the source cannot be read, no study can be made of it, or the file is there already.
 
-    Example:
+    Examples:
         >>> made = init_study("rows.jsonl", "studies/mine.yaml", effort="quick")
         >>> made.name, made.found[2]
         ('mine', "label: 'label' (its name is usual for classes)")

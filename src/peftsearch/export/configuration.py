@@ -55,7 +55,7 @@ def export_config(
     Raises:
         UserError: there is no such trial, it has no configuration yet, or the file exists or cannot be written.
 
-    Example:
+    Examples:
         >>> export_config("quickstart", "best", "best.yaml").name
         'best.yaml'
     """
@@ -92,7 +92,7 @@ def export_front_configs(
     Raises:
         UserError: no trial has finished, or a file exists or cannot be written.
 
-    Example:
+    Examples:
         >>> len(export_front_configs("quickstart", "configs")) == len(open_results("quickstart").front())
         True
     """

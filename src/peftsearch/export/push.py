@@ -56,7 +56,7 @@ def push_export(folder: str | Path, repository: str, *, private: bool = False) -
     Raises:
         UserError: `folder` is no export, nobody is logged in, the hub cannot be reached, or it refuses.
 
-    Example:
+    Examples:
         >>> address = push_export("my-classifier", "ann/my-classifier", private=True)
         >>> address.endswith("/ann/my-classifier")
         True

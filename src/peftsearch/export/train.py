@@ -67,7 +67,7 @@ def train_config(
         UserError: the file has problems or leaves something to search, the data or the backbone cannot be used,
             training fails, or `out` is not empty.
 
-    Example:
+    Examples:
         >>> kept = train_config("best.yaml", "trained")
         >>> kept.measurement.metrics == open_results("quickstart").best().record.measurement.metrics
         True

@@ -34,7 +34,7 @@ class LoadedClassifier(ABC):
         config: the configuration it was trained with.
         inputs: the texts that it reads in a row, as in training.
 
-    Example:
+    Examples:
         >>> import peftsearch
         >>> classifier = peftsearch.load_classifier("my-classifier")
         >>> classifier.pair
@@ -165,7 +165,7 @@ def load_classifier(folder: str | Path) -> LoadedClassifier:
     Raises:
         UserError: the folder is no export, or it is damaged; or it holds an adapter, and its backbone is not found.
 
-    Example:
+    Examples:
         >>> classifier = load_classifier("my-classifier")
         >>> answer = classifier.predict(["the very good cat"])[0]
         >>> answer["label"] in classifier.labels, sorted(answer)

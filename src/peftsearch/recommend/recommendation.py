@@ -112,7 +112,7 @@ def recommend_trial(
     Raises:
         UserError: no trial has finished or keeps the study's constraints, or an argument is wrong.
 
-    Example:
+    Examples:
         >>> found = recommend_trial("quickstart", min_quality=0.01)
         >>> found.fits, found.confirmed
         (True, True)

@@ -34,7 +34,7 @@ def open_results(
     Raises:
         UserError: there is no such study, no search of it has begun, or its trials are of another study.
 
-    Example:
+    Examples:
         >>> results = open_results("quickstart")
         >>> results.status().done
         2

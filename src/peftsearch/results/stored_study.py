@@ -46,7 +46,7 @@ class StoredStudy:
         url: the storage's URL; it may hold a password.
         outcome: how the search ended that returned these results; None for results that were only opened.
 
-    Example:
+    Examples:
         >>> import peftsearch
         >>> results = peftsearch.open_results("quickstart")
         >>> results.quality

@@ -42,7 +42,7 @@ def list_studies() -> list[tuple[str, str, Path]]:
     Returns:
         Name, goal and path of each study, sorted by name. The name is the file's, without its suffix.
 
-    Example:
+    Examples:
         >>> "quickstart" in [name for name, goal, path in list_studies()]
         True
     """

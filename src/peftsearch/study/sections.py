@@ -30,6 +30,8 @@ class Backbone:
     """A pretrained encoder, by the name that `backbones.names.resolve` takes.
 
     Attributes:
+        name: a folder, `package:IMPORT_NAME/FOLDER`, or a model of the hub. One that an installed package or the local
+            cache holds is not fetched.
         revision: the commit on the hub; without it the newest one is used.
         trust_remote_code: whether the model may bring its own code, which needs a pinned `revision`.
         max_length: tokens per text, if not those of `data.max_length`.
@@ -74,11 +76,13 @@ class Origin:
 
     Attributes:
         study: the study's name in its storage.
+        trial: the trial's number.
+        state: how the trial ended.
         metric: the validation metric by which the best epoch was chosen.
-        score: the best epoch's.
+        score: the best epoch's value of that metric.
         best_epoch: the epoch whose weights were kept; 1 for the first.
-        epochs: how many the trial has run.
-        fingerprint: of the data.
+        epochs: how many epochs the trial has run.
+        fingerprint: the fingerprint of the data.
         exact: whether the search did without the speed-ups that change results.
     """
 

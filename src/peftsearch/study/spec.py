@@ -108,7 +108,7 @@ def load_study(study: str | Path | StudySpec, overrides: Overrides | None = None
     Raises:
         UserError: there is no such study, or its file has problems: the message lists all of them, one line each.
 
-    Example:
+    Examples:
         >>> spec = load_study("quickstart")
         >>> spec.name, "lora" in spec.methods
         ('quickstart', True)

@@ -59,7 +59,7 @@ def export_script(
         UserError: there is no such trial, a short script cannot do what it did, its data has changed, or a file exists
             or cannot be written.
 
-    Example:
+    Examples:
         >>> export_script("quickstart", "best", "train.py").name
         'train.py'
     """

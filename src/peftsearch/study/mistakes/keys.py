@@ -13,11 +13,21 @@ from peftsearch.data.base import SPLITS
 from peftsearch.data.section import DataSection, Limit, Splits
 from peftsearch.methods.table import METHODS
 
-SECTIONS = (
-    *("name", "goal", "data", "backbones", "training", "objectives", "constraints"),
-    *("methods", "baselines", "search", "tracking", "origin"),
-)
-"""The keys of a study file that stand in no section."""
+SECTIONS: dict[str, str] = {
+    "name": "the name of the study, and of what is kept of it in `runs`: letters, digits, `-` and `_`",
+    "goal": "the question that the study answers, for readers",
+    "data": "the labelled texts",
+    "backbones": "the pretrained encoders that are tuned",
+    "training": "how every trial is trained",
+    "objectives": "what the Pareto front weighs up",
+    "constraints": "bounds that a trial must keep to be on the front",
+    "methods": "the search space: the tuning methods, each with its own dimensions",
+    "baselines": "configurations that are tried first, exactly as they are written",
+    "search": "what proposes configurations, and what stops trials early",
+    "tracking": "the trackers that get a run for each trial",
+    "origin": "the trial that the file describes; `peftsearch export --config` writes it",
+}
+"""The keys of a study file that stand in no section, each with what it says."""
 
 OF_A_BACKBONE = ("revision", "trust_remote_code", "max_length", "tokenizer", "tokenizer_revision")
 
