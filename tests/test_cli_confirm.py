@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,10 +69,12 @@ def test_the_front_is_confirmed_and_running_again_trains_nothing(work: Path) -> 
     """In worker processes, on real data and a tiny model, with the reference as a row of its own."""
     shown = run("--seeds", "2")
     assert shown.exit_code == 0, shown.output
-    assert [line.split(":")[0] for line in shown.stderr.splitlines()] == [
-        "4 runs to do, about 3 s of training",
-        *("1 of 4", "2 of 4", "3 of 4", "4 of 4"),
-    ]
+    first, *ended = shown.stderr.splitlines()
+    assert first == "4 runs to do, about 3 s of training"
+    assert [line.split()[0] for line in ended] == ["1/4", "2/4", "3/4", "4/4"]
+    scores = r"macro F1 [\d.]+ on test, [\d.]+ on validation"
+    assert re.search(rf", seed 43: {scores}, took \d+ s, about .* left$", ended[0])
+    assert "left" not in ended[-1]
     assert shown.stdout.startswith("toy: 2 trials trained again with other seeds, and measured on the test split (48 ")
     assert "1 (no chance)" in shown.stdout
     assert "ref." in shown.stdout

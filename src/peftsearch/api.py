@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.open import open_confirmation
 from peftsearch.confirm.plan import BEST, SEEDS
-from peftsearch.confirm.run import ConfirmedRun, Places, Wanted, confirm, searched_data
+from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
+from peftsearch.confirm.run import Places, Wanted, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RunFolder
@@ -180,6 +181,7 @@ def confirm_study(
     fork: str | None = None,
     overrides: Overrides | None = None,
     on_run: Callable[[ConfirmedRun], None] = lambda _: None,
+    on_tick: Callable[[RunsSoFar], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Confirmation:
     """Train trials again with other seeds, and measure them on the test split, which nothing else reads.
@@ -203,6 +205,7 @@ def confirm_study(
         fork: the name under which the trials are kept, if it is not the study's own.
         overrides: as for `open_results`.
         on_run: called after each run.
+        on_tick: called about once a second with how far the runs are.
         say: called with each note worth knowing, one line each.
 
     Returns:
@@ -222,7 +225,7 @@ def confirm_study(
     spec = load_study(study, overrides)
     data = searched_data(stored, spec)
     places = Places.local(workers, workers_per_device)
-    outcome = confirm(stored, spec, data, Wanted(trials, best, seeds), places, on_run, say)
+    outcome = confirm(stored, spec, data, Wanted(trials, best, seeds), places, on_run, say, on_tick)
     return replace(confirmation(stored), outcome=outcome)
 
 

@@ -12,14 +12,15 @@ from sklearn.metrics import f1_score
 
 from peftsearch.confirm.compared import validation_values
 from peftsearch.confirm.jackknife import pseudo_values
-from peftsearch.confirm.run import ConfirmedRun
+from peftsearch.confirm.progress import ConfirmedRun
 from peftsearch.confirm.statistics import Comparison, Scores
 from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.core.predictions import Predictions
-from peftsearch.report.confirmation import confirmation_view, progress_line, sentences
+from peftsearch.report.confirmation import confirmation_view, sentences
 from peftsearch.report.confirmation_json import confirmation_json
+from peftsearch.report.confirming import progress_line
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirm_queue import REFERENCE
 from peftsearch.storage.confirmations import RowClasses, SeedRun, write_opening, write_run
@@ -270,14 +271,15 @@ def test_json_has_everything_but_the_rows(tmp_path: Path) -> None:
 def test_a_progress_line() -> None:
     progress = ConfirmedRun(old_run(1, 43, 0.85), config("lora"), 2, 7)
     assert progress_line(progress, "macro_f1") == (
-        "2 of 7: trial 1 (lora), seed 43: macro F1 0.8500 on test, 0.8600 on validation, 30.0 s"
+        "2/7 trial 1 (lora), seed 43: macro F1 0.8500 on test, 0.8600 on validation, took 30 s"
     )
+    assert progress_line(replace(progress, left=150.0), "macro_f1").endswith("took 30 s, about 2 min 30 s left")
     failed = replace(progress.run, test=None, failure={"kind": "not_finite", "message": "loss is nan"})
     assert progress_line(replace(progress, run=failed), "macro_f1") == (
-        "2 of 7: trial 1 (lora), seed 43 failed: not_finite: loss is nan"
+        "2/7 trial 1 (lora), seed 43 failed: not_finite: loss is nan"
     )
     reference = replace(progress, run=replace(progress.run, trial=REFERENCE), config=config("tfidf"))
-    assert progress_line(reference, "macro_f1").startswith("2 of 7: the reference (tfidf), seed 43: macro F1 0.8500")
+    assert progress_line(reference, "macro_f1").startswith("2/7 the reference (tfidf), seed 43: macro F1 0.8500")
 
 
 def test_of_an_error_less_is_better(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from peftsearch.confirm import run as run_module
-from peftsearch.confirm.run import ConfirmedRun, Places, Wanted, confirm
+from peftsearch.confirm.progress import ConfirmedRun
+from peftsearch.confirm.run import Places, Wanted, confirm
 from peftsearch.storage.confirmations import read_runs
 from peftsearch.workers.outcome import Outcome
 from tests.helpers.confirming import DATA, Confirming, confirming

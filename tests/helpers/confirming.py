@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.confirm.run import ConfirmedRun, Places, Wanted, confirm
+from peftsearch.confirm.progress import ConfirmedRun
+from peftsearch.confirm.run import Places, Wanted, confirm
 from peftsearch.confirm.worker import TrainAndTest, confirm_task
 from peftsearch.data.base import TextData
 from peftsearch.results.stored_study import StoredStudy, open_stored

@@ -19,7 +19,7 @@ SETTINGS = {"learning_rate": 3.1e-4, "rank": 16, "alpha_ratio": 4, "targets": "q
 
 
 def running(**changes: Any) -> Record:
-    """The 120th of 375 steps, 80 s after its start."""
+    """The 150th of 375 steps, 80 s after its start."""
     now = datetime.now()
     made: dict[str, Any] = {
         "curve": (report(1, 0.8123),),
@@ -28,7 +28,7 @@ def running(**changes: Any) -> Record:
         "last_step": now.timestamp(),
         "heartbeat": now.timestamp(),
         "slowest_step": 1.0,
-        "at": StepReport(120, 375, 0.41234),
+        "at": StepReport(150, 375, 0.41234),
     }
     return replace(Record(12, "running", config("lora", **SETTINGS)), **{**made, **changes})
 
@@ -44,11 +44,11 @@ def shown(*trials: Record, width: int = 80, quality: str = "macro_f1") -> list[s
 def test_the_bar_takes_the_width_and_no_number_is_cut(width: int) -> None:
     bar, *facts = shown(running(), width=width)
     assert bar.startswith("trial 12 lora ")
-    assert bar.endswith(" 32 %")
+    assert bar.endswith(" 40 %")
     assert len(bar) == width
     assert max(map(len, facts)) <= width
     assert " ".join(line.strip() for line in facts) == (
-        "epoch 2/3, step 120/375, loss 0.412, best macro F1 0.8123, 1 min 20 s so far, about 2 min 50 s left, "
+        "epoch 2/3, step 150/375, loss 0.412, best macro F1 0.8123, 1 min 20 s so far, about 2 min 0 s left, "
         "lr 3.1e-4, rank 16, alpha/rank 4, targets query_value"
     )
     cut = [line.strip(" ,").rsplit(", ")[-1] for line in facts[:-1]]
@@ -56,7 +56,7 @@ def test_the_bar_takes_the_width_and_no_number_is_cut(width: int) -> None:
 
 
 SHOWN = (
-    "epoch 2/3", "step 120/375", "loss 0.412", "best macro F1 0.8123", "1 min 20 s so far", "about 2 min 50 s left",
+    "epoch 2/3", "step 150/375", "loss 0.412", "best macro F1 0.8123", "1 min 20 s so far", "about 2 min 0 s left",
     "lr 3.1e-4", "rank 16", "alpha/rank 4",
 )  # fmt: skip
 
@@ -75,6 +75,14 @@ def test_a_worker_of_an_earlier_version_tells_no_steps() -> None:
         "trial 12 lora  training",
         "  epoch 1/3, best macro F1 0.8123, 1 min 20 s so far, lr 3.1e-4, rank 16, alpha/rank 4, targets query_value",
     ]
+
+
+def test_an_epoch_that_has_ended_counts_before_its_steps_are_told() -> None:
+    """The curve is written at once, the steps with the next beat."""
+    ended = running(curve=(report(1, 0.8), report(2, 0.8)), at=StepReport(120, 375))
+    text = " ".join(shown(ended, width=120))
+    assert "67 %" in text
+    assert "epoch 3/3, step 250/375" in text
 
 
 def test_in_its_last_evaluation_a_trial_stands_in_its_last_epoch() -> None:

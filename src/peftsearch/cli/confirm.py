@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from peftsearch.cli.live import confirming
 from peftsearch.cli.optimize import EXIT_CODES
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
 from peftsearch.cli.shared.output import print_json, say, show
@@ -66,15 +67,15 @@ def confirm(study: ChosenStudy, fork: str | None, storage: str | None, as_json: 
     """
     from peftsearch import api
     from peftsearch.confirm.summary import confirmation
-    from peftsearch.report.confirmation import confirmation_view, progress_line
+    from peftsearch.report.confirmation import confirmation_view
     from peftsearch.report.confirmation_json import confirmation_json
 
     results = stored(study, fork, storage)
-    metric = confirmation(results).metric
-    found = api.confirm_study(
-        study.name, storage=storage, fork=fork, overrides=study.overrides, **options,
-        on_run=lambda run: say(progress_line(run, metric)), say=say,
-    )  # fmt: skip
+    with confirming(confirmation(results).metric) as (on_run, on_tick):
+        found = api.confirm_study(
+            study.name, storage=storage, fork=fork, overrides=study.overrides, **options,
+            on_run=on_run, on_tick=on_tick, say=say,
+        )  # fmt: skip
     if as_json:
         print_json(confirmation_json(found))
     else:

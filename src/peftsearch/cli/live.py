@@ -1,18 +1,23 @@
-"""What is shown while a search runs: a live view on a terminal, one line for each ended trial in a pipe."""
+"""What is shown while trials are trained: a live view on a terminal, one line for each ended trial in a pipe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from peftsearch.cli.shared.output import console, harmless, is_terminal, print_line
+from peftsearch.cli.shared.output import console, harmless, is_terminal, print_line, say
+from peftsearch.cli.shared.volume import is_quiet
 from peftsearch.core.escaping import on_one_line
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.live import Live
 
+    from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
     from peftsearch.storage.records import Record
+
+State = TypeVar("State")
 
 OnTick = Callable[[Sequence["Record"]], None]
 """Called with all trials before the workers start, and again and again while they run."""
@@ -27,27 +32,53 @@ def search_view(objectives: Sequence[str], budget: int | None, *, err: bool = Fa
         budget: the total of trials asked for, if there is one.
         err: whether to write to the standard error, because the standard output is for JSON.
     """
-    if is_terminal(err) and not console(err).is_dumb_terminal:  # a dumb one cannot take back what it shows
-        with ExitStack() as stack:
-            yield _live(objectives, budget, err, stack)
-    else:
-        yield _lines(objectives, budget, err)
+    from peftsearch.report.study_views import progress_view
+
+    with ExitStack() as stack:
+        if is_quiet():
+            yield lambda _: None
+        elif _can_redraw(err):
+            yield _live(lambda records: progress_view(records, objectives, budget), err, stack)
+        else:
+            yield _lines(objectives, budget, err)
 
 
-def _live(objectives: Sequence[str], budget: int | None, err: bool, stack: ExitStack) -> OnTick:
+@contextmanager
+def confirming(metric: str) -> Iterator[tuple[Callable[[ConfirmedRun], None], Callable[[RunsSoFar], None]]]:
+    """Show on the standard error how `confirm` gets on: a line for each ended run and, on a terminal, the running ones.
+
+    Args:
+        metric: the one that is compared.
+
+    Yields:
+        What to call after each run, and what to call with how far all runs are.
+    """
+    from peftsearch.report.confirming import confirming_view, progress_line
+
+    with ExitStack() as stack:
+        redraw: Callable[[RunsSoFar], None] = lambda _: None  # noqa: E731
+        if _can_redraw(err=True) and not is_quiet():
+            redraw = _live(lambda now: confirming_view(now, metric), True, stack)
+        yield (lambda run: say(on_one_line(progress_line(run, metric)))), redraw
+
+
+def _can_redraw(err: bool) -> bool:
+    """Whether the terminal can take back what it shows; a dumb one cannot."""
+    return is_terminal(err) and not console(err).is_dumb_terminal
+
+
+def _live(view: Callable[[State], Iterable[RenderableType]], err: bool, stack: ExitStack) -> Callable[[State], None]:
     """A view on the terminal, which is taken over at the first call and given back when `stack` is closed."""
     from rich.console import Group
     from rich.live import Live
 
-    from peftsearch.report.study_views import progress_view
-
     live: list[Live] = []
 
-    def draw(records: Sequence[Record]) -> None:
+    def draw(state: State) -> None:
         if not live:
-            view = Live(console=console(err), transient=True, auto_refresh=False, vertical_overflow="ellipsis")
-            live.append(stack.enter_context(view))
-        live[0].update(harmless(Group(*progress_view(records, objectives, budget))), refresh=True)
+            target = Live(console=console(err), transient=True, auto_refresh=False, vertical_overflow="ellipsis")
+            live.append(stack.enter_context(target))
+        live[0].update(harmless(Group(*view(state))), refresh=True)
 
     return draw
 

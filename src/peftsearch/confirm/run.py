@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.confirm.once import TEST
@@ -17,14 +17,14 @@ from peftsearch.confirm.plan import (
     missing_runs,
     unknown_conditions,
 )
-from peftsearch.core.config import TrialConfig
+from peftsearch.confirm.progress import ConfirmedRun, Progress, RunsSoFar, seconds_in_the_search
 from peftsearch.core.errors import UserError
 from peftsearch.core.secrets import HIDDEN, hide_source
 from peftsearch.data.splits import check_split
 from peftsearch.optimize.begin import job_of
 from peftsearch.results.formatting import duration
-from peftsearch.storage.confirm_queue import REFERENCE, ended_runs, enqueue, open_queue
-from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening, write_run
+from peftsearch.storage.confirm_queue import REFERENCE, enqueue, open_queue
+from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening
 from peftsearch.storage.records import Record
 from peftsearch.workers.engine import Engine
 from peftsearch.workers.local import LocalEngine, local_engine
@@ -32,14 +32,12 @@ from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import run_workers
 
 if TYPE_CHECKING:
-    from optuna.study import Study
-
     from peftsearch.data.base import TextData
     from peftsearch.data.section import DataSection
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.study.spec import StudySpec
 
-__all__ = ["TEST", "ConfirmedRun", "Places", "Wanted", "check_same_data", "chosen_trials", "confirm", "searched_data"]
+__all__ = ["TEST", "Places", "Wanted", "check_same_data", "chosen_trials", "confirm", "searched_data"]
 
 WORKER = "peftsearch.confirm.worker"
 
@@ -79,16 +77,6 @@ class Places:
         return cls(LocalEngine(1, module=WORKER), None if one else engine)
 
 
-@dataclass(frozen=True)
-class ConfirmedRun:
-    """A run with another seed that has just ended: number `place` of the `total` runs to do."""
-
-    run: SeedRun
-    config: TrialConfig
-    place: int
-    total: int
-
-
 def confirm(
     stored: StoredStudy,
     spec: StudySpec,
@@ -97,6 +85,7 @@ def confirm(
     places: Places,
     on_run: Callable[[ConfirmedRun], None],
     say: Callable[[str], None],
+    on_tick: Callable[[RunsSoFar], None] = lambda _: None,
 ) -> Outcome:
     """Train each trial with other seeds, except for runs done before, and write its scores to the storage.
 
@@ -111,6 +100,7 @@ def confirm(
         places: where the runs are trained.
         on_run: called after each run.
         say: called with each note worth knowing, one line each.
+        on_tick: called about once a second with how far the runs are.
 
     Returns:
         How it ended.
@@ -130,67 +120,30 @@ def confirm(
     for note in (*opened_before(stored, numbers), *_notes(stored, chosen, missing, known)):
         say(note)
     write_opening(stored.study, numbers)  # before the first look: a look that fails is a look too
-    return _train(stored, spec, places, missing, on_run, say)
+    together, alone = alone_last(missing) if places.together else ([], [run.alone() for run in missing])
+    expected, queue = seconds_in_the_search(stored, chosen), open_queue(stored.study)
+    progress = Progress(stored.study, queue, [*together, *alone], expected, on_run, on_tick)
+    return _train(stored, spec, places, progress, say)
 
 
 def _train(
-    stored: StoredStudy,
-    spec: StudySpec,
-    places: Places,
-    missing: Sequence[Run],
-    on_run: Callable[[ConfirmedRun], None],
-    say: Callable[[str], None],
+    stored: StoredStudy, spec: StudySpec, places: Places, progress: Progress, say: Callable[[str], None]
 ) -> Outcome:
-    queue = open_queue(stored.study)
-    together, alone = alone_last(missing) if places.together else ([], [run.alone() for run in missing])
+    queue = progress.queue
     document = {**spec.document, "data": searched_section(stored, spec).model_dump(mode="json")}
     job = job_of(
         stored, spec, trials=0, trial_timeout=None, sampler=None, pruner="none", seed=None, exact=False,
         cache_size=None,
     )  # fmt: skip
     job = replace(job, document=document, name=queue.study_name, budget=None)
-    progress = Progress(stored.study, queue, len(missing), on_run)
-    for runs, engine in ((together, places.together), (alone, places.alone)):
+    for engine, alone in ((places.together, False), (places.alone, True)):
+        runs = [run for run in progress.runs if run.repeat.alone == alone]
         if runs and engine:
             enqueue(queue, [(run.config, run.repeat) for run in runs])
             outcome = run_workers(queue, job, engine, on_tick=progress, say=say)
             if outcome.how != "done":
                 return outcome
     return Outcome("done")
-
-
-@dataclass
-class Progress:
-    """Tells of each run of the queue that ends, and keeps beside the study how runs failed.
-
-    Attributes:
-        seen: the numbers of the queue's trials that had ended before, or that were told of.
-        told: the trials and seeds that were told of: a run that killed its worker is tried twice.
-    """
-
-    study: Study
-    queue: Study
-    total: int
-    on_run: Callable[[ConfirmedRun], None]
-    seen: set[int] = field(init=False)
-    told: set[tuple[int, int]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.seen = {ended.number for ended in ended_runs(self.queue)}
-
-    def __call__(self, _: list[Record]) -> None:
-        new = [ended for ended in ended_runs(self.queue) if ended.number not in self.seen]
-        kept = {(run.trial, run.seed): run for run in read_runs(self.study)} if new else {}
-        for ended in new:
-            self.seen.add(ended.number)
-            key = ended.run.trial, ended.run.seed
-            found = kept.get(key) if ended.run.failure is None else ended.run
-            if found is None:
-                continue
-            if found.failure and (key not in kept or kept[key].failure):
-                write_run(self.study, found)
-            self.told.add(key)
-            self.on_run(ConfirmedRun(found, ended.config, len(self.told), self.total))
 
 
 def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:

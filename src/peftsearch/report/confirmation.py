@@ -17,8 +17,6 @@ from peftsearch.storage.confirmations import SeedRun
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from peftsearch.confirm.run import ConfirmedRun
-
 TF_IDF = "TF-IDF with logistic regression, the reference,"
 
 
@@ -77,7 +75,7 @@ def sentences(found: Confirmation) -> Iterator[str]:
     for row in (*found.rows, *([found.reference] if found.reference else [])):
         for run in row.runs:
             if run.failure:
-                yield f"{_named(run.trial)}, seed {run.seed} failed: {_failure(run)}"
+                yield f"{named(run.trial)}, seed {run.seed} failed: {failure_in_words(run)}"
 
 
 def _best(found: Confirmation) -> Iterator[str]:
@@ -166,17 +164,8 @@ def _old_runs(found: Confirmation) -> Iterator[str]:
         )
 
 
-def progress_line(done: ConfirmedRun, metric: str) -> str:
-    """One line about a run that has just ended."""
-    run, config = done.run, done.config
-    heading = f"{done.place} of {done.total}: {_named(run.trial)} ({config.method}), seed {run.seed}"
-    if run.test is None or run.measurement is None:
-        return f"{heading} failed: {_failure(run)}"
-    test, validation = (objective_in_words(metric, m[metric]) for m in (run.test.metrics, run.measurement.metrics))
-    return f"{heading}: {objective_label(metric)} {test} on test, {validation} on validation, {run.seconds:.1f} s"
-
-
-def _named(trial: int) -> str:
+def named(trial: int) -> str:
+    """What sentences call a trial, or the reference."""
     return f"trial {trial}" if trial >= 0 else "the reference"
 
 
@@ -204,6 +193,7 @@ def _signed(found: Confirmation, interval: Interval) -> str:
     return f"{mean}, 95 % interval {interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
 
 
-def _failure(run: SeedRun) -> str:
+def failure_in_words(run: SeedRun) -> str:
+    """How a run failed."""
     assert run.failure is not None
     return f"{run.failure['kind']}: {run.failure['message']}"

@@ -15,24 +15,28 @@ from peftsearch.results.status import life_signs
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from peftsearch.core.progress import StepReport
     from peftsearch.storage.records import Record
 
 
-def running_view(running: Sequence[Record], quality: str) -> Iterator[RenderableType]:
+def running_view(
+    running: Sequence[Record], quality: str, names: Sequence[str] | None = None
+) -> Iterator[RenderableType]:
     """One bar for each trial, as wide as the terminal, and its numbers, which are wrapped but never cut off.
 
     Args:
         running: the running trials.
         quality: the objective whose best value so far is shown.
+        names: what to call each of them; by default its number and its method.
     """
-    names = [_name(record) for record in running]
+    names = [on_one_line(name) for name in names or map(_name, running)]
     for record, name in zip(running, names, strict=True):
         yield _bar(record, name.ljust(max(map(len, names))))
         yield Paragraph(", ".join(map(tied, _facts(record, quality))), indent=2)
 
 
 def _name(record: Record) -> str:
-    return on_one_line(f"trial {record.number}" + (f" {record.config.method}" if record.config else ""))
+    return f"trial {record.number}" + (f" {record.config.method}" if record.config else "")
 
 
 def _bar(record: Record, name: str) -> RenderableType:
@@ -43,7 +47,7 @@ def _bar(record: Record, name: str) -> RenderableType:
 
     if record.at is None:
         return Text(f"{name}  {'training' if record.curve else 'starting'}")
-    share = min(1.0, record.at.step / record.at.steps)
+    share = min(1.0, _steps_made(record, record.at) / record.at.steps)
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(no_wrap=True)
     row.add_column(ratio=1)
@@ -52,13 +56,19 @@ def _bar(record: Record, name: str) -> RenderableType:
     return row
 
 
+def _steps_made(record: Record, at: StepReport) -> int:
+    """Those last told or, if that was before the end of an epoch that is known of, those of its epochs."""
+    epochs = record.config.training.epochs if record.config else 1
+    return max(at.step, at.steps * min(len(record.curve), epochs) // epochs)
+
+
 def _facts(record: Record, quality: str) -> Iterator[str]:
     """What is known of a running trial; the settings stand last."""
     life, config, at = life_signs(record), record.config, record.at
     if config is not None and (at or record.curve):
         yield f"epoch {min(len(record.curve) + (at is not None), config.training.epochs)}/{config.training.epochs}"
     if at is not None:
-        yield f"step {at.step:,}/{at.steps:,}"
+        yield f"step {_steps_made(record, at):,}/{at.steps:,}"
         yield from [f"loss {at.loss:.3f}"] if at.loss is not None else []
     if is_metric(quality) and quality_so_far(record, quality):
         yield f"best {objective_label(quality)} {quality_so_far(record, quality)}"

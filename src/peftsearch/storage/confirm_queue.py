@@ -141,6 +141,14 @@ def ended_runs(queue: Study) -> list[EndedRun]:
     return [_ended(trial) for trial in trials if failure_kind(trial) not in NOT_RUN]
 
 
+def running_runs(queue: Study) -> dict[int, Repeat]:
+    """What each trial of the queue repeats that is trained now, by its number in the queue."""
+    from optuna.trial import TrialState
+
+    running = queue.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return {trial.number: repeat_of(trial) for trial in running}
+
+
 def repeat_of(trial: Trial | FrozenTrial) -> Repeat:
     """What a trial of the queue repeats."""
     return Repeat(**trial.user_attrs[REPEATS])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from peftsearch.cli.shared.volume import is_plain, is_quiet, is_verbose
 from peftsearch.core.escaping import json_escapes, visible
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ PIPE_WIDTH = 200
 
 
 def console(err: bool = False) -> Console:
-    """Where tables go: coloured on a terminal (unless NO_COLOR is set), plain and unbroken in a pipe.
+    """Where tables go: coloured on a terminal (unless --no-color or NO_COLOR is given), plain and unbroken in a pipe.
 
     FORCE_COLOR gives a pipe colours too.
 
@@ -30,7 +31,7 @@ def console(err: bool = False) -> Console:
     from rich.console import Console
 
     # What is printed are data: square brackets and :names: in them are no markup.
-    found = Console(highlight=False, markup=False, emoji=False, stderr=err)
+    found = Console(highlight=False, markup=False, emoji=False, stderr=err, no_color=is_plain() or None)
     if not is_terminal(err):
         found.width = PIPE_WIDTH
     return found
@@ -44,6 +45,21 @@ def is_terminal(err: bool = False) -> bool:
 def say(line: str) -> None:
     """Print a note to the standard error, so that the standard output holds nothing but results.
 
+    With --quiet nobody wants it.
+    """
+    if not is_quiet():
+        complain(line)
+
+
+def debug(line: str) -> None:
+    """Print to the standard error what only --verbose asks for."""
+    if is_verbose():
+        complain(f"debug: {line}")
+
+
+def complain(line: str) -> None:
+    """Print to the standard error what went wrong, which --quiet does not take away.
+
     On a terminal it is wrapped between words, which a terminal itself breaks anywhere, numbers too.
     """
     if not is_terminal(err=True):
@@ -55,8 +71,12 @@ def say(line: str) -> None:
 
 
 def print_line(line: str, err: bool = False) -> None:
-    """Print a line, in which a terminal reads no commands."""
-    click.echo(visible(line), err=err)
+    """Print a line, in which a terminal reads no commands.
+
+    While a live view is shown, it stands above the view: rich then takes the place of `sys.stderr` and `sys.stdout`,
+    which `click.echo` would pass by.
+    """
+    print(visible(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def show(*parts: RenderableType) -> None:

@@ -1,0 +1,48 @@
+"""The live view on a terminal: what is said while it is shown stays, and the view itself goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from peftsearch.cli.live import confirming
+from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
+from peftsearch.core.progress import StepReport
+from peftsearch.storage.confirm_queue import REFERENCE, Repeat
+from peftsearch.storage.liveness.worker_identity import identity
+from peftsearch.storage.records import Record
+from tests.confirm.test_summary import old_run
+from tests.helpers.records import config
+from tests.helpers.terminal import WIDTH, Screen
+
+
+def running(method: str, at: StepReport | None) -> Record:
+    now = datetime.now()
+    started, alive = now - timedelta(seconds=10), now.timestamp()
+    found = Record(5, "running", config(method), worker=identity("cpu"), started=started, heartbeat=alive, at=at)
+    return replace(found, last_step=alive if at else None, slowest_step=0.1 if at else None)
+
+
+def test_confirm_shows_a_bar_for_each_run_and_keeps_a_line_of_each_ended_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(monkeypatch)
+    both = ((Repeat(3), running("lora", StepReport(20, 80, 0.5))), (Repeat(REFERENCE), running("tfidf", None)))
+    with confirming("macro_f1") as (on_run, on_tick):
+        on_tick(RunsSoFar(0, 3, both, 95.0))
+        heading, bar, facts, reference, age = screen.lines()
+        assert heading == "0 of 3 runs done, about 1 min 35 s left"
+        assert (bar[:30], bar[-5:], len(bar)) == ("trial 3 lora, seed 42        ━", " 25 %", WIDTH)
+        assert facts == "  epoch 1/3, step 20/80, loss 0.500, 10 s so far, about 30 s left, lr 3.1e-4"
+        assert (reference, age) == ("the reference tfidf, seed 42  starting", "  10 s so far, learning rate 3.1e-4")
+        on_run(ConfirmedRun(old_run(1, 43, 0.85), config("probe"), 1, 3, 65.0))
+        on_tick(RunsSoFar(1, 3, both[:1], 65.0))
+        assert screen.lines()[:3] == [
+            "1/3 trial 1 (probe), seed 43: macro F1 0.8500 on test, 0.8600 on validation,",
+            "took 30 s, about 1 min 5 s left",
+            "1 of 3 runs done, about 1 min 5 s left",
+        ]
+    assert screen.lines() == [
+        "1/3 trial 1 (probe), seed 43: macro F1 0.8500 on test, 0.8600 on validation,",
+        "took 30 s, about 1 min 5 s left",
+    ]
