@@ -46,3 +46,17 @@ def test_confirm_shows_a_bar_for_each_run_and_keeps_a_line_of_each_ended_one(mon
         "1/3 trial 1 (probe), seed 43: macro F1 0.8500 on test, 0.8600 on validation,",
         "took 30 s, about 1 min 5 s left",
     ]
+
+
+def test_the_cell_of_a_notebook_gets_lines_and_no_views(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Screen(monkeypatch)
+    monkeypatch.setenv("TERM", "xterm-color")  # both as ipykernel sets them
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+    with confirming("macro_f1") as (on_run, on_tick):
+        on_tick(RunsSoFar(0, 3, ((Repeat(3), running("lora", StepReport(20, 80, 0.5))),), 95.0))
+        assert screen.written == ""
+        on_run(ConfirmedRun(old_run(1, 43, 0.85), config("probe"), 1, 3, 65.0))
+    assert len(screen.lines()) == 2
+    assert screen.lines()[0].startswith("1/3 trial 1 (probe), seed 43: macro F1 0.8500 on test")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from peftsearch.cli.shared.output import console, harmless, is_terminal, print_line, say
+from peftsearch.cli.shared.output import can_redraw, console, harmless, print_line, say
 from peftsearch.cli.shared.volume import is_quiet
 from peftsearch.core.escaping import on_one_line
 
@@ -37,7 +37,7 @@ def search_view(objectives: Sequence[str], budget: int | None, *, err: bool = Fa
     with ExitStack() as stack:
         if is_quiet():
             yield lambda _: None
-        elif _can_redraw(err):
+        elif can_redraw(err):
             yield _live(lambda records: progress_view(records, objectives, budget), err, stack)
         else:
             yield _lines(objectives, budget, err)
@@ -57,14 +57,9 @@ def confirming(metric: str) -> Iterator[tuple[Callable[[ConfirmedRun], None], Ca
 
     with ExitStack() as stack:
         redraw: Callable[[RunsSoFar], None] = lambda _: None  # noqa: E731
-        if _can_redraw(err=True) and not is_quiet():
+        if can_redraw(err=True) and not is_quiet():
             redraw = _live(lambda now: confirming_view(now, metric), True, stack)
         yield (lambda run: say(on_one_line(progress_line(run, metric)))), redraw
-
-
-def _can_redraw(err: bool) -> bool:
-    """Whether the terminal can take back what it shows; a dumb one cannot."""
-    return is_terminal(err) and not console(err).is_dumb_terminal
 
 
 def _live(view: Callable[[State], Iterable[RenderableType]], err: bool, stack: ExitStack) -> Callable[[State], None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from peftsearch.cli.shared.options import example, json_option
-from peftsearch.cli.shared.output import console, print_json, say, show
+from peftsearch.cli.shared.output import can_redraw, console, print_json, say, show
 from peftsearch.cli.shared.parsing import Number, WholeNumber
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import json_escapes, on_one_line
@@ -241,14 +241,13 @@ def _report(window: list[Labelled], found: Labelling) -> None:
 @contextmanager
 def _progress(found: Labelling, wanted: bool) -> Iterator[Callable[[], None]]:
     """A bar on a terminal: how much of the file is read, how many rows are labelled, and the time left."""
-    target = console(err=True)
-    if not (wanted and target.is_terminal):
+    if not (wanted and can_redraw(err=True)):
         yield lambda: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=target, transient=True, redirect_stdout=False) as progress:
+    with Progress(*columns, console=console(err=True), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task("0 rows", total=found.stream.size)
         yield lambda: progress.update(
             task, completed=found.stream.position(), description=f"{found.done:,} rows", refresh=True

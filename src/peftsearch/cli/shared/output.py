@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -40,6 +41,13 @@ def console(err: bool = False) -> Console:
 def is_terminal(err: bool = False) -> bool:
     """Whether a person looks at the standard output (or the standard error), whatever colours were asked for."""
     return (sys.stderr if err else sys.stdout).isatty()
+
+
+def can_redraw(err: bool = False) -> bool:
+    """Whether what is shown can be taken back. A pipe, a dumb terminal and the cell of a notebook only add to it."""
+    # ipykernel 7.4 gives what a cell runs a terminal and these two; the notebook then shows each view below the last.
+    in_notebook = os.environ.get("TERM") == "xterm-color" and os.environ.get("CLICOLOR_FORCE") == "1"
+    return is_terminal(err) and not console(err).is_dumb_terminal and not in_notebook
 
 
 def say(line: str) -> None:
