@@ -12,6 +12,7 @@ from benchmarks import curves, replay, search
 from benchmarks.proposals import Nearest
 from benchmarks.search_replayed import share
 
+from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.search.pruning import Decision, never
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
@@ -94,3 +95,20 @@ def test_when_a_search_reaches_anothers_hypervolume() -> None:
     plain = [(50.0, 0.2), (100.0, 0.5)]
     assert share([(10.0, 0.4), (25.0, 0.5), (70.0, 0.6)], plain) == 0.25
     assert share([(10.0, 0.4)], plain) == np.inf
+
+
+@pytest.mark.parametrize("name", ["curves", "curves-glosses"])
+def test_methods_tell_about_how_much_they_compute(name: str) -> None:
+    """What was recorded of a method's trials, in passes, is 0.75 to 1.9 times what it tells."""
+    told: dict[str, list[float]] = {}
+    took: dict[str, list[float]] = {}
+    for record in replay.Table(name).records:
+        assert record.config is not None
+        method, epochs = record.config.method, record.config.training.epochs
+        told.setdefault(method, []).append(ENCODER_METHODS[method].passes(record.config.settings, epochs))
+        took.setdefault(method, []).append(record.values["train_seconds"])
+    one = float(np.median(took["probe"]))
+    ratios = {method: float(np.median(took[method]) / one / np.median(told[method])) for method in told}
+    assert ratios["probe"] == 1
+    assert len(ratios) == 22
+    assert {method: ratio for method, ratio in ratios.items() if not 0.75 < ratio < 1.9} == {}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from scripts.make_method_matrix import method_rows
 
 import peftsearch
+from peftsearch.backbones.names import ResolvedModel
 from peftsearch.methods.base import EncoderMethod, TextMethod
+from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
+from tests.helpers.tuning import settings_of
 
 SOURCE = Path(peftsearch.__file__).parent
 
@@ -42,3 +46,19 @@ def test_no_code_asks_what_kind_a_method_is() -> None:
     """The tables say it, and the methods themselves."""
     found = [f for f in SOURCE.rglob("*.py") if re.search(r"isinstance\([^)]*(Text|Encoder)Method", f.read_text())]
     assert found == []
+
+
+def test_what_a_method_computes_follows_from_what_is_trained(tiny: Callable[[str], ResolvedModel]) -> None:
+    """No gradient passes the encoder where a trial computes one pass or less; the weights' gradients cost one more."""
+    for name, method in ENCODER_METHODS.items():
+        settings = settings_of(name)
+        encoder = build_classifier(tiny("bert"), method, settings, 3).encoder
+        trained = any(parameter.requires_grad for parameter in encoder.parameters())
+        assert trained == (method.passes(settings, 4) > 1), name
+        assert not trained or method.passes(settings, 4) < method.passes(settings, 8) <= 3 * 8, name
+    assert [method.passes({}, 8) for method in TEXT_METHODS.values()] == [0.0]
+
+
+def test_what_frozen_layers_compute_is_less_the_more_are_frozen() -> None:
+    passes = [ENCODER_METHODS["frozen"].passes({"frozen_layers": share}, 8) for share in (0.0, 0.25, 3, 0.5, 1.0)]
+    assert passes == [25.0, 19.0, 13.0, 13.0, 1.0]

@@ -26,11 +26,11 @@ from tests.helpers.search import STUDY, Search
 def test_baselines_wait_in_their_order_with_their_configurations(search: Search) -> None:
     study = search.prepare()
     found = records(study)
-    assert [record.config.method for record in found if record.config] == ["full", "lora", "probe"]
+    assert [record.config.method for record in found if record.config] == ["probe", "full", "lora"]
     assert [record.state for record in found] == ["waiting"] * 3
-    assert [record.baseline for record in found] == [0, None, None]
-    assert found[0].config is not None
-    assert found[0].config.settings["learning_rate"] == 2e-5
+    assert [record.baseline for record in found] == [None, 0, None]
+    assert found[1].config is not None
+    assert found[1].config.settings["learning_rate"] == 2e-5
 
 
 def test_preparing_again_enqueues_nothing_twice(search: Search) -> None:
@@ -42,7 +42,19 @@ def test_a_baseline_that_is_added_later_is_enqueued(search: Search) -> None:
     search.prepare()
     Path(search.job.path).write_text(STUDY + "  - {method: full, learning_rate: 3e-5}\n")
     study = prepare(load_study(search.job.path), search.job.storage)
-    assert [record.baseline for record in records(study)] == [0, None, None, 1]
+    assert [record.baseline for record in records(study)] == [None, 0, None, 1]
+
+
+def test_a_storage_of_an_earlier_version_keeps_its_numbers(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has enqueued the baselines in the file before all others."""
+    spec = load_study(search.job.path)
+    probe, full, lora = spec.baselines
+    before = [
+        record.number for record in records(prepare(replace(spec, baselines=(full, lora, probe)), search.job.storage))
+    ]
+    found = records(search.prepare())
+    assert [record.config.method for record in found if record.config] == ["full", "lora", "probe"]
+    assert [record.number for record in found] == before == [0, 1, 2]
 
 
 def many(search: Search, baselines: int) -> None:
@@ -57,7 +69,7 @@ def test_processes_that_begin_at_once_enqueue_each_baseline_once(search: Search,
     prepare_in_processes(search.job.path, search.job.storage, processes=4)
     study = prepare(load_study(search.job.path), search.job.storage)
     baselines = [record.baseline for record in records(study) if record.counts]
-    assert baselines == [*range(30), None, None], "in their order"
+    assert baselines == [None, *range(30), None], "in their order"
     assert len(study.trials) < 2 * 32, "most were enqueued by one process alone"
 
 
@@ -75,7 +87,7 @@ def test_a_process_goes_on_where_one_that_enqueued_has_died(search: Search, monk
 
     monkeypatch.setattr(preparing, "add_waiting_trial", late)
     assert enqueue_baselines(study, spec) == 6
-    assert [record.baseline for record in records(study)] == [0, 1, 2, 3, 4, None, None]
+    assert [record.baseline for record in records(study)] == [None, 0, 1, 2, 3, 4, None]
 
 
 @pytest.mark.parametrize("seed", range(5))

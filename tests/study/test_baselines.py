@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from peftsearch.core.dimensions import Choice, Fixed, Range
+from peftsearch.study.spec import StudySpec, parse_study
 from peftsearch.study.values import middle
 from tests.helpers.studies import STUDY, study
 
@@ -83,3 +87,41 @@ def test_the_default_of_all_methods_counts_where_a_method_has_a_choice():
     text = METHODS.replace("full: {", "full: {pooling: [cls, mean], head: [mlp, native], ")
     settings = study(text).baselines[0].settings
     assert (settings["pooling"], settings["head"]) == ("mean", "mlp")
+
+
+CHEAP = (
+    METHODS.partition("methods:")[0]
+    + """methods:
+  seq_bn: {}
+  frozen: {epochs: [1, 3]}
+  lora: {}
+  probe: {}
+  full: {}
+  prompt: {}
+  tfidf: {}
+  none: {}
+"""
+)
+
+
+def of_all_methods(text: str) -> StudySpec:
+    return parse_study(yaml.safe_load(text), Path("toy.yaml"))
+
+
+def order(baselines: str = "") -> list[str]:
+    return [f"{b.method}{'' if b.written is None else b.written}" for b in of_all_methods(CHEAP + baselines).baselines]
+
+
+def test_what_trains_no_encoder_is_tried_first_and_then_what_computes_least():
+    assert order() == ["tfidf", "none", "probe", "frozen", "seq_bn", "lora", "full", "prompt"]
+
+
+def test_baselines_in_the_file_keep_their_order_after_what_trains_no_encoder():
+    written = "baselines: [{method: full}, {method: probe}, {method: lora}]"
+    assert order(written) == ["tfidf", "none", "full0", "probe1", "lora2", "frozen", "seq_bn", "prompt"]
+
+
+def test_what_a_method_s_own_epochs_compute_counts():
+    text = CHEAP.replace("lora: {}", "lora: {epochs: 30}").replace("full: {}", "full: {epochs: 1}")
+    trained = [baseline.method for baseline in of_all_methods(text).baselines][3:]
+    assert trained == ["frozen", "full", "seq_bn", "prompt", "lora"]

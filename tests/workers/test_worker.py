@@ -41,7 +41,7 @@ def test_a_worker_trains_the_budget_and_no_more(search: Search) -> None:
 
 def test_the_baselines_go_first_and_one_of_every_method_is_tried(search: Search) -> None:
     in_process(search)
-    assert [record.config.method for record in search.records()[:3] if record.config] == ["full", "lora", "probe"]
+    assert [record.config.method for record in search.records()[:3] if record.config] == ["probe", "full", "lora"]
 
 
 def test_failures_of_configurations_count_and_errors_do_not(search: Search) -> None:

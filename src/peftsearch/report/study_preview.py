@@ -86,7 +86,9 @@ def _first(spec: StudySpec) -> Paragraph:
     if defaults:
         noun, their = ("method", "its") if defaults == 1 else ("methods", "their")
         parts.append(f"{defaults} {noun} without a baseline at {their} default settings")
-    return Paragraph(f"tried first: {', and '.join(parts)}")
+    order = dict.fromkeys(baseline.method for baseline in spec.baselines)
+    in_order = f", in this order: {', '.join(order)}" if len(order) > 1 else ""
+    return Paragraph(f"tried first: {', and '.join(parts)}{in_order}")
 
 
 def _backbone(backbone: Backbone) -> str:

@@ -70,14 +70,29 @@ def read_baselines(raw: Any, known: Vocabulary, problems: Problems) -> tuple[Bas
     return tuple(found)
 
 
-def starting_points(known: Vocabulary, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
-    """The default settings of each method that no baseline tries, so that even a short search tries every method."""
-    tried = {baseline.method for baseline in baselines}
-    return tuple(
+def tried_first(known: Vocabulary, written: tuple[Baseline, ...], epochs: int) -> tuple[Baseline, ...]:
+    """The baselines in the file, and the default settings of each method that they leave out, cheap ones first.
+
+    So even a short search tries every method, and has a first classifier after seconds. What trains no part of an
+    encoder comes first, then the baselines in the order of the file, then the rest; both by how much they compute.
+
+    Args:
+        written: the baselines in the file.
+        epochs: those of a trial whose settings do not say otherwise.
+    """
+
+    def passes(point: Baseline) -> float:
+        return known.table[point.method].passes(point.settings, int(point.settings.get("epochs", epochs)))
+
+    tried = {baseline.method for baseline in written}
+    points = [
         Baseline(name, known.names(name)[0], default_settings(known.table[name], space))
         for name, space in known.spaces.items()
         if name not in tried
-    )
+    ]
+    points.sort(key=passes)
+    cheap = [point for point in points if passes(point) <= 1]
+    return (*cheap, *written, *points[len(cheap) :])
 
 
 def _baseline(raw: Any, place: int, known: Vocabulary, problems: Problems) -> Baseline | None:

@@ -15,7 +15,7 @@ from peftsearch.core.objectives import directions_of, selection_metric
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
-from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, starting_points
+from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, tried_first
 from peftsearch.study.catalogue import displayed, find_study, list_studies
 from peftsearch.study.methods_section import Space, read_methods
 from peftsearch.study.mistakes.keys import SECTIONS
@@ -48,8 +48,8 @@ class StudySpec:
     Attributes:
         name: letters, digits, - and _, because it names the study's storage and folder.
         methods: the search space, with all dimensions of each method.
-        baselines: the configurations that are tried first: those in the file, then the default settings of every method
-            that these leave out.
+        baselines: the configurations that are tried first, in this order: those in the file, and the default settings
+            of every method that these leave out (`study.baselines.tried_first`).
         constraints: bounds that a trial must keep to be on the front.
         path: the study file; paths in `data` are relative to its folder.
         document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
@@ -163,7 +163,7 @@ def parse_study(
         training=training,
         objectives=objectives,
         methods=known.spaces,
-        baselines=baselines + starting_points(known, baselines),
+        baselines=tried_first(known, baselines, training.epochs),
         search=search,
         path=path,
         document=text_keys(document),

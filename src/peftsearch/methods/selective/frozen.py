@@ -28,6 +28,15 @@ class Frozen(EncoderMethod):
         ),
     }
 
+    def passes(self, settings: Settings, epochs: int) -> float:
+        """One for all that is frozen, whose states are kept, and three in each epoch for the share that is trained.
+
+        How many layers the encoder has is not known here, so a number of frozen layers is taken for half of them.
+        """
+        asked = settings["frozen_layers"]
+        frozen = asked if isinstance(asked, float) and asked <= 1 else 0.5
+        return 1.0 + 3.0 * epochs * (1.0 - frozen)
+
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         return wrong_layer_count("frozen_layers", settings["frozen_layers"], len(anatomy.layers))
 

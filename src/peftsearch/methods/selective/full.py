@@ -26,6 +26,10 @@ class Full(EncoderMethod):
         ),
     }
 
+    def passes(self, settings: Settings, epochs: int) -> float:
+        """As for any method, and one more in each epoch for the gradients of the encoder's weights."""
+        return 3.0 * epochs
+
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return encoder.requires_grad_(True)
 

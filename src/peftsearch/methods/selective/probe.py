@@ -26,5 +26,9 @@ class Probe(EncoderMethod):
         "pooling": replace(SHARED["pooling"], default=Choice(("cls", "mean"))),
     }
 
+    def passes(self, settings: Settings, epochs: int) -> float:
+        """One, because the frozen encoder's states are kept."""
+        return 1.0
+
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return encoder.requires_grad_(False)

@@ -46,6 +46,10 @@ class Unfreezing(EncoderMethod):
         "every": Hyperparameter(Fixed(1), Range(1, 1000, integer=True), "epochs in each stage but the last"),
     }  # fmt: skip
 
+    def passes(self, settings: Settings, epochs: int) -> float:
+        """As for full fine-tuning, but with the gradients of about half of the weights."""
+        return 2.5 * epochs
+
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         if settings["order"] == PLANNED:
             return complaint_about_plan(str(settings["plan"]), anatomy)

@@ -21,5 +21,9 @@ class Untuned(EncoderMethod):
     takes_steps = False
     own: ClassVar[Mapping[str, Hyperparameter]] = {}
 
+    def passes(self, settings: Settings, epochs: int) -> float:
+        """None, because nothing is trained."""
+        return 0.0
+
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         return encoder.requires_grad_(False)
