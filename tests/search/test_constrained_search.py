@@ -55,8 +55,8 @@ def test_it_proposes_what_keeps_the_constraint_more_often_than_chance(search: Se
 
 def test_what_breaks_a_constraint_is_said_wherever_trials_are_shown(search: Search) -> None:
     found = searched(search, "{trainable_parameters: 10_000}", 3)
-    assert trial_line(found.records()[0], found.objectives) == (
-        "trial 0 pruned: full (lr 2e-5): breaks the constraint trainable_parameters <= 10,000: has 22,000,000"
+    assert trial_line(found.records()[1], found.objectives) == (
+        "trial 1 pruned: full (lr 2e-5): breaks the constraint trainable_parameters <= 10,000: has 22,000,000"
     )
     line = "constraint trainable_parameters <= 10,000: broken by 2 trials, 2 of which were not trained\n"
     for view in (front_view(found), methods_view(found)):
@@ -91,7 +91,7 @@ def test_what_a_constraint_stopped_is_tried_again_once_the_study_has_it_no_more(
     searched(search, "{trainable_parameters: 10_000}", 3)
     found = searched(search, "{trainable_parameters: 1_000_000}", 4)
     methods = [(record.config.method, record.state) for record in found.records() if record.config]
-    assert methods == [("full", "pruned"), ("lora", "pruned"), ("probe", "complete"), ("lora", "complete")]
+    assert methods == [("probe", "complete"), ("full", "pruned"), ("lora", "pruned"), ("lora", "complete")]
     configs = [record.config for record in found.records()]
-    assert configs[3] == configs[1]
+    assert configs[3] == configs[2]
     assert len(searched(search, "{trainable_parameters: 1_000_000}", 4).records()) == 4

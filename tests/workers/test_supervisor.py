@@ -125,7 +125,7 @@ def test_a_worker_that_dies_is_replaced_and_its_configuration_tried_once_more(
     found = search.records()
     killed = [record for record in found if record.failure]
     assert [record.failure["kind"] for record in killed[:2] if record.failure] == ["killed", "killed"]
-    assert (killed[0].number, killed[1].retry_of) == (1, 1)
+    assert (killed[0].number, killed[1].retry_of) == (2, 2)
     assert all(record.config and record.config.method == "lora" for record in killed)
     assert not any(record.state == "running" for record in found)
     assert states(search)["complete"] >= 2
