@@ -118,7 +118,7 @@ def test_every_objective_is_listed() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_every_command_is_listed(name: str) -> None:
     options = [option for option in COMMANDS[name].params if isinstance(option, click.Option)]
-    listed = re.findall(r"^\| `(.+?)` \| (?!–)", section_of(written("commands.md"), name), re.M)
+    listed = re.findall(r"^\| (?:`|<code>)(-.+?)(?:`|</code>) \| \w", section_of(written("commands.md"), name), re.M)
     assert len(listed) == len(options)
     for option, row in zip(options, listed, strict=True):
         assert set(option.opts) <= set(re.split(r"[ ,]+", row))
