@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import click
 import pytest
 
-from peftsearch.cli.live import confirming
+from peftsearch.cli.live import confirming, search_view
+from peftsearch.cli.shared.volume import QUIET
 from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
 from peftsearch.core.progress import StepReport
 from peftsearch.storage.confirm_queue import REFERENCE, Repeat
 from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.storage.records import Record
 from tests.confirm.test_summary import old_run
-from tests.helpers.records import config
+from tests.helpers.records import complete, config
 from tests.helpers.terminal import WIDTH, Screen
 
 
@@ -60,3 +62,17 @@ def test_the_cell_of_a_notebook_gets_lines_and_no_views(
         on_run(ConfirmedRun(old_run(1, 43, 0.85), config("probe"), 1, 3, 65.0))
     assert len(screen.lines()) == 2
     assert screen.lines()[0].startswith("1/3 trial 1 (probe), seed 43: macro F1 0.8500 on test")
+
+
+def test_quiet_shows_none_of_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(monkeypatch)
+    with click.Context(click.Command("confirm")) as context:
+        context.meta[QUIET] = True
+        with confirming("macro_f1") as (on_run, on_tick):
+            on_tick(RunsSoFar(0, 3, (), 95.0))
+            on_run(ConfirmedRun(old_run(1, 43, 0.85), config("probe"), 1, 3, 65.0))
+        for err in (True, False):
+            with search_view(("macro_f1",), 2, err=err) as tick:
+                tick([])
+                tick([complete(0, "lora", 0.9, 10, 1.0)])
+    assert (screen.written, capsys.readouterr().out) == ("", "")

@@ -62,7 +62,9 @@ def test_broken_rows_are_told_and_do_not_stop_the_rest(work: Path) -> None:
         {"texts": "x", "label": None, "probability": None},
         {"text": "ab", "label": "short", "probability": 0.98},
     ]
-    listed = json.loads(run("--file", "in.jsonl", "--json").stdout)
+    quiet = run("--file", "in.jsonl", "--json", "--quiet")
+    assert quiet.stderr.splitlines() == done.stderr.splitlines()[:-1], "what is wrong is told, and nothing else"
+    listed = json.loads(quiet.stdout)
     assert [item["label"] for item in listed] == ["short", None, None, None, "short"]
     assert listed[1] == {
         **dict.fromkeys(("text", "label", "probability", "probabilities")),

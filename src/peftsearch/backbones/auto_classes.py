@@ -19,11 +19,11 @@ ENCODER, NATIVE = "AutoModel", "AutoModelForSequenceClassification"
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers' messages about missing weights, which `loading` checks."""
+    """Silence transformers' messages about missing weights, which `loading` checks, unless more were asked for."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity(before if before <= logging.INFO else logging.ERROR)
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -22,6 +23,8 @@ from peftsearch.cli import (
     studies,
     train,
 )
+from peftsearch.cli.shared.output import complain, debug
+from peftsearch.cli.shared.volume import is_verbose, volume_options, with_volume
 from peftsearch.core.errors import StorageLost, UserError, shown
 from peftsearch.core.escaping import visible
 from peftsearch.core.files.disk import is_utf8_locale, refusal
@@ -60,10 +63,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
+            _in_full(error)
             raise UsageProblem(_harmless(str(error))) from None
         except click.UsageError as error:
             raise self._explained(error, ctx) from None
         except StorageLost as lost:
+            _in_full(lost)
             raise click.ClickException(_harmless(str(lost))) from None
         except click.ClickException as error:
             vars(error).update(message=_harmless(error.message))  # keeps its kind, which may print the usage too
@@ -74,6 +79,7 @@ class Commands(click.Group):
             told = refusal(error)
             if told is None:
                 raise
+            _in_full(error)
             kind = UsageProblem if isinstance(told, UserError) else click.ClickException
             raise kind(_harmless(str(told))) from None
 
@@ -96,6 +102,12 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+def _in_full(error: BaseException) -> None:
+    """With --verbose, print where an error came from, above the line that every user sees."""
+    if is_verbose():
+        complain(_harmless("".join(traceback.format_exception(error)).rstrip()))
 
 
 def _harmless(message: str) -> str:
@@ -122,6 +134,8 @@ COMMANDS = {
     "params": studies.params,
     "check": studies.check,
 }
+for _command in COMMANDS.values():
+    with_volume(_command, debug)
 
 
 @click.group(
@@ -141,10 +155,14 @@ def main() -> None:
 
     An option takes precedence over an environment variable, and both take precedence over the study file. The variables
     are PEFTSEARCH_STORAGE, which is the default of --storage, and PEFTSEARCH_RUNS, the folder in which results are kept
-    in place of ./runs. NO_COLOR takes the colours out of tables, and FORCE_COLOR gives a pipe colours too.
+    in place of ./runs. NO_COLOR takes the colours out of tables, and FORCE_COLOR gives a pipe colours too. The options
+    -v, -q and --no-color may stand before or after a command's name.
 
     \b
     To let the shell complete commands and options, add this line to ~/.bashrc:
       eval "$(_PEFTSEARCH_COMPLETE=bash_source peftsearch)"
     In zsh, write zsh_source; in fish: _PEFTSEARCH_COMPLETE=fish_source peftsearch | source
     """
+
+
+main.params += volume_options()

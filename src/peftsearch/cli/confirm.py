@@ -9,8 +9,9 @@ import click
 from peftsearch.cli.live import confirming
 from peftsearch.cli.optimize import EXIT_CODES
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
-from peftsearch.cli.shared.output import print_json, say, show
+from peftsearch.cli.shared.output import complain, debug, print_json, say, show
 from peftsearch.cli.shared.parsing import WholeNumber, parse_trials
+from peftsearch.cli.shared.volume import where_logs_are
 
 if TYPE_CHECKING:
     from peftsearch.workers.outcome import Outcome
@@ -71,6 +72,7 @@ def confirm(study: ChosenStudy, fork: str | None, storage: str | None, as_json: 
     from peftsearch.report.confirmation_json import confirmation_json
 
     results = stored(study, fork, storage)
+    debug(where_logs_are(results.folder))
     with confirming(confirmation(results).metric) as (on_run, on_tick):
         found = api.confirm_study(
             study.name, storage=storage, fork=fork, overrides=study.overrides, **options,
@@ -87,9 +89,9 @@ def confirm(study: ChosenStudy, fork: str | None, storage: str | None, as_json: 
 def _say_how_it_ended(outcome: Outcome) -> None:
     """Say why it ended unless every run is done; scripts can tell by the exit code."""
     if outcome.how == "interrupted":
-        say(f"stopped by {outcome.message}: the unfinished runs are lost; the same command continues")
+        complain(f"stopped by {outcome.message}: the unfinished runs are lost; the same command continues")
         raise click.exceptions.Exit(EXIT_CODES[outcome.message])
     if outcome.how != "done":
         if outcome.details:
-            say(outcome.details.rstrip())
+            complain(outcome.details.rstrip())
         raise click.ClickException(f"confirming gave up: {outcome.message}; the same command continues")

@@ -9,6 +9,7 @@ import click
 
 from peftsearch.cli.shared.options import example
 from peftsearch.cli.shared.output import print_line, say
+from peftsearch.cli.shared.volume import is_quiet
 from peftsearch.core.escaping import on_one_line
 from peftsearch.draft.presets import DEFAULT_EFFORT, EFFORTS
 
@@ -64,7 +65,7 @@ def init(
     made = init_study(
         file, out, text=text, label=label, backbones=backbone, effort=effort or DEFAULT_EFFORT, overwrite=overwrite
     )
-    for line in made.found:
+    for line in made.found if not is_quiet() else ():
         print_line(on_one_line(line))
     for line in made.warnings:
         say(on_one_line(f"note: {line}"))

@@ -11,8 +11,10 @@ import click
 from peftsearch.cli.live import OnTick, search_view
 from peftsearch.cli.own_file import study_or_file_options
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option
-from peftsearch.cli.shared.output import print_json, say, show
+from peftsearch.cli.shared.output import complain, debug, print_json, say, show
 from peftsearch.cli.shared.parsing import Number, WholeNumber, parse_duration, parse_size
+from peftsearch.cli.shared.volume import where_logs_are
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: flo
     from peftsearch import api
 
     spec = study.load()
+    debug(where_logs_are(RunFolder.of(options["fork"] or spec.name)))
     with search_view(spec.objectives, trials, err=as_json) as on_tick:
         if timeout is not None:
             on_tick = _with_forecast(on_tick, timeout, trials)
@@ -155,7 +158,7 @@ def _say_how_it_ended(outcome: Outcome, done: str, timeout: float | None) -> Non
 
     again = f"{done} are done; the same command continues"
     if outcome.how == "interrupted":
-        say(f"stopped by {outcome.message}: {again}")
+        complain(f"stopped by {outcome.message}: {again}")
         raise click.exceptions.Exit(EXIT_CODES[outcome.message])
     if outcome.how == "timeout":
         say(f"the time limit of {duration(timeout or 0)} has ended the search: {again}")
@@ -163,5 +166,5 @@ def _say_how_it_ended(outcome: Outcome, done: str, timeout: float | None) -> Non
         say(f"stopped early: {outcome.message}; {done} are done")
     elif outcome.how != "done":
         if outcome.details:
-            say(outcome.details.rstrip())
+            complain(outcome.details.rstrip())
         raise click.ClickException(f"the search gave up: {outcome.message}; {again}")

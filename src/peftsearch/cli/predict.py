@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from peftsearch.cli.shared.options import example, json_option
-from peftsearch.cli.shared.output import can_redraw, console, print_json, say, show
+from peftsearch.cli.shared.output import can_redraw, complain, console, print_json, say, show
 from peftsearch.cli.shared.parsing import Number, WholeNumber
+from peftsearch.cli.shared.volume import is_quiet
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import json_escapes, on_one_line
 
@@ -233,15 +234,15 @@ def _report(window: list[Labelled], found: Labelling) -> None:
     broken = [item for item in window if item.problem]
     before = found.broken - len(broken)
     for item in broken[: max(0, MOST_REPORTED - before)]:
-        say(on_one_line(f"{found.stream.name}, {item.row.place}: {item.problem}"))
+        complain(on_one_line(f"{found.stream.name}, {item.row.place}: {item.problem}"))
     if before <= MOST_REPORTED < found.broken:
-        say("more broken rows are counted and not told")
+        complain("more broken rows are counted and not told")
 
 
 @contextmanager
 def _progress(found: Labelling, wanted: bool) -> Iterator[Callable[[], None]]:
     """A bar on a terminal: how much of the file is read, how many rows are labelled, and the time left."""
-    if not (wanted and can_redraw(err=True)):
+    if is_quiet() or not (wanted and can_redraw(err=True)):
         yield lambda: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
-from peftsearch.cli.shared.output import print_json, say, show
+from peftsearch.cli.shared.output import complain, print_json, say, show
 from peftsearch.cli.shared.parsing import parse_trial
 
 
@@ -25,7 +25,7 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 
     results = stored(study, fork, storage)
     for problem in results.checkpoint_problems(trust_times=True):
-        say(problem)
+        complain(problem)
     if as_json:
         confirmed = [on_test_json(row) for row in confirmation(results).measured]
         print_json({"study": results.name, **results.status().to_dict(), "confirmed": confirmed})

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from peftsearch.cli.shared.output import debug
 from peftsearch.cli.shared.parsing import check_name, parse_data, parse_limit
+from peftsearch.core.secrets import hide_url
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
@@ -118,7 +120,9 @@ def stored(study: ChosenStudy, fork: str | None, storage: str | None) -> StoredS
     """The results that `storage_options` name."""
     from peftsearch.results.open import open_results
 
-    return open_results(study.name, storage=storage, fork=fork, overrides=study.overrides)
+    found = open_results(study.name, storage=storage, fork=fork, overrides=study.overrides)
+    debug(f"the trials are in {hide_url(found.url)}, and their files in {found.folder.root}")
+    return found
 
 
 def with_options(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:

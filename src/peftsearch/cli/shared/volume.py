@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
+
+from peftsearch.core.files.run_folder import RunFolder
 
 VERBOSE, QUIET, PLAIN = (f"peftsearch.{name}" for name in ("verbose", "quiet", "no_color"))
 """Where Click keeps what was asked for, which a command's context shares with that of the whole program."""
@@ -61,12 +61,17 @@ def with_volume(command: click.Command, note: Callable[[str], None]) -> click.Co
         if not is_verbose():
             return run(*args, **options)
         note(_about_this_machine())
-        with _loud_libraries():
+        with _loud_libraries(note):
             return run(*args, **options)
 
     command.callback = loud_or_quiet
     command.params += volume_options()
     return command
+
+
+def where_logs_are(folder: RunFolder) -> str:
+    """Where the workers of a study, and the libraries that they use, print."""
+    return f"each worker writes what it and the libraries say to {folder.worker_log(0)} and so on"
 
 
 def _asked(name: str) -> bool:
@@ -83,11 +88,15 @@ def _flag(names: list[str], key: str, text: str) -> click.Option:
 
 
 def _about_this_machine() -> str:
+    import platform
+
     found = [f"{name} {_version(name)}" for name in LIBRARIES]
     return f"peftsearch {_version('peftsearch')}, Python {platform.python_version()}, {', '.join(found)}"
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:
@@ -95,12 +104,13 @@ def _version(package: str) -> str:
 
 
 @contextmanager
-def _loud_libraries() -> Iterator[None]:
+def _loud_libraries(note: Callable[[str], None]) -> Iterator[None]:
     """Let libraries tell what they do, unless the environment says how much."""
     import logging
 
-    handler = logging.StreamHandler()
+    handler = logging.Handler()
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    handler.emit = lambda record: note(handler.format(record))  # type: ignore[method-assign]
     before, level = dict(os.environ), logging.root.level
     os.environ.update({name: value for name, value in LOUD.items() if name not in os.environ})
     logging.root.addHandler(handler)
