@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table
-from peftsearch.data.columns import columns_of, texts_of
+from peftsearch.data.columns import columns_of, texts_of, without_header
 from peftsearch.data.section import DataSection
 from tests.helpers.files import prepare
 
@@ -45,3 +47,41 @@ def test_names_for_files_are_not_part_of_what_the_data_is():
     named = DataSection(source="hub:x", files={"text": "{a} {b}", "label": "c", "map_labels": {1: "one"}})
     assert named.model_dump() == plain.model_dump()
     assert named.files.map_labels == {"1": "one"}
+
+
+def drawn_rows(seed: int, rows: int = 40) -> list[tuple[str, str]]:
+    """Texts of a few words, each with one of two to five classes."""
+    chance = random.Random(seed)
+    words = [f"w{number}" for number in range(50)]
+    classes = [f"class {chance.randrange(10**6)}" for _ in range(chance.randrange(2, 6))]
+    return [(" ".join(chance.choices(words, k=chance.randrange(3, 20))), chance.choice(classes)) for _ in range(rows)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("names", [("text", "label"), ("0", "1"), ("What do you think of us?", "Would you come back?")])
+def test_a_file_without_a_first_row_of_names(tmp_path, seed, names):
+    (first, kind), *others = drawn_rows(seed)
+    for header, told in ((names, None), ((first, kind), True)):
+        columns = zip(*([*others] if told else [(first, kind), *others]), strict=True)
+        found = without_header(Table("rows.csv", dict(zip(header, map(list, columns), strict=True))))
+        assert bool(found) == bool(told), found
+        if found:
+            assert found.startswith(f"the first row of rows.csv ({first[:10]}")
+            assert found.endswith(") looks like texts and not like names; write the columns' names above it")
+
+
+def test_a_study_is_told_of_the_missing_first_row(tmp_path):
+    (tmp_path / "rows.csv").write_text("".join(f"this is text {i},{'ab'[i % 2]}\n" for i in range(30)))
+    with pytest.raises(UserError) as caught:
+        prepare(tmp_path, "rows.csv")
+    assert str(caught.value) == (
+        "data.text: no column 'text' in rows.csv; columns: this is text 0, a; the first row of rows.csv (this is text "
+        "0, a) looks like texts and not like names; write the columns' names above it, or name them in data.columns"
+    )
+    assert len(prepare(tmp_path, "rows.csv", columns=["text", "label"]).splits["train"]) > 10
+
+
+def test_names_that_the_file_has_and_the_study_gives_too(tmp_path):
+    (tmp_path / "rows.csv").write_text("Text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(30)))
+    notes = prepare(tmp_path, "rows.csv", columns=["text", "label"], min_rows=2).notes
+    assert "the first row of rows.csv names the columns too; leave data.columns out, or it is read as data" in notes

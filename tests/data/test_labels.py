@@ -160,3 +160,41 @@ def test_half_an_emoji_is_mended_and_counted(tmp_path: Path) -> None:
     assert data.notes[0] == "train: 3 rows with half a character or NUL, shown as \ufffd"
     found = {text for split in data.splits.values() for text in split["text"]}
     assert {"text 0\ufffd", "text 1\ufffd", "text 2\ufffd", "text 3😀", "text 4"} <= found
+
+
+NUMBERS = "these look like numbers: classification needs classes"
+TEXTS = "these look like texts, not like classes"
+IDS = "nearly every row has its own, as with an id"
+
+
+@pytest.mark.parametrize(
+    ("values", "like"),
+    [
+        ([str(i) for i in range(40)], NUMBERS),
+        ([i * 7 for i in range(40)], NUMBERS),
+        ([f"row-{i}" for i in range(40)], IDS),
+        ([f"a{i:x}-b{i * 31:x}" for i in range(37)] + ["a1-b1f"] * 3, IDS),
+        ([f"this is what number {i} says" for i in range(40)], TEXTS),
+    ],
+)
+def test_a_column_of_which_nearly_every_row_has_its_own_value(tmp_path: Path, values: list[Any], like: str) -> None:
+    json_lines(tmp_path / "a.jsonl", [{"text": f"text {i}", "label": value} for i, value in enumerate(values)])
+    count = len({str(value) for value in values})
+    assert error(tmp_path, "a.jsonl") == (
+        f"data.label: {count} values of 'label' in 40 rows: {like}; name the column of the classes"
+    )
+    json_lines(tmp_path / "b.jsonl", [{"text": f"word{i}", "label": f"x{i}"} for i in range(15)])
+    listed = ", ".join(sorted(f"x{i}" for i in range(15))[:10])
+    json_lines(tmp_path / "c.jsonl", rows(9))
+    files = {"train": "a.jsonl", "validation": "b.jsonl", "test": "c.jsonl"}
+    assert error(tmp_path, files) == (
+        f"data.label: validation has 15 rows of classes that train lacks: {listed} and 5 more; {like}; correct the "
+        "files, or name the classes in data.drop_labels or data.map_labels"
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8, 20])
+def test_classes_are_not_taken_for_ids(tmp_path: Path, classes: int) -> None:
+    for kind in ("{}", "row-{}", "this is class number {}"):
+        json_lines(tmp_path / "a.jsonl", labelled(*(kind.format(i) for i in range(classes)), count=6 * classes))
+        assert len(prepare(tmp_path, "a.jsonl").labels) == classes

@@ -206,3 +206,27 @@ def test_presets_search_what_is_written_for_them() -> None:
     for less, more in pairwise(ordered):
         assert set(less.methods) < set(more.methods)
         assert (less.trials, less.texts_read, less.most_epochs) < (more.trials, more.texts_read, more.most_epochs)
+
+
+def test_a_file_without_a_first_row_of_names(work: Path) -> None:
+    (work / "bare.csv").write_text("".join(f"the good cat number {i},{'ab'[i % 2]}\n" for i in range(60)))
+    header = (
+        "the first row of bare.csv (the good cat number 0, a) looks like texts and not like names; "
+        "write the columns' names above it"
+    )
+    assert made("bare.csv").warnings[0] == header
+    with pytest.raises(UserError) as caught:
+        made("bare.csv", label="stars")
+    assert str(caught.value) == (
+        f"--label: no column 'stars' in bare.csv; columns: 'the good cat number 0', 'a'; {header}"
+    )
+
+
+def test_texts_and_classes_that_are_mixed_up(work: Path) -> None:
+    write(work / "reviews.csv", 60)
+    with pytest.raises(UserError) as caught:
+        made("reviews.csv", label="text", text=("label",))
+    assert str(caught.value) == (
+        "60 of the 60 values of 'text' in reviews.csv stand with fewer than 3 different texts; these look like texts, "
+        "not like classes; name another column with --label"
+    )

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import Table, label_text
+
+ROWS_LOOKED_AT = 1000
+"""Rows by which a table without names is told."""
+
+WORDS = 4
+"""Words of a text at least, where hardly any name of a column has as many."""
 
 PLACE = re.compile(r"\{([^{}]+)\}")
 
@@ -52,3 +60,25 @@ def _text(value: object, column: str, name: str) -> str | None:
     if isinstance(value, int | float):
         return label_text(value)
     raise UserError(f"data.text: column {column!r} in {name} holds a {type(value).__name__}, not text")
+
+
+def without_header(table: Table) -> str | None:
+    """Why the first row of a file, which should name its columns, looks like a row of data; None where it does not.
+
+    A name that stands among the values of its own column, and one that is as long as its texts, are no names.
+    """
+    like = [name for name, values in table.columns.items() if _is_like_its_values(name, values)]
+    if not like or list(table.columns) == [str(place) for place in range(len(table.columns))]:
+        return None  # pandas numbers columns that have no names
+    row = textwrap.shorten(", ".join(table.columns), 60, placeholder=" …")
+    return (
+        f"the first row of {table.name} ({row}) looks like texts and not like names; write the columns' names above it"
+    )
+
+
+def _is_like_its_values(name: str, values: Sequence[Any]) -> bool:
+    texts = [text for text in map(label_text, values[:ROWS_LOOKED_AT]) if text is not None]
+    if not name.strip() or not texts:
+        return False
+    question = name.rstrip().endswith(("?", ":"))  # surveys have such names
+    return name in texts or (not question and len(name.split()) >= WORDS <= median(len(text.split()) for text in texts))

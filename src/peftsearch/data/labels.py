@@ -8,13 +8,22 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from numbers import Integral
+from statistics import median
 from typing import Any
 
 from peftsearch.core.errors import UserError, nearest, shown
 from peftsearch.data.base import LabelledRows, Table, label_text
 from peftsearch.data.section import DataSection
 
+NUMBERS = "these look like numbers: classification needs classes"
+TEXTS = "these look like texts, not like classes"
+IDS = "nearly every row has its own, as with an id"
+
 Parts = dict[str, LabelledRows]
+
+FEWEST_OF_AN_ID, SHARE_OF_AN_ID, WORDS_OF_A_TEXT = 10, 0.9, 4
+"""How many values a column has at least, as a share of its rows too, to be no column of classes, and the words of a
+text."""
 
 NO_CLASS = {
     list: "a list: a row has exactly one label (data with several labels a row is not supported)",
@@ -76,6 +85,25 @@ def map_labels(parts: Parts, section: DataSection, notes: list[str]) -> Parts:
         parts = {name: replace(rows, label=[new.get(x, x) for x in rows.label]) for name, rows in parts.items()}
     _note_lookalikes({label for rows in parts.values() for label in rows.label}, notes)
     return parts
+
+
+def other_than_classes(labels: Sequence[str]) -> str | None:
+    """What the values of a column look like where nearly every row has its own; None where classes may repeat enough.
+
+    >>> other_than_classes(["cat", "dog"] * 9), other_than_classes([str(row) for row in range(18)])
+    (None, 'these look like numbers: classification needs classes')
+    """
+    values = set(labels)
+    if len(values) < FEWEST_OF_AN_ID or len(values) < SHARE_OF_AN_ID * len(labels):
+        return None
+    if are_numbers(values):
+        return NUMBERS
+    return TEXTS if median(len(value.split()) for value in values) >= WORDS_OF_A_TEXT else IDS
+
+
+def are_numbers(labels: Collection[str]) -> bool:
+    """Whether all labels are whole numbers."""
+    return all(re.fullmatch(r"[-+]?\d{1,15}", label, re.ASCII) for label in labels)
 
 
 def count_rows(number: int) -> str:

@@ -13,6 +13,7 @@ from peftsearch.core.files.checksums import is_sound
 from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData, label_text
 from peftsearch.data.cache import build_once, digest
 from peftsearch.data.hub import hub_identity, read_hub
+from peftsearch.data.labels import other_than_classes
 from peftsearch.data.overlap import without_overlap
 from peftsearch.data.read.files import Location, is_url, locate, locate_in_package, read_location
 from peftsearch.data.read.formats import Request
@@ -134,9 +135,12 @@ def _label_names(parts: Mapping[str, LabelledRows], declared: Iterable[str | Non
         unknown = sorted(set(rows.label) - known)
         if unknown:
             count = sum(label in unknown for label in rows.label)
+            more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""
+            like = other_than_classes(parts["train"].label)
+            mend = f"{like}; correct the files" if like else "correct the files"
             raise UserError(
-                f"data.label: {split} has {count:,} rows of classes that train lacks: {', '.join(unknown)}; "
-                "correct the files, or name the classes in data.drop_labels or data.map_labels"
+                f"data.label: {split} has {count:,} rows of classes that train lacks: {', '.join(unknown[:10])}{more}; "
+                f"{mend}, or name the classes in data.drop_labels or data.map_labels"
             )
     if len(known) < 2:
         raise UserError(f"data.label: every row has the label {known.pop()!r}; a classifier needs two classes")

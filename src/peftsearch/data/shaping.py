@@ -11,8 +11,8 @@ from typing import Any
 
 from peftsearch.core.errors import UserError
 from peftsearch.data.base import SPLITS, LabelledRows, Table, label_text, whole_characters
-from peftsearch.data.columns import columns_of, texts_of
-from peftsearch.data.labels import Parts, count_rows, drop_labels, labels_of, map_labels
+from peftsearch.data.columns import columns_of, texts_of, without_header
+from peftsearch.data.labels import Parts, count_rows, drop_labels, labels_of, map_labels, other_than_classes
 from peftsearch.data.overlap import keys
 from peftsearch.data.section import DataSection
 from peftsearch.data.splits import draw, joined, split
@@ -51,7 +51,9 @@ def _check_columns(table: Table, section: DataSection) -> None:
     for path, column in _named(section):
         if column not in table.columns:
             columns = ", ".join(textwrap.shorten(name, 40, placeholder=" …") for name in table.columns)
-            raise UserError(f"{path}: no column {column!r} in {table.name}; columns: {columns}")
+            header = without_header(table)
+            header = f"; {header}, or name them in data.columns" if header else ""
+            raise UserError(f"{path}: no column {column!r} in {table.name}; columns: {columns}{header}")
 
 
 def _whole_rows(
@@ -105,6 +107,11 @@ def complete(parts: Parts, section: DataSection, notes: Notes) -> Parts:
     shares = {name: getattr(section.splits, name) for name in SPLITS[1:] if name not in parts}
     if shares:
         rows = parts["train"]
+        if like := other_than_classes(rows.label):
+            raise UserError(
+                f"data.label: {len(set(rows.label)):,} values of {section.label!r} in {count_rows(len(rows))}: {like}; "
+                "name the column of the classes"
+            )
         texts = keys(rows)
         repeated = len(rows) - len(set(texts))
         if repeated:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from peftsearch.core.errors import UserError, shown
 from peftsearch.data.base import LabelledRows
-from peftsearch.data.labels import count_rows
+from peftsearch.data.labels import NUMBERS, are_numbers, count_rows, other_than_classes
 from peftsearch.data.overlap import keys
 
 NEEDED = 3
@@ -61,17 +60,17 @@ def classes_of(rows: LabelledRows, column: str, file: str) -> Classes:
             "name another column with --label"
         )
     if len(small) > MOST_LEFT_OUT or len(counts) - len(small) < 2:
-        numbers = "these look like numbers: classification needs classes; " if _are_numbers(counts) else ""
+        like = NUMBERS if are_numbers(counts) else other_than_classes(rows.label)
         raise UserError(
             f"{len(small):,} of the {len(counts):,} values of {shown(column)} in {file} stand with fewer than "
-            f"{NEEDED} different texts; {numbers}name another column with --label"
+            f"{NEEDED} different texts; {f'{like}; ' if like else ''}name another column with --label"
         )
     return Classes(dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), small)
 
 
 def warnings_of(rows: LabelledRows, classes: Classes, column: str) -> Iterator[str]:
     """A line for each thing that a person should look at."""
-    if _are_numbers(classes.counts):
+    if are_numbers(classes.counts):
         values = sorted(map(int, classes.counts))
         if len(values) > MOST_NUMBERS:
             yield (
@@ -105,7 +104,3 @@ def _repeated(rows: LabelledRows) -> Iterator[str]:
     mixed = sum(labels.total() for labels in found.values() if len(labels) > 1)
     if mixed:
         yield f"{count_rows(mixed)} have a text that stands with several classes: no classifier gets all of them right"
-
-
-def _are_numbers(labels: Sequence[str] | Mapping[str, int]) -> bool:
-    return all(re.fullmatch(r"[-+]?\d{1,15}", label, re.ASCII) for label in labels)

@@ -12,6 +12,7 @@ from peftsearch.core.errors import UserError, nearest, shown
 from peftsearch.core.escaping import on_one_line
 from peftsearch.core.packages import expanded
 from peftsearch.data.base import LabelledRows, Table
+from peftsearch.data.columns import without_header
 from peftsearch.data.read.files import is_url, locate, read_location
 from peftsearch.data.read.formats import Request
 from peftsearch.data.section import DataSection
@@ -160,11 +161,16 @@ def _look(source: Mapping[str, str], wishes: Wishes) -> Seen:
     table = read_location(found["train"], Request(()))
     if table.columns and not any(map(len, table.columns.values())):  # Parquet reads no column that is not asked for
         table = read_location(found["train"], Request(tuple(table.columns)))
-    texts, label = _columns(table, wishes)
+    header = without_header(table)
+    try:
+        texts, label = _columns(table, wishes)
+    except UserError as error:
+        raise UserError(f"{error}; {header}" if header else str(error)) from None
     names = [column.name for column in texts]
     section = DataSection(source="-", text=names[0] if len(names) == 1 else names, label=label.name)
     parts, notes = shape({"train": table}, section)
     classes = classes_of(parts["train"], label.name, table.name)
+    notes = [*([header] if header else ()), *notes]
     return Seen(table.name, texts, label, parts["train"], classes, len(found) == len(source) == 1, notes)
 
 

@@ -32,6 +32,8 @@ def read_delimited(content: bytes, name: str, request: Request) -> Table:
     text, first, delimiter = find_header(text, request)
     names = first if request.header is None else list(request.header)
     check_columns(names, name)
+    if request.header is not None and [field.casefold() for field in first] == [key.casefold() for key in names]:
+        notes += (f"the first row of {name} names the columns too; leave data.columns out, or it is read as data",)
     rows, row_notes = _rows(text, delimiter, len(names), name, headed=request.header is None)
     usual = next((usual for suffix, usual in USUAL.items() if suffix in name.lower()), delimiter)
     if delimiter != usual:
