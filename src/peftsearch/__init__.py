@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         open_results,
         push_export,
         recommend_trial,
+        report_study,
         run_study,
         train_config,
     )
@@ -53,6 +54,7 @@ __all__ = [
     "open_results",
     "push_export",
     "recommend_trial",
+    "report_study",
     "run_study",
     "train_config",
 ]

@@ -12,6 +12,7 @@ from peftsearch.confirm.plan import BEST, SEEDS
 from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
 from peftsearch.confirm.run import Places, Wanted, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
+from peftsearch.core.arguments import checked
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.draft.new_file import init_study
@@ -24,6 +25,7 @@ from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
 from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.recommend.recommendation import Recommendation, recommend_trial
+from peftsearch.report.html.page import report_study
 from peftsearch.results.open import Study, open_results, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
@@ -60,11 +62,13 @@ __all__ = [
     "open_results",
     "push_export",
     "recommend_trial",
+    "report_study",
     "run_study",
     "train_config",
 ]
 
 
+@checked
 def check_study(study: Study, *, overrides: Overrides | None = None) -> TextData:
     """Validate a study and prepare its data. Trains nothing.
 
@@ -88,6 +92,7 @@ def check_study(study: Study, *, overrides: Overrides | None = None) -> TextData
     return check_data(spec, RunFolder.of(spec.name))
 
 
+@checked
 def run_study(
     study: Study,
     *,
@@ -150,7 +155,7 @@ def run_study(
         ['trial', 'method', 'backbone', 'macro_f1']
     """
     if trials is None and timeout is None:
-        raise UserError("a search needs an end: give trials, timeout or both")
+        raise UserError("a search needs an end: give trials=20, timeout=1800 (seconds), or both")
     spec = load_study(study, overrides)
     stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
     done = stored.status().done
@@ -169,6 +174,7 @@ def run_study(
     return replace(stored, outcome=outcome)
 
 
+@checked
 def confirm_study(
     study: Study,
     *,
@@ -229,6 +235,7 @@ def confirm_study(
     return replace(confirmation(stored), outcome=outcome)
 
 
+@checked
 def export_trial(
     study: Study | StoredStudy,
     trial: int | str,

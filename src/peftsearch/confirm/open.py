@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from peftsearch.confirm.summary import Confirmation, confirmation
+from peftsearch.core.arguments import checked
 from peftsearch.results.open import Study, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.overrides import Overrides
 
 
+@checked
 def open_confirmation(
     study: Study | StoredStudy,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.disk import check_writable, writing_to
 from peftsearch.core.files.run_folder import RunFolder
@@ -13,6 +14,7 @@ from peftsearch.draft.presets import DEFAULT_EFFORT
 from peftsearch.study.catalogue import folders, list_studies
 
 
+@checked
 def init_study(
     source: str | Path | Mapping[str, str],
     out: str | Path | None = None,

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.disk import replacing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from peftsearch.storage.records import Record
 
 
+@checked
 def export_config(
     study: Study | StoredStudy,
     trial: int | str,
@@ -67,6 +69,7 @@ def export_config(
     return _write(stored, record, config_of(record), Path(file), folder)
 
 
+@checked
 def export_front_configs(
     study: Study | StoredStudy,
     out: str | Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.errors import UserError, one_line, shown
 from peftsearch.core.escaping import on_one_line
 from peftsearch.core.files.checksums import SUMS
@@ -39,6 +40,7 @@ def check_repository(repository: str) -> None:
         raise UserError(f"--push {repository}: nobody is logged in to the hub; run `hf auth login`, or set HF_TOKEN")
 
 
+@checked
 def push_export(folder: str | Path, repository: str, *, private: bool = False) -> str:
     """Upload a folder that `export_trial` has written to the Hugging Face hub, as one commit.
 

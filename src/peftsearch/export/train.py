@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.files.run_folder import RunFolder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 TRAIN, VALIDATION = "train", "validation"
 
 
+@checked
 def train_config(
     config: str | Path | StudySpec,
     out: str | Path,

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.description import read_description
@@ -151,6 +152,7 @@ class LoadedTextModel(LoadedClassifier):
         yield from softmax(self.model.scores([" ".join(text) for text in texts]), axis=1).tolist()
 
 
+@checked
 def load_classifier(folder: str | Path) -> LoadedClassifier:
     """Load a classifier that `export_trial` or `peftsearch export` has written.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from peftsearch.confirm.summary import confirmation
+from peftsearch.core.arguments import checked
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.recommend.candidates import Candidate, as_searched, candidates, judged_by, losses
 from peftsearch.recommend.latency import measure_latency, with_latency
@@ -72,6 +73,7 @@ class Recommendation:
         return self.chosen.number
 
 
+@checked
 def recommend_trial(
     study: Study | StoredStudy,
     *,

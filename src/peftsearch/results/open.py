@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.errors import UserError, close_match
 from peftsearch.core.files.run_folder import RUNS_VARIABLE, RunFolder, runs_folder, stored_names
 from peftsearch.results.stored_study import StoredStudy, open_stored
@@ -16,6 +17,7 @@ Study = str | Path | StudySpec
 """A study: its name, the path of its YAML file, or what `load_study` has read."""
 
 
+@checked
 def open_results(
     study: Study, *, storage: str | None = None, fork: str | None = None, overrides: Overrides | None = None
 ) -> StoredStudy:

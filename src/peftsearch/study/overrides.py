@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from peftsearch.core.arguments import check
 from peftsearch.core.packages import expanded
 
 
@@ -24,6 +25,9 @@ class Overrides:
     columns: Mapping[str, str] = field(default_factory=dict)
     backbones: tuple[str, ...] = ()
     limit: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check("Overrides", vars(self))
 
     def __bool__(self) -> bool:
         return bool(self.source or self.columns or self.backbones or self.limit)

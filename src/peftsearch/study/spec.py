@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.config import SearchConfig, TrainingConfig
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import shown
@@ -94,6 +95,7 @@ class StudySpec:
         return selection_metric(self.objectives)
 
 
+@checked
 def load_study(study: str | Path | StudySpec, overrides: Overrides | None = None) -> StudySpec:
     """Read and validate a study.
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftsearch.core.arguments import checked
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import visible
 from peftsearch.core.files.disk import replacing
 from peftsearch.report.html.sections import sections
+from peftsearch.results.open import Study, results_of
+from peftsearch.results.stored_study import StoredStudy
+from peftsearch.study.overrides import Overrides
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from peftsearch.report.html.blocks import Plot
-    from peftsearch.results.stored_study import StoredStudy
 
 TEXTS = 10
 """Wrongly labelled texts that are shown unless another number is asked for."""
@@ -39,6 +42,40 @@ def write_report(stored: StoredStudy, file: Path, texts: int = TEXTS) -> None:
     page = render(stored, texts)
     with replacing(file) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+@checked
+def report_study(
+    study: Study | StoredStudy,
+    out: str | Path,
+    *,
+    texts: int = TEXTS,
+    storage: str | None = None,
+    fork: str | None = None,
+    overrides: Overrides | None = None,
+) -> Path:
+    """Write a study as one HTML page, which anyone can read in a browser, and which loads nothing from elsewhere.
+
+    Args:
+        study: results that are open already, or a study as `open_results` takes it.
+        out: the page to write, which ends in .html and replaces an earlier one; its folder is created.
+        texts: how many wrongly labelled validation texts to show; with 0 the page holds no text of the data.
+        storage: as for `open_results`.
+        fork: as for `open_results`.
+        overrides: as for `open_results`.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: no trial has finished, or the page cannot be written.
+
+    Examples:
+        >>> report_study("quickstart", "report.html", texts=0).name
+        'report.html'
+    """
+    write_report(results_of(study, storage, fork, overrides), Path(out), texts)
+    return Path(out)
 
 
 def render(stored: StoredStudy, texts: int = TEXTS) -> str:
