@@ -1,10 +1,11 @@
-"""Write docs/methods.md: the table of methods, and every method on a tiny random encoder of every architecture.
+"""Write docs/methods.md, and what `methods.architectures` reads: every method, tried on every architecture.
 
 OMP_NUM_THREADS=1 python -m scripts.make_method_matrix
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,16 +14,25 @@ from tests.helpers.tiny import tiny_model
 
 from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.names import resolve
+from peftsearch.methods.architectures import FILE
 from peftsearch.methods.table import METHODS
+from peftsearch.report.lists import ABOUT_FIGURES
 from peftsearch.training.dry_run import MethodCheck, try_methods
 
 PAGE = Path(__file__).parent.parent / "docs" / "methods.md"
 
 HEAD = """# Tuning methods
 
-`peftsearch methods` shows the same list with every hyperparameter, its default and its valid values.
+`peftsearch methods` shows the same list with every hyperparameter, its default and its valid values, and
+`peftsearch methods lora` one method.
 
 {methods}
+
+## When to use which
+
+{figures} A difference of a point or two is noise: there was one seed and one split.
+
+{when}
 
 ## Which method works on which architecture
 
@@ -47,19 +57,30 @@ def method_rows() -> list[str]:
     return table([["method", "what is trained", "paper"], ["---"] * 3, *rows])
 
 
+def when_to_use() -> list[str]:
+    """What each method is for, a line each."""
+    return [f"- `{name}`: {method.when}" for name, method in METHODS.items()]
+
+
+def failures(matrix: dict[str, list[MethodCheck]]) -> dict[str, dict[str, str]]:
+    """Method → architecture → why the method does not work on it."""
+    found: dict[str, dict[str, str]] = {}
+    for architecture, checks in matrix.items():
+        for check in checks:
+            if not works(check):
+                found.setdefault(check.method, {})[architecture] = check.why or "does not train"
+    return found
+
+
 def page(matrix: dict[str, list[MethodCheck]]) -> str:
     """The whole page, from each architecture's results."""
     methods = [check.method for check in next(iter(matrix.values()))]
     rows = [["", *matrix], ["---"] * (len(matrix) + 1)]
     for place, method in enumerate(methods):
         rows.append([f"`{method}`", *("yes" if works(found[place]) else "–" for found in matrix.values())])
-    why = [
-        f"- {name}, {f.method}: {f.why or 'does not train'}"
-        for name, row in matrix.items()
-        for f in row
-        if not works(f)
-    ]
-    return HEAD.format(methods="\n".join(method_rows()), matrix="\n".join(table(rows)), why="\n".join(why))
+    why = [f"- {name}, `{method}`: {reason}" for method, on in failures(matrix).items() for name, reason in on.items()]
+    parts = {"methods": method_rows(), "when": when_to_use(), "matrix": table(rows), "why": why}
+    return HEAD.format(figures=ABOUT_FIGURES, **{name: "\n".join(lines) for name, lines in parts.items()})
 
 
 def works(check: MethodCheck) -> bool:
@@ -78,6 +99,7 @@ def main() -> None:
         models = {name: str(tiny_model(Path(folder) / name, name)) for name in FAMILIES}
         matrix = {name: list(try_methods(resolve(model))) for name, model in models.items()}
     PAGE.write_text(page(matrix), encoding="utf-8")
+    Path(str(FILE)).write_text(json.dumps(failures(matrix), indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

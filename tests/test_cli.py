@@ -322,6 +322,7 @@ def test_the_page_of_one_method(work: Path) -> None:
     for name, method in METHODS.items():
         page = run("methods", name).stdout
         assert page.startswith(f"{name}\n  {method.summary}\n  paper: ")
+        assert f"when to use it: {method.when}" in " ".join(page.split())
         for hyperparameter in method.hyperparameters:
             assert re.search(rf"^  {hyperparameter} ", page, re.M), (name, hyperparameter)
         assert ("training section" in page) == method.takes_steps
@@ -329,6 +330,12 @@ def test_the_page_of_one_method(work: Path) -> None:
         r"^  rank +4 \| 8 \| 16 \| 32 +1 … 4096 +rank of each product$", run("methods", "lora").stdout, re.M
     )
     assert json.loads(run("methods", "lora", "--json").stdout)["dimensions"]["dora"]["default"] == "False"
+    prefix = run("methods", "prefix").stdout.splitlines()
+    assert "  works on: bert, electra, roberta, xlm-roberta, distilbert, deberta-v2, albert" in prefix
+    assert "  not on mpnet: neither PEFT nor AdapterHub has prefix tuning for mpnet" in prefix
+    told = json.loads(run("methods", "bitfit", "--json").stdout)
+    assert (told["when"], "bert" in told["works_on"]) == (METHODS["bitfit"].when, True)
+    assert told["not_on"] == {"modernbert": "modernbert has no biases"}
     wrong = run("methods", "lorra")
     assert (wrong.exit_code, wrong.stderr.splitlines()[-1]) == (
         2, "Error: Invalid value for METHOD: no method is called 'lorra'; did you mean 'lora'?",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scripts.make_method_matrix import method_rows
+from scripts.make_method_matrix import method_rows, when_to_use
 
 import peftsearch
 from peftsearch.backbones.names import ResolvedModel
@@ -16,6 +16,8 @@ from peftsearch.methods.base import EncoderMethod, TextMethod
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
 from tests.helpers.tuning import settings_of
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 SOURCE = Path(peftsearch.__file__).parent
 
@@ -32,8 +34,23 @@ def test_a_method_is_declared_in_a_file_of_the_package(name: str) -> None:
 
 
 def test_the_documentation_has_a_row_for_each_method() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    page = (DOCS / "methods.md").read_text(encoding="utf-8")
     assert "\n".join(method_rows()) in page, "run: python -m scripts.make_method_matrix"
+    assert "\n".join(when_to_use()) in page, "run: python -m scripts.make_method_matrix"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_when_to_use_a_method_is_said_with_figures_that_were_measured(name: str) -> None:
+    """Every score and every number of parameters stands in the experiments, the scores there with a digit more."""
+    said, experiments = METHODS[name].when, (DOCS / "experiments.md").read_text(encoding="utf-8")
+    assert 1 <= len(re.findall(r"\.(?: |$)", said)) <= 3
+    scores = re.findall(r"\b0\.\d{3}\b", said)
+    assert scores
+    known = {f"{float(found):.3f}" for found in re.findall(r"\b0\.\d{3,4}\b", experiments)}
+    lost = {"probe": {"0.107"}}  # 0.8801 - 0.7730
+    assert set(scores) - known <= lost.get(name, set())
+    counts = re.findall(r"\b\d+,\d{3}\b", said.replace("1,500", ""))
+    assert [count for count in counts if count not in experiments] == []
 
 
 def test_each_table_has_the_methods_of_one_kind() -> None:

@@ -12,6 +12,7 @@ from peftsearch.backbones.families import FAMILIES
 from peftsearch.backbones.names import resolve, resolve_config_only
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.methods.architectures import works_on
 from peftsearch.methods.build import build_classifier, build_on_meta_device
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.dry_run import trainable_by_epoch, try_methods
@@ -62,6 +63,7 @@ def test_the_matrix_of_an_architecture(tmp_path, architecture):
     assert _documented(architecture) == {name: not check.why for name, check in found.items()}, (
         "run: python -m scripts.make_method_matrix"
     )
+    assert {name: works_on(name)[1].get(architecture) for name in found} == {n: c.why for n, c in found.items()}
 
 
 def _documented(architecture):

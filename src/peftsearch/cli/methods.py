@@ -30,7 +30,7 @@ def methods(name: str | None, backbone: str | None, as_json: bool) -> None:
     """List the tuning methods and what each can search.
 
     For each hyperparameter this shows the default space, and for each method its paper. With METHOD it shows that
-    method alone, and which values are valid too.
+    method alone: also when to use it, on which architectures it works, and which values are valid.
     """
     if name is not None and backbone is not None:
         raise click.UsageError("give either a method's name or --backbone")
@@ -69,9 +69,15 @@ def _methods_on(backbone: str, as_json: bool) -> None:
 
 def _method_json(method: Method) -> dict[str, object]:
     from peftsearch.core.dimensions import describe
+    from peftsearch.methods.architectures import works_on
+    from peftsearch.methods.table import ENCODER_METHODS
 
     dimensions = {
         name: {"default": describe(found.default), "valid": describe(found.valid), "summary": found.summary}
         for name, found in method.hyperparameters.items()
     }
-    return {"name": method.name, "summary": method.summary, "paper": method.paper, "dimensions": dimensions}
+    about: dict[str, object] = {name: getattr(method, name) for name in ("name", "summary", "paper", "when")}
+    if method.name in ENCODER_METHODS:
+        works, why = works_on(method.name)
+        about |= {"works_on": works, "not_on": dict(why)}
+    return {**about, "dimensions": dimensions}

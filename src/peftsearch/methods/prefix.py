@@ -24,6 +24,10 @@ class PrefixTuning(EncoderMethod):
     name = "prefix"
     summary = "prefix tuning: trained virtual tokens before each frozen layer's keys and values"
     paper = "Li and Liang 2021, https://arxiv.org/abs/2101.00190"
+    when = (
+        "Where there are few texts: its paper, about generating text, finds it better than full fine-tuning there. "
+        "It depends on the learning rate: on emotions it learned nothing at 2e-5 (0.087), and had 0.855 at 2.2e-2."
+    )
     library = "peft"
     merges = False
     own: ClassVar[Mapping[str, Hyperparameter]] = {

@@ -77,6 +77,10 @@ class Tfidf(TextMethod):
     name = "tfidf"
     summary = "TF-IDF and logistic regression on the words themselves, without a backbone"
     paper = "Wang and Manning 2012, https://aclanthology.org/P12-2018"
+    when = (
+        "In every study: it trains in seconds without a GPU, and its score is what an encoder has to exceed. On "
+        "package descriptions in Russian, read by an English encoder, it was the best of all (0.733)."
+    )
     random = False
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "longest_term": Hyperparameter(Choice((1, 2)), Range(1, 5, integer=True), "words in the longest n-gram"),

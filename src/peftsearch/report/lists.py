@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Text, describe
+from peftsearch.methods.architectures import works_on
 from peftsearch.methods.hyperparameters import SHARED, TRAINING, Hyperparameter
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.report.fitted_table import FittedTable, Kind
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from peftsearch.methods.base import Method
     from peftsearch.training.dry_run import MethodCheck
 
+
+ABOUT_FIGURES = (
+    "Scores are macro F1 of all-MiniLM-L6-v2 on validation rows; the questions are 1,500 TREC questions "
+    "(docs/experiments.md)."
+)
+"""What the figures in `Method.when` are."""
 
 COLUMNS_OF_A_METHOD: dict[str, Kind] = {
     "hyperparameter": "word",
@@ -75,12 +82,17 @@ def methods_list(methods: Iterable[Method]) -> Iterator[RenderableType]:
 
 
 def method_page(method: Method) -> Iterator[RenderableType]:
-    """One method: what it does, its paper, and every hyperparameter with its default space and its valid values."""
+    """One method: what it does, its paper, when to use it, where it works, and every hyperparameter.
+
+    A hyperparameter is shown with its default space and its valid values.
+    """
     from rich.text import Text as Line
 
     yield Line(method.name, style="bold")
     yield Paragraph(method.summary, indent=2)
     yield Paragraph(f"paper: {method.paper}", indent=2)
+    yield Paragraph(f"when to use it: {method.when}", indent=2)
+    yield from (Paragraph(line, indent=2) for line in _architectures(method))
     table = FittedTable(indent=2)
     for heading, kind in COLUMNS_OF_A_METHOD.items():
         table.add_column(heading, kind)
@@ -93,6 +105,17 @@ def method_page(method: Method) -> Iterator[RenderableType]:
         yield Paragraph(f"A study may also search these fields of its training section: {', '.join(TRAINING)}")
     if method.name in ENCODER_METHODS:
         yield Paragraph(f"Whether it works on a model: {tied('peftsearch methods --backbone NAME')}")
+    yield Paragraph(ABOUT_FIGURES)
+
+
+def _architectures(method: Method) -> Iterator[str]:
+    """The architectures on which the method works, and why it does not on the others."""
+    if method.name not in ENCODER_METHODS:
+        yield "works on: any texts, because it needs no model"
+        return
+    works, why = works_on(method.name)
+    yield f"works on: {', '.join(works)}"
+    yield from (f"not on {name}: {reason}" for name, reason in why.items())
 
 
 def checks_table(checks: Iterable[MethodCheck]) -> FittedTable:

@@ -58,6 +58,10 @@ class SequentialBottleneck(Bottleneck):
     name = "seq_bn"
     summary = "bottleneck adapters: a narrow network is trained after each frozen layer"
     paper = "Pfeiffer et al. 2020, https://arxiv.org/abs/2005.00247"
+    when = (
+        "Where one encoder serves many tasks, each with a small file of its own, as in its paper. On emotions it "
+        "was the best of eight methods (0.879), with 0.5 % of the parameters."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
         "reduction_factor": reduction(4, 16, 64),
@@ -77,6 +81,10 @@ class DoubleSequentialBottleneck(Bottleneck):
     name = "double_seq_bn"
     summary = "double bottleneck adapters: narrow networks after each frozen layer's attention and feed-forward module"
     paper = "Houlsby et al. 2019, https://arxiv.org/abs/1902.00751"
+    when = (
+        "As seq_bn, where twice its parameters are allowed. Its paper comes within 0.4 points of full fine-tuning; "
+        "on the questions it was level with it (0.879 and 0.880), in 70 % of the time."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
         "reduction_factor": reduction(4, 16, 64),
@@ -96,6 +104,10 @@ class ParallelBottleneck(Bottleneck):
     name = "par_bn"
     summary = "parallel adapters: a narrow network is trained beside each frozen feed-forward module"
     paper = "He et al. 2021, https://arxiv.org/abs/2110.04366"
+    when = (
+        "As seq_bn; its paper finds a network beside a layer better than one after it. On the questions it had "
+        "0.872, and seq_bn 0.861."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
         "reduction_factor": reduction(2, 8, 32),
@@ -115,6 +127,10 @@ class Compacter(Bottleneck):
     name = "compacter"
     summary = "Compacter: double bottleneck adapters made of shared Kronecker factors"
     paper = "Karimi Mahabadi et al. 2021, https://arxiv.org/abs/2106.04647"
+    when = (
+        "Where adapters are wanted and their files have to be tiny. Its paper finds it better than full fine-tuning "
+        "on few texts; on the questions it had 0.856 with 17,926 parameters."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-3, 3e-2),
         "reduction_factor": reduction(8, 32),

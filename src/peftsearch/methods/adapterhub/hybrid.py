@@ -30,6 +30,10 @@ class UniPelt(Bottleneck):
     name = "unipelt"
     summary = "UniPELT: a prefix, bottleneck adapters and LoRA, each behind a trained gate"
     paper = "Mao et al. 2021, https://arxiv.org/abs/2110.07577"
+    when = (
+        "Where it is not known which of prefix, adapters and LoRA suits the task: its gates choose, and its paper "
+        "finds it better than each alone. On the questions it had 0.892, with 3.1 million parameters."
+    )
     has_prefix = True
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
@@ -61,6 +65,10 @@ class MixAndMatch(Bottleneck):
     name = "mam"
     summary = "Mix-and-Match: a prefix, and parallel adapters"
     paper = "He et al. 2021, https://arxiv.org/abs/2110.04366"
+    when = (
+        "Where both a prefix and adapters are affordable: its paper finds them together as good as full "
+        "fine-tuning. On the questions it had 0.859 with 4.24 million parameters, so simpler methods came first."
+    )
     has_prefix = True
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),

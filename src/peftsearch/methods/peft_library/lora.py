@@ -65,6 +65,11 @@ class Lora(LinearMethod):
     name = "lora"
     summary = "LoRA: a low-rank product is trained beside frozen linear layers"
     paper = "Hu et al. 2021, https://arxiv.org/abs/2106.09685"
+    when = (
+        "As the first choice where full fine-tuning takes too much memory or disk: merged into the weights, it "
+        "answers as fast as the encoder itself. It needs a far higher learning rate than full fine-tuning; on the "
+        "questions it was level with it (0.882)."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-2),
         "rank": RANK,

@@ -63,6 +63,10 @@ class Prompt(SoftPrompt):
     name = "prompt"
     summary = "prompt tuning: trained virtual tokens stand before the text"
     paper = "Lester et al. 2021, https://arxiv.org/abs/2104.08691"
+    when = (
+        "With encoders that are far larger: its paper finds it level with full fine-tuning only beyond billions of "
+        "parameters. On the questions it had 0.851, and trained the longest of all."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-3, 3e-1),
         "virtual_tokens": TOKENS,
@@ -80,6 +84,10 @@ class PTuning(SoftPrompt):
     name = "p_tuning"
     summary = "p-tuning: virtual tokens before the text, trained through a small network"
     paper = "Liu et al. 2021, https://arxiv.org/abs/2103.10385"
+    when = (
+        "Where virtual tokens are wanted, for few or for many texts, as in its paper. On the questions it stayed "
+        "below most methods (0.838), and trained almost as long as prompt tuning."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-4, 1e-1),
         "virtual_tokens": TOKENS,

@@ -20,6 +20,10 @@ class BitFit(EncoderMethod):
     name = "bitfit"
     summary = "BitFit: only the biases are trained"
     paper = "Ben Zaken et al. 2021, https://arxiv.org/abs/2106.10199"
+    when = (
+        "Where many tasks share an encoder and each may add only its biases. Its paper finds it as good as full "
+        "fine-tuning on small and medium data; on the questions it had 0.871 with 28,038 parameters."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2)}
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
@@ -38,6 +42,10 @@ class LayerNorm(EncoderMethod):
     name = "layernorm"
     summary = "LN-tuning: only the norms are trained"
     paper = "Qi et al. 2022, https://arxiv.org/abs/2211.08682"
+    when = (
+        "Where fewer than 0.1 % of the parameters may be trained, for which its paper finds it better than others. "
+        "On the questions it had 0.878 with 12,294 parameters."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2)}
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:

