@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_notes_are_told_once(spec: StudySpec) -> None:
     assert any("no text stands in two splits" in note for note in first)
     assert begun(spec, trials=5)[1] == []
     assert begun(replace(spec, warnings=("a new one",)))[1] == ["a new one"]
-    assert begun(spec, fork="other")[1] == first
+    assert begun(spec, fork="other")[1][:-1] == first[:-1]  # the last one is the reference, whose seconds differ
 
 
 def test_the_reference_is_measured_once_for_the_same_data(spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +68,19 @@ def test_the_reference_is_measured_once_for_the_same_data(spec: StudySpec, monke
     assert reference is not None
     monkeypatch.setattr(module, "measure_reference", lambda _: pytest.fail("measured again"))
     assert begun(spec)[0].reference == reference
+
+
+def test_the_reference_is_said_before_the_first_trial_unless_a_trial_says_it(spec: StudySpec) -> None:
+    stored, said = begun(spec)
+    assert stored.reference is not None
+    assert said[-1] == stored.reference.sentence("macro_f1")
+    assert re.fullmatch(
+        r"for reference: TF-IDF \+ logistic regression reaches macro F1 \d\.\d{3} in \d+\.\d s", said[-1]
+    )
+    Path("toy.yaml").write_text(STUDY.replace("{probe: {}}", "{probe: {}, tfidf: {}}"))
+    stored, said = begun(load_study("toy.yaml"), fork="other")
+    assert stored.reference is not None
+    assert not any("for reference" in note for note in said)
 
 
 def test_texts_without_a_reference_are_searched_all_the_same(spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:

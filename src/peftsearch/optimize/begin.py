@@ -82,7 +82,7 @@ def begin(
     write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
     for problem in stored.checkpoint_problems():
         say(problem)
-    _measure_reference(stored, data, say)
+    _measure_reference(stored, data, say, tried="tfidf" in spec.methods)
     return stored
 
 
@@ -135,11 +135,19 @@ def job_of(
     )
 
 
-def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str], None]) -> None:
-    """Measure the reference once for this data. Texts without words (only emoji, say) have none."""
+def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str], None], *, tried: bool) -> None:
+    """Measure the reference once for this data, and say it. Texts without words (only emoji, say) have none.
+
+    Args:
+        tried: whether the search tries TF-IDF too. A trial then says what that reaches, as one of the first.
+    """
     if stored.reference and stored.reference.fingerprint == data.fingerprint:
         return
     try:
-        write_reference(stored.study, measure_reference(data).to_dict())
+        reference = measure_reference(data)
     except UserError as error:
         say(f"no reference is measured: {error}")
+        return
+    write_reference(stored.study, reference.to_dict())
+    if not tried:
+        say(reference.sentence(stored.quality))
