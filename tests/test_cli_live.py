@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from peftsearch.storage.confirm_queue import REFERENCE, Repeat
 from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.storage.records import Record
 from tests.confirm.test_summary import old_run
-from tests.helpers.records import complete, config
+from tests.helpers.records import OBJECTIVES, complete, config
 from tests.helpers.terminal import WIDTH, Screen
 
 
@@ -76,3 +77,17 @@ def test_quiet_shows_none_of_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
                 tick([])
                 tick([complete(0, "lora", 0.9, 10, 1.0)])
     assert (screen.written, capsys.readouterr().out) == ("", "")
+
+
+def test_a_pipe_is_told_once_what_the_time_limit_allows(capsys: pytest.CaptureFixture[str]) -> None:
+    began = datetime(2026, 1, 1)
+    found = [
+        replace(complete(number, "lora", 0.9, 100, 1.0), started=began, ended=began + timedelta(seconds=60))
+        for number in range(3)
+    ]
+    with search_view(OBJECTIVES, None, 3600.0) as on_tick:
+        for ended in range(4):
+            on_tick(found[:ended])
+    shown = capsys.readouterr()
+    assert re.fullmatch(r"about 4\d to 8\d more trials are likely to end in the .* left\n", shown.err)
+    assert [line[:16] for line in shown.out.splitlines()] == [f"{n + 1} done: trial {n} " for n in range(3)]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from peftsearch.report.study_views import ended_lines, front_view, newly_ended, progress_view, trial_line
@@ -125,6 +126,29 @@ def test_a_pipe_is_told_how_far_the_search_is_and_the_time_left() -> None:
     assert [line.split()[0] for line in ended_lines([], [killed, FULL], OBJECTIVES, 2)] == ["0/2", "1/2"]
     assert list(ended_lines([], [FULL], OBJECTIVES, None)) == [f"1 done: {trial_line(FULL, OBJECTIVES)}"]
     assert list(ended_lines(timed, timed, OBJECTIVES, 14)) == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "limit", "left"),
+    [(14, 90.0, "1 min 30 s left"), (14, 900.0, "about 11 min 0 s left"), (None, 5.0, "5 s left")],
+)
+def test_a_pipe_is_told_the_time_until_the_limit_where_that_comes_first(
+    budget: int | None, limit: float, left: str
+) -> None:
+    began = datetime(2026, 1, 1)
+    timed = [replace(record, started=began, ended=began + timedelta(seconds=60)) for record in (FULL, LORA, PRUNED)]
+    assert list(ended_lines([], timed, OBJECTIVES, budget, limit))[-1].endswith(f", {left}")
+
+
+def test_the_live_view_says_what_the_time_limit_allows() -> None:
+    began = datetime(2026, 1, 1)
+    start = replace(LORA, started=began, ended=began + timedelta(seconds=60), starting_point=True)
+    for records, budget, left in (
+        ([start], None, "1 trial done, about 11 to 23 more trials are likely to end in the 10 min 0 s left"),
+        ([start], 3, "1 of 3 trials done, all 3 trials are likely to end within the 10 min 0 s left"),
+        ([], None, "0 trials done, 10 min 0 s left"),
+    ):
+        assert " ".join(printed(*progress_view(records, OBJECTIVES, budget, 600.0)).split()).startswith(left)
 
 
 def test_the_live_view_shows_what_runs_the_front_and_how_far_it_is() -> None:

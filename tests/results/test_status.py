@@ -32,7 +32,7 @@ def test_counts_by_state_and_method() -> None:
 def test_time_left_is_shared_by_the_workers_that_run() -> None:
     done = [timed(complete(0, "lora", 0.8, 1, 1.0), 10), timed(complete(1, "full", 0.8, 1, 1.0), 30)]
     running = [Record(number, "running", config()) for number in (2, 3)]
-    assert status([*done, *running], budget=6).seconds_left == 4 * 20 / 2
+    assert status([*done, *running], budget=6).seconds_left == (2 * 40 / 15 * 6 + 2 * 20) / 2
     assert status(done, budget=2).seconds_left == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -24,23 +25,28 @@ OnTick = Callable[[Sequence["Record"]], None]
 
 
 @contextmanager
-def search_view(objectives: Sequence[str], budget: int | None, *, err: bool = False) -> Iterator[OnTick]:
+def search_view(
+    objectives: Sequence[str], budget: int | None, timeout: float | None = None, *, err: bool = False
+) -> Iterator[OnTick]:
     """Show a search to a person: redraw a view at each call, or print each ended trial once.
 
     Args:
         objectives: the study's.
         budget: the total of trials asked for, if there is one.
+        timeout: the seconds from the first call on after which the search ends, if there is a limit.
         err: whether to write to the standard error, because the standard output is for JSON.
     """
     from peftsearch.report.study_views import progress_view
+
+    left = _countdown(timeout)
 
     with ExitStack() as stack:
         if is_quiet():
             yield lambda _: None
         elif can_redraw(err):
-            yield _live(lambda records: progress_view(records, objectives, budget), err, stack)
+            yield _live(lambda records: progress_view(records, objectives, budget, left()), err, stack)
         else:
-            yield _lines(objectives, budget, err)
+            yield _lines(objectives, budget, err, left)
 
 
 @contextmanager
@@ -78,15 +84,37 @@ def _live(view: Callable[[State], Iterable[RenderableType]], err: bool, stack: E
     return draw
 
 
-def _lines(objectives: Sequence[str], budget: int | None, err: bool) -> OnTick:
-    """One line for each trial that has ended since the first call, with how far the search is."""
+def _countdown(timeout: float | None) -> Callable[[], float | None]:
+    """How many seconds are left, from the first call on; None without a limit."""
+    ends: list[float] = []
+
+    def left() -> float | None:
+        if timeout is None:
+            return None
+        ends[:] = ends or [time.monotonic() + timeout]
+        return max(0.0, ends[0] - time.monotonic())
+
+    return left
+
+
+def _lines(objectives: Sequence[str], budget: int | None, err: bool, left: Callable[[], float | None]) -> OnTick:
+    """One line for each trial that has ended since the first call, with how far the search is.
+
+    What a time limit is likely to allow is said once, as soon as that can be told.
+    """
     from peftsearch.report.study_views import ended_lines
+    from peftsearch.results.pace import likely_reached
 
     before: list[Sequence[Record]] = []
+    said: list[str] = []
 
     def tell(records: Sequence[Record]) -> None:
-        for line in ended_lines(before[-1], records, objectives, budget) if before else ():
+        limit = left()
+        for line in ended_lines(before[-1], records, objectives, budget, limit) if before else ():
             print_line(on_one_line(line), err=err)
         before[:] = [records]
+        if limit is not None and not said and (sentence := likely_reached(records, limit, budget)):
+            said.append(sentence)
+            say(sentence)
 
     return tell

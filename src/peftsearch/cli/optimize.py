@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from peftsearch.cli.live import OnTick, search_view
+from peftsearch.cli.live import search_view
 from peftsearch.cli.own_file import study_or_file_options
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option
 from peftsearch.cli.shared.output import complain, debug, print_json, say, show
@@ -19,7 +17,6 @@ from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
-    from peftsearch.storage.records import Record
     from peftsearch.workers.outcome import Outcome
 
 INTERRUPTED = 130
@@ -105,9 +102,7 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: flo
 
     spec = study.load()
     debug(where_logs_are(RunFolder.of(options["fork"] or spec.name)))
-    with search_view(spec.objectives, trials, err=as_json) as on_tick:
-        if timeout is not None:
-            on_tick = _with_forecast(on_tick, timeout, trials)
+    with search_view(spec.objectives, trials, timeout, err=as_json) as on_tick:
         results = api.run_study(spec, trials=trials, timeout=timeout, **options, on_tick=on_tick, say=say)
     _print_front(results, as_json)
     if results.outcome:
@@ -115,26 +110,6 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: flo
         _say_how_it_ended(
             results.outcome, f"{done} trials" if trials is None else f"{done} of {trials} trials", timeout
         )
-
-
-def _with_forecast(on_tick: OnTick, seconds: float, trials: int | None) -> OnTick:
-    """`on_tick`, which also says once what the time limit is likely to allow, as soon as that can be said."""
-    from peftsearch.results.pace import likely_reached
-
-    deadline: list[float] = []
-    said: list[str] = []
-
-    def tick(records: Sequence[Record]) -> None:
-        deadline[:] = deadline or [time.monotonic() + seconds]
-        if not said:
-            workers = max(1, sum(record.state == "running" for record in records))
-            sentence = likely_reached(records, max(0.0, deadline[0] - time.monotonic()), workers, trials)
-            said.extend([sentence] if sentence else [])
-            for line in said:
-                say(line)
-        on_tick(records)
-
-    return tick
 
 
 def _print_front(results: StoredStudy, as_json: bool) -> None:

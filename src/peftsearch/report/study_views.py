@@ -12,8 +12,15 @@ from peftsearch.report.paragraph import Paragraph
 from peftsearch.report.running import running_view
 from peftsearch.report.tables import front_table, running_table, status_table, time_left
 from peftsearch.results.feasibility import tally, why_no_front
-from peftsearch.results.formatting import config_in_words, objective_label, objective_with_unit, reason_in_words
+from peftsearch.results.formatting import (
+    config_in_words,
+    duration,
+    objective_label,
+    objective_with_unit,
+    reason_in_words,
+)
 from peftsearch.results.front import Row, best_of_methods, front
+from peftsearch.results.pace import likely_reached
 from peftsearch.results.status import Status, status
 
 if TYPE_CHECKING:
@@ -54,18 +61,26 @@ def status_view(stored: StoredStudy) -> list[RenderableType]:
     return [*parts, *map(Paragraph, sentences_on_test(confirmation(stored)))]
 
 
-def progress_view(records: Sequence[Record], objectives: Sequence[str], budget: int | None) -> list[RenderableType]:
-    """How far the search is, the running trials and the front so far, for a terminal that is redrawn."""
+def progress_view(
+    records: Sequence[Record], objectives: Sequence[str], budget: int | None, limit: float | None = None
+) -> list[RenderableType]:
+    """How far the search is, the running trials and the front so far, for a terminal that is redrawn.
+
+    Args:
+        limit: the seconds until the time limit, if there is one.
+    """
     now = status(records, budget)
-    heading = ", ".join(part for part in (_done(now), time_left(now)) if part)
-    parts: list[RenderableType] = [heading]
+    left = _left(now, limit) if limit is None else likely_reached(records, limit, budget) or _left(now, limit)
+    parts: list[RenderableType] = [Paragraph(", ".join(part for part in (_done(now), left) if part))]
     parts += running_view(now.running, quality_objective(objectives))
     best = front(records, objectives)
     return [*parts, front_table(best, objectives, title="\nPareto front so far")] if best else parts
 
 
 def _done(now: Status) -> str:
-    return f"{now.done} of {now.budget} trials done" if now.budget else f"{now.done} trials done"
+    if now.budget:
+        return f"{now.done} of {now.budget} trials done"
+    return "1 trial done" if now.done == 1 else f"{now.done} trials done"
 
 
 def trial_line(record: Record, objectives: Sequence[str]) -> str:
@@ -81,16 +96,32 @@ def trial_line(record: Record, objectives: Sequence[str]) -> str:
 
 
 def ended_lines(
-    before: Sequence[Record], after: Sequence[Record], objectives: Sequence[str], budget: int | None
+    before: Sequence[Record],
+    after: Sequence[Record],
+    objectives: Sequence[str],
+    budget: int | None,
+    limit: float | None = None,
 ) -> Iterator[str]:
-    """A line about each trial that has ended since `before`, with the trials done until then and the time left."""
+    """A line about each trial that has ended since `before`, with the trials done until then and the time left.
+
+    Args:
+        limit: the seconds until the time limit, if there is one.
+    """
     ended, now = newly_ended(before, after), status(after, budget)
+    left = _left(now, limit)
     done = now.done - sum(record.done for record in ended)
     for record in ended:
         done += record.done
-        left = [time_left(now)] if record is ended[-1] and time_left(now) else []
         place = f"{done}/{budget}" if budget else f"{done} done:"
-        yield ", ".join([f"{place} {trial_line(record, objectives)}", *left])
+        parts = (f"{place} {trial_line(record, objectives)}", left if record is ended[-1] else "")
+        yield ", ".join(part for part in parts if part)
+
+
+def _left(now: Status, limit: float | None) -> str:
+    """The time left in words: until the search is done or, if that comes before, until its time limit."""
+    if limit is None or (now.seconds_left is not None and now.seconds_left < limit):
+        return time_left(now)
+    return f"{duration(limit)} left"
 
 
 def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.constraints import Constraint
 from peftsearch.results.feasibility import Tally, tally
+from peftsearch.results.pace import seconds_left, whole_by_steps
 from peftsearch.storage.liveness.recovery import STALE_SECONDS, is_stale
 from peftsearch.workers.watchdog import limit_of
 
@@ -27,7 +28,7 @@ class Status:
         running: the running trials.
         done: the number of trials that have ended and count toward the budget; see `storage.budget`.
         budget: the total of trials last asked for; None if it is unknown.
-        seconds_left: an estimate of the time left; None without a budget, or before any trial has ended or made a step.
+        seconds_left: an estimate of the time left (`results.pace`); None without a budget, or while it cannot be told.
         constraints: how many trials break each of them.
     """
 
@@ -70,7 +71,7 @@ def status(records: Sequence[Record], budget: int | None = None, constraints: Se
         running=running,
         done=done,
         budget=budget,
-        seconds_left=_seconds_left(records, running, budget - done) if budget is not None else None,
+        seconds_left=seconds_left(records, budget - done) if budget is not None else None,
         constraints=tuple(tally(records, constraints)),
     )
 
@@ -99,39 +100,6 @@ def life_signs(record: Record, now: float | None = None) -> LifeSigns:
     last_sign = max(0.0, now - (record.last_step or record.heartbeat or started))
     unheard = now - (record.heartbeat or started) > STALE_SECONDS
     stale = unheard or last_sign > limit_of(record) or is_stale(record.worker, started, record.heartbeat, now)
-    took = _expected(record)
+    took = whole_by_steps(record)
     left = None if took is None else max(0.0, started + took - now)
     return LifeSigns(max(0.0, now - started), last_sign, stale, left)
-
-
-def seconds_of_trials(records: Sequence[Record]) -> list[float]:
-    """The wall time of each finished or pruned trial, loading and evaluation included."""
-    return [
-        (record.ended - record.started).total_seconds()
-        for record in records
-        if record.started and record.ended and record.state in ("complete", "pruned")
-    ]
-
-
-def _seconds_left(records: Sequence[Record], running: Sequence[Record], remaining: int) -> float | None:
-    """What the running trials and those that have not begun will take, shared by the workers that run.
-
-    Args:
-        remaining: how many trials have not ended, the running ones among them.
-    """
-    known = [*seconds_of_trials(records), *(took for record in running if (took := _expected(record)) is not None)]
-    if not known:
-        return None
-    mean, signs = sum(known) / len(known), [life_signs(record) for record in running]
-    left = sum(max(0.0, mean - life.age) if life.left is None else life.left for life in signs)
-    return (left + max(0, remaining - len(running)) * mean) / max(1, len(running))
-
-
-def _expected(record: Record) -> float | None:
-    """What a running trial will have taken in the end, if its later steps take as long as those so far.
-
-    Early stopping makes it less. None before its first step, and for a method that takes no steps.
-    """
-    if record.at is None or record.started is None or record.last_step is None:
-        return None
-    return max(0.0, record.last_step - record.started.timestamp()) * record.at.steps / record.at.step

@@ -50,6 +50,7 @@ class Record:
         failure: `kind`, `message` and, for an `error`, `traceback` and `place`, where it was raised.
         counts: whether the trial counts toward the budget of a search (see `storage.budget`).
         baseline: the trial's place among the baselines that the study file writes, if it is one of them.
+        starting_point: whether it was enqueued before the search, as a baseline or as a method's default settings.
         retry_of: the number of the killed trial whose configuration is tried once more.
         worker: `pid`, `host`, `started` and `device` of the process that trains or trained the trial.
         heartbeat: the unix time at which that process was last seen alive.
@@ -69,6 +70,7 @@ class Record:
     failure: Mapping[str, str] | None = None
     counts: bool = True
     baseline: int | None = None
+    starting_point: bool = False
     retry_of: int | None = None
     worker: Mapping[str, Any] = field(default_factory=dict)
     heartbeat: float | None = None
@@ -180,6 +182,7 @@ def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[
         failure=raw.get(attributes.FAILURE),
         counts=counts(trial),
         baseline=raw.get(attributes.BASELINE),
+        starting_point=raw.get(attributes.BASELINE) is not None or bool(raw.get(attributes.DEFAULT)),
         retry_of=raw.get(attributes.RETRY_OF),
         worker=attributes.worker_of(trial),
         heartbeat=attributes.heartbeat_of(trial),

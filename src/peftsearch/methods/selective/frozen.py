@@ -38,7 +38,7 @@ class Frozen(EncoderMethod):
 
         How many layers the encoder has is not known here, so a number of frozen layers is taken for half of them.
         """
-        asked = settings["frozen_layers"]
+        asked = settings.get("frozen_layers")
         frozen = asked if isinstance(asked, float) and asked <= 1 else 0.5
         return 1.0 + 3.0 * epochs * (1.0 - frozen)
 
