@@ -12,6 +12,7 @@ import click
 from scripts.reference.markdown import code, in_block, page, table
 
 from peftsearch.cli import COMMANDS, main
+from peftsearch.cli.optimize import EXIT_CODES
 
 DEFAULT = re.compile(r"\s*\[default: (.+)\]")
 WORDS = re.compile(r"(?<![\w`/-])(--?[a-z][\w-]*|[A-Z]+_[A-Z_]+|runs/NAME[\w./]*\w)(?![\w`])")
@@ -22,7 +23,8 @@ def commands_page() -> str:
     """The whole page."""
     root = click.Context(main, info_name="peftsearch", **main.context_settings)
     contexts = [(name, click.Context(command, root, info_name=name)) for name, command in COMMANDS.items()]
-    return page("commands.md.jinja", group=_parts(root), commands=[(name, _parts(found)) for name, found in contexts])
+    commands = [(name, _parts(found)) for name, found in contexts]
+    return page("commands.md.jinja", group=_parts(root), commands=commands, exit_codes=EXIT_CODES)
 
 
 def _parts(context: click.Context) -> dict[str, str]:
