@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.core.dimensions import Choice, Fixed
+from peftsearch.core.dimensions import Choice, Fixed, extremes
 from peftsearch.core.errors import UserError
+from peftsearch.methods.hyperparameters import TRAINING
 from peftsearch.methods.table import METHODS
 from peftsearch.study.compatibility import check_feasible, corners
 from peftsearch.study.mistakes.problems import Problems
@@ -85,6 +86,17 @@ def test_a_baseline_s_setting_that_changes_nothing_is_a_warning():
     assert study("order: [from_end, planned], plan: [all, '1']", baselines=baselines).warnings == (
         "toy.yaml: baselines[0].plan: changes nothing where order is from_end; leave it out",
     )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_setting_of_training_under_a_method_that_takes_no_steps_is_a_warning(name):
+    training = {key: list(extremes(valid)[:2]) for key, valid in TRAINING.items()}
+    document = {"name": "toy", "data": {"source": "rows.csv"}, "backbones": ["tiny"], "methods": {name: training}}
+    warned = [
+        f"toy.yaml: methods.{name}.{key}: changes nothing: {name} is not trained in steps; leave it out"
+        for key in training
+    ]
+    assert list(parse_study(document, Path("toy.yaml")).warnings) == ([] if METHODS[name].takes_steps else warned)
 
 
 def test_every_option_is_tried_where_it_counts():

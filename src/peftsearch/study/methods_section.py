@@ -66,6 +66,9 @@ def _space(raw: Mapping[str, Any], method: Method, problems: Problems, where: Wh
     valid = valid_values(method)
     check_dimension_names(raw, method, problems, where)
     written = {name: read_dimension(raw[name], valid[name], problems, (*where, name)) for name in valid if name in raw}
+    for name in written if not method.takes_steps else ():
+        if name in TRAINING:
+            problems.warn((*where, name), f"changes nothing: {method.name} is not trained in steps; leave it out")
     default = {name: parameter.default for name, parameter in method.hyperparameters.items()}
     space = {**default, **{name: dimension for name, dimension in written.items() if dimension}}
     for name in written if None not in written.values() else ():
