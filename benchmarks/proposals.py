@@ -4,7 +4,8 @@
 
 A replay is a search of 40 trials over eight of the table's methods, which differ from seed to seed. It runs their
 default configurations first and then what the sampler proposes. The result of a proposal is the recorded row of the
-same method with the nearest settings, which the rule `dominated` sees epoch by epoch as in a real search.
+same method with the nearest settings, which the rule `dominated` sees epoch by epoch as in a real search. A sampler
+that asks what a proposal would train is told the parameters of that row, as a real search counts them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean, show
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.pareto import Array
+from peftsearch.search.ehvi.counting import Count, Given
 from peftsearch.search.pruning import Rule, dominated
-from peftsearch.search.samplers import random, tpe
+from peftsearch.search.samplers import ReckonsCosts, ehvi, random, tpe
+from peftsearch.storage.database import open_study
 from peftsearch.storage.prepare import enqueue_baselines
 from peftsearch.storage.records import Record
-from peftsearch.storage.trial_attributes import fixed_baseline
+from peftsearch.storage.trial_attributes import fixed_baseline, write_config, write_curve
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import suggest
 
@@ -121,6 +124,16 @@ def begun(least: int, near: float | None = None) -> Make:
     return lambda seed, startup_trials: Begun(least, near, seed=seed, n_startup_trials=startup_trials)
 
 
+def uncounted(seed: int, startup_trials: int) -> Any:
+    """Expected hypervolume improvement that forecasts parameters instead of counting them."""
+    from peftsearch.search.ehvi.sampler import HypervolumeSampler
+
+    class Uncounted(HypervolumeSampler):
+        count_parameters = property(lambda self: None, lambda self, count: None)  # type: ignore[assignment]
+
+    return Uncounted(seed=seed, startup_trials=startup_trials)
+
+
 def tpe_alone(seed: int, startup_trials: int) -> Any:
     """Optuna's TPE, which draws each dimension by itself."""
     return optuna.samplers.TPESampler(n_startup_trials=startup_trials, multivariate=False, seed=seed)
@@ -128,6 +141,8 @@ def tpe_alone(seed: int, startup_trials: int) -> Any:
 
 COMPARED: dict[str, Make] = {
     "tpe": tpe,
+    "ehvi": ehvi,
+    "ehvi, parameters not counted": uncounted,
     "random": random,
     "tpe, each dimension by itself": tpe_alone,
     "the same, 3 random trials a method": begun(3),
@@ -187,21 +202,30 @@ def search(
     table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, trials: int = TRIALS
 ) -> list[Visit]:
     """Replay a search, with the default configuration of each method before all other trials."""
-    study = optuna.create_study(
-        directions=spec.directions, sampler=make(seed, len(spec.baselines) + spec.search.startup_trials)
-    )
+    study = open_study(optuna.storages.InMemoryStorage(), "replay", spec.objectives)
+    study.sampler = make(seed, len(spec.baselines) + spec.search.startup_trials)
+    if isinstance(study.sampler, ReckonsCosts):
+        study.sampler.count_parameters = parameters_of(table, spec, nearest)
     enqueue_baselines(study, spec)
     visits: list[Visit] = []
     for number in range(trials):
         trial = study.ask()
-        place = nearest(suggest(spec, trial, fixed_baseline(trial)))
+        config = suggest(spec, trial, fixed_baseline(trial))
+        place = nearest(config)
         record = show(table.records[place], rule, [visit.shown for visit in visits], number)
         visits.append(Visit(place, record))
+        write_config(trial, config)
+        write_curve(trial, record.curve)
         if record.state == "complete":
             study.tell(trial, [record.values[name] for name in OBJECTIVES])
         else:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     return visits
+
+
+def parameters_of(table: Table, spec: StudySpec, nearest: Nearest) -> Count:
+    """Counts what a proposal would train: the parameters of its row."""
+    return lambda params: int(table.records[nearest(suggest(spec, Given(params)))].values["trainable_parameters"])
 
 
 def eight(spec: StudySpec, seed: int) -> list[str]:
@@ -222,14 +246,18 @@ def finished(visits: Sequence[Visit]) -> list[int]:
 
 
 def shown(found: dict[str, list[list[float]]]) -> str:
-    """A Markdown table of means and standard errors, with the mean difference from `tpe` over the same seeds."""
-    header = ("sampler", *(f"hypervolume after {mark} trials" for mark in MARKS), f"less `tpe`'s after {MARKS[-1]}")
+    """A Markdown table: means and standard errors, and the differences from `tpe` seed by seed, in 1e-4."""
+    header = ["sampler"]
+    for mark in MARKS:
+        header += [f"hypervolume after {mark} trials", "less `tpe`'s × 10⁻⁴"]
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for name, volumes in found.items():
-        cells = [mean(column, 4) for column in zip(*volumes, strict=True)]
         beside = found.get("tpe", volumes)
-        cells.append(mean([mine[-1] - its[-1] for mine, its in zip(volumes, beside, strict=True)], 4))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        cells = [name]
+        for mine, its in zip(zip(*volumes, strict=True), zip(*beside, strict=True), strict=True):
+            differences = [1e4 * (a - b) for a, b in zip(mine, its, strict=False)]
+            cells += [mean(mine, 4), mean(differences, 0)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -64,11 +64,11 @@ def test_one_line_in_a_table_is_all_that_a_sampler_or_a_pruner_needs(tmp_path: P
     lines = done.stdout.splitlines()
     assert lines[:2] == ["mine 5", "lenient None"]
     shown = " ".join(done.stdout.split())
-    assert "--sampler [tpe|random|mine]" in shown
+    assert "--sampler [tpe|ehvi|random|mine]" in shown
     assert "--pruner [dominated|median|none|lenient]" in shown
 
 
 def test_a_study_that_names_a_sampler_that_went_is_told_which_there_are(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(STUDY.format(search="{sampler: nsga2}"))
-    with pytest.raises(UserError, match=r"search\.sampler: got 'nsga2'; valid: random, tpe"):
+    with pytest.raises(UserError, match=r"search\.sampler: got 'nsga2'; valid: ehvi, random, tpe"):
         load_study(str(tmp_path / "toy.yaml"))

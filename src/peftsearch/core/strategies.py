@@ -12,6 +12,7 @@ from typing import Any
 
 SAMPLERS: dict[str, str] = {
     "tpe": "peftsearch.search.samplers:tpe",
+    "ehvi": "peftsearch.search.samplers:ehvi",
     "random": "peftsearch.search.samplers:random",
 }
 """Ways to propose the next configuration: functions of a seed and a number of start-up trials to an Optuna sampler."""

@@ -46,8 +46,13 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
     return max(now, *found) if found else 1.0
 
 
-def by_ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float | None:
-    """Multiply the remaining error by the 10 % quantile of the ratios by which other curves reduced theirs.
+def by_ratio(
+    curve: Sequence[float],
+    others: Sequence[Sequence[float]],
+    epochs: int,
+    quantile: float = OPTIMISTIC_QUANTILE,
+) -> float | None:
+    """Multiply the remaining error by a quantile of the ratios by which other curves reduced theirs.
 
     A curve that early stopping ended before `epochs` counts with its best value, which is what its trial came to.
 
@@ -62,7 +67,7 @@ def by_ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: 
     ]
     if len(ratios) < RATIO_CURVES:
         return None
-    return 1 - (1 - max(curve)) * float(np.quantile(ratios, OPTIMISTIC_QUANTILE))
+    return 1 - (1 - max(curve)) * float(np.quantile(ratios, quantile))
 
 
 def by_power_law(curve: Sequence[float], epochs: int) -> float | None:

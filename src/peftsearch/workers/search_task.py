@@ -13,6 +13,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport
 from peftsearch.search import execute
+from peftsearch.search.ehvi.counting import Counter
 from peftsearch.search.execute import Train
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import claim_new
@@ -80,7 +81,9 @@ def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job) -> Se
     check_space(study, spec)
     train = trainer(spec, job)
     known = read_history(study)
-    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known)
+    study.sampler = make_sampler(
+        job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known, count=Counter(spec, study)
+    )
     return SearchTask(study, spec, job, train)
 
 
