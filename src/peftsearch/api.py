@@ -128,7 +128,7 @@ def run_study(
             the data come before that time.
         trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default
             ten times its slowest step so far and at least five minutes, and half an hour before its first step.
-        sampler: what proposes configurations: `tpe` or `random`; by default what the study says.
+        sampler: what proposes configurations: `tpe`, `ehvi` or `random`; by default what the study says.
         pruner: when a trial is stopped early: `dominated`, `median` or `none`; by default what the study says.
         seed: the sampler's seed; by default what the study says.
         exact: switch off every optimisation that changes results, however little: slower, for comparisons.
