@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from peftsearch import api
 from peftsearch.cli import main
 from peftsearch.cli.predict import MOST_REPORTED
 from tests.helpers.labelling import lengths_classifier
+from tests.helpers.sheets import ods, xlsx
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +112,7 @@ def test_a_large_standard_input_in_windows_1252(work: Path) -> None:
     ("arguments", "said"),
     [
         (["--file", "none.csv"], "--file none.csv: no such file"),
-        (["--file", "in.csv", "--out", "a.xls"], "--out a.xls: has no known format; valid: .csv, .json, .jsonl, "
+        (["--file", "in.csv", "--out", "a.doc"], "--out a.doc: has no known format; valid: .csv, .json, .jsonl, "
          ".ndjson, .parquet, .tsv, .txt, each also .gz, .bz2, .xz"),
         (["--file", "in.csv", "--out", "a.json", "--json"],
          "--json prints to the standard output; leave it out, and give --out a name that ends in .json"),
@@ -141,6 +143,7 @@ import sys
 from peftsearch import api
 from peftsearch.cli import main
 from tests.helpers.labelling import lengths_classifier
+from tests.helpers.sheets import ods, xlsx
 api.load_classifier = lambda folder: lengths_classifier()
 main(["predict", "DIR", "--file", "-"])
 """
@@ -160,3 +163,49 @@ def test_a_pipe_that_is_closed_ends_it_quietly(work: Path) -> None:
         assert child.stderr.read() == b""
         child.stderr.close()
         assert child.wait(timeout=60) == 1
+
+
+@pytest.mark.parametrize(("ending", "written"), [(".xlsx", xlsx), (".ods", ods)])
+def test_a_spreadsheet_is_labelled_as_its_rows_in_csv_are(work: Path, ending: str, written: Any) -> None:
+    chance = random.Random(7)
+    rows: list[list[Any]] = [
+        [number, "x" + "".join(chance.choices("abc äß,'", k=chance.randrange(2, 20))) + "x", chance.choice([0.5, 2.25])]
+        for number in range(1, 31)
+    ]
+    (work / f"in{ending}").write_bytes(written({"Texts": [["id", "text", "share"], *rows], "Empty": []}))
+    with (work / "in.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["id", "text", "share"], *rows])
+    for name in (f"in{ending}", "in.csv"):
+        done = run("--file", name, "--out", f"{name}.out.csv")
+        assert (done.exit_code, done.stderr) == (0, f"labelled 30 of 30 rows in {name}.out.csv\n")
+    assert (work / f"in{ending}.out.csv").read_text() == (work / "in.csv.out.csv").read_text()
+    assert run("--file", f"in{ending}").stdout == run("--file", "in.csv").stdout
+    refused = run("--file", f"in{ending}", "--out", f"o.k{ending}")
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        f"Error: --out o.k{ending}: spreadsheets are read and not written; write CSV, which their programs open: "
+        "--out o.k.csv\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty: it has no bytes"),
+        (b"text,label\n", "cannot be read as a spreadsheet: File is not a zip file"),
+        (xlsx({"A": [["text"], ["x"]], "B": [["text"], ["y"]]}),
+         "has rows in 2 sheets ('A', 'B'); save the one you mean as CSV"),
+    ],
+)  # fmt: skip
+def test_a_spreadsheet_that_is_none(work: Path, content: bytes, told: str) -> None:
+    (work / "in.xlsx").write_bytes(content)
+    done = run("--file", "in.xlsx")
+    assert (done.exit_code, done.stderr) == (2, f"Error: --file in.xlsx {told}\n")
+
+
+def test_a_spreadsheet_without_the_extra(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    (work / "in.ods").write_bytes(ods({"A": [["text"], ["x"]]}))
+    assert run("--file", "in.ods").stderr == (
+        "Error: --file in.ods is a spreadsheet; save it as CSV, or pip install 'peftsearch[excel]'\n"
+    )

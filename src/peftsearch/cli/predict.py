@@ -26,10 +26,10 @@ Sink = Callable[[list["Labelled"]], None]
 MOST_REPORTED = 20
 """Broken rows of a file that are told one by one."""
 
-ON_STDOUT = {".txt": ".csv", ".parquet": ".csv"}
+ON_STDOUT = dict.fromkeys((".txt", ".parquet", ".xlsx", ".ods"), ".csv")
 """What is printed for files of these kinds; for others, their own kind."""
 
-FORMATS = ("txt", "csv", "tsv", "jsonl", "json", "parquet")
+FORMATS = ("txt", "csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ods")
 
 
 @click.command(
@@ -47,8 +47,8 @@ FORMATS = ("txt", "csv", "tsv", "jsonl", "json", "parquet")
 @click.option(
     "--file",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="A file of texts: .txt with one text on each line, or CSV, JSON Lines or Parquet with the study's columns; "
-    "also packed, as in .csv.gz. - is the standard input.",
+    help="A file of texts: .txt with one text on each line, or CSV, JSON Lines, Parquet or a spreadsheet with the "
+    "study's columns; also packed, as in .csv.gz. - is the standard input.",
 )
 @click.option(
     "--format",

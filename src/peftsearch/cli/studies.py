@@ -6,23 +6,37 @@ from dataclasses import replace
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, study_option
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_option, study_option
 from peftsearch.cli.shared.output import print_json, show
 from peftsearch.cli.shared.parsing import WholeNumber
 
 
 @click.command(epilog=example("peftsearch studies"))
+@storage_option
 @json_option
-def studies(as_json: bool) -> None:
-    """List the studies that --study finds by name, with their goals."""
+def studies(storage: str | None, as_json: bool) -> None:
+    """List the studies that --study finds by name, with their goals, and how far the search of each is.
+
+    These are the studies in ./studies, the package's own studies, and those whose trials are kept in ./runs or in the
+    database that --storage names.
+    """
     from peftsearch.api import list_studies
     from peftsearch.report.lists import studies_table
+    from peftsearch.results.kept import kept_studies
 
-    found = list_studies()
-    if as_json:
-        print_json([{"name": name, "goal": goal, "path": str(path)} for name, goal, path in found])
-    else:
-        show(studies_table(found))
+    found, kept = list_studies(), {study.name: study for study in kept_studies(storage)}
+    if not as_json:
+        show(studies_table(found, kept))
+        return
+    listed = {study.name: (study.goal, study.file) for study in kept.values()}
+    listed |= {name: (goal, str(path)) for name, goal, path in found}
+    states = {name: study.to_dict() for name, study in kept.items()}
+    print_json(
+        [
+            {"name": name, "goal": goal, "path": path, "kept": states.get(name)}
+            for name, (goal, path) in sorted(listed.items())
+        ]
+    )
 
 
 @click.command(epilog=example("peftsearch params --study quickstart", "peftsearch params --study agnews --classes 4"))

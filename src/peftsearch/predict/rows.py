@@ -14,6 +14,7 @@ from peftsearch.data.read.delimited import DELIMITERS, find_header
 from peftsearch.data.read.formats import Request, check_columns, json_list, json_row
 from peftsearch.data.read.odd_lines import UNREADABLE, stream_records
 from peftsearch.data.read.packing import limited
+from peftsearch.data.read.workbook import read_workbook
 from peftsearch.predict.stream import Stream
 
 if TYPE_CHECKING:
@@ -190,6 +191,25 @@ def _parquet(stream: Stream, inputs: InputTexts, encoding: str | None) -> Rows:
     return Rows(rows(), tuple(file.schema_arrow.names), file.schema_arrow)
 
 
+def _workbook(stream: Stream, inputs: InputTexts, encoding: str | None) -> Rows:
+    """The rows of the one sheet that holds any, which has to fit into memory."""
+    table = read_workbook(limited(stream.file, stream.name), stream.name, Request(inputs.columns))
+    columns = tuple(table.columns)
+
+    def rows() -> Iterator[FileRow]:
+        for place, values in enumerate(zip(*table.columns.values(), strict=True), start=1):
+            yield FileRow(f"row {place}", dict(zip(columns, map(_cell, values), strict=True)))
+
+    return Rows(rows(), columns)
+
+
+def _cell(value: Any) -> Any:
+    """A cell as other formats hold it: spreadsheets keep whole numbers as floats, and dates as numbers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
 READERS: dict[str, Callable[[Stream, InputTexts, str | None], Rows]] = {
     ".txt": _text_lines,
     ".csv": _delimited,
@@ -198,4 +218,6 @@ READERS: dict[str, Callable[[Stream, InputTexts, str | None], Rows]] = {
     ".ndjson": _json,
     ".json": _json,
     ".parquet": _parquet,
+    ".xlsx": _workbook,
+    ".ods": _workbook,
 }

@@ -168,6 +168,10 @@ WRITERS: dict[str, type[Writer]] = {
 """What is written, by the ending of the file's name."""
 
 
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".xlsm", ".xlsb")
+"""Endings of spreadsheets, which are not written."""
+
+
 def kind_of(out: Path) -> str:
     """The ending of a file's name that says its format.
 
@@ -176,6 +180,11 @@ def kind_of(out: Path) -> str:
     """
     path = PurePosixPath(out.name)
     kind = (path.with_suffix("") if path.suffix.lower() in PACKERS else path).suffix.lower()
+    if kind in SPREADSHEETS:
+        raise UserError(
+            f"--out {out}: spreadsheets are read and not written; write CSV, which their programs open: "
+            f"--out {out.with_suffix('.csv')}"
+        )
     if kind not in WRITERS:
         packed = f", each also {', '.join(PACKERS)}"
         raise UserError(f"--out {out}: has no known format; {nearest(kind, WRITERS)}{packed}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from peftsearch.core.config import TrialConfig
     from peftsearch.methods.base import Method
+    from peftsearch.results.kept import Kept
     from peftsearch.training.dry_run import MethodCheck
 
 
@@ -36,14 +37,22 @@ COLUMNS_OF_A_METHOD: dict[str, Kind] = {
 }
 
 
-def studies_table(studies: Iterable[tuple[str, str, Path]]) -> FittedTable:
-    """The name, goal and file of each study."""
+def studies_table(studies: Iterable[tuple[str, str, Path]], kept: Mapping[str, Kept]) -> FittedTable:
+    """The name, goal, state and file of each study.
+
+    Args:
+        studies: those that have a file, as `list_studies` finds them.
+        kept: those that have trials, by name; some of these have no file.
+    """
     table = FittedTable()
     table.add_column("study", "word")
     table.add_column("goal")
+    table.add_column("trials")
     table.add_column("file")
-    for name, goal, path in studies:
-        table.add_row(name, goal, str(path))
+    files = {name: (goal, str(path)) for name, goal, path in studies}
+    found = {name: (study.goal, study.file or "–") for name, study in kept.items()} | files
+    for name, (goal, file) in sorted(found.items()):
+        table.add_row(name, goal, kept[name].state if name in kept else "–", file)
     return table
 
 

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from peftsearch.workers.outcome import Outcome
 
 
+STORAGE_VARIABLE = "PEFTSEARCH_STORAGE"
+"""The variable of the environment that names the database of trials, unless a call or an option names one."""
+
+
 @dataclass(frozen=True)
 class StoredStudy:
     """The results of a study, read from its storage at each call: a search of it may be running meanwhile.
@@ -230,7 +234,7 @@ class StoredStudy:
 
 def storage_url(name: str, storage: str | None = None) -> str:
     """The URL `storage`, or else that of `PEFTSEARCH_STORAGE`, or else the study's own SQLite file under `runs/`."""
-    return storage or os.environ.get("PEFTSEARCH_STORAGE") or f"sqlite:///{RunFolder.of(name).database}"
+    return storage or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{RunFolder.of(name).database}"
 
 
 def open_stored(name: str, storage: str | None = None, options: str = "") -> StoredStudy:

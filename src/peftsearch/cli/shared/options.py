@@ -43,6 +43,13 @@ OVERRIDE_OPTIONS = (
         help="Use this model instead of the study's; for a study with several, repeat the option in their order.",
     ),
 )
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    envvar="PEFTSEARCH_STORAGE",
+    help="The database that holds the trials, for example postgresql+psycopg://user@host/name.  "
+    "[default: SQLite in ./runs]",
+)
 STORAGE_OPTIONS = (
     click.option(
         "--fork",
@@ -50,13 +57,7 @@ STORAGE_OPTIONS = (
         callback=check_name,
         help="Keep the trials of this study under another name.",
     ),
-    click.option(
-        "--storage",
-        metavar="URL",
-        envvar="PEFTSEARCH_STORAGE",
-        help="The database that holds the trials, for example postgresql+psycopg://user@host/name.  "
-        "[default: SQLite in ./runs]",
-    ),
+    storage_option,
 )
 
 

@@ -39,6 +39,8 @@ def _sheets(content: bytes, name: str) -> dict[str, list[list[Any]]]:
         raise UserError(
             f"data.source: {name} is a spreadsheet; save it as CSV, or pip install 'peftsearch[excel]'"
         ) from None
+    if not content:
+        raise UserError(f"data.source: {name} is empty: it has no bytes")
     _check_unpacked_size(content, name)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
