@@ -96,6 +96,7 @@ def test_verbose_lets_libraries_speak_and_leaves_nothing_behind(monkeypatch: pyt
         say("a note")
         return []
 
+    monkeypatch.setattr("peftsearch.results.kept.kept_studies", lambda _: [])
     monkeypatch.setattr("peftsearch.api.list_studies", speak)
     verbose = run("-v", "studies", "--json")
     assert json.loads(verbose.stdout) == []
@@ -110,6 +111,7 @@ def test_verbose_lets_libraries_speak_and_leaves_nothing_behind(monkeypatch: pyt
 def test_what_the_environment_says_about_a_library_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "debug")
     seen: list[str] = []
+    monkeypatch.setattr("peftsearch.results.kept.kept_studies", lambda _: [])
     monkeypatch.setattr("peftsearch.api.list_studies", lambda: seen.append(os.environ["TRANSFORMERS_VERBOSITY"]) or [])
     assert run("-v", "studies", "--json").exit_code == 0
     assert (seen, os.environ["TRANSFORMERS_VERBOSITY"]) == (["debug"], "debug")

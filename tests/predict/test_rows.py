@@ -19,6 +19,7 @@ from peftsearch.predict import stream as stream_module
 from peftsearch.predict.input import InputTexts
 from peftsearch.predict.rows import READERS, FileRow, read_rows
 from peftsearch.predict.stream import opened, reading
+from tests.helpers.sheets import ods, xlsx
 
 TEXT, PAIR = InputTexts(("text",)), InputTexts(("a", "b"))
 
@@ -100,6 +101,9 @@ def as_kind(kind: str, rows: list[dict[str, str]]) -> bytes:
     frame = pandas.DataFrame(rows)
     if kind == ".txt":
         return "".join(f"{row['text']}\n" for row in rows).encode()
+    if kind in (".xlsx", ".ods"):
+        sheet = {"S": [list(rows[0]), *(list(row.values()) for row in rows)]}
+        return xlsx(sheet) if kind == ".xlsx" else ods(sheet)
     if kind == ".parquet":
         frame.to_parquet(packed := io.BytesIO(), index=False)
         return packed.getvalue()
@@ -193,7 +197,7 @@ def test_a_large_file_is_read_piece_by_piece(tmp_path: Path, small_head: None) -
 
 
 FORMATS = (
-    "has no known format; valid: .csv, .json, .jsonl, .ndjson, .parquet, .tsv, .txt, each also .gz, .bz2, .xz, .zip; "
+    "has no known format; valid: .csv, .json, .jsonl, .ndjson, .ods, .parquet, .tsv, .txt, .xlsx, each also .gz, .bz2, .xz, .zip; "
     "--format overrides it"
 )
 CUT = "cannot be unpacked: Compressed file ended before the end-of-stream marker was reached"

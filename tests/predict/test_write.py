@@ -122,7 +122,7 @@ def test_modes_and_links(tmp_path: Path) -> None:
     [
         ("a.csv", "--out {}: is there already; to replace it, add --overwrite"),
         ("folder.csv", "--out {}: is a folder; name a file in it"),
-        ("a.xlsx", "--out {}: has no known format; valid: .csv, .json, .jsonl, .ndjson, .parquet, .tsv, .txt, "
+        ("a.docx", "--out {}: has no known format; valid: .csv, .json, .jsonl, .ndjson, .parquet, .tsv, .txt, "
          "each also .gz, .bz2, .xz"),
     ],
 )  # fmt: skip
