@@ -105,6 +105,14 @@ def test_links_to_elsewhere_have_a_sound_form(pages: dict[str, Page]) -> None:
     assert [link for link in found if not SOUND.fullmatch(link)] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_what_a_page_outside_the_site_names_is_there(name: str) -> None:
+    """Links, and the pages of docs/ that stand as code."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = [*re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text), *re.findall(r"`(docs/[\w/.-]+\.\w+)`", text)]
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
 def documented() -> Iterator[str]:
     """The names that the page of the Python functions shows."""
     for line in (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8").splitlines():
