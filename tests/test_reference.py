@@ -17,6 +17,7 @@ from scripts.reference.study_file import EXAMPLE, WITH_KEYS
 from peftsearch.cli import COMMANDS
 from peftsearch.core.config import EarlyStopping, SearchConfig, TrainingConfig
 from peftsearch.core.objectives import OBJECTIVES
+from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.data.section import DataSection, Files, Limit, Splits
 from peftsearch.methods.table import METHODS
 from peftsearch.study.mistakes.keys import SECTIONS
@@ -71,6 +72,13 @@ def test_every_key_says_what_it_is_and_has_an_example(place: str) -> None:
         r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| `(.+)` \|$", section_of(written("study-file.md"), place), re.M
     )
     assert [row[0] for row in rows] == KEYS[place]
+
+
+@pytest.mark.parametrize(("key", "table"), [("sampler", SAMPLERS), ("pruner", PRUNERS)])
+def test_every_strategy_is_explained(key: str, table: dict[str, str]) -> None:
+    row = re.search(rf"^\| `{key}` \| (.+?) \|", section_of(written("study-file.md"), "search"), re.M)
+    assert row
+    assert [name for name in table if f"`{name}`" not in row[1]] == []
 
 
 def test_the_examples_together_are_a_valid_study() -> None:

@@ -85,7 +85,8 @@ class SearchConfig:
     """How configurations are proposed and stopped: the `search:` section.
 
     Attributes:
-        sampler: what proposes configurations: `tpe` learns from the trials so far, `random` does not.
+        sampler: what proposes configurations: `tpe` models which settings good trials had; `ehvi` takes turns with it
+            and proposes what would enlarge the front most; `random` learns nothing.
         pruner: when a running trial is stopped: `dominated`, where a finished trial dominates all that it can be
             expected to reach; `median`, where it has scored less than the median of its method's trials at the same
             epoch; `none`, never.
