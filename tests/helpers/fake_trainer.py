@@ -13,12 +13,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, breaking, checks_before_training
-from peftsearch.core.errors import Interrupted
+from peftsearch.core.errors import Interrupted, OutOfTime
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
 from peftsearch.search.execute import Train
@@ -65,7 +65,12 @@ def train(
     _misbehave(config)
     curve = [epoch_report(config, epoch) for epoch in range(1, config.training.epochs + 1)]
     for epoch in curve:
-        _sleep(float(os.environ.get("FAKE_SECONDS", "0")), should_stop)
+        try:
+            _sleep(float(os.environ.get("FAKE_SECONDS", "0")), should_stop)
+        except OutOfTime:
+            if epoch.epoch == 1:
+                raise
+            return FakeResult(replace(measured(curve[: epoch.epoch - 1]), out_of_time=True))
         report(epoch)
         if _deleted(os.environ.get("FAKE_HANG_ONCE")):
             _hang()

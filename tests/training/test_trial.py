@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from sklearn.metrics import f1_score
 
 from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, Constraint
-from peftsearch.core.errors import Interrupted, TrialFailure
+from peftsearch.core.errors import Interrupted, OutOfTime, TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.progress import ShouldStop, StepReport
 from peftsearch.data.tokens import tokenize
@@ -166,6 +167,53 @@ def test_stopping_ends_at_the_next_step(backbone: str, tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted, match="stopped at step 3"):
         run_trial(config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu", should_stop=should_stop)
+
+
+def out_of_time_after(asked: int) -> Callable[[], bool]:
+    """A question that is asked so often before the time limit passes."""
+    questions = iter(range(asked))
+
+    def should_stop() -> bool:
+        if next(questions, None) is None:
+            raise OutOfTime("the time limit of the search has passed")
+        return False
+
+    return should_stop
+
+
+def test_a_trial_that_is_out_of_time_keeps_its_best_epoch(backbone: str, tmp_path: Path) -> None:
+    """As if it had been trained to that epoch, under the same schedule, although the third epoch had begun."""
+    stages = config(backbone, "unfreezing", training={"epochs": 5}, order="from_end", stages=3)
+    cut: list[EpochReport] = []
+    whole: list[EpochReport] = []
+    asked: list[int] = []
+
+    def after_the_second() -> bool:
+        asked.append(len(cut))
+        if asked.count(2) > 1:
+            raise OutOfTime("the time limit of the search has passed")
+        return False
+
+    kept = run_trial(stages, DATA, cut.append, cache=tmp_path, device="cpu", should_stop=after_the_second)
+    best = kept.measurement.best_epoch
+    again = run_trial(stages, DATA, whole.append, cache=tmp_path, device="cpu", last_epoch=best)
+    assert (len(cut), kept.measurement.epochs, kept.measurement.out_of_time) == (2, 2, True)
+    assert not again.measurement.out_of_time
+    assert best == max(cut, key=lambda report: report.metrics["macro_f1"]).epoch
+    for name, tensor in again.classifier.state_dict().items():
+        assert torch.equal(tensor, kept.classifier.state_dict()[name]), name
+    names = []
+    for place, result in enumerate((kept, again)):
+        result.save(tmp_path / str(place))
+        names.append(load_file(tmp_path / str(place) / "trainable.safetensors").keys())
+    assert names[0] == names[1]
+
+
+def test_a_trial_that_is_out_of_time_before_its_first_epoch_has_nothing_to_keep(backbone: str, tmp_path: Path) -> None:
+    with pytest.raises(OutOfTime):
+        run_trial(
+            config(backbone), DATA, lambda _: None, cache=tmp_path, device="cpu", should_stop=out_of_time_after(2)
+        )
 
 
 def test_who_may_stop_a_trial_is_told_where_it_is(backbone: str, tmp_path: Path) -> None:

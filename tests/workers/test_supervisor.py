@@ -26,11 +26,11 @@ from peftsearch.storage.trial_attributes import write_heartbeat, write_progress
 from peftsearch.workers import devices, gpu_packing
 from peftsearch.workers.devices import GpuUsage
 from peftsearch.workers.engine import Ended
-from peftsearch.workers.job import WorkerReport
+from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.local import LocalEngine, local_engine
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import GRACE_SECONDS, MOST_DEATHS, RECLAIM_SECONDS, Supervisor, run_workers
-from tests.helpers.scripted_engine import ScriptedEngine
+from tests.helpers.scripted_engine import ScriptedEngine, ScriptedWorker
 from tests.helpers.search import FAKE_WORKER, Search, until
 
 ROOT = Path(__file__).parents[2]
@@ -371,6 +371,21 @@ def test_a_timeout_puts_back_what_is_running(search: Search, monkeypatch: pytest
     outcome = run_workers(search.prepare(), search.job, LocalEngine(1, module=FAKE_WORKER), timeout=6)
     assert outcome == Outcome("timeout")
     assert states(search) == {"waiting": 3}
+
+
+def test_workers_are_told_when_the_time_limit_ends_the_search(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Job] = []
+    engine = ScriptedEngine()
+
+    def start(job: Job, index: int) -> ScriptedWorker:
+        told.append(job)
+        return ScriptedWorker(index, ended=Ended(WorkerReport("interrupted")))
+
+    monkeypatch.setattr(engine, "start", start)
+    before = time.time()
+    assert run_workers(search.prepare(), search.job, engine, timeout=1.5) == Outcome("timeout")
+    assert told[0].deadline is not None
+    assert before + 1.5 <= told[0].deadline <= time.time()
 
 
 def test_killed_in_the_middle_and_started_again_it_ends_with_exactly_the_budget(

@@ -9,14 +9,17 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.progress import StepReport, on_step_of
+from peftsearch.report.study_views import trial_line
 from peftsearch.storage.liveness.heartbeat import Heartbeat
 from peftsearch.storage.records import records
+from peftsearch.workers import job as job_module
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.search_task import search_task
 from peftsearch.workers.worker import run_job
@@ -89,6 +92,57 @@ def test_a_stop_in_the_middle_puts_the_trial_back(search: Search) -> None:
     assert [(record.state, record.curve) for record in search.records()] == [("waiting", ())] * 3
     assert in_process(search) == WorkerReport("budget")
     assert [record.state for record in search.records()] == ["complete"] * 6
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What a job takes for the time now, which stands still unless a test sets it."""
+    now = [0.0]
+    monkeypatch.setattr(job_module, "time", SimpleNamespace(time=lambda: now[0]))
+    return now
+
+
+def limited(search: Search) -> Search:
+    """The same search with a time limit, at 1 on the `clock`."""
+    return replace(search, job=replace(search.job, deadline=1.0))
+
+
+def test_a_trial_with_an_epoch_ends_with_the_time_limit_and_keeps_it(search: Search, clock: list[float]) -> None:
+    """Although the parent asks the worker to end, as it does at the limit."""
+    stop = threading.Event()
+
+    def train(config: Any, report: Any, should_stop: Any) -> Any:
+        def report_and_go_on(epoch: Any) -> None:
+            report(epoch)
+            assert not should_stop()
+            clock[0] = 1.0
+            stop.set()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("FAKE_SECONDS", "0.01")
+            return fake_trainer.train(config, report_and_go_on, should_stop)
+
+    assert in_process(limited(search), train, stop) == WorkerReport("interrupted")
+    first, *others = search.records()
+    assert (first.state, [record.state for record in others]) == ("complete", ["waiting"] * 2)
+    assert trial_line(first, search.spec.objectives).endswith(", the time limit ended it after epoch 1 of 3")
+    assert in_process(search) == WorkerReport("budget")
+    assert [record.state for record in search.records()] == ["complete"] * 6
+
+
+def test_a_trial_without_an_epoch_is_put_back_at_the_time_limit(search: Search, clock: list[float]) -> None:
+    def train(config: Any, report: Any, should_stop: Any) -> Any:
+        clock[0] = 1.0
+        return should_stop()
+
+    assert in_process(limited(search), train) == WorkerReport("interrupted")
+    assert [record.state for record in search.records()] == ["waiting"] * 3
+
+
+def test_no_trial_begins_after_the_time_limit(search: Search, clock: list[float]) -> None:
+    clock[0] = 1.0
+    assert in_process(limited(search)) == WorkerReport("interrupted")
+    assert [record.state for record in search.records()] == ["waiting"] * 3
 
 
 def test_the_heartbeat_is_told_of_the_steps(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,10 @@ class Interrupted(Exception):
     """The user asked to stop: the trial ends at this step and is put back as not started."""
 
 
+class OutOfTime(Interrupted):
+    """The time limit of the search has passed: a trial ends with the epochs it has, and is put back if it has none."""
+
+
 def one_line(error: BaseException | str) -> str:
     """What an error says, on one line; the name of its type if it says nothing.
 

@@ -142,6 +142,7 @@ class Measurement:
         latency_ms: the 95th percentile of the milliseconds that one text takes, as exported; None unless it was asked
             for (`TrialConfig.measure`). So is `median_latency_ms`.
         exact: whether it was trained without the speed-ups that change results (`--exact`); older trials do not say.
+        out_of_time: whether the search's time limit ended it, so that more epochs might have made it better.
     """
 
     metrics: Mapping[str, float]
@@ -165,6 +166,7 @@ class Measurement:
     classes: ClassReport | None = None
     threads: int | None = None
     exact: bool | None = None
+    out_of_time: bool = False
     model_size_mb: float | None = None
     latency_ms: float | None = None
     median_latency_ms: float | None = None

@@ -149,10 +149,13 @@ def _setting(name: str, value: Scalar) -> str:
 
 
 def reason_in_words(record: Record) -> str:
-    """Why a trial was pruned or failed, or which constraints it breaks, in one line; empty for every other trial."""
+    """Why a trial was pruned, failed or ended early, or which constraints it breaks, in one line; else empty."""
     if record.failure:
         kind, message = record.failure["kind"], record.failure.get("message", "")
         return f"{kind}: {one_line(message)}" if message.strip() else kind
+    if record.measurement and record.measurement.out_of_time and record.config:
+        cut = f"the time limit ended it after epoch {record.measurement.epochs} of {record.config.training.epochs}"
+        return ", ".join(filter(None, (cut, breaking(record.checks))))
     return record.reason or breaking(record.checks)
 
 

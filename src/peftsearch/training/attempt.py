@@ -155,6 +155,7 @@ class Attempt:
             classes=epochs.best_classes,
             threads=torch.get_num_threads(),
             exact=self.exact,
+            out_of_time=epochs.out_of_time,
             model_size_mb=model_size_mb(classifier, self.config),
         )
 

@@ -135,7 +135,8 @@ def _run_encoder_trial(
     done = _largest_that_fits(attempt)
     classifier, measurement = done.classifier, done.measurement
     if ASKED in config.measure:
-        latency = encoder_latency(classifier, config, tokenizer, data.splits["validation"], should_stop)
+        ask = should_stop if not measurement.out_of_time else lambda: False  # its epochs are to be kept
+        latency = encoder_latency(classifier, config, tokenizer, data.splits["validation"], ask)
         measurement = latency.added_to(measurement)
     return TrialResult(measurement, classifier.to("cpu").eval(), tokenizer, config, data.labels, done.predictions)
 

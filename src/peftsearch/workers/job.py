@@ -6,6 +6,7 @@ The command line would show it to everybody on the machine, and the storage's UR
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ class Job:
         cache_size: the limit of the frozen-prefix cache in bytes; None for a quarter of the free disk space.
         storage_patience: how many seconds each call waits for a storage that does not answer.
         trial_timeout: the seconds that a trial may go without a step; None for a limit that follows from its steps.
+        deadline: unix time at which the search's time limit ends it; None without a limit.
         parent: the process that watches over the workers, which is written onto their trials.
         index: the worker's place among the search's workers, from 0.
         threads: the number of CPU threads that this worker computes with.
@@ -59,6 +61,7 @@ class Job:
     cache_size: int | None = None
     storage_patience: float = PATIENCE_SECONDS
     trial_timeout: float | None = None
+    deadline: float | None = None
     parent: Mapping[str, Any] | None = None
     index: int = 0
     threads: int = 1
@@ -67,6 +70,11 @@ class Job:
     @property
     def run_folder(self) -> RunFolder:
         return RunFolder(Path(self.folder))
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether the search's time limit has passed."""
+        return self.deadline is not None and time.time() >= self.deadline
 
     def for_worker(self, index: int, threads: int) -> Job:
         """The same job for one of the search's workers."""

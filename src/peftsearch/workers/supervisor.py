@@ -63,7 +63,7 @@ def run_workers(
         job: what every worker is told.
         engine: starts the workers.
         on_tick: called about once a second with every trial as it stands.
-        timeout: seconds after which the search ends as at the first Ctrl-C.
+        timeout: seconds after which the search ends as at the first Ctrl-C, but keeps the trials that have an epoch.
         say: receives a line when the search begins to wait for the trials of other searches.
 
     Returns:
@@ -75,7 +75,9 @@ def run_workers(
     """
     patience_of(storage_of(study)).limit(math.inf if timeout is None else timeout + GRACE_SECONDS)
     deadline = None if timeout is None else time.monotonic() + timeout
-    supervisor = Supervisor(study, replace(job, parent=this_process()), engine, deadline, say)
+    unix_deadline = None if timeout is None else time.time() + timeout
+    told = replace(job, parent=this_process(), deadline=unix_deadline)
+    supervisor = Supervisor(study, told, engine, deadline, say)
     supervisor.run(on_tick)
     if supervisor.refusal is not None:
         raise UserError(supervisor.refusal)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import Interrupted, StorageLost, UserError
+from peftsearch.core.errors import Interrupted, OutOfTime, StorageLost, UserError
 from peftsearch.core.files.disk import DiskFull
 from peftsearch.core.progress import ShouldStop
 from peftsearch.search.repeated_failure import repeated_failure
@@ -58,11 +58,11 @@ def work(study: Study, task: Task, job: Job, stop: threading.Event) -> WorkerRep
     heartbeat = Heartbeat(study, heartbeat_interval(job.trial_timeout))
     heartbeat.start()
     try:
-        while not stop.is_set():
+        while not (stop.is_set() or job.is_out_of_time):
             claimed = task.claim(me)
             if claimed is None:
                 return WorkerReport("budget")
-            failure = _run_held(study, *claimed, task, stop, heartbeat)
+            failure = _run_held(study, *claimed, task, job, stop, heartbeat)
             failures = repeated_failure(study, job.since) if failure else None  # it reads every trial
             if failures is not None:
                 return WorkerReport("errors", failures.message, failures.details)
@@ -76,9 +76,11 @@ def work(study: Study, task: Task, job: Job, stop: threading.Event) -> WorkerRep
 
 
 def _run_held(
-    study: Study, trial: Trial, config: TrialConfig, task: Task, stop: threading.Event, heartbeat: Heartbeat
+    study: Study, trial: Trial, config: TrialConfig, task: Task, job: Job, stop: threading.Event, heartbeat: Heartbeat
 ) -> str | None:
     """Run one trial while the heartbeat shows that it is alive.
+
+    Once the time limit has passed, it ends with the epochs that it has, although the parent asks it to stop.
 
     Returns:
         The kind of its failure; None if it did not fail.
@@ -87,6 +89,8 @@ def _run_held(
 
     def should_stop() -> bool:
         heartbeat.step()
+        if job.is_out_of_time and not heartbeat.lost():
+            raise OutOfTime("the time limit of the search has passed")
         return stop.is_set() or heartbeat.lost()
 
     heartbeat.hold(trial.number)

@@ -45,6 +45,7 @@ class EpochRecorder(TrainerCallback):
         best_weights: every tensor that any epoch trains, as the best epoch left it, in CPU memory.
         best_classes: how the best epoch labelled each class.
         best_predictions: what the best epoch said about each row, in the order of the split.
+        out_of_time: whether the search's time limit ended the training.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class EpochRecorder(TrainerCallback):
         self.best_weights: dict[str, torch.Tensor] = {}
         self.best_classes: ClassReport | None = None
         self.best_predictions: Predictions | None = None
+        self.out_of_time = False
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._loss.reset()

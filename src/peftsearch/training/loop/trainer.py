@@ -11,6 +11,7 @@ from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.errors import OutOfTime
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import LengthGroupedSampler
 from peftsearch.training.compute import Compute
@@ -104,18 +105,30 @@ def train(
 
     Raises:
         TrialFailure: the loss is not finite.
-        Interrupted: `should_stop` said so.
+        Interrupted: `should_stop` said so. If it raises `OutOfTime` after an epoch, training just ends there.
         Exception: whatever `report` raises.
     """
     loss = training_loss(config.training, rows.train.labels, compute.device)
     scores = ValidationScores(rows.labels, config.evaluate, rows.validation.order)
     recorder = EpochRecorder(model, config, loss, scores, report, prefix_seconds, last_epoch)
-    callbacks = [MethodHooks(model, config), recorder, AbortTrial(loss, should_stop)]
+    hooks = MethodHooks(model, config)
+    callbacks = [hooks, recorder, AbortTrial(loss, should_stop)]
     with tempfile.TemporaryDirectory(prefix="peftsearch-") as folder:
         trainer = LengthGroupedTrainer(model, rows, config, compute, loss, scores, callbacks, folder)
         if ENCODER_METHODS[config.method].takes_steps:
-            trainer.train()
+            _train_in_time(trainer, recorder, hooks)
         else:
             trainer.evaluate()
     model.load_state_dict(recorder.best_weights, strict=False)
     return recorder
+
+
+def _train_in_time(trainer: Trainer, recorder: EpochRecorder, hooks: MethodHooks) -> None:
+    """Train to the end or, once a search has no more time, with the epochs that are done, if any is."""
+    try:
+        trainer.train()
+    except OutOfTime:
+        if recorder.best is None:
+            raise
+        recorder.out_of_time = True
+        hooks.stages.leave()  # the Trainer would have called it at the end
