@@ -54,7 +54,8 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
     "timeout",
     callback=parse_duration,
     metavar="TIME",
-    help="End the search after this time, for example 90s, 30m or 1h30m; a number alone means seconds.",
+    help="End the search after this time, for example 90s, 30m or 1h30m; a number alone means seconds. Running trials"
+    " end with the epochs that they have.",
 )
 @click.option(
     "--trial-timeout",
