@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import curves, replay, search
-from benchmarks.proposals import Nearest
+from benchmarks import curves, replay, search, time_left
+from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
 
 from peftsearch.methods.table import ENCODER_METHODS
+from peftsearch.results.pace import seconds_of_trials
 from peftsearch.search.pruning import Decision, never
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
@@ -112,3 +113,14 @@ def test_methods_tell_about_how_much_they_compute(name: str) -> None:
     assert ratios["probe"] == 1
     assert len(ratios) == 22
     assert {method: ratio for method, ratio in ratios.items() if not 0.75 < ratio < 1.9} == {}
+
+
+def test_the_time_left_is_read_from_ended_trials_and_starting_points(table: replay.Table) -> None:
+    whole = [replay.show(table.records[number], never, [], number) for number in range(9)]
+    visits = [Visit(record.number, record) for record in whole]
+    found = time_left.so_far(visits, 2, starting=4)
+    assert [record.state for record in found] == ["complete"] * 2 + ["waiting"] * 2
+    assert len(time_left.so_far(visits, 6, starting=4)) == 6
+    assert all(record.starting_point for record in found)
+    assert seconds_of_trials(found) == pytest.approx([time_left.seconds(record) for record in whole[:2]])
+    assert time_left.mean_of_all(found) == pytest.approx(38 * sum(seconds_of_trials(found)) / 2)

@@ -138,6 +138,7 @@ def test_a_pipe_is_told_the_time_until_the_limit_where_that_comes_first(
     began = datetime(2026, 1, 1)
     timed = [replace(record, started=began, ended=began + timedelta(seconds=60)) for record in (FULL, LORA, PRUNED)]
     assert list(ended_lines([], timed, OBJECTIVES, budget, limit))[-1].endswith(f", {left}")
+    assert list(ended_lines([], timed, OBJECTIVES, None, 0.4))[-1] == f"3 done: {trial_line(PRUNED, OBJECTIVES)}"
 
 
 def test_the_live_view_says_what_the_time_limit_allows() -> None:

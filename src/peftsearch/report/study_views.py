@@ -121,7 +121,7 @@ def _left(now: Status, limit: float | None) -> str:
     """The time left in words: until the search is done or, if that comes before, until its time limit."""
     if limit is None or (now.seconds_left is not None and now.seconds_left < limit):
         return time_left(now)
-    return f"{duration(limit)} left"
+    return f"{duration(limit)} left" if limit >= 1 else ""
 
 
 def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:

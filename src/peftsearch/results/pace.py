@@ -59,6 +59,8 @@ def likely_reached(records: Sequence[Record], seconds: float, trials: int | None
     if left is not None and few >= left:
         return f"all {trials} trials are likely to end within the {duration(seconds)} left"
     many = many if left is None else min(many, left)
+    if not many:
+        return f"no further trial is likely to be trained to its end in the {duration(seconds)} left"
     expected = f"{few:,}" if few == many else f"{few:,} to {many:,}"
     trials_are = "trial is" if expected == "1" else "trials are"
     return f"about {expected} more {trials_are} likely to end in the {duration(seconds)} left"
