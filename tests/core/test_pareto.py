@@ -3,7 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from peftsearch.core.pareto import as_losses, distances_to_ideal, dominates, hypervolume, losses_of, non_dominated
+from peftsearch.core.pareto import (
+    as_losses,
+    distances_to_ideal,
+    dominates,
+    front_of,
+    hypervolume,
+    losses_of,
+    matches,
+    non_dominated,
+)
+from peftsearch.core.tolerance import AS_MEASURED, EXACT, Margin
 
 
 def test_maximised_columns_are_turned_round():
@@ -69,3 +79,90 @@ def test_the_knee_is_nearest_to_the_ideal_point_on_axes_scaled_to_the_front():
 
 def test_an_objective_that_does_not_differ_adds_no_distance():
     assert list(distances_to_ideal(np.array([[5.0, 1.0], [5.0, 1.0]]))) == [0.0, 0.0]
+
+
+NAMES = ("macro_f1", "trainable_parameters", "train_seconds", "throughput")
+TOLERANCES = {
+    "the default": AS_MEASURED,
+    "none": EXACT,
+    "F1 too": {"macro_f1": Margin(0.05)},
+    "F1 alone": {**EXACT, "macro_f1": Margin(0.05)},
+    "a number of seconds": {"train_seconds": Margin(2.0)},
+    "a wide one": {"train_seconds": Margin(0.9, relative=True)},
+}
+
+
+def made_points(seed, objectives, size):
+    """Points with many ties and equal rows, whose differences are often near a tolerance."""
+    random = np.random.default_rng(seed)
+    columns = {
+        "macro_f1": 0.5 + 0.0125 * random.integers(0, 20, size),
+        "trainable_parameters": 10.0 ** random.integers(2, 5, size),
+        "train_seconds": np.where(random.random(size) < 0.05, 0.0, 1.05 ** random.integers(0, 15, size)),
+        "throughput": 1.04 ** random.integers(0, 9, size),
+    }
+    return np.column_stack([columns[name] for name in objectives])
+
+
+@pytest.mark.parametrize("tolerance", TOLERANCES.values(), ids=TOLERANCES)
+@pytest.mark.parametrize("objectives", [NAMES[:1], NAMES[2:3], NAMES[:3], NAMES[1:], NAMES], ids=len)
+def test_a_front_with_a_tolerance_over_many_sets_of_points(tolerance, objectives):
+    """Never empty, the same in any order, part of the plain front, and what is left off is matched by what stays."""
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        points = made_points(seed, objectives, int(random.integers(1, 40)))
+        front = front_of(points, objectives, tolerance)
+        assert front.any()
+        order = random.permutation(len(points))
+        assert (front_of(points[order], objectives, tolerance) == front[order]).all()
+        assert (front <= non_dominated(losses_of(points, objectives))).all()
+        for point in points[~front]:
+            assert matches(points[front], point, objectives, tolerance).any()
+        for place in np.flatnonzero(front):
+            equal = (points == points[place]).all(axis=1)
+            assert front[equal].all()
+
+
+@pytest.mark.parametrize("objectives", [NAMES[:3], NAMES], ids=len)
+def test_no_tolerance_gives_the_plain_front_with_equal_rows(objectives):
+    for seed in range(60):
+        points = made_points(seed, objectives, 40)
+        assert (front_of(points, objectives, EXACT) == non_dominated(losses_of(points, objectives))).all()
+
+
+@pytest.mark.parametrize("tolerance", [AS_MEASURED, TOLERANCES["F1 too"]], ids=["one", "two"])
+def test_with_a_tolerance_on_two_objectives_at_most_no_two_on_the_front_match(tolerance):
+    for seed in range(60):
+        points = np.unique(made_points(seed, NAMES[:3], 40), axis=0)
+        kept = points[front_of(points, NAMES[:3], tolerance)]
+        assert all(matches(kept, point, NAMES[:3], tolerance).sum() == 1 for point in kept)
+
+
+def test_a_trial_that_is_faster_by_noise_alone_is_left_off_the_front():
+    points = [[0.972, 4000, 10.19], [0.949, 4000, 10.0], [0.94, 3000, 10.1], [0.93, 4000, 9.0]]
+    assert front_of(points, NAMES[:3]).tolist() == [True, False, True, True]
+    assert front_of(points, NAMES[:3], EXACT).all()
+
+
+def test_a_chain_of_small_differences_does_not_leave_off_its_far_end():
+    seconds = [[0.9 - 0.01 * step, 100, 10 / 1.06**step] for step in range(5)]
+    assert front_of(seconds, NAMES[:3]).tolist() == [True, False, True, False, True]
+
+
+def test_the_faster_of_two_with_equal_quality_stays_if_the_user_says_what_equal_is():
+    points = [[0.950, 100, 10.0], [0.9495, 100, 9.5], [0.949, 100, 5.0], [0.944, 100, 5.0]]
+    assert front_of(points, NAMES[:3], {"macro_f1": Margin(0.005)}).tolist() == [False, False, True, False]
+
+
+def test_a_difference_of_exactly_the_tolerance_is_within_it():
+    assert front_of([[0.95, 100, 10.0], [0.945, 100, 10.0]], NAMES[:3], {"macro_f1": Margin(0.005)}).sum() == 1
+    assert front_of([[0.95, 100, 11.0], [0.94, 100, 10.0]], NAMES[:3]).sum() == 1
+    assert front_of([[0.95, 100, 11.01], [0.94, 100, 10.0]], NAMES[:3]).sum() == 2
+
+
+def test_no_time_at_all_is_like_no_other_time():
+    assert front_of([[0.9, 100, 0.001], [0.1, 100, 0.0]], NAMES[:3]).all()
+
+
+def test_the_front_of_nothing_with_a_tolerance_is_empty():
+    assert front_of([], NAMES[:3]).tolist() == []

@@ -29,6 +29,8 @@ class Objective:
             the worse side of.
         on_request: whether a trial measures it only if its study asks for it, because that takes time.
         classes: how many classes the data must have, if not any number.
+        equal_within: the share by which two values may differ and count as equal on a front, unless a study says
+            otherwise (`core.tolerance`).
     """
 
     name: str
@@ -42,7 +44,11 @@ class Objective:
     classes: int | None = None
     of_parameters: Callable[[int], float] | None = None
     on_request: bool = False
+    equal_within: float = 0.0
 
+
+TIMING_NOISE = 0.1
+"""The share by which times of the same work differ: `python -m benchmarks.timing_noise` has measured it."""
 
 FLOAT_BYTES = 4
 """The bytes of a trained number, which is a float32."""
@@ -88,18 +94,18 @@ OBJECTIVES: dict[str, Objective] = {
         lambda m: _measured(m.model_size_mb), digits=2, of_parameters=lambda count: count * FLOAT_BYTES / MIB),
     "train_seconds": Objective(
         "train_seconds", "minimize", "s", "time", "forward, backward, step and waiting for data",
-        lambda m: m.train_seconds, digits=2),
+        lambda m: m.train_seconds, digits=2, equal_within=TIMING_NOISE),
     "evaluation_seconds": Objective(
         "evaluation_seconds", "minimize", "s", "time", "all evaluations of the validation split",
-        lambda m: m.evaluation_seconds, digits=2),
+        lambda m: m.evaluation_seconds, digits=2, equal_within=TIMING_NOISE),
     "peak_memory_mb": Objective(
         "peak_memory_mb", "minimize", "MiB", "end", "peak memory of the trial", lambda m: m.peak_memory_mb, digits=0),
     "latency_ms": Objective(
         "latency_ms", "minimize", "ms", "end", "one text, 95th percentile, as exported: merged where the method merges",
-        lambda m: _measured(m.latency_ms), digits=1, on_request=True),
+        lambda m: _measured(m.latency_ms), digits=1, on_request=True, equal_within=TIMING_NOISE),
     "throughput": Objective(
         "throughput", "maximize", "texts/s", "end", "texts that the evaluation labels in a second, in batches",
-        lambda m: m.evaluation_samples_per_second, digits=0),
+        lambda m: m.evaluation_samples_per_second, digits=0, equal_within=TIMING_NOISE),
 }  # fmt: skip
 
 DEFAULT_METRIC = "macro_f1"

@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peftsearch.core.objectives import directions_of
+from peftsearch.core.tolerance import AS_MEASURED, Tolerance, margin_of
 
 Array = NDArray[np.float64]
+
+ROUNDING = 1e-9
+"""The share of a tolerance by which a difference may exceed it: 0.950 - 0.945 is a little more than 0.005."""
+
+LEAST = float(np.finfo(np.float64).tiny)
+"""What stands for zero where values are compared by their ratio."""
 
 
 def as_losses(values: Sequence[Sequence[float]] | Array, directions: Sequence[str]) -> Array:
@@ -47,6 +54,65 @@ def non_dominated(losses: Array) -> NDArray[np.bool_]:
     return np.asarray(on_front[place.reshape(-1)])
 
 
+def front_of(
+    values: Sequence[Sequence[float]] | Array, objectives: Sequence[str], tolerance: Tolerance = AS_MEASURED
+) -> NDArray[np.bool_]:
+    """Which points are on the front: this is the only rule by which trials are put on one or left off.
+
+    Of the points that no other one dominates, those are left off that a point on the front matches: it is worse by no
+    more than the tolerance in any objective. Points are taken in an order, and each one is put on the front unless one
+    that is there already matches it. So the front is never empty, it does not depend on the order of the rows, and
+    nothing is left off because of a point that is itself left off.
+
+    The order is by the objectives without a tolerance, in the study's order, then by the sum of the others in units of
+    their tolerance, then by these one after the other. With it, no point on the front matches another one if at most
+    two objectives have a tolerance: one that gains more than a tolerance in one of them and loses less than one in the
+    other has the smaller sum. With three, points can match each other in a circle, which no order breaks; more of them
+    may then stay.
+
+    The result is an epsilon-Pareto set (Laumanns et al., "Combining convergence and diversity in evolutionary
+    multiobjective optimization", 2002). It is the kernel of the relation "matches and comes first", in the sense of von
+    Neumann and Morgenstern ("Theory of games and economic behavior", 1944), which is unique because the relation has no
+    circles.
+
+    Args:
+        values: of shape (points, objectives).
+        objectives: their names, in the study's order.
+        tolerance: objective → margin, of those that do not have their own. With `EXACT`, the front is what
+            `non_dominated` says.
+
+    Returns:
+        Shape (points,). Equal points are all on the front, or none of them is.
+    """
+    losses = losses_of(values, objectives)
+    on_front = non_dominated(losses)
+    places = np.flatnonzero(on_front)
+    on_front[places] = _kernel(*_in_units(losses[places], objectives, tolerance))
+    return on_front
+
+
+def matches(
+    values: Sequence[Sequence[float]] | Array,
+    point: Sequence[float],
+    objectives: Sequence[str],
+    tolerance: Tolerance = AS_MEASURED,
+) -> NDArray[np.bool_]:
+    """For each row of `values`: is it worse than `point` by no more than the tolerance in any objective?
+
+    Args:
+        values: of shape (points, objectives).
+        point: of shape (objectives,).
+        objectives: their names.
+        tolerance: as for `front_of`.
+
+    Returns:
+        Shape (points,).
+    """
+    others, reach = _in_units(losses_of(values, objectives), objectives, tolerance)
+    [own], _ = _in_units(losses_of([point], objectives), objectives, tolerance)
+    return np.asarray((others <= own + reach).all(axis=1))
+
+
 def hypervolume(losses: Array, reference: Array) -> float:
     """Volume that `losses` dominate below `reference`; rows not below it in every objective add nothing.
 
@@ -71,6 +137,35 @@ def distances_to_ideal(front: Array) -> NDArray[np.float64]:
     span = np.ptp(front, axis=0)
     scaled = (front - front.min(axis=0)) / np.where(span > 0, span, 1.0)
     return np.asarray(np.linalg.norm(scaled, axis=1))
+
+
+def _in_units(losses: Array, objectives: Sequence[str], tolerance: Tolerance) -> tuple[Array, Array]:
+    """`losses` with every objective that has a tolerance in units of it, and by how much each one may be worse.
+
+    Values that are compared by their ratio become logarithms, so that the tolerance is a difference for them too.
+    """
+    units, reach = losses.copy(), np.zeros(losses.shape[1])
+    for column, name in enumerate(objectives):
+        margin = margin_of(name, tolerance)
+        if margin.amount:
+            reach[column] = 1 + ROUNDING
+            sign = -1.0 if directions_of([name]) == ("maximize",) else 1.0
+            logarithms = sign * np.log(np.maximum(sign * losses[:, column], LEAST)) / np.log1p(margin.amount)
+            units[:, column] = logarithms if margin.relative else losses[:, column] / margin.amount
+    return units, reach
+
+
+def _kernel(units: Array, reach: Array) -> NDArray[np.bool_]:
+    """Which of these points, of which none dominates another, `front_of` puts on the front. Shape (points,)."""
+    distinct, place = np.unique(units, axis=0, return_inverse=True)  # in lexical order
+    exact = reach == 0
+    kept = np.zeros(len(distinct), dtype=bool)
+    remaining = np.lexsort((distinct[:, ~exact].sum(axis=1), *distinct[:, exact].T[::-1]))
+    while len(remaining):
+        first = remaining[0]
+        kept[first] = True
+        remaining = remaining[(distinct[first] > distinct[remaining] + reach).any(axis=1)]
+    return np.asarray(kept[place.reshape(-1)])
 
 
 def _exclusive_sum(points: Array, reference: Array) -> float:

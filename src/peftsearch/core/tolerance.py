@@ -1,0 +1,83 @@
+"""The tolerance of a front: by how much two trials may differ in an objective and count as equal in it.
+
+What is timed is never the same twice, so every timed objective has a tolerance by default (`core.objectives`). A study
+file and the option `--tolerance` name others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from peftsearch.core.dimensions import number
+from peftsearch.core.errors import shown
+from peftsearch.core.objectives import OBJECTIVES, find_objective, is_metric
+
+NONE = "none"
+"""What is written instead of a tolerance where values count as equal only if they are the same."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """By how much two values of one objective may differ and count as equal.
+
+    Attributes:
+        amount: in the objective's own unit, or a share of the smaller value; with 0 only the same values are equal.
+        relative: whether the amount is a share.
+
+    >>> print(Margin(0.005), Margin(0.1, relative=True))
+    0.005 10%
+    """
+
+    amount: float
+    relative: bool = False
+
+    def __str__(self) -> str:
+        return f"{100 * self.amount:.10g}%" if self.relative else f"{self.amount:.10g}"
+
+
+Tolerance = Mapping[str, Margin]
+"""Objective → margin, of the objectives that do not have the margin of `core.objectives`."""
+
+AS_MEASURED: Tolerance = MappingProxyType({})
+"""Every objective has the margin of `core.objectives`, which was measured."""
+
+EXACT: Tolerance = MappingProxyType({name: Margin(0.0) for name, found in OBJECTIVES.items() if found.equal_within})
+"""Values count as equal only if they are the same."""
+
+
+def margin_of(objective: str, tolerance: Tolerance) -> Margin:
+    """The margin of an objective: that of `tolerance`, or else that of `core.objectives`."""
+    found = tolerance.get(objective)
+    return found or Margin(find_objective(objective).equal_within, relative=True)
+
+
+def read_margin(objective: str, written: Any) -> Margin:
+    """The margin that a person has written as a number or as a percentage like `10%`.
+
+    Raises:
+        ValueError: says what the margin of this objective must be, as a predicate.
+
+    >>> read_margin("train_seconds", "10%"), read_margin("macro_f1", 0.005)
+    (Margin(amount=0.1, relative=True), Margin(amount=0.005, relative=False))
+    """
+    share = isinstance(written, str) and written.rstrip().endswith("%")
+    amount = number(written.rstrip().removesuffix("%").rstrip() if share else written)
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not math.isfinite(amount):
+        raise ValueError(f"must be a number or a percentage like 10%, but got {shown(written)}")
+    if share and is_metric(objective):
+        raise ValueError(f"must be a number like 0.005, since a percentage is of a cost, but got {shown(written)}")
+    most, unit = (100.0, "%") if share else (_range_of(objective), "")
+    if not 0 <= amount < most:
+        limits = "0 or more" if most == math.inf else f"at least 0{unit} and below {most:g}{unit}"
+        raise ValueError(f"must be {limits}, but got {shown(written)}")
+    return Margin(amount / 100, relative=True) if share else Margin(float(amount))
+
+
+def _range_of(objective: str) -> float:
+    """How far two values can be apart."""
+    bounds = find_objective(objective).bounds
+    return bounds[1] - bounds[0] if bounds else math.inf
