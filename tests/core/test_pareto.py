@@ -12,6 +12,7 @@ from peftsearch.core.pareto import (
     losses_of,
     matches,
     non_dominated,
+    tiers,
 )
 from peftsearch.core.tolerance import AS_MEASURED, EXACT, Margin
 
@@ -166,3 +167,19 @@ def test_no_time_at_all_is_like_no_other_time():
 
 def test_the_front_of_nothing_with_a_tolerance_is_empty():
     assert front_of([], NAMES[:3]).tolist() == []
+
+
+def test_a_trial_that_was_left_off_may_come_back_with_a_later_one():
+    """It is why weights are kept, and trials are stopped, without the tolerance."""
+    first, left_off, later = [0.90, 100, 10.5], [0.89, 100, 10.0], [0.95, 100, 11.2]
+    assert front_of([first, left_off], NAMES[:3]).tolist() == [True, False]
+    assert front_of([first, left_off, later], NAMES[:3]).tolist() == [False, True, True]
+
+
+def test_the_places_of_values_that_count_as_equal():
+    assert tiers([10.5, 10.0, 11.5, 13.0], "train_seconds") == [0, 0, 1, 2]
+    assert tiers([10.5, 10.0, 10.0], "train_seconds", EXACT) == [1, 0, 0]
+    assert tiers([0.95, 0.90, 0.951], "macro_f1", {"macro_f1": Margin(0.005)}) == [0, 1, 0]
+    assert tiers([3.0, float("inf"), float("inf")], "train_seconds") == [0, 1, 1]
+    assert tiers([100.0, 95.0, 50.0], "throughput") == [0, 0, 1]
+    assert tiers([], "train_seconds") == []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from peftsearch.confirm.summary import Confirmation
-from peftsearch.recommend.candidates import Candidate, candidates
+from peftsearch.recommend.candidates import Candidate, Judged, candidates
 from peftsearch.recommend.latency import with_latency
 from peftsearch.recommend.limits import read_limits
 from peftsearch.recommend.recommendation import choose
@@ -46,7 +46,7 @@ def test_what_misses_another_limit_is_not_measured() -> None:
 
 def test_the_answer_tells_the_latency_and_that_it_was_measured_now() -> None:
     limits = tuple(read_limits({"max_latency_ms": 30.0}, "macro_f1"))
-    found = choose("toy", timed(max_latency_ms=30.0)[0], limits, "quality", "macro_f1", OBJECTIVES)
+    found = choose("toy", timed(max_latency_ms=30.0)[0], limits, "quality", Judged("macro_f1", OBJECTIVES, {}))
     assert found.trial == 1
     reached, _, _, now, _ = sentences(found)
     assert reached.endswith("train time 20.00 s, latency 20.0 ms")

@@ -100,7 +100,7 @@ def test_confirmed_trials_are_chosen_from_by_their_scores_on_test_alone(searched
         "peftsearch confirm --study toy --trial 0"
     )
     assert next_command(found, "--study toy") == "peftsearch export --study toy --trial 1 --out DIR"
-    dominated = replace(found, chosen=replace(found.chosen, row=replace(found.chosen.row, on_front=False)))
+    dominated = replace(found, chosen=replace(found.chosen, row=replace(found.chosen.row, undominated=False)))
     assert next_command(dominated, "--study toy") == "peftsearch export --study toy --trial 1 --retrain --out DIR"
 
 
@@ -179,3 +179,33 @@ def test_a_trial_that_breaks_a_constraint_of_the_study_is_not_recommended(tmp_pa
         "macro F1 0.8900 on validation, 220,000 trainable parameters (1.0 % of full fine-tuning's), train time 20.00 s",
         "why: of 3 finished trials, it has the best macro F1 on validation",
     ]
+
+
+def test_seconds_within_the_tolerance_do_not_decide(tmp_path: Path) -> None:
+    better, faster = complete(0, "lora", 0.90, 2000, 10.5), complete(1, "lora", 0.60, 1000, 10.0)
+    stored = open_stored("toy", store(tmp_path, [better, faster]))
+    found = recommend_trial(stored, prefer="fast")
+    assert (found.trial, found.reason) == (0, "it trains in the shortest time within the tolerance")
+    exact = recommend_trial(stored.with_tolerance("none"), prefer="fast")
+    assert (exact.trial, exact.reason) == (1, "it trains in the shortest time")
+
+
+def test_a_trial_that_is_better_by_less_than_the_tolerance_is_no_runner_up(tmp_path: Path) -> None:
+    stored = open_stored(
+        "toy", store(tmp_path, [complete(0, "lora", 0.9, 100, 10.5), complete(1, "lora", 0.8, 100, 10.0)])
+    )
+    assert recommend_trial(stored).runner_up is None
+    runner_up = recommend_trial(stored.with_tolerance("none")).runner_up
+    assert runner_up is not None
+    assert runner_up.number == 1
+
+
+def test_the_knee_is_on_the_front_with_the_tolerance(tmp_path: Path) -> None:
+    trials = [
+        complete(0, "lora", 0.9, 100, 10.5),
+        complete(1, "lora", 0.85, 100, 10.0),
+        complete(2, "lora", 0.2, 100, 5.0),
+    ]
+    stored = open_stored("toy", store(tmp_path, trials))
+    chosen = [recommend_trial(one, prefer="knee").trial for one in (stored, stored.with_tolerance("none"))]
+    assert chosen == [0, 1]

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from peftsearch.core.tolerance import EXACT
 from peftsearch.report.study_views import ended_lines, front_view, newly_ended, progress_view, trial_line
 from peftsearch.report.tables import front_table, trials_table
 from peftsearch.results.formatting import config_in_words, percent, reason_in_words
 from peftsearch.results.front import front, rows
-from peftsearch.results.stored_study import open_stored
+from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.records import Record
 from tests.helpers.records import OBJECTIVES, complete, config, report, store
 
@@ -168,3 +169,28 @@ def test_the_front_stands_beside_its_reference(tmp_path: Path) -> None:
 
 def test_a_front_without_trials_says_so(tmp_path: Path) -> None:
     assert front_view(open_stored("toy", store(tmp_path, []))) == ["toy: no trial has finished yet"]
+
+
+def test_a_front_says_what_counts_as_equal_and_how_many_trials_that_leaves_off(tmp_path: Path) -> None:
+    faster, slower = complete(0, "lora", 0.90, 1000, 10.5), complete(1, "lora", 0.88, 1000, 10.0)
+    stored = open_stored("toy", store(tmp_path, [faster, slower]))
+    assert noted(stored) == (
+        "train time within 10 % counts as equal; 1 trial is left off the front, since another one is as good within "
+        "the tolerance; to see them: peftsearch front --tolerance none"
+    )
+    assert noted(stored.with_tolerance("none")) == ""
+    assert noted(stored.with_tolerance({"macro_f1": 0.001})).startswith(
+        "macro F1 within 0.001 and train time within 10 % count as equal; 1 trial is left off"
+    )
+    assert noted(stored.with_tolerance({"train_seconds": 0.1})) == "train time within 0.1 s counts as equal"
+
+
+def noted(stored: StoredStudy) -> str:
+    """What stands below the table of a front."""
+    return " ".join(printed(*front_view(stored)[2:]).split())
+
+
+def test_the_live_front_is_chosen_with_the_study_s_tolerance() -> None:
+    records = [complete(0, "lora", 0.90, 1000, 10.5), complete(1, "probe", 0.88, 1000, 10.0)]
+    shown = [printed(progress_view(records, OBJECTIVES, 5, tolerance)[-1]) for tolerance in ({}, EXACT)]
+    assert ["probe" in text for text in shown] == [False, True]

@@ -97,3 +97,50 @@ def test_weights_are_where_they_were_kept(tmp_path: Path) -> None:
     assert stored.weights(3) is None
     (tmp_path / "weights" / "3" / "trainable.safetensors").touch()
     assert stored.weights(3) == tmp_path / "weights" / "3"
+
+
+NEARLY = [
+    complete(0, "lora", 0.90, 1000, 10.5),
+    complete(1, "lora", 0.88, 1000, 10.0),
+    complete(2, "lora", 0.85, 1000, 7.0),
+]
+"""The second is faster than the first by noise alone."""
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "front"),
+    [
+        ({}, None, [0, 2]),  # a storage of an earlier version has no tolerance
+        ({}, "none", [0, 1, 2]),
+        ({}, {"train_seconds": 0}, [0, 1, 2]),
+        ({}, {"train_seconds": "60%"}, [0]),
+        ({}, {"macro_f1": 0.1}, [2]),
+        ({"train_seconds": "0"}, None, [0, 1, 2]),
+        ({"train_seconds": "0"}, {"train_seconds": "10%"}, [0, 2]),
+        ({"macro_f1": "0.025", "train_seconds": "0"}, None, [1, 2]),
+        ({"macro_f1": "0.025", "train_seconds": "0"}, "none", [0, 1, 2]),
+    ],
+)
+def test_the_front_is_chosen_with_the_tolerance_asked_for_or_else_with_the_study_s(
+    tmp_path: Path, stored: dict[str, str], asked: dict[str, float | str] | str | None, front: list[int]
+) -> None:
+    found = open_stored("toy", store(tmp_path, NEARLY, tolerance=stored)).with_tolerance(asked)
+    assert [row.record.number for row in found.front()] == front
+    assert all(row.undominated for row in found.rows())
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"macro_f1": 5}, "--tolerance macro_f1: must be at least 0 and below 1, but got 5"),
+        ({"macro": 0.1}, "--tolerance macro: no objective 'macro'; did you mean 'macro_f1'?"),
+        (
+            "10%",
+            "--tolerance must be none or a mapping like {macro_f1: 0.005, train_seconds: 10%}, but got '10%'",
+        ),
+    ],
+)
+def test_a_tolerance_that_cannot_be_meant(tmp_path: Path, asked: dict[str, float | str] | str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        open_stored("toy", store(tmp_path, NEARLY)).with_tolerance(asked)
+    assert str(caught.value) == message

@@ -261,7 +261,7 @@ def test_a_trained_trial_that_breaks_a_constraint_keeps_no_weights_and_deletes_n
     found = [run(study, tmp_path, config=config) for config in configs]
     assert {record.feasible for record in found} == {True, False}, "the bound divides them"
     kept = {int(path.name) for path in RunFolder(tmp_path).weights.iterdir()}
-    front = [row.record.number for row in rows(records(study), objective_names(study)) if row.on_front]
+    front = [row.record.number for row in rows(records(study), objective_names(study)) if row.undominated]
     assert kept == set(front)
     assert kept <= {record.number for record in found if record.feasible}
     assert all((trial.constraints["macro_f1"] <= 0) is found[trial.number].feasible for trial in study.trials)

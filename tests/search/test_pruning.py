@@ -7,7 +7,9 @@ import pytest
 
 from peftsearch.core.config import EarlyStopping
 from peftsearch.core.constraints import Check, Constraint
-from peftsearch.core.pareto import losses_of, non_dominated
+from peftsearch.core.pareto import front_of, losses_of, non_dominated
+from peftsearch.core.tolerance import AS_MEASURED, EXACT, Margin
+from peftsearch.search.forecast import possible_ends
 from peftsearch.search.pruning import Decision, decide
 from peftsearch.storage.records import Record
 from tests.helpers.learning_curves import FIVE, GOOD, OBJECTIVE_NAMES, as_matthews, config, done, running
@@ -169,3 +171,25 @@ def test_a_trial_that_breaks_a_constraint_stops_no_other() -> None:
     assert decide("dominated", running([0.3, 0.35, 0.36]), [*FIVE, broken], OBJECTIVE_NAMES) is None
     kept = replace(GOOD, checks=(Check(Constraint("macro_f1", 0.8), 0.86),))
     assert decide("dominated", running([0.3, 0.35, 0.36]), [*FIVE, kept], OBJECTIVE_NAMES) is not None
+
+
+def test_what_is_stopped_would_not_be_on_the_front_whatever_finishes_later() -> None:
+    """At the best end that it was expected to come to, under any tolerance and after any later trials."""
+    stopped = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        finished = [_synthetic(number, rng, 6) for number in range(20)]
+        known = [[record.values[name] for name in OBJECTIVE_NAMES] for record in finished]
+        whole = _synthetic(int(rng.integers(20, 25)), rng, 6)
+        for now in range(1, 6):
+            trial = replace(whole, state="running", curve=whole.curve[:now])
+            if decide("dominated", trial, finished, OBJECTIVE_NAMES) is None:
+                continue
+            stopped += 1
+            [(_, (loss, *costs))] = possible_ends(trial, finished, OBJECTIVE_NAMES)
+            end = np.array([-loss, *costs])
+            later = end * rng.uniform(0.85, 1.15, (8, 3)) ** rng.integers(0, 2, (8, 3))
+            for count in (0, 4, 8):
+                for tolerance in (AS_MEASURED, EXACT, {"macro_f1": Margin(0.02)}):
+                    assert not front_of([end, *known, *later[:count]], OBJECTIVE_NAMES, tolerance)[0]
+    assert stopped > 15

@@ -15,7 +15,7 @@ from peftsearch.storage.claims import claim_new
 from peftsearch.storage.database import objective_names, open_storage, open_study
 from peftsearch.storage.prepare import enqueue_baselines, prepare
 from peftsearch.storage.records import records
-from peftsearch.storage.study_attributes import read_constraints
+from peftsearch.storage.study_attributes import read_constraints, read_tolerance
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import load_study
 from peftsearch.study.suggest import baseline_config, suggest
@@ -179,3 +179,12 @@ def test_other_constraints_replace_those_of_the_last_search(search: Search) -> N
         file.write_text(f"{STUDY}constraints: {written}\n")
         study = prepare(load_study(str(file)), search.job.storage)
         assert [constraint.bound for constraint in read_constraints(study)] == bounds
+
+
+def test_the_tolerance_of_the_last_search_is_kept_with_the_study(search: Search) -> None:
+    file = Path(search.job.path)
+    for written, kept in (("{macro_f1: 0.01, train_seconds: 20%}", True), ("none", True), ("{}", False)):
+        file.write_text(f"{STUDY}tolerance: {written}\n")
+        spec = load_study(str(file))
+        assert read_tolerance(prepare(spec, search.job.storage)) == spec.tolerance
+        assert bool(spec.tolerance) == kept

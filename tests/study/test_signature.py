@@ -102,5 +102,9 @@ def test_a_signature_of_an_earlier_version_is_compared_as_it_was_and_cleaned():
     assert "hush" not in str(differences(study(), earlier))
 
 
+def test_the_tolerance_may_change_between_two_runs_of_a_study():
+    assert differences(study(STUDY + "tolerance: {macro_f1: 0.01}\n"), signature(study())) == []
+
+
 def test_constraints_may_change_between_two_runs_of_a_study():
     assert differences(study(STUDY + "constraints: {macro_f1: 0.5}\n"), signature(study())) == []

@@ -9,6 +9,7 @@ import pytest
 from peftsearch.core.config import EarlyStopping, SearchConfig, TrainingConfig, valid_field_values
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
+from peftsearch.core.tolerance import EXACT, Margin
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.sections import Backbone
 from peftsearch.study.spec import load_study, parse_study
@@ -369,3 +370,42 @@ def test_constraints_are_bounds_on_any_objective_and_are_measured():
 )
 def test_a_constraint_that_cannot_be_meant(written, problem):
     assert problems(STUDY + f"constraints: {written}\n") == [problem]
+
+
+def test_a_tolerance_says_which_values_count_as_equal():
+    spec = study(STUDY + "tolerance: {macro_f1: 5e-3, train_seconds: 20%}\n")
+    assert {name: str(margin) for name, margin in spec.tolerance.items()} == {
+        "macro_f1": "0.005",
+        "train_seconds": "20%",
+    }
+    assert study().tolerance == {}
+    assert study(STUDY + "tolerance:\n").tolerance == {}
+    assert study(STUDY + "tolerance: none\n").tolerance == {**EXACT, **dict.fromkeys(study().objectives, Margin(0.0))}
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        (
+            "[macro_f1]",
+            "tolerance: must be none or a mapping like {macro_f1: 0.005, train_seconds: 10%}, but got ['macro_f1']",
+        ),
+        (
+            "0.1",
+            "tolerance: must be none or a mapping like {macro_f1: 0.005, train_seconds: 10%}, but got 0.1",
+        ),
+        ("{macro_f2: 0.1}", "tolerance.macro_f2: no objective 'macro_f2'; did you mean 'macro_f1'?"),
+        (
+            "{latency_ms: 10%}",
+            "tolerance.latency_ms: is no objective of this study, which has macro_f1, trainable_parameters, "
+            "train_seconds",
+        ),
+        (
+            "{train_seconds: much}",
+            "tolerance.train_seconds: must be a number or a percentage like 10%, but got 'much'",
+        ),
+        ("{macro_f1: 5}", "tolerance.macro_f1: must be at least 0 and below 1, but got 5"),
+    ],
+)
+def test_a_tolerance_that_cannot_be_meant(written, problem):
+    assert problems(STUDY + f"tolerance: {written}\n") == [problem]

@@ -8,7 +8,7 @@ import click
 
 from peftsearch.cli.live import confirming
 from peftsearch.cli.optimize import EXIT_CODES
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored, tolerance_option
 from peftsearch.cli.shared.output import complain, debug, print_json, say, show
 from peftsearch.cli.shared.parsing import WholeNumber, parse_trials
 from peftsearch.cli.shared.volume import where_logs_are
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
 )
 @storage_options
+@tolerance_option
 @click.option(
     "--trial",
     "trials",

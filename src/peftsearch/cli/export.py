@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, tolerance_option
 from peftsearch.cli.shared.output import print_json, print_line, say
 from peftsearch.cli.shared.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
@@ -23,6 +23,7 @@ from peftsearch.core.errors import UserError
     )
 )
 @storage_options
+@tolerance_option
 @click.option(
     "--trial", callback=parse_trial, default=BEST, show_default=True, metavar="N|best", help="The trial to export."
 )

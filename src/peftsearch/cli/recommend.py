@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, tolerance_option
 from peftsearch.cli.shared.output import print_json, print_line, show
 from peftsearch.cli.shared.parsing import Number
 
@@ -23,6 +24,7 @@ PREFERENCES = ("quality", "small", "fast", "knee")
     )
 )
 @storage_options
+@tolerance_option
 @click.option(
     "--max-parameters", metavar="N|SHARE", help="The most trainable parameters: 500k, or 1% of full fine-tuning's."
 )
@@ -64,5 +66,9 @@ def recommend(
 
 
 def _options(study: ChosenStudy, fork: str | None) -> str:
-    """The options that name the study in the next command."""
-    return shlex.join(["--study", study.name, *(["--fork", fork] if fork else [])])
+    """The options that name the study in the next command, and the tolerance with which its front is chosen."""
+    tolerance = study.overrides.tolerance
+    if isinstance(tolerance, Mapping):
+        tolerance = ",".join(f"{name}={amount}" for name, amount in tolerance.items())
+    fork_option = ["--fork", fork] if fork else []
+    return shlex.join(["--study", study.name, *fork_option, *(["--tolerance", tolerance] if tolerance else [])])

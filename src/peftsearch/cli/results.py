@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored
+from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored, tolerance_option
 from peftsearch.cli.shared.output import complain, print_json, say, show
 from peftsearch.cli.shared.parsing import parse_trial
 
@@ -56,6 +56,7 @@ def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 )
 @click.argument("number", metavar="N|best", callback=parse_trial)
 @storage_options
+@tolerance_option
 @json_option
 def trial(number: int | str, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
     """Show one trial in full. `best` is the one on the front with the best quality.
@@ -87,6 +88,7 @@ def trial(number: int | str, study: ChosenStudy, fork: str | None, storage: str 
     )
 )
 @storage_options
+@tolerance_option
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
 @click.option("--each-method", is_flag=True, help="Show the best trial of each method instead of the front.")
@@ -108,7 +110,7 @@ def front(
 ) -> None:
     """Show the Pareto front, best quality first.
 
-    It holds the finished trials that no other one dominates.
+    It holds the finished trials that no other one dominates. Values within the tolerance count as equal.
     """
     from peftsearch.confirm.summary import confirmation
     from peftsearch.report.audit import audit_json, audit_view
@@ -116,7 +118,7 @@ def front(
     from peftsearch.report.study_views import front_view, methods_view
     from peftsearch.results.as_json import trial_json
     from peftsearch.results.audit import audit
-    from peftsearch.results.front import best_of_methods
+    from peftsearch.results.front import best_of_methods, front_in_words
 
     results = stored(study, fork, storage)
     if plot:
@@ -128,6 +130,8 @@ def front(
         rows, confirmed = results.rows(), confirmed_trials(confirmation(results))
         chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
         listed = [with_confirmed(trial_json(row.record), confirmed) for row in chosen]
+        for line in front_in_words(rows, results.objectives, results.tolerance):
+            say(line)
         print_json({"front": listed, "audit": audit_json(audit(results))} if with_audit else listed)
     else:
         view = methods_view if each_method else front_view

@@ -15,6 +15,8 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import DEFAULT_METRIC, find_objective, is_metric
+from peftsearch.core.pareto import tiers
+from peftsearch.core.tolerance import Tolerance
 from peftsearch.methods.table import METHODS
 from peftsearch.results.reference import SETTINGS
 from peftsearch.storage.confirm_queue import REFERENCE
@@ -126,6 +128,7 @@ class Confirmation:
             its record has the number -1.
         objectives: the study's, by name.
         outcome: how the call of `confirm_study` ended that returned this; None where it was only read.
+        tolerance: within which two trials' costs count as equal.
     """
 
     study: str
@@ -135,6 +138,7 @@ class Confirmation:
     reference: Confirmed | None = None
     objectives: tuple[str, ...] = ()
     outcome: Outcome | None = None
+    tolerance: Tolerance = field(default_factory=dict)
 
     @property
     def sign(self) -> int:
@@ -163,7 +167,9 @@ class Confirmation:
         This is the one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984, section
         3.4.3), with the comparison over rows and seeds in the place of one standard error.
         """
-        return min(self.may_be_best, key=lambda row: [_cost(row, name) for name in self.costs], default=None)
+        rows = self.may_be_best
+        places = [tiers([_cost(row, name) for row in rows], name, self.tolerance) for name in self.costs]
+        return min(zip(*places, range(len(rows)), rows, strict=True))[-1] if rows else None
 
     @property
     def test_rows(self) -> int:
@@ -216,6 +222,7 @@ def confirmation(stored: StoredStudy) -> Confirmation:
         tuple(read_openings(stored.study)),
         next((row for row in rows if row.record.number == REFERENCE), None),
         stored.objectives,
+        tolerance=stored.tolerance,
     )
 
 
@@ -260,15 +267,15 @@ def _overstated(stored: StoredStudy, trial: int, found: Comparison, metric: str)
 
 
 def _cost(row: Confirmed, name: str) -> float:
-    """What a trial costs, so that less is better; its time as `confirm` has measured it."""
+    """What a trial costs, its time as `confirm` has measured it; the worst value if that is unknown."""
     objective = find_objective(name)
     try:
         value = row.train_seconds if name == "train_seconds" else objective.read(row.measurement)
     except KeyError:  # an earlier version has not measured it
         value = None
     if value is None:
-        return math.inf
-    return value if objective.direction == "minimize" else -value
+        return math.inf if objective.direction == "minimize" else -math.inf
+    return value
 
 
 def _by_test_score(row: Confirmed) -> tuple[bool, float]:

@@ -113,6 +113,23 @@ def matches(
     return np.asarray((others <= own + reach).all(axis=1))
 
 
+def tiers(values: Sequence[float], objective: str, tolerance: Tolerance = AS_MEASURED) -> list[int]:
+    """The place of each value of one objective, 0 for the best: values within the tolerance of the best one of a place
+    share it.
+
+    >>> tiers([10.5, 10.0, 12.0], "train_seconds")
+    [0, 0, 1]
+    """
+    units, reach = _in_units(losses_of([[value] for value in values], [objective]), [objective], tolerance)
+    places, first = [0] * len(values), -np.inf
+    place = -1
+    for index in np.argsort(units[:, 0], kind="stable").tolist():
+        if place < 0 or units[index, 0] > first + reach[0]:
+            place, first = place + 1, units[index, 0]
+        places[index] = place
+    return places
+
+
 def hypervolume(losses: Array, reference: Array) -> float:
     """Volume that `losses` dominate below `reference`; rows not below it in every objective add nothing.
 

@@ -7,14 +7,14 @@ file and the option `--tolerance` name others.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from peftsearch.core.dimensions import number
 from peftsearch.core.errors import shown
-from peftsearch.core.objectives import OBJECTIVES, find_objective, is_metric
+from peftsearch.core.objectives import OBJECTIVES, complaint_about, find_objective, is_metric
 
 NONE = "none"
 """What is written instead of a tolerance where values count as equal only if they are the same."""
@@ -39,6 +39,8 @@ class Margin:
         return f"{100 * self.amount:.10g}%" if self.relative else f"{self.amount:.10g}"
 
 
+EXAMPLE = "{macro_f1: 0.005, train_seconds: 10%}"
+
 Tolerance = Mapping[str, Margin]
 """Objective → margin, of the objectives that do not have the margin of `core.objectives`."""
 
@@ -53,6 +55,41 @@ def margin_of(objective: str, tolerance: Tolerance) -> Margin:
     """The margin of an objective: that of `tolerance`, or else that of `core.objectives`."""
     found = tolerance.get(objective)
     return found or Margin(find_objective(objective).equal_within, relative=True)
+
+
+def margins_of(objectives: Sequence[str], tolerance: Tolerance) -> dict[str, Margin]:
+    """The margin of each objective within which values count as equal that differ."""
+    found = {name: margin_of(name, tolerance) for name in objectives}
+    return {name: margin for name, margin in found.items() if margin.amount}
+
+
+def parse_tolerance(written: Any, objectives: Sequence[str]) -> tuple[Tolerance, dict[str, str]]:
+    """The tolerance that a person has written: `none`, or objective → margin.
+
+    Args:
+        written: what a study file or an option holds; None if it says nothing.
+        objectives: the study's, by name.
+
+    Returns:
+        The tolerance; and what is wrong with it: objective → complaint, under an empty name if it is about the whole.
+    """
+    if written is None:
+        return AS_MEASURED, {}
+    if written == NONE:
+        return dict.fromkeys((*EXACT, *objectives), Margin(0.0)), {}
+    if not isinstance(written, Mapping):
+        return AS_MEASURED, {"": f"must be {NONE} or a mapping like {EXAMPLE}, but got {shown(written)}"}
+    found, complaints = {}, {}
+    for name, margin in ((str(key), value) for key, value in written.items()):
+        complaint = complaint_about(name)
+        if complaint or name not in objectives:
+            complaints[name] = complaint or f"is no objective of this study, which has {', '.join(objectives)}"
+            continue
+        try:
+            found[name] = read_margin(name, margin)
+        except ValueError as error:
+            complaints[name] = str(error)
+    return found, complaints
 
 
 def read_margin(objective: str, written: Any) -> Margin:

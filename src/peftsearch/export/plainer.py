@@ -63,5 +63,5 @@ def _sentence(row: Row, gap: float, quality: str) -> str:
     # Rounded up, so that the sentence is true of what was measured.
     within = f"is within {math.ceil(round(gap * 1000, 6)) / 1000:.3f} {quality}"
     words = within if gap > 0 else f"is at least as good in {quality}"
-    option = f"--trial {row.record.number}" + ("" if row.on_front else " --retrain")
+    option = f"--trial {row.record.number}" + ("" if row.undominated else " --retrain")
     return f"trial {row.record.number} (head: native) {words} and opens without custom code; to export it: {option}"

@@ -25,7 +25,7 @@ def no_weights(stored: StoredStudy, record: Record, problem: str) -> str:
         problem: what `checkpoint_problem` says of its checkpoint.
     """
     trial, file = f"--trial {record.number}", f"trial-{record.number}.yaml"
-    if record.number in (row.record.number for row in stored.front()):
+    if record.number in (row.record.number for row in stored.rows() if row.undominated):
         return f"{trial}: its checkpoint is {problem}; to train the trial again and then export it, add --retrain"
     if record.config is None or record.state in ("waiting", "running"):
         return f"{trial}: it is {record.state}, and has no weights yet"

@@ -7,18 +7,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import find_objective, is_metric, value_of
-from peftsearch.core.pareto import losses_of
+from peftsearch.core.tolerance import AS_MEASURED, Tolerance
 from peftsearch.recommend.limits import LATENCY, SHARE, SIZE
 
 if TYPE_CHECKING:
     from peftsearch.confirm.summary import Confirmation, Confirmed
     from peftsearch.core.config import TrialConfig
     from peftsearch.core.measurement import Measurement
-    from peftsearch.core.pareto import Array
     from peftsearch.results.front import Row
 
 ALWAYS = ("trainable_parameters", "train_seconds")
 """Costs by which trials are judged, whether the study has them as objectives or not."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """By what trials are compared.
+
+    Attributes:
+        metric: the one that is the quality.
+        names: the quantities in which one trial may be better than another.
+        tolerance: within which values of them count as equal.
+    """
+
+    metric: str
+    names: tuple[str, ...]
+    tolerance: Tolerance
 
 
 @dataclass(frozen=True)
@@ -82,17 +96,17 @@ def size_mb(measurement: Measurement) -> float:
     return estimate(measurement.trainable_parameters) if found is None else found
 
 
-def judged_by(objectives: Sequence[str], metric: str) -> tuple[str, ...]:
-    """The quantities in which one trial may be better than another: the metric, and the study's other objectives.
+def judged_by(objectives: Sequence[str], metric: str, tolerance: Tolerance = AS_MEASURED) -> Judged:
+    """By what the trials of a study are compared: the metric, and the study's other objectives.
 
     Trainable parameters and training time are always among them.
     """
-    return tuple(dict.fromkeys([metric, *objectives, *ALWAYS]))
+    return Judged(metric, tuple(dict.fromkeys([metric, *objectives, *ALWAYS])), tolerance)
 
 
-def losses(pool: Sequence[Candidate], names: Sequence[str]) -> Array:
-    """The quantities `names` of each candidate, of which less is better. Shape (candidates, names)."""
-    return losses_of([[candidate.values[name] for name in names] for candidate in pool], names)
+def values_of(pool: Sequence[Candidate], names: Sequence[str]) -> list[list[float]]:
+    """The quantities `names` of each candidate, of shape (candidates, names)."""
+    return [[candidate.values[name] for name in names] for candidate in pool]
 
 
 def _mean_on_test(confirmed: Confirmed, name: str) -> float | None:

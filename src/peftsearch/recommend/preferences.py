@@ -1,7 +1,7 @@
 """What a user may prefer among the trials that fit: each preference puts them into an order, the first choice first.
 
-Ties are broken by the quality, then by trainable parameters, training time and the trial's number, so that the same
-trials always give the same order.
+Values within the tolerance of the best one count as equal (`core.pareto.tiers`). Ties are broken by the quality, then
+by trainable parameters, training time and the trial's number, so that the same trials always give the same order.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from peftsearch.core.objectives import directions_of, is_metric
-from peftsearch.core.pareto import Array, distances_to_ideal, non_dominated
-from peftsearch.recommend.candidates import ALWAYS, Candidate, losses
+from peftsearch.core.pareto import Array, distances_to_ideal, front_of, tiers
+from peftsearch.recommend.candidates import ALWAYS, Candidate, Judged, values_of
 from peftsearch.results.formatting import objective_label
 
 
@@ -30,8 +30,8 @@ class Ranking:
     reason: str
 
 
-Rank = Callable[[Sequence[Candidate], str, Sequence[str]], Ranking]
-"""(at least one candidate, all confirmed or none; the study's metric; what trials are judged by) → their ranking."""
+Rank = Callable[[Sequence[Candidate], Judged], Ranking]
+"""(at least one candidate, all confirmed or none; by what they are compared) → their ranking."""
 
 
 @dataclass(frozen=True)
@@ -47,35 +47,38 @@ class Preference:
     rank: Rank
 
 
-def _by_quality(pool: Sequence[Candidate], metric: str, judged: Sequence[str]) -> Ranking:
+def _by_quality(pool: Sequence[Candidate], by: Judged) -> Ranking:
     """By quality; of confirmed trials, the cheapest that may be the best comes first, as in `Confirmation.cheapest`."""
-    ranked = _sorted(pool, metric, *ALWAYS)
+    ranked = _sorted(pool, by, by.metric, *ALWAYS)
     best = _best_set(ranked)
     if len(best) == 1 < len(ranked):
-        return Ranking(ranked, "it alone may be the best on test")
+        others = [candidate for candidate in ranked if candidate is not best[0]]
+        return Ranking([*best, *others], "it alone may be the best on test")
     if len(best) < 2:
-        return Ranking(ranked, f"it has the best {objective_label(metric)} {ranked[0].measured_on}")
-    costs = [name for name in judged if not is_metric(name)]
-    cheapest = _sorted(best, *costs, metric)[0]
+        return _first_in(ranked, by.metric, f"it has the best {objective_label(by.metric)} {ranked[0].measured_on}")
+    costs = [name for name in by.names if not is_metric(name)]
+    cheapest = _sorted(best, by, *costs, by.metric)[0]
     rest = [candidate for candidate in ranked if candidate is not cheapest]
     return Ranking([cheapest, *rest], f"it is the cheapest of the {len(best)} that may be the best on test")
 
 
-def _by_parameters(pool: Sequence[Candidate], metric: str, judged: Sequence[str]) -> Ranking:
-    return Ranking(_sorted(pool, "trainable_parameters", metric, "train_seconds"), "it trains the fewest parameters")
+def _by_parameters(pool: Sequence[Candidate], by: Judged) -> Ranking:
+    ranked = _sorted(pool, by, "trainable_parameters", by.metric, "train_seconds")
+    return _first_in(ranked, "trainable_parameters", "it trains the fewest parameters")
 
 
-def _by_time(pool: Sequence[Candidate], metric: str, judged: Sequence[str]) -> Ranking:
-    return Ranking(_sorted(pool, "train_seconds", metric, "trainable_parameters"), "it trains in the shortest time")
+def _by_time(pool: Sequence[Candidate], by: Judged) -> Ranking:
+    ranked = _sorted(pool, by, "train_seconds", by.metric, "trainable_parameters")
+    return _first_in(ranked, "train_seconds", "it trains in the shortest time")
 
 
-def _by_distance(pool: Sequence[Candidate], metric: str, judged: Sequence[str]) -> Ranking:
+def _by_distance(pool: Sequence[Candidate], by: Judged) -> Ranking:
     """The front by its distance to the ideal point, then the rest by quality."""
-    ranked = _sorted(pool, metric, *ALWAYS)
-    on_front = non_dominated(losses(ranked, judged))
+    ranked = _sorted(pool, by, by.metric, *ALWAYS)
+    on_front = front_of(values_of(ranked, by.names), by.names, by.tolerance)
     front = [candidate for candidate, chosen in zip(ranked, on_front, strict=True) if chosen]
     rest = [candidate for candidate, chosen in zip(ranked, on_front, strict=True) if not chosen]
-    distances = distances_to_ideal(_on_log_axes(front, judged))
+    distances = distances_to_ideal(_on_log_axes(front, by.names))
     nearest = [front[place] for place in np.argsort(distances, kind="stable")]
     return Ranking([*nearest, *rest], "it is the knee of their front: the nearest to the ideal point")
 
@@ -101,10 +104,18 @@ def _best_set(ranked: Sequence[Candidate]) -> list[Candidate]:
     return [candidate for candidate in ranked if among_these.best_set.get(candidate.number)]
 
 
-def _sorted(pool: Sequence[Candidate], *names: str) -> list[Candidate]:
-    keys = losses(pool, names)
-    places = sorted(range(len(pool)), key=lambda place: (*keys[place], pool[place].number))
-    return [pool[place] for place in places]
+def _sorted(pool: Sequence[Candidate], by: Judged, *names: str) -> list[Candidate]:
+    """By the first of the quantities `names`, where that is equal by the next one, and so on; then by number."""
+    keys = [tiers([candidate.values[name] for candidate in pool], name, by.tolerance) for name in names]
+    numbers = [candidate.number for candidate in pool]
+    return [pool[place] for *_, place in sorted(zip(*keys, numbers, range(len(pool)), strict=True))]
+
+
+def _first_in(ranked: list[Candidate], name: str, reason: str) -> Ranking:
+    """The candidates in their order, with the reason of which the first one is the best in the quantity `name`."""
+    values = [candidate.values[name] for candidate in ranked]
+    best = max(values) if directions_of([name]) == ("maximize",) else min(values)
+    return Ranking(ranked, reason if values[0] == best else f"{reason} within the tolerance")
 
 
 def _on_log_axes(front: Sequence[Candidate], judged: Sequence[str]) -> Array:

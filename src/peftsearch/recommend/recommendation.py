@@ -9,7 +9,8 @@ from functools import partial
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.arguments import checked
 from peftsearch.core.errors import UserError, nearest
-from peftsearch.recommend.candidates import Candidate, as_searched, candidates, judged_by, losses
+from peftsearch.core.pareto import matches
+from peftsearch.recommend.candidates import Candidate, Judged, as_searched, candidates, judged_by, values_of
 from peftsearch.recommend.latency import measure_latency, with_latency
 from peftsearch.recommend.limits import Limit, read_limits
 from peftsearch.recommend.preferences import PREFERENCES, Preference
@@ -133,30 +134,33 @@ def recommend_trial(
     stored = results_of(study, storage, fork, overrides)
     stored.nonempty_front()
     found = confirmation(stored)
-    limits, judged = tuple(read_limits(written, found.metric)), judged_by(stored.objectives, found.metric)
+    limits = tuple(read_limits(written, found.metric))
+    judged = judged_by(stored.objectives, found.metric, stored.tolerance)
     known = candidates([row for row in stored.rows() if row.record.feasible], found)
     if max_latency_ms is not None:
         spec = load_study(stored.name if isinstance(study, StoredStudy) else study, overrides)
         known = with_latency(known, limits, partial(measure_latency, stored, spec))
-    return choose(stored.name, known, limits, prefer, found.metric, judged)
+    return choose(stored.name, known, limits, prefer, judged)
 
 
 def choose(
-    study: str, known: Sequence[Candidate], limits: tuple[Limit, ...], prefer: str, metric: str, judged: tuple[str, ...]
+    study: str, known: Sequence[Candidate], limits: tuple[Limit, ...], prefer: str, judged: Judged
 ) -> Recommendation:
     """The recommendation from every finished trial."""
     preference, timed = PREFERENCES[prefer], sum(candidate.timed_now for candidate in known)
     fitting = [candidate for candidate in known if not _missed(candidate, limits)]
     pool = [candidate for candidate in fitting if candidate.confirmed] or fitting
     if not pool:
-        chosen = _nearest(known, limits, preference, metric, judged)
-        return Recommendation(study, metric, judged, prefer, chosen, "", None, 0, len(known), limits, timed)
-    ranking = preference.rank(pool, metric, judged)
+        chosen = _nearest(known, limits, preference, judged)
+        return Recommendation(
+            study, judged.metric, judged.names, prefer, chosen, "", None, 0, len(known), limits, timed
+        )
+    ranking = preference.rank(pool, judged)
     chosen, *others = ranking.candidates
     return Recommendation(
         study=study,
-        metric=metric,
-        judged=judged,
+        metric=judged.metric,
+        judged=judged.names,
         preference=prefer,
         chosen=chosen,
         reason=ranking.reason,
@@ -165,7 +169,7 @@ def choose(
         finished=len(known),
         limits=limits,
         timed=timed,
-        by_validation=_by_validation(known, limits, preference, metric, judged) if chosen.confirmed else None,
+        by_validation=_by_validation(known, limits, preference, judged) if chosen.confirmed else None,
     )
 
 
@@ -173,27 +177,28 @@ def _missed(candidate: Candidate, limits: Sequence[Limit]) -> list[Limit]:
     return [limit for limit in limits if limit.missed_by(candidate.values)]
 
 
-def _nearest(
-    known: Sequence[Candidate], limits: Sequence[Limit], preference: Preference, metric: str, judged: Sequence[str]
-) -> Candidate:
+def _nearest(known: Sequence[Candidate], limits: Sequence[Limit], preference: Preference, judged: Judged) -> Candidate:
     """The trial whose worst miss is the least share of its limit; of equal ones a confirmed one, then the first."""
     kinds = ([c for c in known if c.confirmed], [c for c in known if not c.confirmed])
-    ordered = [c for kind in kinds if kind for c in preference.rank(kind, metric, judged).candidates]
+    ordered = [c for kind in kinds if kind for c in preference.rank(kind, judged).candidates]
     return min(ordered, key=lambda c: max(limit.miss(c.values.get(limit.quantity)) for limit in limits))
 
 
-def _first_undominated(others: Sequence[Candidate], chosen: Candidate, judged: Sequence[str]) -> Candidate | None:
-    """The first of `others` that is better than the chosen trial in some quantity, so that there is a trade."""
-    [best] = losses([chosen], judged)
-    return next((c for c in others if (losses([c], judged) < best).any()), None)
+def _first_undominated(others: Sequence[Candidate], chosen: Candidate, judged: Judged) -> Candidate | None:
+    """The first of `others` that is better than the chosen trial in some quantity by more than the tolerance."""
+    [best] = values_of([chosen], judged.names)
+    for other, values in zip(others, values_of(others, judged.names), strict=True):
+        if not matches([best], values, judged.names, judged.tolerance).all():
+            return other
+    return None
 
 
 def _by_validation(
-    known: Sequence[Candidate], limits: Sequence[Limit], preference: Preference, metric: str, judged: Sequence[str]
+    known: Sequence[Candidate], limits: Sequence[Limit], preference: Preference, judged: Judged
 ) -> Candidate | None:
     """The choice among the trials as the search measured them, if it was not confirmed."""
-    searched = [replace(c, confirmed=None, values={**c.values, **as_searched(c.row, metric)}) for c in known]
+    searched = [replace(c, confirmed=None, values={**c.values, **as_searched(c.row, judged.metric)}) for c in known]
     fitting = [c for c in searched if not _missed(c, limits)]
     confirmed = {c.number for c in known if c.confirmed}
-    first = preference.rank(fitting, metric, judged).candidates[0] if fitting else None
+    first = preference.rank(fitting, judged).candidates[0] if fitting else None
     return None if first is None or first.number in confirmed else first

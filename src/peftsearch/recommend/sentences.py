@@ -58,8 +58,8 @@ def next_command(found: Recommendation, options: str) -> str | None:
     """
     if not found.fits:
         return None
-    if found.confirmed:  # only the front's weights are kept
-        again = "" if found.chosen.row.on_front else " --retrain"
+    if found.confirmed:  # only the weights of undominated trials are kept
+        again = "" if found.chosen.row.undominated else " --retrain"
         return f"peftsearch export {options} --trial {found.trial}{again} --out DIR"
     off_front = "" if found.chosen.row.on_front else f" --trial {found.trial}"
     return f"peftsearch confirm {options}{off_front}"

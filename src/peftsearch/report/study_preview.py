@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Fixed, describe
 from peftsearch.core.objectives import positive_class
+from peftsearch.core.tolerance import margins_of
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.paragraph import Paragraph, tied
-from peftsearch.results.formatting import backbone_in_words, dimension_in_words, percent
+from peftsearch.results.formatting import backbone_in_words, dimension_in_words, percent, tolerance_in_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,6 +36,7 @@ def study_preview_json(
         "path": str(spec.path),
         "backbones": [backbone.name for backbone in spec.backbones],
         "objectives": list(spec.objectives),
+        "tolerance": {name: str(margin) for name, margin in margins_of(spec.objectives, spec.tolerance).items()},
         "constraints": {constraint.objective: constraint.bound for constraint in spec.constraints},
         "not_trained": list(untrained),
         "positive_class": positive_class(spec.objectives, list(data.classes["train"])),
@@ -65,6 +67,7 @@ def study_preview(
     lines = [title, "", f"backbones: {', '.join(map(_backbone, spec.backbones))}"]
     lines += [f"objectives: {', '.join(spec.objectives)}"]
     lines += [f"constraints: {', '.join(map(str, spec.constraints))}"] if spec.constraints else []
+    lines += [f"on the front, {line}" for line in tolerance_in_words(spec.objectives, spec.tolerance)]
     lines += _data(data, lengths)
     positive = positive_class(spec.objectives, list(data.classes["train"]))
     lines += [f"positive class: {positive}"] if positive else []

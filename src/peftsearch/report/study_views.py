@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.objectives import quality_objective
+from peftsearch.core.tolerance import AS_MEASURED, Tolerance
 from peftsearch.report.on_test import confirmed_trials, sentences_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.report.running import running_view
@@ -19,7 +20,7 @@ from peftsearch.results.formatting import (
     objective_with_unit,
     reason_in_words,
 )
-from peftsearch.results.front import Row, best_of_methods, front
+from peftsearch.results.front import Row, best_of_methods, front, front_in_words, left_off
 from peftsearch.results.pace import likely_reached
 from peftsearch.results.status import Status, status
 
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
 
 def front_view(stored: StoredStudy) -> list[RenderableType]:
     """The front, with the number of trials it was chosen from and the reference."""
-    known = stored.records()
-    best = front(known, stored.objectives)
+    known, found = stored.records(), stored.rows()
+    best = [row for row in found if row.on_front]
     if not best:
         return [f"{stored.name}: {why_no_front(known)}"]
     finished = sum(record.done for record in known)
-    return _with_reference(stored, f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front", best)
+    heading = f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front"
+    shown = "; to see them: peftsearch front --tolerance none" if left_off(found) else ""
+    notes = [line + shown for line in front_in_words(found, stored.objectives, stored.tolerance)]
+    return _with_reference(stored, heading, best, notes)
 
 
 def methods_view(stored: StoredStudy) -> list[RenderableType]:
@@ -62,18 +66,23 @@ def status_view(stored: StoredStudy) -> list[RenderableType]:
 
 
 def progress_view(
-    records: Sequence[Record], objectives: Sequence[str], budget: int | None, limit: float | None = None
+    records: Sequence[Record],
+    objectives: Sequence[str],
+    budget: int | None,
+    limit: float | None = None,
+    tolerance: Tolerance = AS_MEASURED,
 ) -> list[RenderableType]:
     """How far the search is, the running trials and the front so far, for a terminal that is redrawn.
 
     Args:
         limit: the seconds until the time limit, if there is one.
+        tolerance: with which the front is chosen.
     """
     now = status(records, budget)
     left = _left(now, limit) if limit is None else likely_reached(records, limit, budget) or _left(now, limit)
     parts: list[RenderableType] = [Paragraph(", ".join(part for part in (_done(now), left) if part))]
     parts += running_view(now.running, quality_objective(objectives))
-    best = front(records, objectives)
+    best = front(records, objectives, tolerance)
     return [*parts, front_table(best, objectives, title="\nPareto front so far")] if best else parts
 
 
@@ -130,13 +139,16 @@ def newly_ended(before: Sequence[Record], after: Sequence[Record]) -> list[Recor
     return [record for record in after if _is_over(record) and record.number not in over]
 
 
-def _with_reference(stored: StoredStudy, heading: str, rows: Sequence[Row]) -> list[RenderableType]:
-    """A heading, a table of the rows, the constraints, what confirming has found, and the reference if it is known."""
+def _with_reference(
+    stored: StoredStudy, heading: str, rows: Sequence[Row], notes: Sequence[str] = ()
+) -> list[RenderableType]:
+    """A heading, a table of the rows, what is to be said of them, the constraints, what confirming has found, and the
+    reference if it is known."""
     reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
     found = confirmation(stored)
     table = front_table(rows, stored.objectives, confirmed=confirmed_trials(found))
     constraints = map(str, tally(stored.records(), stored.constraints))
-    return [heading, table, *constraints, *map(Paragraph, sentences_on_test(found)), *reference]
+    return [heading, table, *map(Paragraph, notes), *constraints, *map(Paragraph, sentences_on_test(found)), *reference]
 
 
 def _is_over(record: Record) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
@@ -10,6 +10,7 @@ from peftsearch.core.constraints import breaking
 from peftsearch.core.dimensions import Dimension, Fixed, Range, Scalar, extremes
 from peftsearch.core.errors import one_line
 from peftsearch.core.objectives import Objective, find_objective, is_metric
+from peftsearch.core.tolerance import Margin, Tolerance, margins_of
 from peftsearch.methods.hyperparameters import Hyperparameter
 from peftsearch.methods.table import METHODS
 
@@ -183,3 +184,28 @@ def percent(share: float | None) -> str:
         return "–"
     value = 100 * share
     return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %" if value >= 0.1 else f"{value:.2g} %"
+
+
+def tolerance_in_words(objectives: Sequence[str], tolerance: Tolerance) -> list[str]:
+    """One line on the values that count as equal; none if only the same values do.
+
+    >>> tolerance_in_words(["macro_f1", "train_seconds"], {"macro_f1": Margin(0.005)})
+    ['macro F1 within 0.005 and train time within 10 % count as equal']
+    """
+    margins = margins_of(objectives, tolerance)
+    found = [f"{_in_full(name)} within {_within(name, margin)}" for name, margin in margins.items()]
+    if len(found) < 2:
+        return [f"{one} counts as equal" for one in found]
+    return [f"{', '.join(found[:-1])} and {found[-1]} count as equal"]
+
+
+def _in_full(objective: str) -> str:
+    known = find_objective(objective)
+    return "trainable parameters" if known.unit == "parameters" else objective_label(objective)
+
+
+def _within(objective: str, margin: Margin) -> str:
+    if margin.relative:
+        return f"{100 * margin.amount:g} %"
+    unit = find_objective(objective).unit
+    return f"{margin.amount:,.10g}" + (f" {unit}" if unit in ("s", "ms", "MiB", "texts/s") else "")

@@ -27,8 +27,9 @@ def open_results(
         study: a name, the path of a YAML file, or a loaded study. A name with trials in `./runs` needs no file.
         storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
         fork: the name under which the trials are kept, if it is not the study's own.
-        overrides: what the search was given. The trials of a loaded study, and of one with overrides, are checked to
-            be of just this study; a name or a path finds trials also after its file has changed.
+        overrides: what the search was given, and the tolerance with which its front is to be chosen. The trials of a
+            loaded study, and of one with overrides, are checked to be of just this study; a name or a path finds trials
+            also after its file has changed.
 
     Returns:
         The trials so far.
@@ -47,7 +48,7 @@ def open_results(
     stored = open_stored(fork or name, storage, _as_written(study, name, fork))
     if overrides or isinstance(study, StudySpec):
         check_space(stored.study, load_study(study, overrides))
-    return stored
+    return stored.with_tolerance(overrides.tolerance) if overrides is not None else stored
 
 
 def results_of(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,18 @@ from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RUNS, RUNS_VARIABLE, TENSORS, RunFolder, runs_folder
 from peftsearch.core.objectives import quality_objective
+from peftsearch.core.tolerance import Tolerance, parse_tolerance
 from peftsearch.results import frames
+from peftsearch.results.checkpoints import checkpoint_problems
 from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.front import Row, rows
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage
-from peftsearch.storage.front_checkpoints import checkpoint_problem
-from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.study_attributes import About, read_about, read_constraints, read_reference
+from peftsearch.storage.study_attributes import About, read_about, read_constraints, read_reference, read_tolerance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ class StoredStudy:
         folder: where the study's caches and checkpoints lie.
         url: the storage's URL; it may hold a password.
         outcome: how the search ended that returned these results; None for results that were only opened.
+        asked: the tolerance that `with_tolerance` was given, which comes before the study's own.
 
     Examples:
         >>> import peftsearch
@@ -65,6 +67,7 @@ class StoredStudy:
     folder: RunFolder
     url: str = field(repr=False)
     outcome: Outcome | None = None
+    asked: Tolerance = field(default_factory=dict)
 
     @property
     def storage(self) -> BaseStorage:
@@ -91,18 +94,46 @@ class StoredStudy:
         """The bounds that a trial must keep to be on the front, as the last search had them."""
         return read_constraints(self.study)
 
+    @property
+    def tolerance(self) -> Tolerance:
+        """Within which values count as equal on the front: as asked for, or else as the last search had it."""
+        return {**read_tolerance(self.study), **self.asked}
+
+    def with_tolerance(self, tolerance: Mapping[str, float | str] | str | None) -> StoredStudy:
+        """The same results, whose front is chosen with another tolerance. The study itself stays as it is.
+
+        Args:
+            tolerance: objective → by how much two values may differ and count as equal, as a number in the objective's
+                unit or, for a cost, as a percentage like `10%`; `none` for a front where only the same values are
+                equal. What it leaves out stays as it is. None changes nothing.
+
+        Raises:
+            UserError: the study has no such objective, or this can be no tolerance.
+
+        Example:
+            >>> results = peftsearch.open_results("quickstart")
+            >>> front = {row.record.number for row in results.with_tolerance({"macro_f1": 0.01}).front()}
+            >>> front <= {row.record.number for row in results.with_tolerance("none").front()}
+            True
+        """
+        found, complaints = parse_tolerance(tolerance, self.objectives)
+        for name, complaint in complaints.items():
+            raise UserError(f"--tolerance {name}: {complaint}" if name else f"--tolerance {complaint}")
+        return replace(self, asked={**self.asked, **found})
+
     def records(self) -> list[Record]:
         """Every trial in every state, by number."""
         return records(self.study)
 
     def rows(self) -> list[Row]:
         """Every finished trial, best quality first."""
-        return rows(self.records(), self.objectives)
+        return rows(self.records(), self.objectives, self.tolerance)
 
     def front(self) -> list[Row]:
         """The Pareto front, best quality first: the finished trials that no other one dominates.
 
-        A trial that breaks a constraint neither is on it nor dominates another.
+        Values within the tolerance count as equal. A trial that breaks a constraint neither is on it nor dominates
+        another.
         """
         return [row for row in self.rows() if row.on_front]
 
@@ -191,7 +222,7 @@ class StoredStudy:
         return found
 
     def weights(self, number: int) -> Path | None:
-        """The folder with a trial's weights; None if they were not kept, as only those of the front are."""
+        """The folder with a trial's weights; None if they were not kept, as only those of undominated trials are."""
         folder = self.folder.weights / str(number)
         return folder if (folder / TENSORS).is_file() else None
 
@@ -218,14 +249,7 @@ class StoredStudy:
         Args:
             trust_times: whether a file whose size and time are as they were is taken for unchanged without reading it.
         """
-        lines = []
-        for row in self.front():
-            number, trained_here = row.record.number, row.record.worker.get("host") == host()
-            problem = checkpoint_problem(self.folder.weights / str(number), trust_times=trust_times)
-            if problem and (trained_here or not problem.startswith("missing")):
-                again = f"peftsearch export --study {self.name} --trial {number} --retrain --out DIR"
-                lines.append(f"the checkpoint of trial {number} is {problem}; to train the trial again: {again}")
-        return lines
+        return checkpoint_problems(self.front(), self.folder.weights, self.name, trust_times=trust_times)
 
     def status(self) -> Status:
         """Counts by state and method, the running trials, and an estimate of the time left."""

@@ -88,7 +88,9 @@ def median(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -
 def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
     """Stop a trial once a finished trial dominates its optimistic forecast, for every epoch after which it could end.
 
-    A finished trial that breaks a constraint stops no other, since it is not on the front itself.
+    A finished trial that breaks a constraint stops no other, since it is not on the front itself. The study's tolerance
+    plays no part here: a point that is only within it of a finished trial may be on the front once later trials have
+    finished, but what is dominated never is.
 
     The forecast of quality and time is what the luckiest tenth of earlier trials came to (`search/forecast.py`), so a
     trial that would have beaten it is stopped by mistake. The first trial of a method is never stopped: a study

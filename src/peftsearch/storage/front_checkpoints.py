@@ -1,4 +1,9 @@
-"""The checkpoints on disk: at any time those of trials on the Pareto front, each in a folder named by its number."""
+"""The checkpoints on disk: at any time those of trials that no other one dominates, each in a folder with its number.
+
+The tolerance of the study plays no part here. A trial that it leaves off the front may come back, once a later trial
+takes the place of the one that was as good; what is dominated never does. With `--tolerance none` all of them are on
+the front, and can be exported.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +80,7 @@ def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[st
 
 
 def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
-    """Delete the checkpoints of trials that have ended and are not on the front, but none of a running trial."""
+    """Delete the checkpoints of trials that have ended and are dominated, but none of a running trial."""
     if not folder.is_dir():
         return
     ended = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}

@@ -13,7 +13,7 @@ from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.liveness.recovery import reclaim, withdraw
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
-from peftsearch.storage.study_attributes import read_space, write_constraints, write_space
+from peftsearch.storage.study_attributes import read_space, write_constraints, write_space, write_tolerance
 from peftsearch.storage.trial_attributes import (
     baseline_attributes,
     enqueued_with,
@@ -68,6 +68,7 @@ def prepare(spec: StudySpec, url: str, name: str | None = None, *, patience: flo
     study = open_study(storage, name, spec.objectives)
     check_space(study, spec)
     write_constraints(study, spec.constraints)
+    write_tolerance(study, spec.tolerance)
     reclaim(study)
     enqueue_baselines(study, spec)
     return study

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.secrets import hide_source
+from peftsearch.core.tolerance import Tolerance, read_margin
 from peftsearch.storage.optuna_access import storage_of, study_id
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ SPACE, ABOUT, REFERENCE, TOLD = "space", "about", "reference", "told"
 
 CONSTRAINTS = "constraints"
 """Objective → bound."""
+
+TOLERANCE = "tolerance"
+"""Objective → margin as a study file writes it, of the objectives for which the study file names one."""
 
 SUPERVISED = "peftsearch:supervised"
 """Among what Optuna calls system attributes, which people do not look at."""
@@ -103,6 +107,18 @@ def write_constraints(study: Study, constraints: Iterable[Constraint]) -> None:
 def read_constraints(study: Study) -> tuple[Constraint, ...]:
     """The bounds that the study's trials must keep, as its last search has written them."""
     return tuple(Constraint(name, bound) for name, bound in study.user_attrs.get(CONSTRAINTS, {}).items())
+
+
+def write_tolerance(study: Study, tolerance: Tolerance) -> None:
+    """Write what the study file says to count as equal on the front, unless that is what the study carries."""
+    written = {name: str(margin) for name, margin in tolerance.items()}
+    if study.user_attrs.get(TOLERANCE, {}) != written:
+        study.set_user_attr(TOLERANCE, written)
+
+
+def read_tolerance(study: Study) -> Tolerance:
+    """What the study file said in the last search; empty where it said nothing, as in an earlier version."""
+    return {name: read_margin(name, written) for name, written in study.user_attrs.get(TOLERANCE, {}).items()}
 
 
 def write_supervised(study: Study, seconds: float) -> None:

@@ -19,17 +19,21 @@ class Overrides:
         columns: the columns `text`, `pair` and `label` of these files, if neither `data` nor `data.files` names them.
         backbones: models that replace the study's one by one; the last one also replaces all further ones.
         limit: the most rows of a split, which replaces that split's limit in `data.limit`.
+        tolerance: with which the front of results is chosen that are opened (`StoredStudy.with_tolerance`). It is no
+            part of what was searched, and changes no document.
     """
 
     source: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     backbones: tuple[str, ...] = ()
     limit: Mapping[str, int] = field(default_factory=dict)
+    tolerance: Mapping[str, float | str] | str | None = None
 
     def __post_init__(self) -> None:
         check("Overrides", vars(self))
 
     def __bool__(self) -> bool:
+        """Whether another study is searched than the file describes."""
         return bool(self.source or self.columns or self.backbones or self.limit)
 
     def apply(self, document: Any) -> Any:

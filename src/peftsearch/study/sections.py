@@ -1,4 +1,4 @@
-"""The short sections of a study file: backbones, training, objectives, constraints, search."""
+"""The short sections of a study file: backbones, training, objectives, constraints, tolerance, search."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from peftsearch.core.dimensions import Range, number
 from peftsearch.core.errors import nearest, shown
 from peftsearch.core.files.run_folder import STUDY_NAME
 from peftsearch.core.objectives import complaint_about, find_objective, is_metric
+from peftsearch.core.tolerance import Tolerance, parse_tolerance
 from peftsearch.study.mistakes.problems import Problems, Where
 from peftsearch.study.validation import validated
 from peftsearch.tracking.table import TRACKERS
@@ -178,6 +179,14 @@ def read_constraints(raw: Any, problems: Problems) -> tuple[Constraint, ...]:
         else:
             found.append(Constraint(str(name), float(bound)))
     return tuple(found)
+
+
+def read_tolerance(raw: Any, objectives: Sequence[str], problems: Problems) -> Tolerance:
+    """The `tolerance:` section: objective → by how much two values of it may differ and count as equal, or `none`."""
+    found, complaints = parse_tolerance(raw, objectives)
+    for name, complaint in complaints.items():
+        problems.add(("tolerance", name) if name else ("tolerance",), complaint)
+    return found
 
 
 def _unreachable(name: str, bound: float) -> str | None:

@@ -2,7 +2,7 @@
 
 It holds everything that decides a trial's result: data, backbones, training, objectives and the methods' dimensions.
 Goal, baselines, sampler, pruner and the sampler's seed may change between two runs of one study, and so may the
-constraints: no trial's result depends on them, and the front is chosen anew.
+constraints and the tolerance: no trial's result depends on them, and the front is chosen anew.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import shown
 from peftsearch.core.files.run_folder import STUDY_NAME
 from peftsearch.core.objectives import directions_of, selection_metric
+from peftsearch.core.tolerance import Tolerance
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
@@ -31,6 +32,7 @@ from peftsearch.study.sections import (
     read_objectives,
     read_origin,
     read_search,
+    read_tolerance,
     read_tracking,
     read_training,
 )
@@ -52,6 +54,7 @@ class StudySpec:
         baselines: the configurations that are tried first, in this order: those in the file, and the default settings
             of every method that these leave out (`study.baselines.tried_first`).
         constraints: bounds that a trial must keep to be on the front.
+        tolerance: within which values of an objective count as equal on the front, where the file says so.
         path: the study file; paths in `data` are relative to its folder.
         document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
         warnings: what is unusual but allowed, one line each.
@@ -72,6 +75,7 @@ class StudySpec:
     document: Mapping[str, Any] = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    tolerance: Tolerance = field(default_factory=dict)
     tracking: tuple[str, ...] = ()
     origin: Origin | None = None
 
@@ -148,6 +152,7 @@ def parse_study(
     training = read_training(document.get("training"), problems)
     objectives = read_objectives(document.get("objectives"), problems)
     constraints = read_constraints(document.get("constraints"), problems)
+    tolerance = read_tolerance(document.get("tolerance"), objectives, problems)
     spaces = read_methods(document.get("methods"), table, problems)
     check_tuned(backbones, spaces, problems)
     known = Vocabulary(table, spaces, tuple(b for b in backbones if b.name))
@@ -171,6 +176,7 @@ def parse_study(
         document=text_keys(document),
         warnings=tuple(problems.warnings),
         constraints=constraints,
+        tolerance=tolerance,
         tracking=tracking,
         origin=origin,
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from peftsearch.cli.shared.output import debug
-from peftsearch.cli.shared.parsing import check_name, parse_data, parse_limit
+from peftsearch.cli.shared.parsing import check_name, parse_data, parse_limit, parse_tolerance
 from peftsearch.core.secrets import hide_url
 
 if TYPE_CHECKING:
@@ -105,6 +105,23 @@ def named_study(required: bool) -> Callable[..., Any]:
 def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--study`, and the options that say where its results are kept."""
     return study_option(with_options(command, STORAGE_OPTIONS))
+
+
+def tolerance_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--tolerance` to a command with `storage_options`, whose `ChosenStudy` then holds it."""
+
+    @functools.wraps(command)
+    def with_tolerance(*args: Any, study: ChosenStudy, tolerance: dict[str, str] | str | None, **kwargs: Any) -> Any:
+        return command(*args, study=replace(study, overrides=replace(study.overrides, tolerance=tolerance)), **kwargs)
+
+    return click.option(
+        "--tolerance",
+        callback=parse_tolerance,
+        metavar="OBJECTIVE=AMOUNT,…|none",
+        help="Values that differ by no more than this count as equal on the front, for example "
+        "macro_f1=0.005,train_seconds=10%; with none only the same values do.  "
+        "[default: what the study says, and 10% for what is timed]",
+    )(with_tolerance)
 
 
 def json_option(command: Command) -> Command:

@@ -9,7 +9,7 @@ import click
 
 from peftsearch.core.files.run_folder import STUDY_NAME
 
-BEST = "best"
+BEST, NONE = "best", "none"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 UNITS = "KMGT"
 SPLITS = ("train", "validation", "test")
@@ -55,6 +55,21 @@ def parse_limit(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
         if not rows.isdecimal() or int(rows) < 1:
             raise click.BadParameter(f"{split}= takes a number of rows, at least 1, but got {rows!r}")
     return {split: int(rows) for split, rows in found.items()}
+
+
+def parse_tolerance(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, str] | str | None:
+    """`macro_f1=0.005,train_seconds=10%` as a mapping, whose values are checked with the study; or `none`."""
+    if value is None or value == NONE:
+        return value
+    found: dict[str, str] = {}
+    for part in value.split(","):
+        name, equals, margin = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and margin):
+            raise click.BadParameter(f"{part!r} is neither OBJECTIVE=AMOUNT nor {NONE}; write train_seconds=10%")
+        if name in found:
+            raise click.BadParameter(f"{name}= is given twice; give one amount for an objective")
+        found[name] = margin
+    return found
 
 
 def parse_duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:

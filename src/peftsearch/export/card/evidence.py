@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import Confirmed, confirmation
 from peftsearch.core.objectives import DEFAULT_METRIC
+from peftsearch.core.tolerance import Tolerance
 from peftsearch.data.describe import TokenLengths, classes_of, token_lengths
 from peftsearch.data.load import open_prepared
 from peftsearch.methods.table import TEXT_METHODS
@@ -66,6 +67,7 @@ class Evidence:
     training: TrainingRows | None = None
     all_rows: bool = False
     searched: float | None = None
+    tolerance: Tolerance = field(default_factory=dict)
 
 
 def evidence_of(stored: StoredStudy, kept: Checkpoint) -> Evidence:
@@ -82,6 +84,7 @@ def evidence_of(stored: StoredStudy, kept: Checkpoint) -> Evidence:
         contenders=[row.record.number for row in found.may_be_best],
         cheapest=found.cheapest.record.number if found.cheapest else None,
         openings=found.openings,
+        tolerance=stored.tolerance,
         training=training_rows(stored, kept),
         searched=own.measurement.metrics.get(found.metric) if own and own.measurement != kept.measurement else None,
     )

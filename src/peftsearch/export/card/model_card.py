@@ -84,7 +84,9 @@ def write_card(
     evidence = evidence or Evidence()
     if len(evidence.rows) > 1:
         title = f"{about.get('study')}: {len(evidence.rows)} finished trials"
-        picture = FrontPicture(evidence.rows, evidence.objectives, title, evidence.tested, kept.number)
+        picture = FrontPicture(
+            evidence.rows, evidence.objectives, title, evidence.tested, kept.number, tolerance=evidence.tolerance
+        )
         save_front(picture, folder / PICTURE)
     for card in folder.rglob(f"*/{CARD}"):
         card.write_text(_adapters_card(kept, about, how), encoding="utf-8")

@@ -21,6 +21,7 @@ from peftsearch.results.formatting import (
     searchable_settings,
     value_in_words,
 )
+from peftsearch.results.front import front_in_words
 
 if TYPE_CHECKING:
     from peftsearch.confirm.summary import Confirmation, Confirmed
@@ -51,7 +52,7 @@ def study_note(stored: StoredStudy, found: Confirmation) -> str:
         return markdown_text(f"{stored.name}: {why_no_front(stored.records())}")
     answer = recommend_trial(stored)
     reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
-    lines = [*sentences(answer), *reference]
+    lines = [*sentences(answer), *front_in_words(rows, stored.objectives, stored.tolerance), *reference]
     counted = f"{len(front)} of {len(rows)} finished trials are on the Pareto front, best quality first:"
     return "\n".join([
         f"**{markdown_text(heading(answer))}**", "",

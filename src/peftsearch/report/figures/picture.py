@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.objectives import find_objective, quality_objective
-from peftsearch.core.pareto import losses_of, non_dominated
+from peftsearch.core.pareto import front_of
+from peftsearch.core.tolerance import Tolerance
 from peftsearch.report.figures.method_style import STYLES
 from peftsearch.report.figures.points import Kind, Point, axis_label, costs, finished_point, stopped_point
 from peftsearch.report.figures.ticks import Tick, ticks
@@ -48,6 +49,7 @@ class FrontPicture:
         marked: the number of a trial that a .png shows with a ring.
         others: trials in other states, of which the pruned ones are drawn.
         reference: TF-IDF and logistic regression, drawn as a line.
+        tolerance: with which the front was chosen.
     """
 
     rows: Sequence[Row]
@@ -57,6 +59,7 @@ class FrontPicture:
     marked: int | None = None
     others: Sequence[Record] = ()
     reference: Reference | None = None
+    tolerance: Tolerance = field(default_factory=dict)
 
     @property
     def quality(self) -> str:
@@ -101,8 +104,9 @@ class FrontPicture:
     def front_line(self, cost: str) -> list[Point]:
         """The points of the front that no other one dominates in the quality and this cost alone, cheapest first."""
         front = [point for point in self.points if point.kind == "on the front"]
-        losses = losses_of([[point.quality, point.costs[cost]] for point in front], [self.quality, cost])
-        kept = [point for point, best in zip(front, non_dominated(losses), strict=True) if best]
+        values = [[point.quality, point.costs[cost]] for point in front]
+        chosen = front_of(values, [self.quality, cost], self.tolerance)
+        kept = [point for point, best in zip(front, chosen, strict=True) if best]
         return sorted(kept, key=lambda point: (point.costs[cost], point.quality))
 
     def less_is_better(self, cost: str) -> bool:
@@ -137,8 +141,9 @@ def front_picture(stored: StoredStudy) -> FrontPicture:
     """The picture of all that a study has found so far."""
     known, rows = stored.records(), stored.rows()
     picture = FrontPicture(
-        rows, stored.objectives, "", confirmed_trials(confirmation(stored)), others=known, reference=stored.reference
-    )
+        rows, stored.objectives, "", confirmed_trials(confirmation(stored)), others=known, reference=stored.reference,
+        tolerance=stored.tolerance,
+    )  # fmt: skip
     front, pruned = sum(row.on_front for row in rows), sum(record.state == "pruned" for record in known)
     stopped = f"; {pruned} {'was' if pruned == 1 else 'were'} stopped early" if pruned else ""
     are = "is" if front == 1 else "are"

@@ -29,6 +29,7 @@ from peftsearch.report.tables import front_table, trials_table
 from peftsearch.report.trial_details import class_table, confusion_table, settings_table
 from peftsearch.results.audit import audit
 from peftsearch.results.formatting import objective_label
+from peftsearch.results.front import front_in_words
 from peftsearch.results.importances import importances
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def _front(stored: StoredStudy, found: Confirmation) -> Iterator[Block]:
     caption = "Quality against each cost, a point for each trial. Point at one to read its settings."
     yield Plot(caption, front_figure(replace(front_picture(stored), title="")), wide=True)
     yield Grid("The trials on the front, best quality first", front_table(best, stored.objectives, confirmed=confirmed))
+    for line in front_in_words(rows, stored.objectives, stored.tolerance):
+        yield Prose(as_sentence(line))
     if stored.reference:
         yield Prose(as_sentence(stored.reference.sentence(stored.quality)))
 

@@ -21,6 +21,7 @@ SECTIONS: dict[str, str] = {
     "training": "how every trial is trained",
     "objectives": "what the Pareto front weighs up",
     "constraints": "bounds that a trial must keep to be on the front",
+    "tolerance": "by how much values may differ and count as equal on the front; `none`: not at all",
     "methods": "the search space: the tuning methods, each with its own dimensions",
     "baselines": "configurations that are tried first, exactly as they are written",
     "search": "what proposes configurations, and what stops trials early",
