@@ -48,6 +48,7 @@ FITTING: dict[str, list[Any]] = {
     "Overrides.source": [{}, {"train": "a.csv"}],
     "Overrides.columns": [{"label": "stars"}],
     "Overrides.backbones": [("x",), ["x"]],
+    "Overrides.tolerance": [None, "none", {"macro_f1": 0.005, "train_seconds": "10%"}],
     "Overrides.limit": [{"train": 5, "test": 1}],
 }
 
@@ -82,7 +83,9 @@ def call(name: str, **arguments: Any) -> Any:
 
 def test_every_kind_is_of_a_parameter_and_every_parameter_has_one() -> None:
     named = {key.rpartition(".")[2] for key in ARGUMENTS}
-    assert named - {"source", "columns", "limit", "backbones"} <= {parameter for _, parameter in PARAMETERS}
+    assert named - {"source", "columns", "limit", "backbones", "tolerance"} <= {
+        parameter for _, parameter in PARAMETERS
+    }
     for name, parameter in PARAMETERS:
         assert kind_of(name, parameter).words
 
@@ -136,6 +139,9 @@ def test_a_parameter_that_there_is_not(name: str) -> None:
          "trials must be a list of trial numbers or 'best', as in [1, 4], but got 'best'"),
         (lambda: peftsearch.confirm_study("reviews", seeds=0), "seeds must be a whole number, at least 1, but got 0"),
         (lambda: Overrides(backbones="bert"), "backbones must be a list of names, as in ['NAME'], but got 'bert'"),
+        (lambda: Overrides(tolerance="10%"),
+         "tolerance must be 'none' or a dict with an amount for each objective, as in {'macro_f1': 0.005}, but got "
+         "'10%'"),
         (lambda: Overrides(limit=500), "limit must be a dict with rows for each split, as in {'train': 500}, but got "
          "500"),
         (lambda: Overrides(limit={"valid": 5}), "limit must be a dict with rows for each split, as in {'train': 500}, "

@@ -116,6 +116,63 @@ def test_front_of_each_method(stored: None) -> None:
     assert [(trial["trial"], trial["method"]) for trial in found] == [(0, "full"), (1, "lora")]
 
 
+@pytest.fixture
+def nearly(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two trials, of which the second is faster by noise alone."""
+    trials = [complete(0, "lora", 0.90, 1000, 10.5), complete(1, "lora", 0.88, 1000, 10.0)]
+    monkeypatch.setenv("PEFTSEARCH_STORAGE", store(tmp_path, trials))
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "front"),
+    [((), [0]), (("--tolerance", "none"), [0, 1]), (("--tolerance", "macro_f1=0.03,train_seconds=0"), [1])],
+)
+def test_the_front_is_chosen_with_the_tolerance_that_an_option_names(
+    nearly: None, tmp_path: Path, tolerance: tuple[str, ...], front: list[int]
+) -> None:
+    of_study = ("--study", "toy.yaml", *tolerance)
+    shown = run("front", *of_study, "--json")
+    assert [found["trial"] for found in json.loads(shown.stdout)] == front
+    assert ("train time within 10 % counts as equal; 1 trial is left off" in shown.stderr) == (not tolerance)
+    assert run("front", *of_study).stdout.startswith(f"toy: {len(front)} of 2 trials")
+    assert json.loads(run("trial", "best", *of_study, "--json").stdout)["trial"] == front[0]
+    page = tmp_path / "report.html"
+    assert run("report", *of_study, "--out", str(page)).exit_code == 0
+    assert f"{len(front)} of 2 finished trials are on the Pareto front" in page.read_text()
+
+
+def test_what_to_do_next_names_the_tolerance_too(nearly: None) -> None:
+    shown = run("recommend", "--study", "toy.yaml", "--tolerance", "macro_f1=0.03,train_seconds=0").stdout
+    assert shown.splitlines()[-1].strip() == (
+        "next: peftsearch confirm --study toy.yaml --tolerance macro_f1=0.03,train_seconds=0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("10%", "'10%' is neither OBJECTIVE=AMOUNT nor none; write train_seconds=10%"),
+        ("macro_f1=0,005", "'005' is neither OBJECTIVE=AMOUNT nor none; write train_seconds=10%"),
+        ("macro_f1=1,macro_f1=2", "macro_f1= is given twice; give one amount for an objective"),
+        ("f1=0.01", "--tolerance f1: no objective 'f1'; did you mean 'macro_f1'?"),
+        ("macro_f1=5", "--tolerance macro_f1: must be at least 0 and below 1, but got '5'"),
+        (
+            "macro_f1=1%",
+            "--tolerance macro_f1: must be a number like 0.005, since a percentage is of a cost, but got '1%'",
+        ),
+        (
+            "latency_ms=1",
+            "--tolerance latency_ms: is no objective of this study, which has macro_f1, trainable_parameters, "
+            "train_seconds",
+        ),
+    ],
+)
+def test_a_tolerance_that_cannot_be_meant(nearly: None, written: str, message: str) -> None:
+    shown = run("front", "--study", "toy.yaml", "--tolerance", written)
+    assert shown.exit_code == 2
+    assert shown.stderr.rstrip().endswith(message)
+
+
 def test_front_as_json_has_the_promised_keys(stored: None) -> None:
     found = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)
     assert [row["trial"] for row in found] == [0, 1]
@@ -286,7 +343,7 @@ def test_check_says_which_baselines_break_a_constraint(work: Path) -> None:
     bounds = "{trainable_parameters: 100, latency_ms: 100}"
     (work / "small.yaml").write_text(f"{STUDY.replace('name: toy', 'name: small')}\nconstraints: {bounds}\n")
     shown = " ".join(run("check", "--study", "small.yaml").stdout.split())
-    assert "constraints: trainable_parameters <= 100, latency_ms <= 100 rows:" in shown
+    assert "constraints: trainable_parameters <= 100, latency_ms <= 100 on the front, train time" in shown
     assert "not trained: lora on model (" in shown
     assert ") breaks the constraint trainable_parameters <= 100: has " in shown
     assert "not trained: probe" not in shown

@@ -11,7 +11,10 @@ from scripts.reference.markdown import code, page, table
 from scripts.reference.schema import introduction, key_table, schema_of
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, SearchConfig, TrainingConfig
+from peftsearch.core.objectives import TIMING_NOISE
+from peftsearch.core.tolerance import EXACT
 from peftsearch.data.section import DataSection
+from peftsearch.results.formatting import percent
 from peftsearch.study.mistakes.keys import SECTIONS
 from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.sections import Backbone, Origin
@@ -45,6 +48,8 @@ def study_file_page() -> str:
         keys={key: _key_tables(key, kind, document[key]) for key, kind in WITH_KEYS.items()},
         trackers=", ".join(map(code, TRACKERS)),
         searchable=", ".join(map(code, SEARCHABLE_TRAINING)),
+        timed=", ".join(map(code, EXACT)),
+        noise=percent(TIMING_NOISE),
     )
 
 

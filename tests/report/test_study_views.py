@@ -192,5 +192,5 @@ def noted(stored: StoredStudy) -> str:
 
 def test_the_live_front_is_chosen_with_the_study_s_tolerance() -> None:
     records = [complete(0, "lora", 0.90, 1000, 10.5), complete(1, "probe", 0.88, 1000, 10.0)]
-    shown = [printed(progress_view(records, OBJECTIVES, 5, tolerance)[-1]) for tolerance in ({}, EXACT)]
+    shown = [printed(progress_view(records, OBJECTIVES, 5, tolerance=tolerance)[-1]) for tolerance in ({}, EXACT)]
     assert ["probe" in text for text in shown] == [False, True]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from peftsearch.cli.shared.output import can_redraw, console, harmless, print_line, say
 from peftsearch.cli.shared.volume import is_quiet
 from peftsearch.core.escaping import on_one_line
+from peftsearch.core.tolerance import AS_MEASURED, Tolerance
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,7 +27,12 @@ OnTick = Callable[[Sequence["Record"]], None]
 
 @contextmanager
 def search_view(
-    objectives: Sequence[str], budget: int | None, timeout: float | None = None, *, err: bool = False
+    objectives: Sequence[str],
+    budget: int | None,
+    timeout: float | None = None,
+    *,
+    err: bool = False,
+    tolerance: Tolerance = AS_MEASURED,
 ) -> Iterator[OnTick]:
     """Show a search to a person: redraw a view at each call, or print each ended trial once.
 
@@ -35,6 +41,7 @@ def search_view(
         budget: the total of trials asked for, if there is one.
         timeout: the seconds from the first call on after which the search ends, if there is a limit.
         err: whether to write to the standard error, because the standard output is for JSON.
+        tolerance: the study's.
     """
     from peftsearch.report.study_views import progress_view
 
@@ -44,7 +51,7 @@ def search_view(
         if is_quiet():
             yield lambda _: None
         elif can_redraw(err):
-            yield _live(lambda records: progress_view(records, objectives, budget, left()), err, stack)
+            yield _live(lambda records: progress_view(records, objectives, budget, left(), tolerance), err, stack)
         else:
             yield _lines(objectives, budget, err, left)
 

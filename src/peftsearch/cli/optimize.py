@@ -103,7 +103,7 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: flo
 
     spec = study.load()
     debug(where_logs_are(RunFolder.of(options["fork"] or spec.name)))
-    with search_view(spec.objectives, trials, timeout, err=as_json) as on_tick:
+    with search_view(spec.objectives, trials, timeout, err=as_json, tolerance=spec.tolerance) as on_tick:
         results = api.run_study(spec, trials=trials, timeout=timeout, **options, on_tick=on_tick, say=say)
     _print_front(results, as_json)
     if results.outcome:

@@ -127,6 +127,10 @@ ARGUMENTS: dict[str, Kind] = {
         by_name(("text", "pair", "label"), is_text),
     ),
     "Overrides.backbones": NAMES,
+    "Overrides.tolerance": Kind(
+        "'none' or a dict with an amount for each objective, as in {'macro_f1': 0.005}",
+        lambda value: value is None or value == "none" or (isinstance(value, Mapping) and all(map(is_text, value))),
+    ),
     "Overrides.limit": Kind("a dict with rows for each split, as in {'train': 500}", by_name(SPLITS, whole(1).fits)),
 }
 """What each parameter of a public function may be, under its name, or under `FUNCTION.NAME` if it differs there."""
