@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from peftsearch.core.dimensions import number
-from peftsearch.core.errors import shown
+from peftsearch.core.errors import UserError, shown
 from peftsearch.core.objectives import OBJECTIVES, complaint_about, find_objective, is_metric
 
 NONE = "none"
@@ -90,6 +90,18 @@ def parse_tolerance(written: Any, objectives: Sequence[str]) -> tuple[Tolerance,
         except ValueError as error:
             complaints[name] = str(error)
     return found, complaints
+
+
+def asked_tolerance(written: Any, objectives: Sequence[str]) -> Tolerance:
+    """The tolerance that an option names, as `parse_tolerance` reads it.
+
+    Raises:
+        UserError: it cannot be meant.
+    """
+    found, complaints = parse_tolerance(written, objectives)
+    for name, complaint in complaints.items():
+        raise UserError(f"--tolerance {name}: {complaint}" if name else f"--tolerance {complaint}")
+    return found
 
 
 def read_margin(objective: str, written: Any) -> Margin:

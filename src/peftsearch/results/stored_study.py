@@ -13,7 +13,7 @@ from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RUNS, RUNS_VARIABLE, TENSORS, RunFolder, runs_folder
 from peftsearch.core.objectives import quality_objective
-from peftsearch.core.tolerance import Tolerance, parse_tolerance
+from peftsearch.core.tolerance import Tolerance, asked_tolerance
 from peftsearch.results import frames
 from peftsearch.results.checkpoints import checkpoint_problems
 from peftsearch.results.feasibility import why_no_front
@@ -103,23 +103,18 @@ class StoredStudy:
         """The same results, whose front is chosen with another tolerance. The study itself stays as it is.
 
         Args:
-            tolerance: objective → by how much two values may differ and count as equal, as a number in the objective's
-                unit or, for a cost, as a percentage like `10%`; `none` for a front where only the same values are
-                equal. What it leaves out stays as it is. None changes nothing.
+            tolerance: objective → by how much two values may differ and count as equal, in the objective's unit or, for
+                a cost, as a percentage; `none` if only the same values are equal. What it leaves out stays as it is.
 
         Raises:
             UserError: the study has no such objective, or this can be no tolerance.
 
         Example:
-            >>> results = peftsearch.open_results("quickstart")
-            >>> front = {row.record.number for row in results.with_tolerance({"macro_f1": 0.01}).front()}
-            >>> front <= {row.record.number for row in results.with_tolerance("none").front()}
+            >>> results = peftsearch.open_results("quickstart").with_tolerance({"train_seconds": "20%"})
+            >>> len(results.front()) <= len(results.with_tolerance("none").front())
             True
         """
-        found, complaints = parse_tolerance(tolerance, self.objectives)
-        for name, complaint in complaints.items():
-            raise UserError(f"--tolerance {name}: {complaint}" if name else f"--tolerance {complaint}")
-        return replace(self, asked={**self.asked, **found})
+        return replace(self, asked={**self.asked, **asked_tolerance(tolerance, self.objectives)})
 
     def records(self) -> list[Record]:
         """Every trial in every state, by number."""
