@@ -10,6 +10,7 @@ import click
 import pytest
 
 from peftsearch.cli.live import confirming, search_view
+from peftsearch.cli.shared.output import complain
 from peftsearch.cli.shared.volume import QUIET
 from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
 from peftsearch.core.progress import StepReport
@@ -91,3 +92,15 @@ def test_a_pipe_is_told_once_what_the_time_limit_allows(capsys: pytest.CaptureFi
     shown = capsys.readouterr()
     assert re.fullmatch(r"about 4\d to 8\d more trials are likely to end in the .* left\n", shown.err)
     assert [line[:16] for line in shown.out.splitlines()] == [f"{n + 1} done: trial {n} " for n in range(3)]
+
+
+def test_words_are_wrapped_and_commands_are_left_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that holds a line's end could not be copied."""
+    screen = Screen(monkeypatch)
+    command = f"  peftsearch train --config {'a' * 60}.yaml --out DIR"
+    complain(f"the page is /a/folder/of/which/nobody/knows/what/it/is/for/q/report.html (14.9 MB); then:\n{command}")
+    assert screen.lines() == [
+        "the page is /a/folder/of/which/nobody/knows/what/it/is/for/q/report.html",
+        "(14.9 MB); then:",
+        command,
+    ]

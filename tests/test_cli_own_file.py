@@ -61,7 +61,8 @@ def test_init_writes_a_study_that_check_accepts(work: Path) -> None:
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert shown.stdout == (
         f"{FOUND}searched: tfidf, probe, lora, at most 10 epochs\n"
-        "written to studies/reviews.yaml; search it with: peftsearch optimize --study reviews --time-limit 15m\n"
+        "written to studies/reviews.yaml; search it with:\n"
+        "  peftsearch optimize --study reviews --time-limit 15m\n"
     )
     checked = run("check", "--study", "reviews", "--json")
     assert checked.exit_code == 0, checked.output
@@ -72,9 +73,10 @@ def test_a_name_cannot_pretend_to_be_lines_or_commands(work: Path) -> None:
     (work / "a b\nError: no\x1b[2J.csv").write_text((work / "reviews.csv").read_text())
     shown = run("init", "a b\nError: no\x1b[2J.csv", "--backbone", "./model", "--out", "other/a b.yaml")
     assert shown.stdout.splitlines()[0] == "a b\\nError: no\\x1b[2J.csv: 192 rows, 3 classes"
-    assert shown.stdout.splitlines()[-1] == (
-        "written to other/a b.yaml; search it with: peftsearch optimize --study 'other/a b.yaml' --time-limit 15m"
-    )
+    assert shown.stdout.splitlines()[-2:] == [
+        "written to other/a b.yaml; search it with:",
+        "  peftsearch optimize --study 'other/a b.yaml' --time-limit 15m",
+    ]
     assert api.load_study("other/a b.yaml").name == "a-b"
 
 

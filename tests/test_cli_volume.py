@@ -53,13 +53,13 @@ def test_quiet_leaves_errors() -> None:
     assert shown.stderr.startswith("Error: study 'toy' has no trial 7")
 
 
-def test_a_new_study_in_one_line() -> None:
+def test_of_a_new_study_where_it_is() -> None:
     usual = run("init", "reviews.csv", "--out", "a.yaml")
     quiet = run("init", "reviews.csv", "--out", "a.yaml", "--overwrite", "-q")
-    *found, last = usual.stdout.splitlines()
+    *found, written, command = usual.stdout.splitlines()
     assert found
-    assert quiet.stdout == f"{last}\n"
-    assert last.startswith("written to a.yaml; search it with: ")
+    assert quiet.stdout == f"{written}\n{command}\n"
+    assert written == "written to a.yaml; search it with:"
     assert quiet.stderr == ""
 
 

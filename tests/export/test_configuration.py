@@ -190,8 +190,10 @@ def test_the_command_writes_what_is_named(work: Path) -> None:
     done = CliRunner().invoke(main, [*at, "--trial", "1", "--config", "one.json", "--front", "--configs", "all"])
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == [
-        "the front's configurations (1) are in all; try: peftsearch train --config all/trial-0-lora.yaml --out DIR",
-        "the configuration is in one.json; try: peftsearch train --config one.json --out DIR",
+        "the front's configurations (1) are in all; to train one:",
+        "  peftsearch train --config all/trial-0-lora.yaml --out DIR",
+        "the configuration is in one.json; to train it:",
+        "  peftsearch train --config one.json --out DIR",
     ]
     assert json.loads((work / "one.json").read_text())["backbones"] == ["other"]
     again = CliRunner().invoke(main, [*at, "--config", "one.json", "--overwrite", "--json"])

@@ -114,7 +114,7 @@ def test_the_epochs_are_shown_and_the_best_one_is_named(work: Path) -> None:
     best = scores.index(max(scores)) + 1
     assert done.stdout == (
         f"probe after epoch {best}: macro F1 {max(scores):.4f} on the validation split; it is in out; "
-        "try: peftsearch predict out --text '…'\n"
+        "to label texts:\n  peftsearch predict out --text '…'\n"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from peftsearch.report.paragraph import Paragraph, tied
+import re
+
+from peftsearch.report.paragraph import Paragraph, tied, wrapped
 from tests.report.test_fitted_table import printed
 
 
@@ -13,6 +15,15 @@ def test_what_is_tied_stays_together() -> None:
         assert max(map(len, lines)) <= width
         assert sum(line.count("CLASS") for line in lines) == sum(line.count("1,234 (22 %)") for line in lines) == 9
         assert not any(line.endswith("(22") for line in lines)
+
+
+def test_a_number_keeps_its_unit() -> None:
+    said = "about 1 h 5 min left, 4.9 MB, 22.6 M, 0.5 % of 12 s and 7.1 ms, in 3 minutes"
+    for width in range(20, 60):
+        lines = wrapped(said, width)
+        assert " ".join(lines) == said
+        assert not [line for line in lines if re.match(r"(h|min|MB|M|%|s|ms)\b", line)]
+        assert max(map(len, lines)) <= width
 
 
 def test_a_url_is_never_broken_and_each_line_is_indented() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, tolerance_option
-from peftsearch.cli.shared.output import print_json, print_line, say
+from peftsearch.cli.shared.output import print_json, say, tell
 from peftsearch.cli.shared.parsing import BEST, parse_trial
 from peftsearch.core.errors import UserError
 
@@ -125,7 +125,7 @@ def export(
         print_json(written)
         return
     for line in _lines(written):
-        print_line(line)
+        tell(line)
 
 
 def _check_what_to_write(single: tuple[Path | None, ...], front: bool, configs: Path | None) -> None:
@@ -138,11 +138,14 @@ def _check_what_to_write(single: tuple[Path | None, ...], front: bool, configs: 
 def _lines(written: Mapping[str, Any]) -> Iterator[str]:
     """What was written, and what to do with it, a line each."""
     if files := written.get("configs"):
-        yield f"the front's configurations ({len(files)}) are in {Path(files[0]).parent}; try: {_train(files[0])}"
+        yield f"the front's configurations ({len(files)}) are in {Path(files[0]).parent}; to train one:"
+        yield f"  {_train(files[0])}"
     if "config" in written:
-        yield f"the configuration is in {written['config']}; try: {_train(written['config'])}"
+        yield f"the configuration is in {written['config']}; to train it:"
+        yield f"  {_train(written['config'])}"
     if "script" in written:
-        yield f"the script is in {written['script']}, and its rows are beside it; try: python {written['script']}"
+        yield f"the script is in {written['script']}, and its rows are beside it; to run it:"
+        yield f"  python {written['script']}"
     if "out" in written:
         yield from _about_the_folder(written["trial"], written["method"], Path(written["out"]), written["bytes"])
     if "pushed" in written:
@@ -155,7 +158,8 @@ def _about_the_folder(number: int, method: str, out: Path, size: int) -> Iterato
     from peftsearch.export.description import CARD
 
     yield f"trial {number} ({method}) is in {out} ({size / 1e6:,.1f} MB), and {out / CARD} says what is known of it"
-    yield f"to label texts: peftsearch predict {out} --text '…'"
+    yield "to label texts:"
+    yield f"  peftsearch predict {out} --text '…'"
     yield "to open it in Python:"
     yield from (f"    {line}".rstrip() for line in code_in((out / CARD).read_text(encoding="utf-8"), out).splitlines())
 

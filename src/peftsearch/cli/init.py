@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from peftsearch.cli.shared.options import example
-from peftsearch.cli.shared.output import print_line, say
+from peftsearch.cli.shared.output import say, tell
 from peftsearch.cli.shared.volume import is_quiet
 from peftsearch.core.escaping import on_one_line
 from peftsearch.draft.presets import DEFAULT_EFFORT, EFFORTS
@@ -66,9 +66,9 @@ def init(
         file, out, text=text, label=label, backbones=backbone, effort=effort or DEFAULT_EFFORT, overwrite=overwrite
     )
     for line in made.found if not is_quiet() else ():
-        print_line(on_one_line(line))
+        tell(on_one_line(line))
     for line in made.warnings:
         say(on_one_line(f"note: {line}"))
     named = made.name if made.path == Path("studies", f"{made.name}.yaml") else shlex.quote(str(made.path))
-    again = f"search it with: peftsearch optimize --study {named} --time-limit 15m"
-    print_line(on_one_line(f"written to {made.path}; {again}"))
+    tell(on_one_line(f"written to {made.path}; search it with:"))
+    tell(on_one_line(f"  peftsearch optimize --study {named} --time-limit 15m"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from peftsearch.cli.shared.options import example, json_option, override_options, overrides_of
-from peftsearch.cli.shared.output import print_json, print_line, say
+from peftsearch.cli.shared.output import print_json, say, tell
 from peftsearch.cli.shared.parsing import WholeNumber
 
 if TYPE_CHECKING:
@@ -68,10 +68,11 @@ def train(
     if as_json:
         print_json({"method": kept.config.method, "out": str(out), "measurement": kept.measurement.to_dict()})
         return
-    print_line(_result_line(kept, out))
+    tell(f"{_result_line(kept)}; it is in {out}; to label texts:")
+    tell(f"  peftsearch predict {out} --text '…'")
 
 
-def _result_line(kept: Checkpoint, out: Path) -> str:
+def _result_line(kept: Checkpoint) -> str:
     from peftsearch.results.formatting import objective_with_unit
 
     measured, selection = kept.measurement, kept.config.selection
@@ -79,4 +80,4 @@ def _result_line(kept: Checkpoint, out: Path) -> str:
     score = "not measured, because no rows are left"
     if measured.metrics:
         score = f"{objective_with_unit(selection, measured.metrics[selection])} on the validation split"
-    return f"{kept.config.method}{best}: {score}; it is in {out}; try: peftsearch predict {out} --text '…'"
+    return f"{kept.config.method}{best}: {score}"

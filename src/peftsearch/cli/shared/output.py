@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,16 +65,23 @@ def debug(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Print to the standard error what went wrong, which --quiet does not take away.
+    """Print to the standard error what went wrong, which --quiet does not take away."""
+    _print_wrapped(line, err=True)
 
-    On a terminal it is wrapped between words, which a terminal itself breaks anywhere, numbers too.
-    """
-    if not is_terminal(err=True):
-        print_line(line, err=True)
-        return
-    width = console(err=True).width
-    for part in line.splitlines() or [""]:
-        print_line(textwrap.fill(part, width, break_long_words=False, break_on_hyphens=False), err=True)
+
+def tell(line: str) -> None:
+    """Print a result in words; what begins with a blank, such as a command to copy, is left as it is."""
+    _print_wrapped(line, err=False)
+
+
+def _print_wrapped(text: str, err: bool) -> None:
+    """Print lines, on a terminal wrapped between words: a terminal itself breaks them anywhere, numbers too."""
+    from peftsearch.report.paragraph import wrapped
+
+    for line in text.splitlines() or [""]:
+        keep = not is_terminal(err) or not line or line[0].isspace()
+        for part in [line] if keep else wrapped(line, console(err).width):
+            print_line(part, err=err)
 
 
 def print_line(line: str, err: bool = False) -> None:
