@@ -1,11 +1,12 @@
 """Run docs/tutorial.ipynb from its first cell to its last, and keep what it printed, as a notebook and as a page.
 
-OMP_NUM_THREADS=1 python -m scripts.make_tutorial          # runs it: about twenty minutes on two cores
-python -m scripts.make_tutorial --page                     # only writes the page again
+OMP_NUM_THREADS=1 python -m scripts.make_tutorial --folder /tmp/tutorial   # runs it there, in about twenty minutes
+python -m scripts.make_tutorial --page                                     # only writes the page again
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import sys
@@ -69,7 +70,7 @@ def environment(now: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in now.items() if name not in ("PEFTSEARCH_RUNS", "PEFTSEARCH_STORAGE")}
     path = os.pathsep.join([str(Path(sys.executable).parent), now.get("PATH", os.defpath)])
     quiet = {"PYTHONWARNINGS": "ignore:IProgress not found"}  # tqdm misses ipywidgets, which Jupyter itself brings
-    return {**kept, **quiet, "PATH": path, "COLUMNS": "100"}  # what a page has room for
+    return {**kept, **quiet, "PATH": path}
 
 
 def code_hash(notebook: Any) -> str:
@@ -102,10 +103,15 @@ def main() -> None:
     """Run the notebook, unless `--page` asks for the page alone, and write both files."""
     import nbformat
 
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="a new folder to run it in, which is kept for make_pictures")
+    parser.add_argument("--page", action="store_true", help="write the page of what the last run has left")
+    asked = parser.parse_args()
     notebook = read()
-    if sys.argv[1:] != ["--page"]:
-        with tempfile.TemporaryDirectory() as scratch:
-            run(notebook, Path(scratch))
+    if not asked.page:
+        folder = asked.folder or Path(tempfile.mkdtemp())
+        folder.mkdir(parents=True, exist_ok=asked.folder is None)
+        run(notebook, folder)
         nbformat.write(notebook, NOTEBOOK)
     write_page(notebook)
 

@@ -41,8 +41,9 @@ def front_figure(picture: FrontPicture) -> Figure:
     if picture.reference_line:
         height, label = picture.reference_line
         figure.add_hline(height, line={"dash": "dash", "width": 1, "color": "black"})
+        # At the left it would touch the label of a tick, and stand where cheap methods do.
         figure.add_annotation(
-            x=0, xref="paper", xanchor="left", y=height, yanchor="bottom", text=html_text(label), showarrow=False
+            x=1, xref="paper", xanchor="right", y=height, yanchor="bottom", text=html_text(label), showarrow=False
         )
     figure.update_yaxes(title_text=html_text(picture.quality_axis()), row=1, col=1)
     figure.update_layout(
