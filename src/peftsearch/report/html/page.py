@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ def render(stored: StoredStudy, texts: int = TEXTS) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
+        finalize=lambda value: _whole_percentages(visible(value)) if type(value) is str else value,
     )
     environment.globals["draw"] = _draw
     return environment.get_template("page.html").render(
@@ -103,6 +104,11 @@ def render(stored: StoredStudy, texts: int = TEXTS) -> str:
         sections=sections(stored, texts),
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def _whole_percentages(text: str) -> str:
+    """`text` in which no line ends between a number and its percent sign."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
 def _draw(plot: Plot, name: str) -> Markup:
