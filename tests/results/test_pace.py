@@ -12,7 +12,7 @@ import pytest
 from peftsearch.core.progress import StepReport
 from peftsearch.results.pace import SHARE, WEIGHT, likely_reached, seconds_left
 from peftsearch.storage.records import Record
-from tests.helpers.records import complete, config
+from tests.helpers.records import complete, config, report
 
 NOON = datetime(2026, 1, 1, 12)
 
@@ -21,7 +21,7 @@ PASSES = {"tfidf": 0, "probe": 1, "lora": 6, "full": 9}
 
 
 def ended(number: int, method: str, seconds: float, **changes: object) -> Record:
-    record = complete(number, method, 0.9, 100, 1.0)
+    record = replace(complete(number, method, 0.9, 100, 1.0), curve=())
     return replace(record, started=NOON, ended=NOON + timedelta(seconds=seconds), **changes)  # type: ignore[arg-type]
 
 
@@ -46,6 +46,13 @@ def test_what_is_cheap_and_tried_first_says_how_long_a_pass_takes() -> None:
     assert seconds_left(known, 2) == 4 * 9 + 4 * 6
     assert seconds_left(known, 1) == 4 * 9, "no more trials than are asked for"
     assert seconds_left(known, 7) == pytest.approx(60 + 5 * SHARE * 64 / 3)
+
+
+def test_what_the_first_trial_takes_to_load_is_no_pass() -> None:
+    probe = replace(start(0, "probe", 30), curve=tuple(report(epoch, 0.5) for epoch in (1, 2, 3)))
+    assert seconds_left([probe, start(1, "full")], 1) == pytest.approx(3 * 3.5 * 9), (
+        "3 s of training, 0.5 s to evaluate"
+    )
 
 
 def test_a_trial_of_one_pass_says_nothing_beside_one_that_trains_the_encoder() -> None:

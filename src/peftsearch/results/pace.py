@@ -116,15 +116,17 @@ class Pace:
 
     @cached_property
     def _told(self) -> list[tuple[str, float, float]]:
-        """Backbone, passes and seconds of each trial that was not stopped early."""
+        """Backbone, passes and seconds of each trial that was not stopped early, none of loading if it is one pass."""
         whole = [r for r in self.records if r.state in ("complete", "running")]
-        return [(r.config.backbone, _passes(r), s) for r in whole if r.config and (s := _known(r)) is not None]
+        return [
+            (r.config.backbone, _passes(r), s) for r in whole if r.config and (s := _without_loading(r)) is not None
+        ]
 
     @cached_property
     def _rates(self) -> Mapping[str | None, float]:
         """By backbone, and None for all: the seconds of a pass.
 
-        A trial of one pass tells little, for all that it does besides, and counts only where there is no other.
+        A trial of one pass tells little, and counts only where there is no other.
         """
         told = [one for one in self._told if one[1] > 1] or [one for one in self._told if one[1] > 0]
         rates = {}
@@ -168,6 +170,13 @@ def _known(record: Record) -> float | None:
     if record.started and record.ended and record.state in ("complete", "pruned"):
         return (record.ended - record.started).total_seconds()
     return None
+
+
+def _without_loading(record: Record) -> float | None:
+    """As `_known`, without what a trial of one pass takes to load: most of its time, as it is the search's first."""
+    if _passes(record) == 1 and record.curve:
+        return sum(report.train_seconds + report.evaluation_seconds for report in record.curve)
+    return _known(record)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
