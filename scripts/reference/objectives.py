@@ -19,15 +19,20 @@ WHEN = {
 def objectives_page() -> str:
     """The whole page."""
     rows = [
-        [code(name), _summary(found), BETTER[found.direction], found.unit, WHEN[found.known]]
+        [code(name), _summary(found), BETTER[found.direction], found.unit, WHEN[found.known], _margin(found)]
         for name, found in OBJECTIVES.items()
     ]
     return page(
         "objectives.md.jinja",
-        table=table(["name", "what it measures", "better is", "unit", "when it is known"], rows),
+        table=table(["name", "what it measures", "better is", "unit", "when it is known", "equal within"], rows),
         evaluate=EVALUATE,
         default=DEFAULT_METRIC,
     )
+
+
+def _margin(objective: Objective) -> str:
+    """By how much two values may differ and count as equal on a front, unless a study says otherwise."""
+    return f"{objective.equal_within:.0%}".replace("%", " %") if objective.equal_within else "–"
 
 
 def _summary(objective: Objective) -> str:
