@@ -121,7 +121,6 @@ def main() -> None:
         photograph(Path("page.html").resolve().as_uri(), PICTURES / "report.png", WIDTH, 1750)
         with dashboard(asked.study) as address:
             photograph(address, PICTURES / "dashboard.png", WIDTH, 2230)
-            photograph(f"{address}/note", PICTURES / "dashboard-note.png", WIDTH, 800)
         live_view(asked.study, PICTURES / "live.png")
 
 

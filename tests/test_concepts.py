@@ -1,4 +1,4 @@
-"""The pages in docs/concepts name tests that exist, and figures that their command has found."""
+"""The pages in docs/concepts name tests that exist and figures that their command has found, and pictures are used."""
 
 from __future__ import annotations
 
@@ -47,3 +47,13 @@ def test_macro_f1_is_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(0, CLASSES, (2, 60))
     assert macro_f1(labels, predicted) == pytest.approx(f1_score(labels, predicted, average="macro"))
+
+
+def test_every_picture_is_shown_on_a_page_and_is_small() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    assert len(pictures) >= 5
+    for picture in pictures:
+        assert f"pictures/{picture.name})" in text
+        assert picture.suffix == ".png"
+        assert picture.stat().st_size <= 200_000
