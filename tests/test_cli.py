@@ -17,7 +17,7 @@ import peftsearch
 from peftsearch import api
 from peftsearch.cli import COMMANDS, main
 from peftsearch.cli.shared.parsing import parse_duration, parse_size
-from peftsearch.core.files.run_folder import RUNS_VARIABLE
+from peftsearch.core.calls.precedence import RUNS_VARIABLE
 from peftsearch.methods.table import METHODS
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.optuna_access import storage_of, trial_id

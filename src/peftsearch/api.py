@@ -12,7 +12,7 @@ from peftsearch.confirm.plan import BEST, SEEDS
 from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
 from peftsearch.confirm.run import Places, Wanted, confirm, searched_data
 from peftsearch.confirm.summary import Confirmation, confirmation
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.draft.new_file import init_study

@@ -197,8 +197,8 @@ def test_a_large_file_is_read_piece_by_piece(tmp_path: Path, small_head: None) -
 
 
 FORMATS = (
-    "has no known format; valid: .csv, .json, .jsonl, .ndjson, .ods, .parquet, .tsv, .txt, .xlsx, each also .gz, .bz2, .xz, .zip; "
-    "--format overrides it"
+    "has no known format; valid: .csv, .json, .jsonl, .ndjson, .ods, .parquet, .tsv, .txt, .xlsx, "
+    "each also .gz, .bz2, .xz, .zip; --format overrides it"
 )
 CUT = "cannot be unpacked: Compressed file ended before the end-of-stream marker was reached"
 NO_TEXT = "no column 'text'; columns: body, n; name the column of the text with --text-column"

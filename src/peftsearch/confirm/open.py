@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from peftsearch.confirm.summary import Confirmation, confirmation
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.results.open import Study, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.overrides import Overrides

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.disk import check_writable, writing_to
 from peftsearch.core.files.run_folder import RunFolder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError, one_line, shown
 from peftsearch.core.escaping import on_one_line
 from peftsearch.core.files.checksums import SUMS

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
+from peftsearch.core.calls.precedence import of_study
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.files.run_folder import RunFolder
@@ -75,8 +76,7 @@ def train_config(
         True
     """
     spec = _read(config, overrides)
-    if seed is not None:
-        spec = replace(spec, training=replace(spec.training, seed=seed))
+    spec = replace(spec, training=replace(spec.training, seed=of_study(seed, spec.training.seed)))
     chosen, folder = only_config(spec), Path(out)
     last_epoch = _epochs_found(spec, chosen) if all_rows else None
     check_out(folder, overwrite)

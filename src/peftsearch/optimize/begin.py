@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.core.calls.precedence import of_study
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.files.disk import check_writable, make_runs
 from peftsearch.core.files.run_folder import STUDY_NAME, RunFolder
@@ -111,7 +112,7 @@ def job_of(
     Raises:
         UserError: there is no such sampler or pruner.
     """
-    sampler, pruner = sampler or spec.search.sampler, pruner or spec.search.pruner
+    sampler, pruner = of_study(sampler, spec.search.sampler), of_study(pruner, spec.search.pruner)
     for kind, name, table in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
         if name not in table:
             raise UserError(f"no {kind} {name!r}; {nearest(name, table)}")
@@ -127,7 +128,7 @@ def job_of(
         since=time.time(),
         sampler=sampler,
         pruner=pruner,
-        seed=spec.search.seed if seed is None else seed,
+        seed=of_study(seed, spec.search.seed),
         exact=exact,
         cache_size=cache_size,
         storage_patience=patience_of(stored.storage).seconds,

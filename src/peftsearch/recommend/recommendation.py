@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from peftsearch.confirm.summary import confirmation
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.pareto import matches
 from peftsearch.recommend.candidates import Candidate, Judged, as_searched, candidates, judged_by, values_of

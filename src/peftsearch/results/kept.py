@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from peftsearch.core.calls.precedence import STORAGE_VARIABLE, of_environment
 from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.core.files.run_folder import RunFolder, stored_names
-from peftsearch.results.stored_study import STORAGE_VARIABLE, open_stored
+from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.confirm_queue import is_queue
 from peftsearch.storage.database import open_storage
 
@@ -67,7 +67,7 @@ def kept_studies(storage: str | None = None) -> list[Kept]:
 
 
 def _names(storage: str | None) -> Iterator[str]:
-    url = storage or os.environ.get(STORAGE_VARIABLE)
+    url = of_environment(storage, STORAGE_VARIABLE)
     if not url:
         yield from stored_names()
         return

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
+from peftsearch.core.calls.precedence import RUNS_VARIABLE
 from peftsearch.core.errors import UserError, close_match
-from peftsearch.core.files.run_folder import RUNS_VARIABLE, RunFolder, runs_folder, stored_names
+from peftsearch.core.files.run_folder import RunFolder, runs_folder, stored_names
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.prepare import check_space
 from peftsearch.study.overrides import Overrides

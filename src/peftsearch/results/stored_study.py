@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftsearch.core.calls.precedence import RUNS_VARIABLE, STORAGE_VARIABLE, of_environment
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
-from peftsearch.core.files.run_folder import RUNS, RUNS_VARIABLE, TENSORS, RunFolder, runs_folder
+from peftsearch.core.files.run_folder import RUNS, TENSORS, RunFolder, runs_folder
 from peftsearch.core.objectives import quality_objective
 from peftsearch.core.tolerance import Tolerance, asked_tolerance
 from peftsearch.results import frames
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
     from peftsearch.core.predictions import Predictions
     from peftsearch.workers.outcome import Outcome
-
-
-STORAGE_VARIABLE = "PEFTSEARCH_STORAGE"
-"""The variable of the environment that names the database of trials, unless a call or an option names one."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +249,7 @@ class StoredStudy:
 
 def storage_url(name: str, storage: str | None = None) -> str:
     """The URL `storage`, or else that of `PEFTSEARCH_STORAGE`, or else the study's own SQLite file under `runs/`."""
-    return storage or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{RunFolder.of(name).database}"
+    return of_environment(storage, STORAGE_VARIABLE) or f"sqlite:///{RunFolder.of(name).database}"
 
 
 def open_stored(name: str, storage: str | None = None, options: str = "") -> StoredStudy:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from peftsearch.core.arguments import check
+from peftsearch.core.calls.arguments import check
 from peftsearch.core.packages import expanded
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.core.config import SearchConfig, TrainingConfig
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import shown

@@ -11,6 +11,7 @@ import click
 
 from peftsearch.cli.shared.output import debug
 from peftsearch.cli.shared.parsing import check_name, parse_data, parse_limit, parse_tolerance
+from peftsearch.core.calls.precedence import STORAGE_VARIABLE
 from peftsearch.core.secrets import hide_url
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ OVERRIDE_OPTIONS = (
 storage_option = click.option(
     "--storage",
     metavar="URL",
-    envvar="PEFTSEARCH_STORAGE",
+    envvar=STORAGE_VARIABLE,
     help="The database that holds the trials, for example postgresql+psycopg://user@host/name.  "
     "[default: SQLite in ./runs]",
 )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from peftsearch.core.calls.precedence import RUNS_VARIABLE, of_environment
 from peftsearch.core.packages import expanded
 
 RUNS = Path("runs")
 """The folder of all studies, under the working directory, unless the environment names another one."""
-
-RUNS_VARIABLE = "PEFTSEARCH_RUNS"
-"""The variable of the environment that names another folder for all studies."""
 
 PREFIXES = "prefixes"
 """The frozen-prefix cache, inside the folder of the tokenised splits it was computed from."""
@@ -28,7 +25,7 @@ TENSORS = "trainable.safetensors"
 
 def runs_folder() -> Path:
     """The folder of all studies: that of `PEFTSEARCH_RUNS`, or else `runs` under the working directory."""
-    return expanded(os.environ.get(RUNS_VARIABLE) or str(RUNS))
+    return expanded(of_environment(None, RUNS_VARIABLE) or str(RUNS))
 
 
 def stored_names() -> list[str]:

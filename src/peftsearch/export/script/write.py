@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.run import check_same_data, searched_data
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.export.configuration import check_new, config_of, trial_in_words, write_text_whole

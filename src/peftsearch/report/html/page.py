@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftsearch.core.arguments import checked
+from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError
 from peftsearch.core.escaping import visible
 from peftsearch.core.files.disk import replacing

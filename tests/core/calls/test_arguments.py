@@ -13,7 +13,7 @@ import pytest
 
 import peftsearch
 from peftsearch import Overrides, UserError, api
-from peftsearch.core.arguments import ARGUMENTS, Kind
+from peftsearch.core.calls.arguments import ARGUMENTS, Kind
 
 FUNCTIONS = {name: found for name in api.__all__ if inspect.isfunction(found := getattr(api, name))}
 PARAMETERS = [
