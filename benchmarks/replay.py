@@ -26,7 +26,7 @@ from benchmarks.rules import RULES, told_the_end
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport
-from peftsearch.core.pareto import Array, as_losses, hypervolume, non_dominated
+from peftsearch.core.pareto import Array, as_losses, front_of, hypervolume, non_dominated
 from peftsearch.search.pruning import Rule
 from peftsearch.storage.records import Record
 
@@ -45,6 +45,7 @@ class Run:
         saved: the share of the first 40 trials' epochs that the rule saved.
         lost: the share of the first 40 trials' hypervolume that the rule lost.
         wrong: the number of trials among the first 40 that the rule stopped although they belong on their front.
+        wrong_within: the same of their front with the default tolerance.
         volume: the hypervolume once as many epochs are spent as the first 40 trials take without a rule.
         trials: the number of trials within these epochs.
     """
@@ -52,6 +53,7 @@ class Run:
     saved: float
     lost: float
     wrong: int
+    wrong_within: int
     volume: float
     trials: int
 
@@ -79,6 +81,11 @@ class Table:
     def front(self, places: Sequence[int]) -> set[int]:
         return set(np.asarray(places)[non_dominated(self.losses[list(places)])])
 
+    def front_within(self, places: Sequence[int]) -> set[int]:
+        """The front on which seconds within the default tolerance count as equal."""
+        values = [[self.records[place].values[name] for name in OBJECTIVES] for place in places]
+        return set(np.asarray(places)[front_of(values, OBJECTIVES)])
+
 
 def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
     """Replay the rows in `order` as trials, one after the other, with `rule` to stop them."""
@@ -103,6 +110,7 @@ def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
         saved=1 - early / budget,
         lost=1 - table.volume(of_first) / table.volume(first),
         wrong=len(stopped & table.front(first)),
+        wrong_within=len(stopped & table.front_within(first)),
         volume=table.volume(complete),
         trials=len(known),
     )
@@ -168,6 +176,7 @@ def shown(found: dict[str, list[Run]]) -> str:
         "epochs saved",
         "hypervolume lost",
         "front points wrongly stopped",
+        "with the tolerance",
         "hypervolume at equal epochs",
         "trials",
     )
@@ -177,6 +186,7 @@ def shown(found: dict[str, list[Run]]) -> str:
             mean([100 * run.saved for run in runs], 1) + " %",
             mean([100 * run.lost for run in runs], 2) + " %",
             mean([float(run.wrong) for run in runs], 2),
+            mean([float(run.wrong_within) for run in runs], 2),
             mean([run.volume for run in runs], 4),
             mean([float(run.trials) for run in runs], 1),
         )

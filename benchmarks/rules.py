@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from peftsearch.core.pareto import Array, as_losses, non_dominated
+from peftsearch.core.objectives import directions_of
+from peftsearch.core.pareto import Array, as_losses, matches, non_dominated
 from peftsearch.search import extrapolation, forecast, pruning
 from peftsearch.search.pruning import Decision, Rule
 from peftsearch.storage.records import Record
@@ -63,6 +64,17 @@ def dominated_by(extrapolation: Extrapolation) -> Rule:
             return pruning.dominated(trial, others, objectives)
 
     return rule
+
+
+def within_the_tolerance(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """The rule `dominated`, which also stops a trial that a finished one would match within the tolerance."""
+    signs = as_losses(np.ones((1, len(objectives))), directions_of(objectives))[0]
+    before = pruning.dominates
+    pruning.dominates = lambda losses, point: matches(losses * signs, point * signs, objectives)
+    try:
+        return pruning.dominated(trial, others, objectives)
+    finally:
+        pruning.dominates = before
 
 
 def told_the_end(finished: Sequence[Record]) -> Rule:
@@ -122,5 +134,6 @@ RULES: dict[str, Rule] = {
     "dominated, power law": dominated_by(power_law),
     "dominated, ratios": dominated_by(ratio),
     "dominated": pruning.dominated,
+    "dominated within the tolerance": within_the_tolerance,
 }
 """The rules that `replay.py` compares; `told_the_end` makes one more for each table."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import curves, replay, search, time_left
+from benchmarks import curves, front_noise, replay, search, time_left, timing_noise
 from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
 
@@ -55,7 +56,7 @@ def stop_at_once(trial: Record, others: Sequence[Record], objectives: Sequence[s
 def test_a_rule_that_never_stops_saves_and_loses_nothing(table: replay.Table) -> None:
     for order in replay.orders(table, seeds=3, methods=3):
         run = replay.replay(table, never, order)
-        assert (run.saved, run.lost, run.wrong, run.trials) == (0.0, 0.0, 0, 40)
+        assert (run.saved, run.lost, run.wrong, run.wrong_within, run.trials) == (0.0, 0.0, 0, 0, 40)
         assert run.volume == pytest.approx(table.volume(order[:40]))
 
 
@@ -124,3 +125,24 @@ def test_the_time_left_is_read_from_ended_trials_and_starting_points(table: repl
     assert all(record.starting_point for record in found)
     assert seconds_of_trials(found) == pytest.approx([time_left.seconds(record) for record in whole[:2]])
     assert time_left.mean_of_all(found) == pytest.approx(38 * sum(seconds_of_trials(found)) / 2)
+
+
+def test_a_tolerance_leaves_off_a_front_what_is_on_it_by_noise(table: replay.Table) -> None:
+    random = np.random.default_rng(0)
+    for place, record in enumerate(table.records):
+        seconds = record.values["train_seconds"] * random.uniform(1, 1.04)
+        table.records[place] = replace(record, values={**record.values, "train_seconds": seconds})
+    everything = list(range(len(table.records)))
+    sizes = {w: len(front_noise.places_on(table, everything, t)) for w, t in front_noise.TOLERANCES.items()}
+    assert sizes["none"] > len(METHODS)
+    assert set(sizes.values()) - {sizes["none"]} == {len(METHODS)}, "one of each method, which are far apart"
+
+
+def test_ratios_of_times_are_of_the_longer_to_the_shorter() -> None:
+    assert timing_noise.ratios([(2.0, 1.0), (1.0, 1.5)]) == [2.0, 1.5]
+    times: timing_noise.Times = {m: {name: [1.0, 1.1] for name in timing_noise.TIMED} for m in timing_noise.METHODS}
+    beside: timing_noise.Times = {m: {name: [2.0, 2.0] for name in timing_noise.TIMED} for m in timing_noise.METHODS}
+    lines = timing_noise.table(times, beside).splitlines()
+    assert "| alone | train_seconds | all | 1.100 | 1.100 | 1.100 | 1.100 | 1.100 |" in lines
+    assert "| beside another worker | train_seconds | lora | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |" in lines
+    assert "| one alone, one beside | evaluation_seconds | probe | 1.909 | 2.000 | 2.000 | 2.000 | 2.000 |" in lines
