@@ -15,7 +15,7 @@ from peftsearch.storage.confirm_queue import REFERENCE, Repeat
 from peftsearch.storage.confirmations import RowClasses, SeedRun
 from peftsearch.storage.study_attributes import write_constraints, write_reference
 from tests.helpers.confirming import RECORDS
-from tests.helpers.records import config, measurement, store
+from tests.helpers.records import complete, config, measurement, store
 
 WHEN = "2026-01-01T00:00:00+00:00"
 
@@ -32,6 +32,14 @@ def keys(stored: StoredStudy, seeds: int, *known: SeedRun) -> list[tuple[int, in
 def test_by_default_the_front_and_then_the_best_others(stored: StoredStudy) -> None:
     assert [record.number for record in chosen_trials(stored, ())] == [0, 1, 2, 3]
     assert [record.number for record in chosen_trials(stored, (), best=1)] == [0, 1, 2], "the front is never cut"
+
+
+def test_the_front_that_is_confirmed_is_chosen_with_the_tolerance(tmp_path: Path) -> None:
+    trials = [complete(0, "lora", 0.90, 1000, 10.5), complete(1, "lora", 0.88, 1000, 10.0)]
+    found = open_stored("toy", store(tmp_path, trials))
+    assert [record.number for record in chosen_trials(found, (), best=1)] == [0]
+    assert [record.number for record in chosen_trials(found, (), best=2)] == [0, 1], "what it leaves off runs up"
+    assert [record.number for record in chosen_trials(found.with_tolerance("none"), (), best=1)] == [0, 1]
 
 
 def test_no_runner_up_breaks_a_constraint(stored: StoredStudy) -> None:
