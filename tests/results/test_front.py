@@ -60,6 +60,14 @@ def test_without_full_fine_tuning_parameters_are_of_all_and_time_is_unknown() ->
     assert row.time_share is None
 
 
+def test_a_model_without_an_encoder_is_compared_with_those_that_have_one() -> None:
+    words = complete(5, "tfidf", 0.60, 5_000, 0.2)
+    assert words.measurement
+    words = replace(words, measurement=replace(words.measurement, total_parameters=5_000))
+    shares = {row.config.method: row.parameters_share for row in rows([words, LORA], OBJECTIVES)}
+    assert shares == {"tfidf": pytest.approx(0.05), "lora": pytest.approx(0.02)}
+
+
 def test_a_study_that_maximises_nothing_is_sorted_by_its_first_objective() -> None:
     assert [row.record.number for row in rows([FULL, PROBE, LORA], ("train_seconds",))] == [2, 1, 0]
 

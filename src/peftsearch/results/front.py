@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ class Row:
         measurement: the record's measurement.
         objectives: the value of each of the study's objectives by name, in the study's order.
         parameters_share: trainable parameters over those of the best full fine-tuning of the same backbone, 0..1; over
-            all of the model's parameters if no full fine-tuning has finished.
+            all parameters of the largest model of that backbone if no full fine-tuning has finished.
         time_share: training seconds over those of the same full fine-tuning; None without one.
         on_front: whether the trial breaks no constraint and, of those that break none, is on the front
             (`core.pareto.front_of`).
@@ -59,9 +59,12 @@ def rows(records: Sequence[Record], objectives: Sequence[str], tolerance: Tolera
     values = [[record.values[name] for name in objectives] for record in done]
     on_front, undominated = (_on_front(done, values, objectives, each) for each in (tolerance, EXACT))
     quality = quality_objective(objectives)
-    full = {name: _full_fine_tuning(name, done, quality) for name in {r.config.backbone for r in done if r.config}}
+    by_backbone: dict[str, list[Record]] = {}
+    for record in done:
+        by_backbone.setdefault(_config(record).backbone, []).append(record)
+    whole = {name: _Whole.of(trials, quality) for name, trials in by_backbone.items()}
     found = [
-        _row(record, dict(zip(objectives, numbers, strict=True)), places, full)
+        _row(record, dict(zip(objectives, numbers, strict=True)), places, whole[_config(record).backbone])
         for record, numbers, *places in zip(done, values, on_front, undominated, strict=True)
     ]
     sign = -1 if find_objective(quality).direction == "maximize" else 1
@@ -113,35 +116,50 @@ def _on_front(
     return found
 
 
-def _row(
-    record: Record, objectives: dict[str, float], places: Sequence[bool], fine_tuned: Mapping[str, Measurement | None]
-) -> Row:
+def _row(record: Record, objectives: dict[str, float], places: Sequence[bool], whole: _Whole) -> Row:
     """A finished trial as a row; `places` says whether it is on the front, and on that without a tolerance."""
-    config, measurement = record.config, record.measurement
-    assert config is not None
-    assert measurement is not None
-    full = fine_tuned[config.backbone]
+    measurement = _measurement(record)
     on_front, undominated = places
-    whole = full.trainable_parameters if full else measurement.total_parameters
     return Row(
         record=record,
-        config=config,
+        config=_config(record),
         measurement=measurement,
         objectives=objectives,
-        parameters_share=measurement.trainable_parameters / whole,
-        time_share=measurement.train_seconds / full.train_seconds if full and full.train_seconds > 0 else None,
+        parameters_share=measurement.trainable_parameters / whole.parameters,
+        time_share=measurement.train_seconds / whole.train_seconds if whole.train_seconds else None,
         on_front=on_front,
         undominated=undominated,
     )
 
 
-def _full_fine_tuning(backbone: str, done: Sequence[Record], quality: str) -> Measurement | None:
-    """The measurement of the backbone's best full fine-tuning."""
-    full = [
-        record
-        for record in done
-        if record.config and (record.config.method, record.config.backbone) == ("full", backbone)
-    ]
-    sign = 1 if find_objective(quality).direction == "maximize" else -1
-    best = max(full, key=lambda record: sign * record.values[quality], default=None)
-    return best.measurement if best else None
+@dataclass(frozen=True)
+class _Whole:
+    """What the trials of a backbone are compared with.
+
+    Attributes:
+        parameters: those that the best full fine-tuning trained, or else all of the largest model. A model of TF-IDF,
+            which has no encoder, is not the whole of anything.
+        train_seconds: of that full fine-tuning; None without one.
+    """
+
+    parameters: int
+    train_seconds: float | None
+
+    @classmethod
+    def of(cls, done: Sequence[Record], quality: str) -> _Whole:
+        sign = 1 if find_objective(quality).direction == "maximize" else -1
+        full = [record for record in done if _config(record).method == "full"]
+        best = max(full, key=lambda record: sign * record.values[quality], default=None)
+        if best is None:
+            return cls(max(_measurement(record).total_parameters for record in done), None)
+        return cls(_measurement(best).trainable_parameters, _measurement(best).train_seconds)
+
+
+def _config(record: Record) -> TrialConfig:
+    assert record.config is not None
+    return record.config
+
+
+def _measurement(record: Record) -> Measurement:
+    assert record.measurement is not None
+    return record.measurement
