@@ -230,3 +230,49 @@ def test_texts_and_classes_that_are_mixed_up(work: Path) -> None:
         "60 of the 60 values of 'text' in reviews.csv stand with fewer than 3 different texts; these look like texts, "
         "not like classes; name another column with --label"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", "", "a{} is empty; it needs rows with a text and a label"),
+        ("a.jsonl", "", "a{} is empty; it needs rows with a text and a label"),
+        ("a.csv", " \n\n", "a{} is empty; it needs rows with a text and a label"),
+        ("a.csv", "text,label\n", "a{} is empty; it needs rows with a text and a label"),
+        ("a.json", '{"data": [{"text": "x"}, {"text": "y"}]}',
+         "a{} is one object, which holds several rows under 'data'; write one object a row"),
+        ("a.json", '{"text": ["x", "y"], "label": ["1", "2"]}',
+         "a{} is one object, which holds several rows under 'text'; write one object a row"),
+        ("a.json", '{"text": {"0": "x", "1": "y"}}',
+         "a{} is one object, which holds several rows under 'text'; write one object a row"),
+        ("a.csv", '{"text": "x", "label": "y"}\n', "a{} holds JSON; let its name end in .jsonl"),
+        ("a.txt", '[{"text": "x"}]', "a{} holds JSON; let its name end in .jsonl"),
+    ],
+)  # fmt: skip
+def test_files_that_newcomers_have(work: Path, name: str, content: str, told: str) -> None:
+    (work / name).write_text(content)
+    with pytest.raises(UserError) as caught:
+        made(name)
+    assert str(caught.value) == f"data.source: {told.format(Path(name).suffix)}"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["review.csv", "reviews.CSV", " reviews.csv", "reviews.csv ", '"reviews.csv"', "'reviews.csv'", "reviws.csv"],
+)
+def test_a_file_whose_name_is_mistyped(work: Path, written: str) -> None:
+    write(work / "reviews.csv", 30)
+    with pytest.raises(UserError) as caught:
+        made(written)
+    assert str(caught.value) == (f"data.source: no file or folder {written!r} in {work}; did you mean 'reviews.csv'?")
+    with pytest.raises(UserError) as caught:
+        made(str(work / "none" / written))
+    assert str(caught.value) == f"data.source: no file or folder {str(work / 'none' / written)!r}"
+
+
+@pytest.mark.parametrize("label", ["NaN", "null", "N/A", "None", "-"])
+def test_a_class_that_may_mean_a_missing_label(work: Path, label: str) -> None:
+    draft = made(write(work / "reviews.csv", 60, classes=("a", "b", label)))
+    assert (
+        f"{label}: learned as a class, though it may mean that a label is missing; data.drop_labels drops it"
+    ) in draft.warnings

@@ -25,6 +25,9 @@ FEWEST_OF_AN_ID, SHARE_OF_AN_ID, WORDS_OF_A_TEXT = 10, 0.9, 4
 """How many values a column has at least, as a share of its rows too, to be no column of classes, and the words of a
 text."""
 
+MISSING = ("nan", "null", "none", "n/a", "na", "#n/a", "nil", "unknown", "?", "-")
+"""How programs write that a value is missing. Any of these may be a class all the same."""
+
 NO_CLASS = {
     list: "a list: a row has exactly one label (data with several labels a row is not supported)",
     tuple: "a list: a row has exactly one label (data with several labels a row is not supported)",
@@ -118,6 +121,12 @@ def _note_lookalikes(labels: Collection[str], notes: list[str]) -> None:
     for group in alike.values():
         if len(group) > 1:
             notes.append(f"classes that differ in case or spaces only: {', '.join(group)}; data.map_labels joins them")
+    missing = [label for label in sorted(labels) if label.casefold() in MISSING]
+    if missing:
+        listed = ", ".join(missing)
+        notes.append(
+            f"{listed}: learned as a class, though it may mean that a label is missing; data.drop_labels drops it"
+        )
 
 
 def _label(value: Any, row: int, column: str, name: str) -> str | None:

@@ -161,6 +161,8 @@ def _look(source: Mapping[str, str], wishes: Wishes) -> Seen:
     table = read_location(found["train"], Request(()))
     if table.columns and not any(map(len, table.columns.values())):  # Parquet reads no column that is not asked for
         table = read_location(found["train"], Request(tuple(table.columns)))
+    if not any(map(len, table.columns.values())):
+        raise UserError(f"data.source: {table.name} is empty; it needs rows with a text and a label")
     header = without_header(table)
     try:
         texts, label = _columns(table, wishes)

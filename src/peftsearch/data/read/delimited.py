@@ -28,6 +28,8 @@ def read_delimited(content: bytes, name: str, request: Request) -> Table:
     """
     check_is_text(content, name)
     text, notes = decode(content, name, request.encoding)
+    if re.match(r"\s*\[?\s*\{\s*\"", text):
+        raise UserError(f"data.source: {name} holds JSON; let its name end in .jsonl")
     csv.field_size_limit(sys.maxsize)  # a document may be longer than the 128 KiB that csv allows
     text, first, delimiter = find_header(text, request)
     names = first if request.header is None else list(request.header)

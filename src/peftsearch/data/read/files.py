@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from peftsearch.core.errors import UserError, one_line, shown
+from peftsearch.core.errors import UserError, close_match, one_line, shown
 from peftsearch.core.packages import NotInPackage, expanded, package_path
 from peftsearch.data.base import Table
 from peftsearch.data.read.class_folders import read_class_folders
@@ -88,8 +88,16 @@ def locate(source: str, folder: Path) -> dict[str, Location]:
             return {split: Location(str(place), notes) for split, (place, notes) in find_splits(path).items()}
     except (OSError, ValueError, RuntimeError) as error:  # no permission, a NUL in the name, no such home
         raise UserError(f"data.source: {shown(source)} cannot be opened: {one_line(error)}") from error
-    where = "" if Path(source).is_absolute() else f" in {folder.resolve()}"
-    raise UserError(f"data.source: no file or folder {source!r}{where}")
+    where = "" if expanded(source).is_absolute() else f" in {folder.resolve()}"
+    near = _near(path)
+    raise UserError(f"data.source: no file or folder {source!r}{where}" + (f"; did you mean {near!r}?" if near else ""))
+
+
+def _near(path: Path) -> str | None:
+    """The file beside `path` whose name looks most like its own, which no file has."""
+    bare = path.name.strip(" \"'")
+    names = {file.name: None for file in path.parent.glob("*") if not file.name.startswith(".")}
+    return close_match(bare, names) if bare else None
 
 
 def locate_in_package(source: str) -> dict[str, Location]:

@@ -46,6 +46,11 @@ def read_json_lines(content: bytes, name: str, request: Request) -> Table:
     check_is_text(content, name)
     text, notes = decode(content, name, request.encoding)
     rows = json_list(text, name) if text.lstrip()[:1] == "[" else _json_lines(text, name)
+    nested = next((key for key, value in rows[0].items() if _holds_rows(value)), None) if len(rows) == 1 else None
+    if nested is not None and not any(isinstance(value, str) for value in rows[0].values()):
+        raise UserError(
+            f"data.source: {name} is one object, which holds several rows under {nested!r}; write one object a row"
+        )
     keys = dict.fromkeys(key for row in rows for key in row)
     return Table(name, {key: [row.get(key) for row in rows] for key in keys}, notes=notes)
 
@@ -111,6 +116,11 @@ def json_row(line: str) -> tuple[dict[str, Any], str | None]:
     except (ValueError, RecursionError) as error:
         return {}, _why(error)
     return (row, None) if isinstance(row, dict) else ({}, "not an object with the columns as keys")
+
+
+def _holds_rows(value: object) -> bool:
+    """Whether a value of a file's only object is a list or a mapping of rows, or of a column's values."""
+    return isinstance(value, list | dict) and len(value) > 1
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
