@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import textwrap
 import time
 from importlib.metadata import version
@@ -423,6 +426,26 @@ def test_the_shell_completes_commands_as_the_overview_says() -> None:
     assert "complete -o nosort -F _peftsearch_completion peftsearch" in script.stdout
     asked = {"_PEFTSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": "peftsearch opt", "COMP_CWORD": "1"}
     assert run(env=asked, prog_name="peftsearch", complete_var="_PEFTSEARCH_COMPLETE").stdout == "plain,optimize\n"
+
+
+def test_the_shell_completes_names_of_studies_and_methods_and_loads_nothing_heavy(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    store(tmp_path / "kept", [complete(0, "lora", 0.9, 10, 1.0)])
+    lines = [
+        ("peftsearch front --study q", ["plain,quickstart"]),
+        ("peftsearch confirm --study to", ["plain,toy"]),
+        ("peftsearch front --study ./my", ["file,./my"]),
+        ("peftsearch methods ad", ["plain,adalora"]),
+    ]
+    code = "import sys; from peftsearch.cli import main; main(prog_name='peftsearch', complete_var='ASKED')"
+    for line, offered in lines:
+        asked = {"ASKED": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+        asked |= {"PEFTSEARCH_RUNS": str(tmp_path / "kept"), "PYTHONPROFILEIMPORTTIME": "1"}
+        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True)
+        assert done.stdout.splitlines() == offered, done.stderr[-500:]
+        loaded = {row.rsplit("|", 1)[-1].strip() for row in done.stderr.splitlines() if row.startswith("import time")}
+        assert "peftsearch.cli" in loaded
+        assert loaded & {"torch", "transformers", "optuna", "sklearn", "datasets", "peft", "adapters", "numpy"} == set()
 
 
 def test_a_pipe_gets_colours_where_they_are_asked_for_and_stays_wide(

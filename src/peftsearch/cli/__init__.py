@@ -159,7 +159,7 @@ def main() -> None:
     -v, -q and --no-color may stand before or after a command's name.
 
     \b
-    To let the shell complete commands and options, add this line to ~/.bashrc:
+    To let the shell complete commands, options and names of studies, add this line to ~/.bashrc:
       eval "$(_PEFTSEARCH_COMPLETE=bash_source peftsearch)"
     In zsh, write zsh_source; in fish: _PEFTSEARCH_COMPLETE=fish_source peftsearch | source
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from peftsearch.cli.shared import completion
 from peftsearch.cli.shared.options import example, json_option
 from peftsearch.cli.shared.output import print_json, show
 from peftsearch.core.errors import nearest, shown
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         "peftsearch methods --backbone sentence-transformers/all-MiniLM-L6-v2",
     )
 )
-@click.argument("name", metavar="[METHOD]", required=False)
+@click.argument("name", metavar="[METHOD]", required=False, shell_complete=completion.methods)
 @click.option(
     "--backbone", metavar="NAME", help="Try each method on this model for a few steps, and say which ones work."
 )

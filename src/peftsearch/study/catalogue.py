@@ -46,7 +46,7 @@ def list_studies() -> list[tuple[str, str, Path]]:
         >>> "quickstart" in [name for name, goal, path in list_studies()]
         True
     """
-    return [(name, _goal(path), path) for name, path in sorted(_named().items())]
+    return [(name, _goal(path), path) for name, path in sorted(study_files().items())]
 
 
 def find_study(name_or_path: str) -> Path:
@@ -55,7 +55,7 @@ def find_study(name_or_path: str) -> Path:
     Raises:
         UserError: there is no such study; the message suggests the nearest name and lists all.
     """
-    named = _named()
+    named = study_files()
     if not name_or_path.strip():
         raise UserError(f"the name of the study is empty; studies: {', '.join(sorted(named))}")
     if name_or_path in named:
@@ -107,7 +107,8 @@ def _in_folder(path: Path, written: str) -> str:
     return f"{written} is a folder and no study file; {held}"
 
 
-def _named() -> dict[str, Path]:
+def study_files() -> dict[str, Path]:
+    """The file of each study that `--study` finds by its name, by that name."""
     found: dict[str, Path] = {}
     for folder in folders():
         for path in sorted(folder.glob("*")):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from peftsearch.cli.shared import completion
 from peftsearch.cli.shared.output import debug
 from peftsearch.cli.shared.parsing import check_name, parse_data, parse_limit, parse_tolerance
 from peftsearch.core.calls.precedence import STORAGE_VARIABLE
@@ -99,6 +100,7 @@ def named_study(required: bool) -> Callable[..., Any]:
         "--study",
         required=required,
         metavar="NAME|PATH",
+        shell_complete=completion.studies,
         help="A study: a name found in ./studies or among the package's own studies, or the path of a YAML file.",
     )
 
