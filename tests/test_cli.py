@@ -94,6 +94,7 @@ def test_every_option_has_help(name: str) -> None:
     for option in COMMANDS[name].params:
         if option.param_type_name == "option":
             assert option.help, option.name  # type: ignore[attr-defined]
+    assert "None" not in run(name, "--help").stdout
 
 
 def test_the_overview_names_each_command_whole() -> None:
@@ -426,6 +427,13 @@ def test_the_shell_completes_commands_as_the_overview_says() -> None:
     assert "complete -o nosort -F _peftsearch_completion peftsearch" in script.stdout
     asked = {"_PEFTSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": "peftsearch opt", "COMP_CWORD": "1"}
     assert run(env=asked, prog_name="peftsearch", complete_var="_PEFTSEARCH_COMPLETE").stdout == "plain,optimize\n"
+
+
+def test_a_least_quality_is_any_number(stored: None) -> None:
+    for written, wrong in (("0,9", "'0,9' is not a number; write decimals with a point"), ("-1e-2", None)):
+        shown = run("recommend", "--study", "toy.yaml", "--min-quality", written)
+        last = f"Error: Invalid value for '--min-quality': {wrong}"
+        assert (shown.exit_code, shown.stderr.splitlines()[-1:]) == ((2, [last]) if wrong else (0, [])), shown.output
 
 
 def test_the_shell_completes_names_of_studies_and_methods_and_loads_nothing_heavy(work: Path, tmp_path: Path) -> None:

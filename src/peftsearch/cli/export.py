@@ -86,7 +86,7 @@ def export(
     The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front
     have their weights kept; --retrain exports any other finished trial too. `best` is the one with the best quality.
     --config writes the trial's configuration to a file, with which `peftsearch train` trains it, and --script writes
-    a script that does without peftsearch: both of any trial, also of one that was pruned.
+    a script that trains it without peftsearch. Both work for any trial, also for one that was pruned.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; read when torch is loaded
     from peftsearch import api

@@ -62,7 +62,7 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
     type=Number(min=0, min_open=True),
     metavar="SECONDS",
     help="Stop a trial that makes no step for this time, and try it once more."
-    "  [default: ten times its slowest step, at least 300; 1800 before its first step]",
+    "  [default: ten times its slowest step but at least 300, and 1800 before its first step]",
 )
 @click.option(
     "--pruner", type=click.Choice(tuple(PRUNERS)), help="When a trial is stopped early.  [default: the study's]"
@@ -74,7 +74,7 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 @click.option(
     "--exact",
     is_flag=True,
-    help="Use fp32 instead of bf16, no frozen-prefix cache, and batches of mixed lengths: slower, for comparisons.",
+    help="Use fp32 instead of bf16, no frozen-prefix cache, and batches of mixed lengths. This is slower, and meant for comparisons.",
 )
 @click.option(
     "--cache-size",
@@ -95,9 +95,10 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: flo
     """Search a study: train trials, then print the Pareto front.
 
     The study is one that --study names, or is made of the file that --data names and kept as runs/NAME/study.yaml.
-    Running the command again continues up to --trials; if those are done, it only prints the front. With --time-limit
-    alone it goes on for that time once more. The first Ctrl-C puts the running trials back and prints the front so far;
-    the second one exits at once. SIGTERM, which schedulers send, does the same, with exit code 143 in place of 130.
+    Running the command again continues up to --trials; if all of them are done, it only prints the front. With
+    --time-limit alone, each call searches for that time. The first Ctrl-C puts the running trials back and prints the
+    front so far; the second one exits at once. SIGTERM, which schedulers send, does what the first Ctrl-C does; the
+    exit code is then 143 in place of 130.
     """
     from peftsearch import api
 

@@ -10,7 +10,7 @@ import click
 
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, tolerance_option
 from peftsearch.cli.shared.output import print_json, print_line, show
-from peftsearch.cli.shared.parsing import Number
+from peftsearch.cli.shared.parsing import Number, UnboundedNumber
 
 PREFERENCES = ("quality", "small", "fast", "knee")
 """The keys of `recommend.preferences.PREFERENCES`, which takes numpy to import."""
@@ -30,8 +30,13 @@ PREFERENCES = ("quality", "small", "fast", "knee")
 )
 @click.option("--max-train-seconds", type=Number(min=0), metavar="T", help="The longest training time.")
 @click.option("--max-latency-ms", type=Number(min=0), metavar="L", help="The longest time for one text.")
-@click.option("--max-size-mb", type=Number(min=0), metavar="M", help="The most MiB to ship beside a shared backbone.")
-@click.option("--min-quality", type=Number(), metavar="Q", help="The least value of the study's metric.")
+@click.option(
+    "--max-size-mb",
+    type=Number(min=0),
+    metavar="M",
+    help="The largest size, in MiB, of what is shipped beside a shared backbone.",
+)
+@click.option("--min-quality", type=UnboundedNumber(), metavar="Q", help="The least value of the study's metric.")
 @click.option(
     "--prefer",
     type=click.Choice(PREFERENCES),

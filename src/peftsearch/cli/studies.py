@@ -15,9 +15,9 @@ from peftsearch.cli.shared.parsing import WholeNumber
 @storage_option
 @json_option
 def studies(storage: str | None, as_json: bool) -> None:
-    """List the studies that --study finds by name, with their goals, and how far the search of each is.
+    """List the studies that --study finds by name.
 
-    These are the studies in ./studies, the package's own studies, and those whose trials are kept in ./runs or in the
+    Each is shown with its goal, and with how far its search is. These are the studies in ./studies, the package's own studies, and those whose trials are kept in ./runs or in the
     database that --storage names.
     """
     from peftsearch.api import list_studies

@@ -125,9 +125,19 @@ class Number(click.FloatRange):
             self.fail(f"{value!r} is not a number{_bounds(self)}; write decimals with a point", param, ctx)
 
 
+class UnboundedNumber(click.ParamType[float]):
+    """Any number; of a range without bounds, Click's help says `x<=None`."""
+
+    name = "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number; write decimals with a point", param, ctx)
+
+
 def _bounds(kind: click.IntRange | click.FloatRange) -> str:
-    if kind.min is None:
-        return ""
     if kind.max is not None:
         return f" from {kind.min} to {kind.max}"
     return f" above {kind.min}" if kind.min_open else f" of at least {kind.min}"
