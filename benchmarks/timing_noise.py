@@ -129,7 +129,7 @@ def table(alone: Times, beside: Times) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--rows", type=int, default=200, help="most rows for training, and for validation")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--load", action="store_true", help=argparse.SUPPRESS)

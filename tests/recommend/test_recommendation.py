@@ -194,7 +194,11 @@ def test_a_trial_that_is_better_by_less_than_the_tolerance_is_no_runner_up(tmp_p
     stored = open_stored(
         "toy", store(tmp_path, [complete(0, "lora", 0.9, 100, 10.5), complete(1, "lora", 0.8, 100, 10.0)])
     )
-    assert recommend_trial(stored).runner_up is None
+    found = recommend_trial(stored)
+    assert found.runner_up is None
+    assert "runner-up: none, since no other finished trial is better in anything by more than the tolerance" in list(
+        sentences(found)
+    )
     runner_up = recommend_trial(stored.with_tolerance("none")).runner_up
     assert runner_up is not None
     assert runner_up.number == 1

@@ -176,7 +176,7 @@ def test_a_front_says_what_counts_as_equal_and_how_many_trials_that_leaves_off(t
     stored = open_stored("toy", store(tmp_path, [faster, slower]))
     assert noted(stored) == (
         "train time within 10 % counts as equal; 1 trial is left off the front, since another one is as good within "
-        "the tolerance; to see them: peftsearch front --tolerance none"
+        "the tolerance; peftsearch front --study toy --tolerance none shows it"
     )
     assert noted(stored.with_tolerance("none")) == ""
     assert noted(stored.with_tolerance({"macro_f1": 0.001})).startswith(

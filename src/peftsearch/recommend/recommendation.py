@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.pareto import matches
+from peftsearch.core.tolerance import Tolerance
 from peftsearch.recommend.candidates import Candidate, Judged, as_searched, candidates, judged_by, values_of
 from peftsearch.recommend.latency import measure_latency, with_latency
 from peftsearch.recommend.limits import Limit, read_limits
@@ -36,6 +37,7 @@ class Recommendation:
         finished: how many trials have finished.
         limits: what was asked for.
         timed: how many trials' latency was measured now.
+        tolerance: within which two trials' values count as equal.
         by_validation: what would be chosen by validation scores alone, if the choice is a confirmed trial and this one
             is not.
     """
@@ -52,6 +54,7 @@ class Recommendation:
     limits: tuple[Limit, ...]
     timed: int = 0
     by_validation: Candidate | None = None
+    tolerance: Tolerance = field(default_factory=dict)
 
     @property
     def missed(self) -> list[Limit]:
@@ -169,6 +172,7 @@ def choose(
         finished=len(known),
         limits=limits,
         timed=timed,
+        tolerance=judged.tolerance,
         by_validation=_by_validation(known, limits, preference, judged) if chosen.confirmed else None,
     )
 

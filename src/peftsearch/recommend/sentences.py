@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from peftsearch.core.objectives import find_objective, is_metric
+from peftsearch.core.tolerance import margins_of
 from peftsearch.recommend.candidates import Candidate
 from peftsearch.recommend.limits import SHARE
 from peftsearch.recommend.recommendation import Recommendation
@@ -147,7 +148,8 @@ def _runner_up(found: Recommendation) -> str:
         return f"runner-up: {_named(other)} {trade(other, found.chosen, found.metric, names)}"
     if found.pool == 1:
         return f"runner-up: none, since there is no other {_kind(found, 1)}"
-    return f"runner-up: none, since no other {_kind(found, 1)} is better in anything"
+    beyond = " by more than the tolerance" if margins_of(found.judged, found.tolerance) else ""
+    return f"runner-up: none, since no other {_kind(found, 1)} is better in anything{beyond}"
 
 
 def _kind(found: Recommendation, count: int) -> str:

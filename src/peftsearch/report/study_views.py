@@ -39,7 +39,8 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
         return [f"{stored.name}: {why_no_front(known)}"]
     finished = sum(record.done for record in known)
     heading = f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front"
-    shown = "; to see them: peftsearch front --tolerance none" if left_off(found) else ""
+    count, command = left_off(found), f"peftsearch front --study {stored.name} --tolerance none"
+    shown = f"; {command} shows {'it' if count == 1 else 'them'}" if count else ""
     notes = [line + shown for line in front_in_words(found, stored.objectives, stored.tolerance)]
     return _with_reference(stored, heading, best, notes)
 
