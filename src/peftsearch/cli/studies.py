@@ -17,8 +17,8 @@ from peftsearch.cli.shared.parsing import WholeNumber
 def studies(storage: str | None, as_json: bool) -> None:
     """List the studies that --study finds by name.
 
-    Each is shown with its goal, and with how far its search is. These are the studies in ./studies, the package's own studies, and those whose trials are kept in ./runs or in the
-    database that --storage names.
+    Each is shown with its goal, and with how far its search is. These are the studies in ./studies, the package's own
+    studies, and those whose trials are kept in ./runs or in the database that --storage names.
     """
     from peftsearch.api import list_studies
     from peftsearch.report.lists import studies_table
