@@ -74,8 +74,8 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 @click.option(
     "--exact",
     is_flag=True,
-    help="Use fp32 instead of bf16, no frozen-prefix cache, and batches of mixed lengths. This is slower, and meant for "
-    "comparisons.",
+    help="Use fp32 instead of bf16, no frozen-prefix cache, and batches of mixed lengths. This is slower, and meant "
+    "for comparisons.",
 )
 @click.option(
     "--cache-size",
