@@ -115,6 +115,16 @@ def test_the_cheapest_that_may_be_the_best(tmp_path: Path) -> None:
     assert found(tmp_path / "x", {0: (100, 103), 1: (300, 303)}).cheapest.record.number == 0  # type: ignore[union-attr]
 
 
+def test_of_equally_large_trials_noise_does_not_say_which_is_the_cheapest(tmp_path: Path) -> None:
+    """The first has the better mean, and takes 5 % longer."""
+    study = stored(tmp_path, {}, [complete(0, "lora", 0.9, 1000, 21.0), complete(1, "lora", 0.9, 1000, 20.0)])
+    for trial, seconds in ((0, 21.0), (1, 20.0)):
+        for place, wrong in enumerate(WRONG[trial]):
+            write_run(study.study, run(trial, 43 + place, said(wrong, 100 * (trial + 2) + place), seconds))
+    cheapest = [confirmation(one).cheapest for one in (study, study.with_tolerance("none"))]
+    assert [row.record.number for row in cheapest if row] == [0, 1]
+
+
 def test_it_says_which_may_be_the_best_and_which_is_the_cheapest(tmp_path: Path) -> None:
     told = found(tmp_path)
     difference = told.rows[1].behind(told.rows[0])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from peftsearch.storage.records import Record
 
 Kind = Literal["on the front", "dominated", "stopped early"]
-"""What a trial is; one that breaks a constraint is drawn as dominated."""
+"""What a trial is; one that breaks a constraint, or that the tolerance leaves off, is drawn as dominated."""
 
 
 @dataclass(frozen=True)
