@@ -149,10 +149,11 @@ def run_peftsearch(
 ) -> dict[str, Any]:
     """Train as a worker does: with batches of similar length, the fastest precision and a frozen-prefix cache."""
     from peftsearch.training.loop import callbacks
+    from peftsearch.training.meter import Seconds
     from peftsearch.training.prefix_cache import states as features
     from peftsearch.training.trial import run_trial
 
-    callbacks.clock = features.clock = lambda device: now()
+    callbacks.clock = features.clock = lambda device: Seconds(now())
     reports: list[Any] = []
     measured = run_trial(config, data, reports.append, cache=folder, device=device).measurement
     return {

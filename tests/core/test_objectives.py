@@ -59,6 +59,8 @@ REPORT = EpochReport(
     train_seconds=4.0,
     evaluation_seconds=0.5,
     trainable_parameters=1000,
+    wall_seconds=6.5,
+    evaluation_wall_seconds=0.75,
 )
 
 
@@ -181,6 +183,11 @@ def test_epoch_report_is_one_flat_object_and_back():
     assert flat["accuracy"] == 0.75
     assert all(isinstance(value, int | float) for value in flat.values())
     assert EpochReport.from_dict(flat) == REPORT
+    assert REPORT.duration == 6.5 + 0.75
+    del flat["wall_seconds"], flat["evaluation_wall_seconds"]
+    earlier = EpochReport.from_dict(flat)
+    assert earlier == replace(REPORT, wall_seconds=None, evaluation_wall_seconds=None)
+    assert earlier.duration == 4.0 + 0.5, "trials of earlier versions were timed by the wall clock"
 
 
 def test_objectives_by_other_names() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 MIB = 1024 * 1024
 """The bytes of a MiB, the unit of every size."""
+
+Clock = Literal["processor", "wall"]
+"""Processor time of the thread that trains, or the wall clock."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,11 @@ class EpochReport:
         train_loss: mean over the epoch's steps.
         validation_loss: mean over the rows, without label smoothing.
         metrics: `accuracy`, `macro_f1`, `weighted_precision`, … (see `training.metrics`).
-        train_seconds: this epoch's forward, backward, step and waiting for data.
-        evaluation_seconds: this epoch's evaluation.
+        train_seconds: this epoch's forward, backward, step and reading of data, by the trial's clock.
+        evaluation_seconds: this epoch's evaluation, by the same clock.
         trainable_parameters: during this epoch (gradual unfreezing changes them).
+        wall_seconds: `train_seconds` by the wall clock; older trials do not say.
+        evaluation_wall_seconds: `evaluation_seconds` by the wall clock; older trials do not say.
     """
 
     epoch: int
@@ -31,6 +36,14 @@ class EpochReport:
     train_seconds: float
     evaluation_seconds: float
     trainable_parameters: int
+    wall_seconds: float | None = None
+    evaluation_wall_seconds: float | None = None
+
+    @property
+    def duration(self) -> float:
+        """The seconds that passed while it was trained and evaluated. Older trials were timed by the wall clock."""
+        both = ((self.wall_seconds, self.train_seconds), (self.evaluation_wall_seconds, self.evaluation_seconds))
+        return sum(own if wall is None else wall for wall, own in both)
 
     def to_dict(self) -> dict[str, Any]:
         """One flat object: the metrics stand beside the rest."""
@@ -39,7 +52,7 @@ class EpochReport:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EpochReport:
-        own = {name: data[name] for name in cls.__dataclass_fields__ if name != "metrics"}
+        own = {name: data[name] for name in cls.__dataclass_fields__ if name in data and name != "metrics"}
         return cls(**own, metrics={k: v for k, v in data.items() if k not in own})
 
 
@@ -124,8 +137,8 @@ class Measurement:
     """One finished trial; metrics are the best epoch's, whose weights are the trial's.
 
     Attributes:
-        train_seconds: all epochs run: forward, backward, step, waiting for data, and nothing else.
-        evaluation_seconds: all evaluations of the validation split.
+        train_seconds: all epochs run: forward, backward, step, reading of data, and nothing else; by `clock`.
+        evaluation_seconds: all evaluations of the validation split; by `clock`.
         evaluation_samples_per_second: rows of the validation split per second of evaluation.
         peak_memory_mb: MiB; on a GPU the allocator's peak of this trial, on a CPU the growth of the process.
         trainable_parameters: the largest count of any epoch, head included.
@@ -133,7 +146,8 @@ class Measurement:
         padding_share: share of the training tokens that was padding.
         prefix_seconds: of `train_seconds`, computing the states of a frozen prefix once. Charged in full whichever
             trial computed them, so that no trial's cost depends on those before it.
-        actual_train_seconds: `train_seconds` without what an earlier trial had computed; None in older records.
+        actual_train_seconds: what the training took on this machine by the wall clock, without what an earlier trial
+            had computed; None in older records.
         versions: of the packages that decide the result.
         classes: of the best epoch; trials of older versions have none.
         threads: the CPU threads that the trial computed with; trials of older versions do not say.
@@ -143,6 +157,8 @@ class Measurement:
             for (`TrialConfig.measure`). So is `median_latency_ms`.
         exact: whether it was trained without the speed-ups that change results (`--exact`); older trials do not say.
         out_of_time: whether the search's time limit ended it, so that more epochs might have made it better.
+        clock: what the seconds are by: the wall clock on a GPU and in older trials.
+        wall_seconds: `train_seconds` by the wall clock; older trials do not say.
     """
 
     metrics: Mapping[str, float]
@@ -170,6 +186,17 @@ class Measurement:
     model_size_mb: float | None = None
     latency_ms: float | None = None
     median_latency_ms: float | None = None
+    clock: Clock = "wall"
+    wall_seconds: float | None = None
+
+    @property
+    def timed_in(self) -> str:
+        """What its seconds are: they compare with those of another trial of its kind where this is the same.
+
+        `processor seconds on AMD EPYC (2 threads)`
+        """
+        seconds = "processor seconds" if self.clock == "processor" else "seconds by the wall clock"
+        return f"{seconds} on {self.device}{' with --exact' if self.exact else ''}"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -93,7 +93,8 @@ OBJECTIVES: dict[str, Objective] = {
         "model_size_mb", "minimize", "MiB", "start", "what is shipped beside a shared backbone",
         lambda m: _measured(m.model_size_mb), digits=2, of_parameters=lambda count: count * FLOAT_BYTES / MIB),
     "train_seconds": Objective(
-        "train_seconds", "minimize", "s", "time", "forward, backward, step and waiting for data",
+        "train_seconds", "minimize", "s", "time",
+        "forward, backward and step, in processor seconds on a CPU and by the wall clock on a GPU",
         lambda m: m.train_seconds, digits=2, equal_within=TIMING_NOISE),
     "evaluation_seconds": Objective(
         "evaluation_seconds", "minimize", "s", "time", "all evaluations of the validation split",

@@ -175,7 +175,7 @@ def _known(record: Record) -> float | None:
 def _without_loading(record: Record) -> float | None:
     """As `_known`, without what a trial of one pass takes to load: most of its time, as it is the search's first."""
     if _passes(record) == 1 and record.curve:
-        return sum(report.train_seconds + report.evaluation_seconds for report in record.curve)
+        return sum(report.duration for report in record.curve)
     return _known(record)
 
 

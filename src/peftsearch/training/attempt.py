@@ -25,7 +25,7 @@ from peftsearch.training.loop.callbacks import EpochRecorder, Report
 from peftsearch.training.loop.loss import TrainingLoss
 from peftsearch.training.loop.stages import Stages
 from peftsearch.training.loop.trainer import train
-from peftsearch.training.meter import PeakMemory, device_name, is_out_of_memory
+from peftsearch.training.meter import PeakMemory, clock_of, device_name, is_out_of_memory
 from peftsearch.training.prefix_cache.states import CachedRows, PrefixPass, cached_prefix
 from peftsearch.training.prefix_cache.store import PrefixStore
 from peftsearch.training.rows import TrialRows
@@ -132,14 +132,14 @@ class Attempt:
         best, reports = epochs.best, epochs.reports
         assert best is not None, "a trial has at least one epoch"
         takes_steps = ENCODER_METHODS[self.config.method].takes_steps
-        train_seconds = sum(report.train_seconds for report in reports)
+        wall_seconds = sum(report.wall_seconds or 0.0 for report in reports)
         return Measurement(
             metrics={**best.metrics, "validation_loss": best.validation_loss},
             best_epoch=best.epoch if takes_steps else 0,
             epochs=len(reports) if takes_steps else 0,
             trainable_parameters=max(report.trainable_parameters for report in reports) if takes_steps else 0,
             total_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
-            train_seconds=train_seconds,
+            train_seconds=sum(report.train_seconds for report in reports),
             evaluation_seconds=sum(report.evaluation_seconds for report in reports),
             evaluation_samples_per_second=self._evaluation_speed(epochs, cached),
             peak_memory_mb=max(peak_memory_mb, cached.peak_memory_mb),
@@ -150,13 +150,15 @@ class Attempt:
             micro_batch_size=self.compute.micro_batch,
             padding_share=self._padding_share(),
             prefix_seconds=cached.train.cost.seconds,
-            actual_train_seconds=train_seconds - cached.saved_seconds,
+            actual_train_seconds=wall_seconds - cached.saved_wall_seconds,
             versions={name: version(name) for name in PACKAGES},
             classes=epochs.best_classes,
             threads=torch.get_num_threads(),
             exact=self.exact,
             out_of_time=epochs.out_of_time,
             model_size_mb=model_size_mb(classifier, self.config),
+            clock=clock_of(self.compute.device),
+            wall_seconds=wall_seconds,
         )
 
     def _evaluation_speed(self, epochs: EpochRecorder, cached: CachedRows) -> float:

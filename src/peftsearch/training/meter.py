@@ -6,19 +6,54 @@ import ctypes
 import gc
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
 
-from peftsearch.core.measurement import MIB
+from peftsearch.core.measurement import MIB, Clock
 
 
-def clock(device: torch.device) -> float:
-    """Seconds on a monotonic clock, read after the device has finished its queue."""
+@dataclass(frozen=True)
+class Seconds:
+    """A time on both clocks: a reading, or what lies between two of them.
+
+    Attributes:
+        seconds: on the clock of the device (`clock_of`).
+        wall: on the wall clock.
+    """
+
+    seconds: float = 0.0
+    wall: float = 0.0
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.seconds + other.seconds, self.wall + other.wall)
+
+    def __sub__(self, other: Seconds) -> Seconds:
+        return Seconds(self.seconds - other.seconds, self.wall - other.wall)
+
+
+def clock_of(device: torch.device) -> Clock:
+    """The clock by which work on `device` is timed.
+
+    On a CPU it is the processor time of the thread that trains. A thread that waits, for the other threads of an
+    operation, for a file or for a core that another program has, spends none. So these seconds are what the work takes
+    on a quiet machine, whether or not it is quiet, and work that uses one thread only is charged in full. torch runs
+    forward, backward and step in the calling thread, which computes an equal share of each operation. Threads must not
+    spin while they wait, which `workers.local.worker_environment` sees to.
+
+    A GPU has no such clock, so there it is the wall clock.
+    """
+    return "wall" if device.type == "cuda" else "processor"
+
+
+def clock(device: torch.device) -> Seconds:
+    """Read the clocks after the device has finished its queue; both readings must be taken by the same thread."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter()
+    wall = time.perf_counter()
+    return Seconds(time.thread_time() if clock_of(device) == "processor" else wall, wall)
 
 
 def device_name(device: torch.device) -> str:

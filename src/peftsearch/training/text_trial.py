@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from peftsearch.core.predictions import Predictions
 from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod, TextModel
 from peftsearch.training.checkpoint import save_text_model, text_model_size_mb
-from peftsearch.training.meter import PeakMemory, device_name
+from peftsearch.training.meter import PeakMemory, clock, clock_of, device_name
 from peftsearch.training.metrics.classification import class_report, classification_metrics, cross_entropy, in_order
 from peftsearch.training.serving import ASKED, text_model_latency
 
@@ -54,11 +53,11 @@ def run_text_trial(
         should_stop: asked while the latency is measured.
     """
     train, validation = data.splits["train"], data.splits["validation"]
-    memory, started = PeakMemory(CPU), time.perf_counter()
+    memory, started = PeakMemory(CPU), clock(CPU)
     model = method.fit(documents(train), np.asarray(train["label"]), len(data.labels), config.settings)
-    fitted = time.perf_counter()
+    fitted = clock(CPU)
     said = model.scores(documents(validation))
-    seconds = time.perf_counter() - fitted
+    training, evaluation = fitted - started, clock(CPU) - fitted
     predictions = in_order(said, np.asarray(validation["label"]))
     scores, labels = predictions.logits, predictions.labels
     metrics = classification_metrics(scores, labels, config.evaluate)
@@ -68,9 +67,9 @@ def run_text_trial(
         epochs=0,
         trainable_parameters=model.parameters,
         total_parameters=model.parameters,
-        train_seconds=fitted - started,
-        evaluation_seconds=seconds,
-        evaluation_samples_per_second=len(labels) / seconds,
+        train_seconds=training.seconds,
+        evaluation_seconds=evaluation.seconds,
+        evaluation_samples_per_second=len(labels) / evaluation.seconds,
         peak_memory_mb=memory.read(),
         device=device_name(CPU),
         precision="fp64",
@@ -78,12 +77,14 @@ def run_text_trial(
         data_fingerprint=data.fingerprint,
         micro_batch_size=len(train),
         padding_share=0.0,
-        actual_train_seconds=fitted - started,
+        actual_train_seconds=training.wall,
         versions={"scikit-learn": version("scikit-learn"), "python": platform.python_version()},
         classes=class_report(scores, labels, data.labels),
         threads=torch.get_num_threads(),
         exact=exact,
         model_size_mb=text_model_size_mb(model),
+        clock=clock_of(CPU),
+        wall_seconds=training.wall,
     )
     if ASKED in config.measure:
         measurement = text_model_latency(model, validation, should_stop).added_to(measurement)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from functools import wraps
 from pathlib import Path
@@ -81,6 +82,29 @@ def test_evaluation_keeps_nothing_for_a_backward_pass(tmp_path: Path, monkeypatc
     config = full(str(tiny_model(tmp_path / "bert")), epochs=2)
     run_trial(config, toy_data(train=32), lambda _: None, cache=tmp_path, device="cpu")
     assert modes == {(True, False), (False, True)}
+
+
+def test_a_step_that_sleeps_takes_wall_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, nap, reports = Classifier.forward, 0.3, []
+
+    @wraps(forward)
+    def sleepy(self: Any, *arguments: Any, **named: Any) -> Any:
+        time.sleep(nap)
+        return forward(self, *arguments, **named)
+
+    monkeypatch.setattr(Classifier, "forward", sleepy)
+    config = full(str(tiny_model(tmp_path / "bert")), epochs=2)
+    result = run_trial(config, toy_data(train=32), reports.append, cache=tmp_path, device="cpu")
+    steps = 2
+    for report in reports:
+        assert 0 < report.train_seconds < report.wall_seconds - 0.9 * steps * nap
+        assert 0 < report.evaluation_seconds < nap < report.evaluation_wall_seconds, "an evaluation sleeps too"
+        assert report.duration == report.wall_seconds + report.evaluation_wall_seconds
+    measured = result.measurement
+    assert measured.clock == "processor"
+    assert measured.train_seconds == pytest.approx(sum(report.train_seconds for report in reports))
+    assert measured.wall_seconds == measured.actual_train_seconds
+    assert measured.wall_seconds == pytest.approx(sum(report.wall_seconds for report in reports))
 
 
 def test_gradients_are_clipped_without_walking_all_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

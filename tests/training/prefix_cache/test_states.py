@@ -98,6 +98,12 @@ def test_the_same_curve_as_without(
     assert reusing.classifier.prefix is None
 
 
+def first_pass_wall_seconds(cache: Path) -> float:
+    """What the pass over the training split took, which is the longer one."""
+    made = [json.loads(about.read_text())["wall_seconds"] for about in (cache / PREFIXES).glob("*/about.json")]
+    return float(max(made))
+
+
 def test_a_later_trial_uses_what_an_earlier_one_computed(
     backbones: dict[str, str], tmp_path: Path, passes: list[str]
 ) -> None:
@@ -107,10 +113,10 @@ def test_a_later_trial_uses_what_an_earlier_one_computed(
     assert two.measurement.prefix_seconds == one.measurement.prefix_seconds > 0
     assert second[0].train_seconds > two.measurement.prefix_seconds
     assert second[0].evaluation_seconds > first[0].evaluation_seconds - max(r.evaluation_seconds for r in first[1:])
-    assert one.measurement.actual_train_seconds == pytest.approx(one.measurement.train_seconds)
-    assert two.measurement.actual_train_seconds == pytest.approx(
-        two.measurement.train_seconds - two.measurement.prefix_seconds
-    )
+    walls = [measured.wall_seconds or 0.0 for measured in (one.measurement, two.measurement)]
+    assert one.measurement.actual_train_seconds == pytest.approx(walls[0])
+    assert two.measurement.actual_train_seconds == pytest.approx(walls[1] - first_pass_wall_seconds(tmp_path))
+    assert walls[1] == pytest.approx(sum(report.wall_seconds or 0.0 for report in second))
 
 
 def test_the_whole_pass_is_charged_to_the_first_epoch_only(
@@ -120,7 +126,7 @@ def test_the_whole_pass_is_charged_to_the_first_epoch_only(
 
     def dear(*args: Any) -> Any:
         entry = get(*args)
-        return entry and replace(entry, cost=features.Cost(1000.0, 5000.0))
+        return entry and replace(entry, cost=features.Cost(1000.0, 5000.0, 3000.0))
 
     monkeypatch.setattr(PrefixStore, "get", dear)
     reports, result = run(config(backbones["bert"]), tmp_path)
@@ -128,6 +134,7 @@ def test_the_whole_pass_is_charged_to_the_first_epoch_only(
     assert [report.evaluation_seconds > 1000 for report in reports] == [True, False, False]
     assert 1000 < result.measurement.train_seconds < 1100
     assert result.measurement.prefix_seconds == 1000
+    assert 3000 < (result.measurement.wall_seconds or 0.0) < 3100
     assert result.measurement.evaluation_samples_per_second == pytest.approx(48 / 1000, rel=0.1)
     assert result.measurement.peak_memory_mb == 5000
 
@@ -195,7 +202,7 @@ def test_without_room_the_prefix_is_computed_in_every_epoch(backbones: dict[str,
     assert made(tmp_path) == 0
     assert [report.validation_loss for report in found] == [report.validation_loss for report in expected]
     assert result.measurement.prefix_seconds == 0
-    assert result.measurement.actual_train_seconds == result.measurement.train_seconds
+    assert result.measurement.actual_train_seconds == result.measurement.wall_seconds
 
 
 def test_room_for_one_split_only(backbones: dict[str, str], tmp_path: Path) -> None:
@@ -260,9 +267,9 @@ def test_a_file_cut_short_under_a_running_trial_is_an_error_not_a_crash(
 
 def test_records_of_older_trials_still_read(backbones: dict[str, str], tmp_path: Path) -> None:
     old = run(config(backbones["bert"]), tmp_path)[1].measurement.to_dict()
-    del old["prefix_seconds"], old["actual_train_seconds"]
-    assert Measurement.from_dict(old).prefix_seconds == 0.0
-    assert Measurement.from_dict(old).actual_train_seconds is None
+    del old["prefix_seconds"], old["actual_train_seconds"], old["clock"], old["wall_seconds"]
+    read = Measurement.from_dict(old)
+    assert (read.prefix_seconds, read.actual_train_seconds, read.clock, read.wall_seconds) == (0.0, None, "wall", None)
 
 
 def test_an_order_of_rows_that_is_sorted_gets_its_own_states(backbones: dict[str, str], tmp_path: Path) -> None:

@@ -16,10 +16,16 @@ from peftsearch.core.measurement import ClassReport, EpochReport
 from peftsearch.core.predictions import Predictions
 from peftsearch.core.progress import StepReport, on_step_of
 from peftsearch.training.loop.loss import TrainingLoss
-from peftsearch.training.meter import clock
+from peftsearch.training.meter import Seconds, clock
 from peftsearch.training.metrics.classification import ValidationScores
 
 Report = Callable[[EpochReport], None]
+
+EVALUATION_SECONDS = "eval_clock_seconds"
+"""Under this name an evaluation tells what it took by the device's clock: the Trainer's own `eval_runtime` is by the
+wall clock."""
+
+NO_PREFIX = (Seconds(), Seconds())
 
 CHECK_EVERY = 10
 """Steps between two checks of the loss, each of which waits for the GPU."""
@@ -55,7 +61,7 @@ class EpochRecorder(TrainerCallback):
         loss: TrainingLoss,
         scores: ValidationScores,
         report: Report,
-        prefix_seconds: tuple[float, float] = (0.0, 0.0),
+        prefix_seconds: tuple[Seconds, Seconds] = NO_PREFIX,
         last_epoch: int | None = None,
     ) -> None:
         self._model = model
@@ -67,7 +73,7 @@ class EpochRecorder(TrainerCallback):
         self._stopping = config.training.early_stopping
         self._prefix_seconds = prefix_seconds
         self._last_epoch = last_epoch
-        self._started = self._train_seconds = 0.0
+        self._started = self._took = Seconds()
         self.reports: list[EpochReport] = []
         self.best: EpochReport | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
@@ -80,7 +86,7 @@ class EpochRecorder(TrainerCallback):
         self._started = clock(args.device)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._train_seconds = clock(args.device) - self._started
+        self._took = clock(args.device) - self._started
         self._loss.check()
 
     def on_evaluate(
@@ -94,15 +100,18 @@ class EpochRecorder(TrainerCallback):
         epoch, loss = len(self.reports) + 1, self._scores.loss
         if not math.isfinite(loss):
             raise TrialFailure("not_finite", f"validation loss is {loss} after epoch {epoch}")
-        train_prefix, validation_prefix = self._prefix_seconds if epoch == 1 else (0.0, 0.0)
+        train_prefix, validation_prefix = self._prefix_seconds if epoch == 1 else NO_PREFIX
+        took = self._took + train_prefix
         report = EpochReport(
             epoch=epoch,
             train_loss=self._loss.mean(),
             validation_loss=loss,
             metrics=self._scores.metrics,
-            train_seconds=self._train_seconds + train_prefix,
-            evaluation_seconds=metrics["eval_runtime"] + validation_prefix,
+            train_seconds=took.seconds,
+            evaluation_seconds=metrics[EVALUATION_SECONDS] + validation_prefix.seconds,
             trainable_parameters=sum(p.numel() for p in trainable(self._model).values()),
+            wall_seconds=took.wall,
+            evaluation_wall_seconds=metrics["eval_runtime"] + validation_prefix.wall,
         )
         self._remember(report)
         self._report(report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +99,9 @@ def encoder_step(work: TrainingStep, rows: int, tokens: int, device: torch.devic
 
 
 def _take_turns(step: Step, device: torch.device, formats: tuple[str, ...], seconds: float) -> dict[str, float]:
-    now = time.process_time if device.type == "cpu" else lambda: clock(device)
+    def now() -> float:
+        return clock(device).seconds
+
     taken: dict[str, list[float]] = {name: [] for name in formats}
     for name in formats:  # the first step also chooses and loads kernels
         with in_number_format(device, name):

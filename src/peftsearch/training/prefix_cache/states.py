@@ -26,14 +26,14 @@ from peftsearch.core.errors import Interrupted
 from peftsearch.data.cache import digest
 from peftsearch.training.batches import BFLOAT16, PadToLongest
 from peftsearch.training.compute import Compute
-from peftsearch.training.meter import PeakMemory, clock, device_name
+from peftsearch.training.meter import PeakMemory, Seconds, clock, device_name
 from peftsearch.training.precision.number_formats import in_number_format
 from peftsearch.training.prefix_cache.state_rows import Layout, StateRows
 from peftsearch.training.prefix_cache.store import Cost, PrefixStore
 from peftsearch.training.rows import Split, TokenRows, TrialRows
 
-FORMAT = 1
-"""The version of an entry's format; raise it when other bytes would be written under the same key."""
+FORMAT = 2
+"""The version of an entry's format; raise it when another entry, or another cost, would be written under its key."""
 
 NO_COST = Cost()
 
@@ -52,6 +52,10 @@ class CachedSplit:
     cost: Cost = NO_COST
     computed_now: bool = True
 
+    @property
+    def seconds(self) -> Seconds:
+        return Seconds(self.cost.seconds, self.cost.wall_seconds)
+
 
 @dataclass(frozen=True)
 class CachedRows:
@@ -62,14 +66,14 @@ class CachedRows:
     validation: CachedSplit
 
     @property
-    def prefix_seconds(self) -> tuple[float, float]:
+    def prefix_seconds(self) -> tuple[Seconds, Seconds]:
         """What computing the prefix of the training and of the validation rows took, in whichever trial."""
-        return self.train.cost.seconds, self.validation.cost.seconds
+        return self.train.seconds, self.validation.seconds
 
     @property
-    def saved_seconds(self) -> float:
-        """The part of the training's prefix seconds that an earlier trial has spent."""
-        return 0.0 if self.train.computed_now else self.train.cost.seconds
+    def saved_wall_seconds(self) -> float:
+        """The part of the training's prefix seconds, by the wall clock, that an earlier trial has spent."""
+        return 0.0 if self.train.computed_now else self.train.cost.wall_seconds
 
     @property
     def peak_memory_mb(self) -> float:
@@ -179,7 +183,8 @@ def _compute(
             batch = collate.inputs([tokens[int(i)][0] for i in picked])
             states = classifier.prefix_states(**{name: tensor.to(device) for name, tensor in batch.items()})
             _write(file, tokens.order[picked], _to_numpy(states, layout), layout)
-    return Cost(clock(device) - started, how.memory.read())
+    took = clock(device) - started
+    return Cost(took.seconds, how.memory.read(), took.wall)
 
 
 def _write(file: FileIO, rows: NDArray[np.int64], states: NDArray[Any], layout: Layout) -> None:

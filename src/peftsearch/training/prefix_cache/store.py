@@ -25,10 +25,11 @@ SHARE_OF_DISK = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """What making an entry took the worker that made it."""
+    """What making an entry took the worker that made it: seconds by its device's clock and by the wall clock."""
 
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
+    wall_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class PrefixStore:
 
 def _cost(folder: Path) -> Cost:
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    return Cost(about["seconds"], about["peak_memory_mb"])
+    return Cost(**about)
 
 
 def _bytes_of(folder: Path) -> int:
