@@ -1,11 +1,15 @@
 """Replay the rules that stop trials early on recorded learning curves, in seconds instead of days.
 
     python -m benchmarks.replay
+    python -m benchmarks.replay --load 2
 
 A replay is a study in which nothing is trained: each trial is a row of `benchmarks/curves/NAME.jsonl.gz`
 (`benchmarks/curves.py`), and the rule sees its epochs one after the other. The study has eight of the table's methods,
 which differ from seed to seed. It runs their default configurations first, then other rows in random order up to 40
 trials, and then as many more trials as the saved epochs allow. `benchmarks/proposals.py` replays the samplers.
+
+With `--load 2`, every trial from the 20th on takes twice the seconds to train and to evaluate, as if another program
+had begun to share the machine; fronts are still those of the recorded seconds.
 
 The hypervolume is that of 1 - macro F1, and of parameters and seconds on logarithmic scales over the table's range.
 """
@@ -16,7 +20,7 @@ import argparse
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,8 @@ OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
 DIRECTIONS = ("maximize", "minimize", "minimize")
 TRIALS = 40
 TOLD = "dominated, told the ends"
+LOADED_FROM = 20
+"""The trial from which on `--load` makes the machine slower."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +93,20 @@ class Table:
         return set(np.asarray(places)[front_of(values, OBJECTIVES)])
 
 
-def replay(table: Table, rule: Rule, order: Sequence[int]) -> Run:
-    """Replay the rows in `order` as trials, one after the other, with `rule` to stop them."""
+def replay(table: Table, rule: Rule, order: Sequence[int], load: float = 1.0) -> Run:
+    """Replay the rows in `order` as trials, one after the other, with `rule` to stop them.
+
+    Args:
+        load: by how much longer the trials from `LOADED_FROM` on take.
+    """
     budget = TRIALS * table.epochs
     known: list[Record] = []
     complete: list[int] = []
     of_first: list[int] = []
     spent, early = 0, 0
     for count, place in enumerate(order):
-        shown = show(table.records[place], rule, known, count)
+        whole = table.records[place] if count < LOADED_FROM else slowed(table.records[place], load)
+        shown = show(whole, rule, known, count)
         if spent + len(shown.curve) > budget:
             break
         spent += len(shown.curve)
@@ -123,6 +134,15 @@ def show(whole: Record, rule: Rule, known: Sequence[Record], number: int) -> Rec
         if rule(running, known, OBJECTIVES) is not None:
             return Record(number, "pruned", whole.config, curve=whole.curve[:epochs])
     return Record(number, "complete", whole.config, whole.values, curve=whole.curve)
+
+
+def slowed(whole: Record, load: float) -> Record:
+    """`whole` on a machine on which everything takes `load` times as long."""
+    curve = tuple(
+        replace(epoch, train_seconds=load * epoch.train_seconds, evaluation_seconds=load * epoch.evaluation_seconds)
+        for epoch in whole.curve
+    )
+    return replace(whole, curve=curve, values={**whole.values, "train_seconds": load * whole.values["train_seconds"]})
 
 
 def _record(row: dict[str, Any]) -> Record:
@@ -164,9 +184,13 @@ def orders(table: Table, seeds: int, methods: int) -> Iterator[list[int]]:
         yield order
 
 
-def compare_rules(table: Table, seeds: int, methods: int, names: Sequence[str]) -> dict[str, list[Run]]:
+def compare_rules(
+    table: Table, seeds: int, methods: int, names: Sequence[str], load: float = 1.0
+) -> dict[str, list[Run]]:
     rules = {**RULES, TOLD: told_the_end(table.records)}
-    return {name: [replay(table, rules[name], order) for order in orders(table, seeds, methods)] for name in names}
+    return {
+        name: [replay(table, rules[name], order, load) for order in orders(table, seeds, methods)] for name in names
+    }
 
 
 def shown(found: dict[str, list[Run]]) -> str:
@@ -205,9 +229,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--methods", type=int, default=8, help="number of methods in a study")
     parser.add_argument("--rules", nargs="+", choices=[*RULES, TOLD], default=[*RULES, TOLD], metavar="RULE")
+    parser.add_argument(
+        "--load", type=float, default=1.0, help=f"how much slower trial {LOADED_FROM} and later ones are"
+    )
     options = parser.parse_args()
-    found = compare_rules(Table(options.table), options.seeds, options.methods, options.rules)
-    (HERE / "results" / f"replay-{options.table}.json").write_text(
+    found = compare_rules(Table(options.table), options.seeds, options.methods, options.rules, options.load)
+    loaded = "" if options.load == 1 else f"-load-{options.load:g}"
+    (HERE / "results" / f"replay-{options.table}{loaded}.json").write_text(
         json.dumps({name: [vars(run) for run in runs] for name, runs in found.items()})
     )
     print(shown(found))

@@ -69,6 +69,21 @@ def test_a_rule_that_stops_at_once_stops_the_whole_front(table: replay.Table) ->
     assert run.trials == 60, "all rows fit into the epochs of 40 trials"
 
 
+def test_a_load_makes_the_later_trials_slower(table: replay.Table) -> None:
+    seen: dict[int, tuple[float, float]] = {}
+
+    def watch(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> None:
+        seen[trial.number] = (trial.curve[0].train_seconds, trial.curve[0].evaluation_seconds)
+
+    order = next(replay.orders(table, seeds=1, methods=3))
+    replay.replay(table, watch, order, load=2.0)
+    for number, place in enumerate(order[:40]):
+        first, times = table.records[place].curve[0], 1 if number < 20 else 2
+        assert seen[number] == (times * first.train_seconds, times * first.evaluation_seconds)
+    whole = table.records[order[0]]
+    assert replay.slowed(whole, 2.0).values["train_seconds"] == 2 * whole.values["train_seconds"]
+
+
 def test_default_points_come_first_and_every_row_once(table: replay.Table) -> None:
     for order in replay.orders(table, seeds=3, methods=3):
         assert set(order[:3]) == {0, 1, 2}

@@ -81,6 +81,48 @@ def test_epochs_to_come_may_be_as_much_cheaper_as_the_luckiest_tenths_were() -> 
     assert least([*steady, others[0]]) > least([*steady, *others]) > least([*steady, lucky])
 
 
+def slowed(trial: Record, training: float, evaluation: float) -> Record:
+    """The same trial with its epochs longer by these factors."""
+    curve = tuple(
+        replace(
+            each,
+            train_seconds=training * each.train_seconds,
+            evaluation_seconds=evaluation * each.evaluation_seconds,
+        )
+        for each in trial.curve
+    )
+    return replace(trial, curve=curve)
+
+
+def last_seconds(trial: Record, finished: Sequence[Record]) -> float:
+    [(_, [seconds])] = possible_ends(trial, finished, ["train_seconds"])
+    return float(seconds)
+
+
+def test_a_trial_is_not_charged_for_a_machine_that_has_become_slower() -> None:
+    """Twice the seconds to train and to evaluate are the machine's; twice those to train alone are the trial's."""
+    trial = running([0.5, 0.6], seconds=2.0)
+    quiet = last_seconds(trial, FIVE)
+    assert quiet == pytest.approx(2 * 2.0 + 2 * 2.0 * (1 - TIME_NOISE))
+    assert last_seconds(slowed(trial, 2, 2), FIVE) == pytest.approx(quiet)
+    assert last_seconds(slowed(trial, 3, 2), FIVE) == pytest.approx(1.5 * quiet)
+    assert last_seconds(slowed(trial, 2, 1), FIVE) == pytest.approx(2 * quiet)
+    assert last_seconds(slowed(trial, 1, 2), FIVE) == pytest.approx(quiet)
+    assert last_seconds(slowed(trial, 1.3, 1.3), FIVE) == pytest.approx(1.3 * quiet), "that is within the noise"
+
+
+def test_only_the_same_method_on_the_same_backbone_says_how_fast_the_machine_was() -> None:
+    twice = slowed(running([0.5, 0.6], seconds=2.0), 2, 2)
+    charged = last_seconds(twice, FIVE)
+    assert twice.config is not None
+    larger = replace(twice, config=replace(twice.config, backbone="larger"))
+    assert last_seconds(larger, FIVE) == pytest.approx(2 * charged)
+    other = replace(twice, config=replace(twice.config, method="full"))
+    assert last_seconds(other, [*FIVE, done(5, [0.5, 0.6, 0.6, 0.6], "full", seconds=4.0)]) > 1.9 * charged
+    short = [replace(one, curve=one.curve[:1]) for one in FIVE]
+    assert last_seconds(twice, short) == pytest.approx(2 * 4.0), "no epoch to come is forecast, and none is cheaper"
+
+
 def test_how_a_trials_epochs_went_on() -> None:
     trial = done(0, [0.5, 0.6, 0.6, 0.6], seconds=[4.0, 2.0, 1.0, 1.0])
     assert trial.later("train_seconds") == pytest.approx((4 / 3 / 4, 1 / 2, 1 / 1))

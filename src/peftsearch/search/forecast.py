@@ -21,6 +21,12 @@ from peftsearch.storage.records import Record
 TIME_NOISE = 0.05
 """Share by which later epochs may be shorter than forecast, since their seconds vary even on a quiet machine."""
 
+TIMED = ("train_seconds", "evaluation_seconds")
+
+SLOWER_MACHINE = 0.75
+"""A trial of the same method that took a smaller share of a trial's seconds, to train and to evaluate, had a faster
+machine: on a quiet machine, times of equal work differ by no more than a third."""
+
 Forecast = Callable[[int], float]
 """The number of epochs after which a trial ends → the optimistic value of one objective."""
 
@@ -66,6 +72,11 @@ def config_of(trial: Record) -> TrialConfig:
 def same_method(trial: Record, other: Record) -> bool:
     """Whether both trials use the same tuning method."""
     return other.config is not None and other.config.method == config_of(trial).method
+
+
+def same_work(trial: Record, other: Record) -> bool:
+    """Whether both trials use the same tuning method on the same backbone."""
+    return same_method(trial, other) and other.config is not None and other.config.backbone == config_of(trial).backbone
 
 
 def _idle(config: TrialConfig, curve: Sequence[EpochReport]) -> int:
@@ -119,6 +130,8 @@ def _forecast_seconds(name: str, trial: Record, finished: Sequence[Record]) -> F
     the smallest ratio of the same method, or the 10 % quantile over all methods if that is smaller: where other
     programs share a machine, epochs vary. After the first epoch only the same method counts, since the first epoch may
     hold a cost that never comes again, as when a frozen prefix is computed.
+
+    All of them count only in part if the machine is slower now than it was for an earlier trial (`_own_share`).
     """
     seconds = [getattr(report, name) for report in trial.curve]
     now = len(seconds)
@@ -127,4 +140,24 @@ def _forecast_seconds(name: str, trial: Record, finished: Sequence[Record]) -> F
     if now > 1 and ratios:
         ratio = min(ratio, float(np.quantile([ratio for _, ratio in ratios], OPTIMISTIC_QUANTILE)))
     each = min(seconds) * ratio * (1 - TIME_NOISE)
-    return lambda epochs: float(sum(seconds) + (epochs - now) * each)
+    share = _own_share(trial, finished)
+    return lambda epochs: float(share * (sum(seconds) + (epochs - now) * each))
+
+
+def _own_share(trial: Record, finished: Sequence[Record]) -> float:
+    """The share of the trial's seconds that can be its own doing, and not that of what else the machine does.
+
+    Seconds by the wall clock double where two workers share a GPU, and those of a thread change with the number of
+    threads. Then the evaluations, which hardly depend on a trial's settings, take longer too. So a trial is charged
+    with the smallest share of its seconds in which a finished trial of the same method and backbone has trained as many
+    epochs and evaluated them. Shares within the noise of timing are not counted, since the smallest of many is small by
+    chance.
+    """
+    own = [trial.spent(name)[-1] for name in TIMED]
+    shares = []
+    for other in finished:
+        if len(other.curve) >= len(trial.curve) and same_work(trial, other):
+            spent = [other.spent(name)[len(trial.curve) - 1] for name in TIMED]
+            shares.append(max(theirs / mine if mine else 1.0 for theirs, mine in zip(spent, own, strict=True)))
+    least = min(shares, default=1.0)
+    return least if least < SLOWER_MACHINE else 1.0

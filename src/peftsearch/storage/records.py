@@ -106,6 +106,18 @@ class Record:
             self._computed["bests", metric] = computed
         return computed
 
+    def spent(self, name: str) -> tuple[float, ...]:
+        """The seconds that all epochs until then took together, after each epoch.
+
+        Args:
+            name: the attribute of `EpochReport` that holds the seconds.
+        """
+        computed = self._computed.get(("spent", name))
+        if computed is None:
+            computed = tuple(accumulate(getattr(report, name) for report in self.curve))
+            self._computed["spent", name] = computed
+        return computed
+
     def later(self, name: str) -> tuple[float, ...]:
         """After each epoch but the last: how long the later epochs take, relative to the fastest epoch until then.
 
