@@ -167,6 +167,28 @@ def test_the_front_stands_beside_its_reference(tmp_path: Path) -> None:
     assert "TF-IDF + logistic regression reaches macro F1 0.500" in text
 
 
+MIXED = (
+    "not all train times compare: of the finished trials, 1 has processor seconds on AMD EPYC (1 thread), "
+    "1 has seconds by the wall clock on cpu; a search under a name of its own (--fork) measures all alike"
+)
+
+
+def test_trials_whose_times_do_not_compare_are_marked_and_told_once(tmp_path: Path) -> None:
+    assert LORA.measurement is not None
+    timed = replace(LORA.measurement, clock="processor", device="AMD EPYC (1 thread)")
+    trials = [replace(LORA, measurement=timed), FULL, PRUNED]
+    text = printed(*front_view(open_stored("toy", store(tmp_path, trials))), width=400)
+    assert text.count(MIXED) == 1
+    marked = printed(trials_table(trials, "macro_f1"), width=400).splitlines()
+    assert "timed in" in " ".join(marked[:2])
+    assert "processor seconds on AMD EPYC (1 thread)" in marked[2]
+    assert "seconds by the wall clock on cpu" in marked[3]
+    assert "seconds" not in marked[4]
+    alike = printed(*front_view(open_stored("alike", store(tmp_path, [LORA, FULL], "alike"))))
+    assert "train times compare" not in alike
+    assert "timed in" not in printed(trials_table([LORA, FULL], "macro_f1"))
+
+
 def test_a_front_without_trials_says_so(tmp_path: Path) -> None:
     assert front_view(open_stored("toy", store(tmp_path, []))) == ["toy: no trial has finished yet"]
 

@@ -62,6 +62,14 @@ def test_the_conditions_of_its_training_are_shown_where_they_are_known() -> None
     text = printed(with_classes(THREE, threads=2, exact=True), width=120).splitlines()
     assert "  on cpu in fp32 with 2 CPU threads, 32 rows per forward pass, peak memory 120 MiB" in text
     assert "  exact: without the speed-ups that change results" in text
+    assert "  times in seconds by the wall clock on cpu with --exact" in text
+    timed = printed(
+        with_classes(THREE, clock="processor", wall_seconds=16.204, device="AMD EPYC (1 thread)"), width=120
+    )
+    assert (
+        "  times in processor seconds on AMD EPYC (1 thread); training took 16.20 s by the wall clock"
+        in timed.splitlines()
+    )
     assert "exact:" not in printed(with_classes(THREE, threads=1, exact=False))
 
 

@@ -134,3 +134,50 @@ def test_trials_that_ran_beside_another_on_the_same_device() -> None:
     ]
     assert looked_at(*trials).beside_others == (0, 1)
     assert looked_at(trials[0], trials[3]).beside_others == ()
+    assert looked_at(*(timed(trial, clock="processor") for trial in trials)).beside_others == ()
+
+
+def timed(trial: Record, **changes: Any) -> Record:
+    """The same finished trial, measured under other conditions."""
+    assert trial.measurement is not None
+    return replace(trial, measurement=replace(trial.measurement, **changes))
+
+
+GPU, ONE, TWO = "NVIDIA H100", "AMD EPYC (1 thread)", "AMD EPYC (2 threads)"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        ([{"clock": "processor", "device": ONE}] * 3, {}),
+        (
+            [{"device": TWO}, {"clock": "processor", "device": TWO}, {"device": TWO}],
+            {f"seconds by the wall clock on {TWO}": (0, 2), f"processor seconds on {TWO}": (1,)},
+        ),
+        (
+            [{"clock": "processor", "device": TWO}, {"clock": "processor", "device": ONE}],
+            {f"processor seconds on {TWO}": (0,), f"processor seconds on {ONE}": (1,)},
+        ),
+        (
+            [{"device": GPU}, {"device": GPU, "exact": True}, {"device": GPU, "exact": False}],
+            {f"seconds by the wall clock on {GPU}": (0, 2), f"seconds by the wall clock on {GPU} with --exact": (1,)},
+        ),
+    ],
+)
+def test_times_compare_where_clock_device_threads_and_exactness_are_the_same(
+    conditions: list[dict[str, Any]], found: dict[str, tuple[int, ...]]
+) -> None:
+    trials = [timed(full(number, 0.8, 1e-4), **each) for number, each in enumerate(conditions)]
+    assert looked_at(*trials).timings == found
+    assert list(looked_at(*trials).timings) == list(found), "the most first"
+
+
+def test_a_method_without_a_backbone_is_timed_on_the_cpu_beside_trials_on_a_gpu() -> None:
+    lexical = timed(complete(1, "tfidf", 0.7, 10, 1.0), clock="processor", device=ONE)
+    trials = [timed(full(0, 0.8, 1e-4), device=GPU), lexical]
+    assert looked_at(*trials).timings == {}
+    other = timed(complete(2, "tfidf", 0.7, 10, 1.0), clock="processor", device=TWO)
+    assert looked_at(*trials, other).timings == {
+        f"processor seconds on {ONE}": (1,),
+        f"processor seconds on {TWO}": (2,),
+    }

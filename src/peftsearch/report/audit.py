@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.report.fitted_table import FittedTable
@@ -61,11 +61,22 @@ def warnings(found: Audit) -> Iterator[str]:
         )
     for method in found.methods:
         yield from (_at_the_end(method.method, dimension) for dimension in method.dimensions if dimension.edge)
+    if found.timings:
+        yield timings_in_words(found.timings)
     if found.beside_others:
         yield (
             f"another trial ran on the same device during {len(found.beside_others)} of {found.finished} finished "
             f"trials, whose times are longer and less exact for it; peftsearch confirm measures times alone"
         )
+
+
+def timings_in_words(found: Mapping[str, Sequence[int]]) -> str:
+    """What keeps the times of a study's trials from being compared, and what to do about it."""
+    groups = (f"{len(trials):,} {'has' if len(trials) == 1 else 'have'} {words}" for words, trials in found.items())
+    return (
+        f"not all train times compare: of the finished trials, {', '.join(groups)}; a search under a name of its own "
+        f"(--fork) measures all alike"
+    )
 
 
 def _finished(method: MethodAudit) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import confirmation
-from peftsearch.core.objectives import quality_objective
+from peftsearch.core.objectives import find_objective, quality_objective
 from peftsearch.core.tolerance import AS_MEASURED, Tolerance
+from peftsearch.report.audit import timings_in_words
 from peftsearch.report.on_test import confirmed_trials, sentences_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.report.running import running_view
 from peftsearch.report.tables import front_table, running_table, status_table, time_left
+from peftsearch.results.audit import timings
 from peftsearch.results.feasibility import tally, why_no_front
 from peftsearch.results.formatting import (
     config_in_words,
@@ -149,7 +151,15 @@ def _with_reference(
     found = confirmation(stored)
     table = front_table(rows, stored.objectives, confirmed=confirmed_trials(found))
     constraints = map(str, tally(stored.records(), stored.constraints))
-    return [heading, table, *map(Paragraph, notes), *constraints, *map(Paragraph, sentences_on_test(found)), *reference]
+    told = [*sentences_on_test(found), *_mixed_times(stored)]
+    return [heading, table, *map(Paragraph, notes), *constraints, *map(Paragraph, told), *reference]
+
+
+def _mixed_times(stored: StoredStudy) -> list[str]:
+    """A sentence if the study compares times that do not compare."""
+    compared = any(find_objective(name).known == "time" for name in stored.objectives)
+    found = timings(stored.records()) if compared else {}
+    return [timings_in_words(found)] if found else []
 
 
 def _is_over(record: Record) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.on_test import cell_on_test, heading_on_test
+from peftsearch.results.audit import timings
 from peftsearch.results.formatting import (
     backbone_in_words,
     config_in_words,
@@ -114,6 +115,7 @@ def trials_table(
     table.add_column("epochs", "number")
     table.add_column(_so_far(quality), "number")
     on_test = _on_test_column(table, confirmed)
+    timed = _timed_column(table, records)
     table.add_column("reason")
     for record in records:
         table.add_row(
@@ -122,6 +124,7 @@ def trials_table(
             str(len(record.curve)),
             quality_so_far(record, quality),
             *on_test(record.number),
+            *timed(record.number),
             reason_in_words(record),
         )
     return table
@@ -180,6 +183,15 @@ def _on_test_column(table: FittedTable, confirmed: Mapping[int, Confirmed]) -> C
         return lambda number: []
     table.add_column(heading_on_test(metric), "number")
     return lambda number: [cell_on_test(confirmed.get(number))]
+
+
+def _timed_column(table: FittedTable, records: Sequence[Record]) -> Callable[[int], list[str]]:
+    """Add a column that says what a trial's seconds are, if that differs; returns what gives its cell."""
+    words = {number: each for each, numbers in timings(records).items() for number in numbers}
+    if not words:
+        return lambda number: []
+    table.add_column("timed in")
+    return lambda number: [words.get(number, "")]
 
 
 def _so_far(quality: str) -> str:

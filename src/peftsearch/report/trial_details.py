@@ -140,6 +140,7 @@ def _circumstances(measurement: Measurement) -> list[str]:
     parameters = [count_in_words(n) for n in (measurement.trainable_parameters, measurement.total_parameters)]
     return [
         f"{_best_epoch(measurement)}, seed {measurement.seed}",
+        _timed_in(measurement),
         *_frozen_prefix(measurement),
         f"{parameters[0]} of {parameters[1]} parameters trained",
         f"on {measurement.device} in {measurement.precision}{_threads(measurement)}, "
@@ -158,6 +159,13 @@ def _best_epoch(measurement: Measurement) -> str:
     if not measurement.epochs:
         return "fitted without epochs"
     return f"best epoch {measurement.best_epoch} of {measurement.epochs}"
+
+
+def _timed_in(measurement: Measurement) -> str:
+    wall = measurement.wall_seconds
+    return f"times in {measurement.timed_in}" + (
+        f"; training took {wall:.2f} s by the wall clock" if wall is not None and measurement.clock != "wall" else ""
+    )
 
 
 def _frozen_prefix(measurement: Measurement) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar, extremes
-from peftsearch.methods.table import METHODS
+from peftsearch.methods.table import METHODS, TEXT_METHODS
 from peftsearch.results.formatting import dimension_in_words
 from peftsearch.results.front import Row, best_of_methods
 from peftsearch.storage.searched_space import searched_space
@@ -89,15 +89,37 @@ class Audit:
     Attributes:
         methods: every method of the study, whether it has trials or not.
         finished: how many trials have finished.
-        beside_others: those of them during which another trial ran on the same device, so that they took longer.
+        beside_others: those of them, timed by the wall clock, during which another trial ran on the same device, so
+            that they took longer.
+        timings: what `timings` finds.
     """
 
     methods: tuple[MethodAudit, ...]
     finished: int
     beside_others: tuple[int, ...]
+    timings: Mapping[str, tuple[int, ...]]
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "methods": [found.to_dict() for found in self.methods]}
+
+
+def timings(records: Sequence[Record]) -> dict[str, tuple[int, ...]]:
+    """The finished trials by what their seconds are, the most first; empty if all their seconds compare.
+
+    Seconds of different clocks, devices, numbers of threads, and with and without `--exact` do not. Methods without a
+    backbone are timed on the CPU in every study, so they are compared among themselves.
+    """
+    kinds: dict[bool, dict[str, list[int]]] = {True: {}, False: {}}
+    for record in records:
+        if record.state == "complete" and record.measurement and record.config:
+            kind = kinds[record.config.method in TEXT_METHODS]
+            kind.setdefault(record.measurement.timed_in, []).append(record.number)
+    mixed: dict[str, list[int]] = {}
+    for kind in kinds.values():
+        if len(kind) > 1:
+            for words, numbers in kind.items():
+                mixed.setdefault(words, []).extend(numbers)
+    return {words: tuple(sorted(mixed[words])) for words in sorted(mixed, key=lambda each: -len(mixed[each]))}
 
 
 def audit(stored: StoredStudy) -> Audit:
@@ -117,7 +139,7 @@ def audit_of(records: Sequence[Record], rows: Sequence[Row], space: Mapping[str,
     names = {str(name) for name in extremes(named)} if named else set()
     names |= {record.config.method for record in records if record.config}
     methods = tuple(_method(name, records, best.get(name), space) for name in sorted(names))
-    return Audit(methods, len(rows), _beside_others(records))
+    return Audit(methods, len(rows), _beside_others(records), timings(records))
 
 
 def _method(name: str, records: Sequence[Record], best: Record | None, space: Mapping[str, Dimension]) -> MethodAudit:
@@ -194,12 +216,13 @@ def _still_falling(record: Record) -> float | None:
 
 
 def _beside_others(records: Sequence[Record]) -> tuple[int, ...]:
-    """The finished trials during which another one ran on the same device of the same machine."""
+    """The finished trials timed by the wall clock during which another one ran on the same device and machine."""
     places: dict[tuple[Any, Any], list[Record]] = {}
     for record in records:
         if record.started and record.ended and "host" in record.worker:
             places.setdefault((record.worker["host"], record.worker.get("device")), []).append(record)
-    return tuple(sorted(number for own in places.values() for number in _overlapping(own)))
+    wall = {record.number for record in records if record.measurement and record.measurement.clock == "wall"}
+    return tuple(sorted(wall.intersection(number for own in places.values() for number in _overlapping(own))))
 
 
 def _overlapping(records: Sequence[Record]) -> Iterator[int]:
