@@ -55,6 +55,13 @@ def test_what_the_first_trial_takes_to_load_is_no_pass() -> None:
     )
 
 
+def test_a_pass_is_as_long_as_the_wall_clock_says() -> None:
+    """Processor seconds, which are an objective, say little of when a search ends on a machine that is shared."""
+    probe = start(0, "probe", 30)
+    epochs = [replace(report(1, 0.5), wall_seconds=6.0, evaluation_wall_seconds=1.0)]
+    assert seconds_left([replace(probe, curve=tuple(epochs)), start(1, "full")], 1) == pytest.approx(7 * 9)
+
+
 def test_a_trial_of_one_pass_says_nothing_beside_one_that_trains_the_encoder() -> None:
     assert seconds_left([start(0, "probe", 400), start(1, "lora", 60), start(2, "full")], 1) == pytest.approx(90)
     known = [start(0, "probe", 400), at_step(1, "full", 90), start(2, "lora")]
