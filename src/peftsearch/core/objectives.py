@@ -48,8 +48,8 @@ class Objective:
 
 
 TIMING_NOISE = 0.1
-"""The share within which times count as equal. On the recorded curves, trials of equal work differ by 5 % as a rule, and
-by up to a third; `python -m benchmarks.timing_noise` measures it on the machine at hand."""
+"""The share within which times count as equal. On the recorded curves, trials of equal work differ by 5 % as a rule,
+and by up to a third; `python -m benchmarks.timing_noise` measures it on the machine at hand."""
 
 FLOAT_BYTES = 4
 """The bytes of a trained number, which is a float32."""
