@@ -74,9 +74,44 @@ def test_no_study_at_all(command: str) -> None:
 def test_a_value_with_spaces_that_was_not_quoted(command: str) -> None:
     study = [] if command == "studies" else ["--study", "my"]
     arguments = ["--out", "x.html"] if command == "report" else FIRST.get(command, [])
+    if command == "trial":
+        assert told("trial", "best", "reviews", *study) == "peftsearch trial takes one number; leave out 'reviews'"
     assert told(command, *arguments, *study, "reviews") == (
         f"'reviews' belongs to no option of peftsearch {command}; put a value with spaces in quotation marks"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train o.yaml", "name the configuration with --config: peftsearch train --config o.yaml --out DIR"),
+        ("train --out d o.yaml", "name the configuration with --config: peftsearch train --config o.yaml --out DIR"),
+        ("train", "name the configuration with --config FILE; peftsearch export --config FILE writes one"),
+        ("train --config o.yaml", "Missing option '--out'."),
+        ("train --config", "Option '--config' requires an argument."),
+        ("front --study", "Option '--study' requires an argument."),
+        ("trial rev.yaml", "name a trial, and the study with --study: peftsearch trial best --study rev.yaml"),
+        ("trial --json rev", "name a trial, and the study with --study: peftsearch trial best --study rev"),
+        ("trial rev --study x", "Invalid value for 'N|best': 'rev' is neither a trial's number nor 'best'"),
+        ("methods lora full", "peftsearch methods takes one name; leave out 'full'"),
+        ("init a.csv b.csv", "peftsearch init takes one file; leave out 'b.csv'"),
+        ("predict m new.csv", "name the file with --file: peftsearch predict m --file new.csv"),
+        ("predict m nice text", "name the text with --text: peftsearch predict m --text 'nice text'"),
+        ("predict m --text nice text",
+         "'text' belongs to no option of peftsearch predict; put a value with spaces in quotation marks"),
+        ("predict new.csv", "write the classifier's folder first: peftsearch predict DIR --file new.csv"),
+        ("optimize --data a.csv,b.csv --trials 2",
+         "Invalid value for '--data': 'a.csv,b.csv' names 2 files for train, which takes one; put their rows into one "
+         "file, or say what each is: train=a.csv,test=b.csv"),
+    ],
+)  # fmt: skip
+def test_an_argument_without_its_option(arguments: str, message: str) -> None:
+    assert told(*arguments.split()) == message
+
+
+def test_a_comma_in_the_name_of_a_file_that_is_there(here: Path) -> None:
+    (here / "a.csv,b.csv").write_text("text,label\n")
+    assert "names 2 files" not in told("optimize", "--data", "a.csv,b.csv", "--trials", "2")
 
 
 def bounds_of(kind: click.IntRange | click.FloatRange) -> str:

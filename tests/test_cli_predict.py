@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from peftsearch import api
 from peftsearch.cli import main
-from peftsearch.cli.predict import MOST_REPORTED
+from peftsearch.cli.predict import MOST_REPORTED, is_file
 from tests.helpers.labelling import lengths_classifier
 from tests.helpers.sheets import ods, xlsx
 
@@ -209,3 +210,11 @@ def test_a_spreadsheet_without_the_extra(work: Path, monkeypatch: pytest.MonkeyP
     assert run("--file", "in.ods").stderr == (
         "Error: --file in.ods is a spreadsheet; save it as CSV, or pip install 'peftsearch[excel]'\n"
     )
+
+
+def test_a_bar_is_for_rows_that_go_into_a_file_and_not_for_those_that_a_pipe_may_show(work: Path) -> None:
+    reading, writing = os.pipe()
+    with (work / "out.csv").open("w") as file, os.fdopen(reading), os.fdopen(writing, "w") as pipe:
+        assert is_file(file)
+        assert not is_file(pipe)
+    assert not is_file(io.StringIO())

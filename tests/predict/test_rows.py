@@ -208,6 +208,13 @@ NO_TEXT = "no column 'text'; columns: body, n; name the column of the text with 
     ("name", "content", "expected"),
     [
         ("a.csv", b"body,n\nx,1\n", NO_TEXT),
+        (
+            "a.csv",
+            b"a film as good as can be,good\na long and very dull one,bad\nanother one that is good,good\n",
+            "no column 'text'; columns: a film as good as can be, good; the first row of a.csv (a film as good as can "
+            "be, good) looks like texts and not like names; write the columns' names above it, or name the column of "
+            "the text with --text-column",
+        ),
         ("a.csv", b"\x1f\x8b....", "is a gzip file by its content, not text in columns; name the data itself"),
         ("a.csv.gz", b"no gzip", "cannot be unpacked: Not a gzipped file (b'no')"),
         ("a.csv.gz", gzip.compress(b"text\n" + bytes(range(32, 99)) * 99)[:-30], CUT),

@@ -97,6 +97,8 @@ class Refused:
 
 def mended(refused: Refused) -> str | None:
     """What to do, in one line; None if Click's own words say it."""
+    if isinstance(refused.context.command, click.Group) and {*refused.arguments[:1]} & refused.commands.keys():
+        return None  # an option of that command lacks its value, which Click says without the command's context
     return next((told for rule in RULES if (told := rule(refused))), None)
 
 
@@ -133,6 +135,42 @@ def _file_without_option(refused: Refused) -> str | None:
     return f"{found} holds texts; make a study of it first: peftsearch init {found}"
 
 
+def _configuration_without_option(refused: Refused) -> str | None:
+    """`train best.yaml`, or `train` alone."""
+    if refused.context.info_name != "train" or not isinstance(refused.error, click.MissingParameter):
+        return None
+    if refused.loose and "--config" not in refused.arguments:
+        file = shlex.quote(refused.loose[0])
+        return f"name the configuration with --config: {refused.command} --config {file} --out DIR"
+    if refused.error.param and refused.error.param.name == "config":
+        return "name the configuration with --config FILE; peftsearch export --config FILE writes one"
+    return None
+
+
+def _text_without_option(refused: Refused) -> str | None:
+    """`predict model new.csv`, `predict model nice text`."""
+    if refused.context.info_name != "predict" or isinstance(refused.error, click.NoSuchOption) or not refused.loose:
+        return None
+    if {"--text", "--file"} & set(refused.arguments):
+        return None
+    file = refused.loose[0] if _holds_texts(refused.loose[0]) else None
+    what, option = ("file", "--file") if file else ("text", "--text")
+    before = [word for word in refused.arguments if word not in refused.loose]
+    words = shlex.join([*before, option, file or " ".join(refused.loose)])
+    return f"name the {what} with {option}: {refused.command} {words}"
+
+
+def _study_in_place_of_trial(refused: Refused) -> str | None:
+    """`trial rev.yaml`: a study where a trial's number stands."""
+    wanted = refused.error.param if isinstance(refused.error, click.BadParameter) else None
+    if not isinstance(wanted, click.Argument) or wanted.name != "number" or not refused.lacks_study:
+        return None
+    if isinstance(refused.error, click.MissingParameter):
+        return None
+    written = next(word for word in refused.arguments if not word.startswith("-"))
+    return f"name a trial, and the study with --study: {refused.command} best --study {shlex.quote(written)}"
+
+
 def _no_study(refused: Refused) -> str | None:
     if not isinstance(refused.error, click.MissingParameter) or not refused.lacks_study:
         return None
@@ -142,6 +180,10 @@ def _no_study(refused: Refused) -> str | None:
 def _one_too_many(refused: Refused) -> str | None:
     if not refused.loose or isinstance(refused.error, click.NoSuchOption | click.BadParameter):
         return None
+    taken = next((found for found in refused.context.command.params if isinstance(found, click.Argument)), None)
+    place = refused.arguments.index(refused.loose[0])
+    if taken and not any(word.startswith("-") for word in refused.arguments[:place]):
+        return f"{refused.command} takes one {taken.name}; leave out {shown(refused.loose[0])}"
     return (
         f"{shown(refused.loose[0])} belongs to no option of {refused.command}; "
         "put a value with spaces in quotation marks"
@@ -182,6 +224,9 @@ def _key_of_a_study_file(refused: Refused) -> str | None:
 RULES: tuple[Callable[[Refused], str | None], ...] = (
     _unknown_command,
     _file_without_option,
+    _configuration_without_option,
+    _text_without_option,
+    _study_in_place_of_trial,
     _no_study,
     _negative_number,
     _option_by_another_name,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -96,6 +99,10 @@ def predict(
     `label` and `probability` are added (`predicted_label` and so on, if it has such columns). A row without a text, or
     one that cannot be read, is told and stays without a label; the exit code is 1 then, and 0 if every row has one.
     """
+    if not (texts or file) and folder.suffix and not folder.is_dir():
+        raise UserError(
+            f"write the classifier's folder first: peftsearch predict DIR --file {shlex.quote(str(folder))}"
+        )
     if bool(texts) == bool(file):
         raise UserError("give the texts with either --text or --file")
     if file:
@@ -165,7 +172,7 @@ def _label_file(
     classifier = _loaded(folder)
     with labelling(classifier, file, kind=kind and f".{kind}", **options) as found, ExitStack() as stack:
         sink = stack.enter_context(_sink(found, out, as_json, all_probabilities))
-        told = stack.enter_context(_progress(found, wanted=out is not None or not console().is_terminal))
+        told = stack.enter_context(_progress(found, wanted=out is not None or is_file(sys.stdout)))
         _tell_notes(found)
         for window in found.windows():
             sink(window)
@@ -178,6 +185,13 @@ def _label_file(
     say(f"labelled {found.done - found.broken:,} of {found.done:,} rows{where}{missing}")
     if found.broken:
         raise SystemExit(1)
+
+
+def is_file(stream: TextIO) -> bool:
+    """Whether rows go into a file; those in a pipe may be shown, as by `head`, and a bar would stand among them."""
+    with suppress(OSError, ValueError):  # a stream without a descriptor, as in tests and notebooks
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    return False
 
 
 def _tell_notes(found: Labelling) -> None:

@@ -10,6 +10,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.errors import UserError, one_line
+from peftsearch.data.base import Table
+from peftsearch.data.columns import ROWS_LOOKED_AT, without_header
 from peftsearch.data.read.delimited import DELIMITERS, find_header
 from peftsearch.data.read.formats import Request, check_columns, json_list, json_row
 from peftsearch.data.read.odd_lines import UNREADABLE, stream_records
@@ -67,11 +69,17 @@ def read_rows(stream: Stream, inputs: InputTexts, encoding: str | None = None) -
     found = READERS[stream.kind](stream, inputs, encoding)
     missing = [name for name in inputs.columns if found.columns is not None and name not in found.columns]
     if missing:
+        header = _header_missing(found, stream.name)
         raise UserError(
             f"--file {stream.name}: no column {missing[0]!r}; columns: {', '.join(found.columns or ())}; "
-            "name the column of the text with --text-column"
+            f"{f'{header}, or ' if header else ''}name the column of the text with --text-column"
         )
     return found
+
+
+def _header_missing(found: Rows, name: str) -> str | None:
+    rows = [row.values for row in islice(found.rows, ROWS_LOOKED_AT)]
+    return without_header(Table(name, {column: [row.get(column) for row in rows] for column in found.columns or ()}))
 
 
 def _text_lines(stream: Stream, inputs: InputTexts, encoding: str | None) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -43,9 +44,20 @@ def parse_data(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     """
     whole = tuple(f"train={part}" if part and "=" not in part.split(",")[0] else part for part in values)
     found = _parts(whole, DATA_KEYS, "NAME", "name one file for a split and one name for a column")
+    for split in (split for split in SPLITS if split in found):
+        _check_one_file(split, found[split])
     if found and "train" not in found:
         raise click.BadParameter("names no file for train; write train=FILE")
     return found
+
+
+def _check_one_file(split: str, name: str) -> None:
+    files = name.split(",")
+    if len(files) > 1 and all(Path(file).suffix for file in files) and not Path(name).exists():
+        raise click.BadParameter(
+            f"{name!r} names {len(files)} files for {split}, which takes one; put their rows into one file, "
+            f"or say what each is: train={files[0]},test={files[1]}"
+        )
 
 
 def parse_limit(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
