@@ -75,7 +75,7 @@ def failures(matrix: dict[str, list[MethodCheck]]) -> dict[str, dict[str, str]]:
 def page(matrix: dict[str, list[MethodCheck]]) -> str:
     """The whole page, from each architecture's results."""
     methods = [check.method for check in next(iter(matrix.values()))]
-    rows = [["", *matrix], ["---"] * (len(matrix) + 1)]
+    rows = [["method", *matrix], ["---"] * (len(matrix) + 1)]
     for place, method in enumerate(methods):
         rows.append([f"`{method}`", *("yes" if works(found[place]) else "–" for found in matrix.values())])
     why = [f"- {name}, `{method}`: {reason}" for method, on in failures(matrix).items() for name, reason in on.items()]
