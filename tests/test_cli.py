@@ -614,6 +614,11 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
             (Outcome("interrupted", by), code, [f"stopped by {by}: 0 of 1 trials are done; the same command continues"])
             for by, code in (("Ctrl-C", 130), ("SIGTERM", 143), ("SIGHUP", 129))
         ),
+        (
+            Outcome("flat", "the last 16 added 0.2 %"), 0,
+            ["the search is flat: the last 16 added 0.2 %; 0 of 1 trials are done; to go on, name a larger total with "
+             "--trials, and leave out --until-flat"],
+        ),
         (Outcome("exhausted", "nothing new"), 0, ["stopped early: nothing new; 0 of 1 trials are done"]),
         (
             Outcome("errors", "3 alike: [b] no", "Traceback:\n  in f\nValueError: [b] no\n"),

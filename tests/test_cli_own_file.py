@@ -143,7 +143,7 @@ def test_columns_of_other_data_for_a_study_that_is_named(work: Path, jobs: list[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "say when the search ends: with --trials, with --time-limit or with both"),
+        ((), "say when the search ends: with --trials, --time-limit, --until-flat or several"),
         (("--trials", "1"), "name a study with --study, or a file of labelled texts with --data FILE"),
         (("--trials", "1", "--label", "x"),
          "--text and --label name columns of the file that --data names; add --data FILE"),

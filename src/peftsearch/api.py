@@ -100,6 +100,7 @@ def run_study(
     workers: int | None = None,
     workers_per_device: int | None = None,
     timeout: float | None = None,
+    until_flat: bool = False,
     trial_timeout: float | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
@@ -113,19 +114,22 @@ def run_study(
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> StoredStudy:
-    """Search a study until it has `trials` finished trials, counting those of earlier runs, or for a time.
+    """Search a study until it has `trials` finished trials, counting those of earlier runs, for a time, or until flat.
 
     Ctrl-C once puts the running trials back and returns the results so far; so do SIGTERM and SIGHUP. Trials that other
     searches of this study train are waited for, and taken over if their workers die.
 
     Args:
         study: a name, the path of a YAML file, or a loaded study.
-        trials: the total number of trials; the same call continues an unfinished search. None searches until `timeout`.
+        trials: the total number of trials; the same call continues an unfinished search. None searches until `timeout`,
+            or until the search is flat.
         workers: the number of worker processes. By default there is one for the CPU, or as many as the GPUs have
             room for.
         workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
         timeout: seconds after which the running trials are put back and the search ends. Checks and the preparation of
             the data come before that time.
+        until_flat: end the search once the last 16 trials that the sampler proposed have added less than 0.5 % to the
+            hypervolume; running trials are trained to their ends.
         trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default
             ten times its slowest step so far and at least five minutes, and half an hour before its first step.
         sampler: what proposes configurations: `tpe`, `ehvi` or `random`; by default what the study says.
@@ -154,8 +158,8 @@ def run_study(
         >>> list(results.front_frame().columns[:4])
         ['trial', 'method', 'backbone', 'macro_f1']
     """
-    if trials is None and timeout is None:
-        raise UserError("a search needs an end: give trials=20, timeout=1800 (seconds), or both")
+    if trials is None and timeout is None and not until_flat:
+        raise UserError("a search needs an end: give trials=20, timeout=1800 (seconds), until_flat=True, or several")
     spec = load_study(study, overrides)
     stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
     done = stored.status().done
@@ -164,7 +168,7 @@ def run_study(
         return replace(stored, outcome=Outcome("done"))
     job = job_of(
         stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
-        exact=exact, cache_size=cache_size,
+        exact=exact, cache_size=cache_size, until_flat=until_flat,
     )  # fmt: skip
     if threads := chosen_threads():
         say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")

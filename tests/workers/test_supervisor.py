@@ -17,6 +17,7 @@ import pytest
 from optuna.trial import TrialState
 
 from peftsearch.core.errors import UserError
+from peftsearch.search.flatness import Flatness
 from peftsearch.storage.claims import claim
 from peftsearch.storage.liveness.recovery import STALE_SECONDS
 from peftsearch.storage.liveness.worker_identity import host
@@ -143,6 +144,20 @@ def test_equal_errors_end_the_search_and_say_so(search: Search, monkeypatch: pyt
     monkeypatch.setenv("FAKE_ERROR", "full")
     outcome = search.with_methods("{full: {learning_rate: {log: [1.0e-5, 1.0e-3]}}}").run()
     assert outcome == Outcome("errors", "3 trials in a row failed alike: ValueError: a matrix of the wrong shape")
+
+
+def test_workers_end_alike_once_the_search_is_flat(search: Search) -> None:
+    outcome = search.run(workers=3, budget=300, flat_from=0)
+    ended = search.records()
+    assert outcome == Outcome("flat", Flatness(0, search.spec.objectives).reached(ended) or "it is not flat")
+    decided = int(outcome.message.split(" trials")[0].split()[-1])
+    assert states(search) == {"complete": len(ended)}, "a trial that ran is trained to its end"
+    assert decided <= len(ended) < decided + 3, "each other worker ends with the trial that it holds"
+
+
+def test_the_total_of_trials_is_reached_first_if_it_is_less(search: Search) -> None:
+    assert search.run(workers=1, budget=8, flat_from=0) == Outcome("done")
+    assert states(search) == {"complete": 8}
 
 
 def test_when_the_space_is_exhausted_the_other_workers_finish_their_trials(search: Search) -> None:

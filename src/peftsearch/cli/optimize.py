@@ -38,7 +38,7 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
     "--trials",
     type=WholeNumber(min=1),
     help="The total number of trials; running the command again continues up to it."
-    "  [default: no limit where --time-limit is given, else that of --effort]",
+    "  [default: no limit where --time-limit or --until-flat is given, else that of --effort]",
 )
 @click.option(
     "--workers", type=WholeNumber(min=1), help="How many processes train.  [default: set by --workers-per-device]"
@@ -56,6 +56,12 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
     metavar="TIME",
     help="End the search after this time, for example 90s, 30m or 1h30m; a number alone means seconds. Running trials"
     " end with the epochs that they have.",
+)
+@click.option(
+    "--until-flat",
+    is_flag=True,
+    help="End the search once the last 16 trials that the sampler proposed have added less than 0.5 % to the"
+    " hypervolume. Running trials are trained to their ends.",
 )
 @click.option(
     "--trial-timeout",
@@ -140,6 +146,9 @@ def _say_how_it_ended(outcome: Outcome, done: str, timeout: float | None) -> Non
         raise click.exceptions.Exit(EXIT_CODES[outcome.message])
     if outcome.how == "timeout":
         say(f"the time limit of {duration(timeout or 0)} has ended the search: {again}")
+    elif outcome.how == "flat":
+        on = "to go on, name a larger total with --trials, and leave out --until-flat"
+        say(f"the search is flat: {outcome.message}; {done} are done; {on}")
     elif outcome.how == "exhausted":
         say(f"stopped early: {outcome.message}; {done} are done")
     elif outcome.how != "done":

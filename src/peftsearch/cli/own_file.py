@@ -38,11 +38,12 @@ def study_or_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **kwargs: Any,
     ) -> Any:
         files = _with_columns(data, text, label)
-        if effort is None and kwargs["trials"] is None and kwargs["timeout"] is None:
-            raise click.UsageError("say when the search ends: with --trials, with --time-limit or with both")
+        endless = kwargs["trials"] is None and kwargs["timeout"] is None and not kwargs["until_flat"]
+        if effort is None and endless:
+            raise click.UsageError("say when the search ends: with --trials, --time-limit, --until-flat or several")
         if study is None:
             chosen = _made(files, limit, backbone, effort, kwargs["fork"])
-            if kwargs["trials"] is None and kwargs["timeout"] is None:
+            if endless:
                 kwargs["trials"] = EFFORTS[effort or DEFAULT_EFFORT].trials
         elif effort is not None:
             raise click.UsageError("--effort is for a study that is made from --data, but --study names one")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from peftsearch.study.spec import StudySpec
 
 ENDLESS = 1_000_000_000
-"""The total of trials of a search that ends by its time limit."""
+"""The total of trials of a search that ends by its time limit, or once it is flat."""
 
 
 def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
@@ -106,8 +106,12 @@ def job_of(
     seed: int | None,
     exact: bool,
     cache_size: int | None,
+    until_flat: bool = False,
 ) -> Job:
     """What the workers of a search are told. `sampler`, `pruner` and `seed` take precedence over the study's own.
+
+    Args:
+        until_flat: whether the search ends once it is flat, judged from the trials that have ended by now on.
 
     Raises:
         UserError: there is no such sampler or pruner.
@@ -133,6 +137,7 @@ def job_of(
         cache_size=cache_size,
         storage_patience=patience_of(stored.storage).seconds,
         trial_timeout=trial_timeout,
+        flat_from=stored.status().done if until_flat else None,
     )
 
 

@@ -40,6 +40,8 @@ class Job:
         storage_patience: how many seconds each call waits for a storage that does not answer.
         trial_timeout: the seconds that a trial may go without a step; None for a limit that follows from its steps.
         deadline: unix time at which the search's time limit ends it; None without a limit.
+        flat_from: how many trials had ended when a search began that ends once it is flat (`search.flatness`); None for
+            one that does not.
         parent: the process that watches over the workers, which is written onto their trials.
         index: the worker's place among the search's workers, from 0.
         threads: the number of CPU threads that this worker computes with.
@@ -62,6 +64,7 @@ class Job:
     storage_patience: float = PATIENCE_SECONDS
     trial_timeout: float | None = None
     deadline: float | None = None
+    flat_from: int | None = None
     parent: Mapping[str, Any] | None = None
     index: int = 0
     threads: int = 1

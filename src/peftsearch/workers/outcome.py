@@ -8,7 +8,7 @@ from typing import Literal
 
 from peftsearch.storage.records import Record
 
-How = Literal["done", "interrupted", "timeout", "exhausted", "errors", "deaths", "storage"]
+How = Literal["done", "flat", "interrupted", "timeout", "exhausted", "errors", "deaths", "storage"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Outcome:
 
     Attributes:
         how: `done` means that all trials asked for have ended.
-        message: why it ended otherwise. For `interrupted` what did it: `Ctrl-C`, `SIGTERM` or `SIGHUP`.
+        message: why it ended otherwise; for `flat` how little the last trials have added, for `interrupted` what did
+            it: `Ctrl-C`, `SIGTERM` or `SIGHUP`.
         details: the end of the last error's traceback, where errors ended the search.
     """
 

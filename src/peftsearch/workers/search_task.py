@@ -15,6 +15,7 @@ from peftsearch.core.measurement import EpochReport
 from peftsearch.search import execute
 from peftsearch.search.ehvi.counting import Counter
 from peftsearch.search.execute import Train
+from peftsearch.search.flatness import Flatness
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
@@ -45,7 +46,14 @@ class SearchTask:
     train: Train
 
     def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
+        if self.flatness is not None and self.flatness.reached(records(self.study)):
+            return None
         return claim_new(self.study, self.job.budget, worker, partial(suggest, self.spec), partial(misfit, self.spec))
+
+    @cached_property
+    def flatness(self) -> Flatness | None:
+        first = self.job.flat_from
+        return None if first is None else Flatness(first, self.spec.objectives)
 
     @cached_property
     def trackers(self) -> Trackers:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
+from peftsearch.search.flatness import Flatness
 from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.budget import claimable, finished, is_over
 from peftsearch.storage.connection.patience import patience_of
+from peftsearch.storage.database import objective_names
 from peftsearch.storage.liveness.recovery import blame, reclaim, release, running_workers
 from peftsearch.storage.liveness.worker_identity import process_of, this_process
 from peftsearch.storage.optuna_access import storage_of
@@ -116,9 +118,12 @@ class Supervisor:
     reclaimed: float = field(default_factory=time.monotonic)
     awake: threading.Event = field(default_factory=threading.Event)
     watchdog: Watchdog = field(init=False)
+    flatness: Flatness | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.watchdog = Watchdog(self.job.trial_timeout)
+        first = self.job.flat_from
+        self.flatness = None if first is None else Flatness(first, objective_names(self.study))
 
     def run(self, on_tick: Callable[[list[Record]], None]) -> None:
         """Look after the workers until none is left to look after."""
@@ -141,6 +146,7 @@ class Supervisor:
         self._kill_silent_workers()
         if self.stopped is None:
             self._reclaim_now_and_then()
+        self.outcome = self.outcome or self._flat()
         if self.outcome is None:
             self._start_workers()
         if self.workers or self.outcome is not None:
@@ -170,6 +176,11 @@ class Supervisor:
             self._stop(Outcome("timeout"))
         if len(self.requests_to_end) > 1:
             self.kill()
+
+    def _flat(self) -> Outcome | None:
+        """The outcome of a search that is flat: its workers, which find that too, finish what they train."""
+        why = self.flatness.reached(records(self.study)) if self.flatness else None
+        return None if why is None else Outcome("flat", why)
 
     def _kill_silent_workers(self) -> None:
         """Kill workers whose trials hang and, once they were asked to end, those that will not do so in time."""

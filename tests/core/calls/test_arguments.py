@@ -125,8 +125,8 @@ def test_a_parameter_that_there_is_not(name: str) -> None:
 @pytest.mark.parametrize(
     ("misused", "told"),
     [
-        (lambda: peftsearch.run_study("reviews"), "a search needs an end: give trials=20, timeout=1800 (seconds), or "
-         "both"),
+        (lambda: peftsearch.run_study("reviews"), "a search needs an end: give trials=20, timeout=1800 (seconds), "
+         "until_flat=True, or several"),
         (lambda: peftsearch.run_study("reviews", trials="40"), "trials must be a whole number, at least 1, but got "
          "'40'"),
         (lambda: peftsearch.run_study("reviews", trials=4, overrides={"limit": {"train": 5}}),

@@ -117,7 +117,9 @@ ARGUMENTS: dict[str, Kind] = {
         lambda value: is_text(value) or number("").fits(value),
     ),
     "min_quality": Kind("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
-    **dict.fromkeys(("exact", "overwrite", "retrain", "adapter", "onnx", "int8", "private", "all_rows"), FLAG),
+    **dict.fromkeys(
+        ("exact", "until_flat", "overwrite", "retrain", "adapter", "onnx", "int8", "private", "all_rows"), FLAG
+    ),
     **dict.fromkeys(("on_tick", "on_run", "say"), FUNCTION),
     "Overrides.source": Kind(
         "a dict with a file for each split, as in {'train': 'rows.csv'}", by_name(SPLITS, is_text)
