@@ -47,6 +47,7 @@ def test_the_same_seed_reproduces(tmp_path: Path, method: str) -> None:
     assert one.test == other.test
     assert np.array_equal(one.test_predictions.logits, other.test_predictions.logits)
     assert one.predictions is not None
+    assert (one.measurement.clock, one.measurement.duration) == ("processor", one.measurement.wall_seconds)
     assert (one.measurement.seed, len(one.predictions.labels), len(one.test_predictions.labels)) == (43, 24, 24)
     if method != "tfidf":
         elsewhere = run_once(original, DATA, tmp_path / "cache")

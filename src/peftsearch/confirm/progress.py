@@ -133,7 +133,7 @@ class Progress:
 def seconds_in_the_search(stored: StoredStudy, chosen: Sequence[Record]) -> dict[int, float]:
     """Trial → the seconds that it took in the search; those of its training alone where that is not known."""
     found = {
-        record.number: max(record.measurement.train_seconds, *seconds_of_trials([record]), 0.0)
+        record.number: max(record.measurement.duration, *seconds_of_trials([record]), 0.0)
         for record in chosen
         if record.measurement
     }

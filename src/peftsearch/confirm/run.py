@@ -204,7 +204,7 @@ def _notes(
             f"note: an earlier version trained {_trials(unknown)}, and did not keep the number of CPU threads nor "
             "--exact; this machine's threads are used, without --exact"
         )
-    times = {record.number: record.measurement.train_seconds for record in chosen if record.measurement}
+    times = {record.number: record.measurement.duration for record in chosen if record.measurement}
     times[REFERENCE] = stored.reference.seconds if stored.reference else 0.0
     seconds = sum(times[run.repeat.trial] for run in missing)
     return [*notes, f"{_runs(len(missing))} to do, about {duration(seconds)} of training"]

@@ -198,6 +198,11 @@ class Measurement:
         seconds = "processor seconds" if self.clock == "processor" else "seconds by the wall clock"
         return f"{seconds} on {self.device}{' with --exact' if self.exact else ''}"
 
+    @property
+    def duration(self) -> float:
+        """The seconds that passed in its training, or in an equal one. Older trials were timed by the wall clock."""
+        return self.train_seconds if self.wall_seconds is None else self.wall_seconds
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -270,6 +270,7 @@ def test_records_of_older_trials_still_read(backbones: dict[str, str], tmp_path:
     del old["prefix_seconds"], old["actual_train_seconds"], old["clock"], old["wall_seconds"]
     read = Measurement.from_dict(old)
     assert (read.prefix_seconds, read.actual_train_seconds, read.clock, read.wall_seconds) == (0.0, None, "wall", None)
+    assert read.duration == read.train_seconds
 
 
 def test_an_order_of_rows_that_is_sorted_gets_its_own_states(backbones: dict[str, str], tmp_path: Path) -> None:
