@@ -17,6 +17,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean, show
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.pareto import Array
+from peftsearch.methods.table import METHODS as METHODS_TABLE
 from peftsearch.search.ehvi.counting import Count, Given
 from peftsearch.search.pruning import Rule, dominated
 from peftsearch.search.samplers import ReckonsCosts, ehvi, random, tpe
@@ -33,6 +35,8 @@ from peftsearch.storage.database import open_study
 from peftsearch.storage.prepare import enqueue_baselines
 from peftsearch.storage.records import Record
 from peftsearch.storage.trial_attributes import fixed_baseline, write_config, write_curve
+from peftsearch.study.baselines import Vocabulary
+from peftsearch.study.portfolio import Entry, portfolio_points
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import suggest
 
@@ -261,14 +265,22 @@ def shown(found: dict[str, list[list[float]]]) -> str:
     return "\n".join(lines)
 
 
-def compare(table: Table, spec: StudySpec, seeds: int, names: Sequence[str]) -> dict[str, list[list[float]]]:
+def compare(
+    table: Table, spec: StudySpec, seeds: int, names: Sequence[str], entries: Sequence[Entry] = ()
+) -> dict[str, list[list[float]]]:
+    """Replay each sampler without a portfolio, and with `entries` as one if there are any."""
     nearest = Nearest(table, spec)
 
-    def volumes(make: Make, seed: int) -> list[float]:
-        visits = search(table, over(spec, eight(spec, seed)), nearest, make, seed, rule=dominated)
+    def volumes(make: Make, seed: int, taught: Sequence[Entry]) -> list[float]:
+        few = over(spec, eight(spec, seed))
+        known = Vocabulary(METHODS_TABLE, few.methods, few.backbones)
+        few = replace(few, baselines=(*few.baselines, *portfolio_points(known, few.baselines, taught)))
+        visits = search(table, few, nearest, make, seed, rule=dominated)
         return [table.volume(finished(visits[:mark])) for mark in MARKS]
 
-    return {name: [volumes(COMPARED[name], seed) for seed in range(seeds)] for name in names}
+    ways = {name: (COMPARED[name], ()) for name in names}
+    ways |= {f"{name}, with a portfolio": (COMPARED[name], entries) for name in names if entries}
+    return {way: [volumes(make, seed, taught) for seed in range(seeds)] for way, (make, taught) in ways.items()}
 
 
 def main() -> None:
@@ -276,11 +288,13 @@ def main() -> None:
     parser.add_argument("--table", default="curves", help="name of the recorded table and of its study file")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--samplers", nargs="+", choices=COMPARED, default=list(COMPARED), metavar="NAME")
+    parser.add_argument("--portfolio", type=Path, help="replay each sampler with this portfolio too")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     spec = load_study(str(HERE / f"{options.table}.yaml"))
-    found = compare(Table(options.table), spec, options.seeds, options.samplers)
+    entries = json.loads(options.portfolio.read_text()) if options.portfolio else ()
+    found = compare(Table(options.table), spec, options.seeds, options.samplers, entries)
     (HERE / "results" / f"proposals-{options.table}.json").write_text(json.dumps(found))
     print(shown(found))
 

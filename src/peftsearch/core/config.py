@@ -92,6 +92,8 @@ class SearchConfig:
             epoch; `none`, never.
         seed: the sampler's seed.
         startup_trials: how many random configurations are tried before the sampler's model proposes any.
+        portfolio: whether configurations that did well on recorded learning curves are tried after each method's
+            default settings: as many as the study has methods, as far as its ranges hold them.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -100,6 +102,7 @@ class SearchConfig:
     pruner: Annotated[str, Choice(tuple(PRUNERS))] = "dominated"
     seed: Seed = 0
     startup_trials: Annotated[int, Range(1, 10_000, integer=True)] = 6
+    portfolio: Annotated[bool, Choice((False, True))] = False
 
 
 SEARCHABLE_TRAINING: tuple[str, ...] = (

@@ -41,6 +41,7 @@ class Hyperparameter:
         summary: what it is, in half a sentence, for `peftsearch methods`.
         active_when: the condition under which it has an effect; None if it always has.
         short_name: its name in tables of results; by default its own without underscores.
+        start: where a search of it begins, if not in the middle of its range.
     """
 
     default: Dimension
@@ -48,15 +49,22 @@ class Hyperparameter:
     summary: str
     active_when: Condition | None = None
     short_name: str = ""
+    start: Scalar | None = None
 
 
-def learning_rate(low: float, high: float) -> Hyperparameter:
-    """A method's own learning-rate range, because a range shared by all methods would rank ranges, not methods."""
+def learning_rate(low: float, high: float, start: float | None = None) -> Hyperparameter:
+    """A method's own learning-rate range, because a range shared by all methods would rank ranges, not methods.
+
+    Args:
+        start: the rate that is tried first, where recorded learning curves show a better one than the middle of the
+            range (`docs/performance.md`).
+    """
     return Hyperparameter(
         Range(low, high, log=True),
         Range(1e-8, 10.0),
         "learning rate of all trained parameters",
         short_name="lr",
+        start=start,
     )
 
 

@@ -33,12 +33,14 @@ class Baseline:
 
 
 def default_settings(method: Method, space: Space) -> dict[str, Scalar]:
-    """Each dimension's default, the method's or the shared one, if it is one value in `space`; else the middle."""
+    """Each dimension's start or default, the method's or the shared one, if it is one value in `space`; else the
+    middle."""
 
     def start(name: str, dimension: Dimension) -> Scalar:
-        defaults = [table[name].default for table in (method.hyperparameters, SHARED) if name in table]
-        values = [default.value for default in defaults if isinstance(default, Fixed)]
-        return next((value for value in values if contains(dimension, value)), middle(dimension))
+        declared = [table[name] for table in (method.hyperparameters, SHARED) if name in table]
+        starts = [each.start for each in declared if each.start is not None]
+        defaults = [each.default.value for each in declared if isinstance(each.default, Fixed)]
+        return next((value for value in (*starts, *defaults) if contains(dimension, value)), middle(dimension))
 
     return {name: start(name, dimension) for name, dimension in space.items()}
 
@@ -62,7 +64,7 @@ def read_baselines(raw: Any, known: Vocabulary, problems: Problems) -> tuple[Bas
     found: list[Baseline] = []
     for i, item in enumerate(items):
         baseline = _baseline(item, i, known, problems)
-        twin = next((b for b in found if baseline and _same(b, baseline)), None)
+        twin = next((b for b in found if baseline and same_configuration(b, baseline)), None)
         if twin:
             problems.warn(("baselines", i), f"is the same as baselines[{twin.written}]; tried once")
         elif baseline:
@@ -159,5 +161,6 @@ def _no_such_method(name: Any, known: Vocabulary) -> str:
     return f"no method {name!r}; {nearest(str(name), known.spaces)}"
 
 
-def _same(a: Baseline, b: Baseline) -> bool:
+def same_configuration(a: Baseline, b: Baseline) -> bool:
+    """Whether two baselines try the same."""
     return (a.method, a.backbone, a.settings) == (b.method, b.backbone, b.settings)

@@ -23,6 +23,7 @@ from peftsearch.study.methods_section import Space, read_methods
 from peftsearch.study.mistakes.keys import SECTIONS
 from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.overrides import Overrides
+from peftsearch.study.portfolio import portfolio_points
 from peftsearch.study.sections import (
     Backbone,
     Origin,
@@ -52,7 +53,7 @@ class StudySpec:
         name: letters, digits, - and _, because it names the study's storage and folder.
         methods: the search space, with all dimensions of each method.
         baselines: the configurations that are tried first, in this order: those in the file, and the default settings
-            of every method that these leave out (`study.baselines.tried_first`).
+            of every method that these leave out (`study.baselines.tried_first`), then the portfolio if it is asked for.
         constraints: bounds that a trial must keep to be on the front.
         tolerance: within which values of an objective count as equal on the front, where the file says so.
         path: the study file; paths in `data` are relative to its folder.
@@ -162,6 +163,7 @@ def parse_study(
     origin = read_origin(document.get("origin"), problems)
     problems.raise_if_any()
     assert data is not None  # otherwise there is a problem
+    first = tried_first(known, baselines, training.epochs)
     return StudySpec(
         name=name,
         goal=str(document.get("goal") or ""),
@@ -170,7 +172,7 @@ def parse_study(
         training=training,
         objectives=objectives,
         methods=known.spaces,
-        baselines=tried_first(known, baselines, training.epochs),
+        baselines=first + (portfolio_points(known, first) if search.portfolio else ()),
         search=search,
         path=path,
         document=text_keys(document),

@@ -63,7 +63,7 @@ class SequentialBottleneck(Bottleneck):
         "was the best of eight methods (0.879), with 0.5 % of the parameters."
     )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
-        "learning_rate": learning_rate(1e-4, 1e-2),
+        "learning_rate": learning_rate(1e-4, 1e-2, start=4e-3),
         "reduction_factor": reduction(4, 16, 64),
         "non_linearity": non_linearity("relu"),
         "top_layers": TOP_LAYERS,

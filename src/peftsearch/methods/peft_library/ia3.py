@@ -22,7 +22,7 @@ class Ia3(PeftMethod):
         "Where there are few texts, which its paper is about, or where the trained part has to be tiny. On the "
         "questions it had 0.894 with 16,134 parameters, among the best of all."
     )
-    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-3, 1e-1)}
+    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-3, 1e-1, start=5e-2)}
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         return None if anatomy.attention else f"{anatomy.model_type} has no attention"

@@ -71,7 +71,7 @@ class Lora(LinearMethod):
         "questions it was level with it (0.882)."
     )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
-        "learning_rate": learning_rate(1e-4, 1e-2),
+        "learning_rate": learning_rate(1e-4, 1e-2, start=2e-3),
         "rank": RANK,
         "alpha_ratio": ALPHA_RATIO,
         **ON_LINEAR,

@@ -24,7 +24,7 @@ class BitFit(EncoderMethod):
         "Where many tasks share an encoder and each may add only its biases. Its paper finds it as good as full "
         "fine-tuning on small and medium data; on the questions it had 0.871 with 28,038 parameters."
     )
-    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2)}
+    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2, start=5e-3)}
 
     def unsupported(self, anatomy: Anatomy, settings: Settings) -> str | None:
         return None if anatomy.has_biases else f"{anatomy.model_type} has no biases"
@@ -46,7 +46,7 @@ class LayerNorm(EncoderMethod):
         "Where fewer than 0.1 % of the parameters may be trained, for which its paper finds it better than others. "
         "On the questions it had 0.878 with 12,294 parameters."
     )
-    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2)}
+    own: ClassVar[Mapping[str, Hyperparameter]] = {"learning_rate": learning_rate(1e-4, 1e-2, start=5e-3)}
 
     def apply(self, encoder: nn.Module, settings: Settings) -> nn.Module:
         encoder.requires_grad_(False)

@@ -25,7 +25,7 @@ class Probe(EncoderMethod):
         "the questions it stayed 0.107 below full fine-tuning, in 7 % of its training time."
     )
     own: ClassVar[Mapping[str, Hyperparameter]] = {
-        "learning_rate": learning_rate(1e-3, 1e-1),
+        "learning_rate": learning_rate(1e-3, 1e-1, start=3e-2),
         "head": replace(SHARED["head"], default=Choice(("linear", "mlp"))),
         "pooling": replace(SHARED["pooling"], default=Choice(("cls", "mean"))),
     }
