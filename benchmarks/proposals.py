@@ -11,18 +11,17 @@ that asks what a proposal would train is told the parameters of that row, as a r
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean, show
+from benchmarks.samplers import COMPARED, METHODS, Make
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
@@ -30,7 +29,7 @@ from peftsearch.core.pareto import Array
 from peftsearch.methods.table import METHODS as METHODS_TABLE
 from peftsearch.search.ehvi.counting import Count, Given
 from peftsearch.search.pruning import Rule, dominated
-from peftsearch.search.samplers import ReckonsCosts, ehvi, random, tpe
+from peftsearch.search.samplers import ReckonsCosts, tpe
 from peftsearch.storage.database import open_study
 from peftsearch.storage.prepare import enqueue_baselines
 from peftsearch.storage.records import Record
@@ -39,125 +38,11 @@ from peftsearch.study.baselines import Vocabulary
 from peftsearch.study.portfolio import Entry, portfolio_points
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import suggest
+from peftsearch.study.values import middle
 
-METHODS = 8
+UNTAUGHT = "from the middle of each range"
 MARKS = (20, TRIALS)
 """The hypervolume is read after these numbers of trials."""
-
-Make = Callable[[int, int], Any]
-"""A function of a seed and a number of start-up trials to a sampler."""
-
-
-def random_quota(seed: int, startup_trials: int) -> Any:
-    """Take the methods in turn and draw everything else at random."""
-    return Quota(optuna.samplers.RandomSampler(seed=seed))
-
-
-def tpe_quota(seed: int, startup_trials: int) -> Any:
-    """Take the methods in turn and draw their settings by TPE."""
-    return Quota(tpe(seed, startup_trials))
-
-
-def tpe_from(random_trials: int) -> Make:
-    """TPE that begins after the default configurations and this many random trials."""
-    return lambda seed, startup_trials: tpe(seed, METHODS + random_trials)
-
-
-def tpe_grouped(seed: int, startup_trials: int) -> Any:
-    return optuna.samplers.TPESampler(n_startup_trials=startup_trials, multivariate=True, group=True, seed=seed)
-
-
-def gaussian_process(seed: int, startup_trials: int) -> Any:
-    """Models only the dimensions that all trials share; the conditional ones are drawn at random."""
-    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup_trials)
-
-
-class Quota(optuna.samplers.BaseSampler):
-    """Takes the methods in turn and leaves everything else to another sampler."""
-
-    def __init__(self, base: Any) -> None:
-        self.base = base
-
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-        return dict(self.base.infer_relative_search_space(study, trial))
-
-    def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-        if "method" not in search_space:
-            return dict(self.base.sample_relative(study, trial, search_space))
-        given = copy.copy(trial)
-        given.params = {**trial.params, "method": self._turn(trial, search_space["method"])}
-        return {**self.base.sample_relative(study, given, search_space), "method": given.params["method"]}
-
-    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
-        if param_name == "method":
-            return self._turn(trial, param_distribution)
-        return self.base.sample_independent(study, trial, param_name, param_distribution)
-
-    @staticmethod
-    def _turn(trial: Any, methods: Any) -> Any:
-        return methods.choices[trial.number % len(methods.choices)]
-
-
-class Begun(optuna.samplers.TPESampler):
-    """TPE that draws a dimension at random, or near its first value, until `least` trials have had it.
-
-    The first trial of a method is its default configuration, so that to draw near its values is a prior on the region
-    that is known to be good.
-    """
-
-    def __init__(self, least: int, near: float | None, *, seed: int, n_startup_trials: int) -> None:
-        super().__init__(multivariate=False, seed=seed, n_startup_trials=n_startup_trials)
-        self.least, self.near = least, near
-        self.random = optuna.samplers.RandomSampler(seed=seed)
-
-    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
-        ended = (t for t in study.get_trials(deepcopy=False) if t.state.is_finished())
-        had = [t.params[param_name] for t in ended if param_name in t.params]
-        if len(had) >= self.least:
-            return super().sample_independent(study, trial, param_name, param_distribution)
-        drawn = self.random.sample_independent(study, trial, param_name, param_distribution)
-        if self.near is None or not had or not isinstance(param_distribution, optuna.distributions.FloatDistribution):
-            return drawn
-        low, high = param_distribution.low, param_distribution.high
-        if param_distribution.log:
-            return float(np.clip(had[0] * (drawn / math.sqrt(low * high)) ** self.near, low, high))
-        return float(np.clip(had[0] + (drawn - (low + high) / 2) * self.near, low, high))
-
-
-def begun(least: int, near: float | None = None) -> Make:
-    return lambda seed, startup_trials: Begun(least, near, seed=seed, n_startup_trials=startup_trials)
-
-
-def uncounted(seed: int, startup_trials: int) -> Any:
-    """Expected hypervolume improvement that forecasts parameters instead of counting them."""
-    from peftsearch.search.ehvi.sampler import HypervolumeSampler
-
-    class Uncounted(HypervolumeSampler):
-        count_parameters = property(lambda self: None, lambda self, count: None)  # type: ignore[assignment]
-
-    return Uncounted(seed=seed, startup_trials=startup_trials)
-
-
-def tpe_alone(seed: int, startup_trials: int) -> Any:
-    """Optuna's TPE, which draws each dimension by itself."""
-    return optuna.samplers.TPESampler(n_startup_trials=startup_trials, multivariate=False, seed=seed)
-
-
-COMPARED: dict[str, Make] = {
-    "tpe": tpe,
-    "ehvi": ehvi,
-    "ehvi, parameters not counted": uncounted,
-    "random": random,
-    "tpe, each dimension by itself": tpe_alone,
-    "the same, 3 random trials a method": begun(3),
-    "the same, 3 trials a method near its default": begun(3, near=0.3),
-    "tpe, no random trials": tpe_from(0),
-    "tpe, 12 random trials": tpe_from(12),
-    "tpe, grouped": tpe_grouped,
-    "tpe, methods in turn": tpe_quota,
-    "random, methods in turn": random_quota,
-    "gaussian process": gaussian_process,
-}
 
 
 class Nearest:
@@ -250,37 +135,54 @@ def finished(visits: Sequence[Visit]) -> list[int]:
 
 
 def shown(found: dict[str, list[list[float]]]) -> str:
-    """A Markdown table: means and standard errors, and the differences from `tpe` seed by seed, in 1e-4."""
+    """A Markdown table: means and standard errors, and the differences from the first row seed by seed, in 1e-4."""
+    base = next(iter(found))
     header = ["sampler"]
     for mark in MARKS:
-        header += [f"hypervolume after {mark} trials", "less `tpe`'s × 10⁻⁴"]
+        header += [f"hypervolume after {mark} trials", f"less that of `{base}` × 10⁻⁴"]
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for name, volumes in found.items():
-        beside = found.get("tpe", volumes)
         cells = [name]
-        for mine, its in zip(zip(*volumes, strict=True), zip(*beside, strict=True), strict=True):
-            differences = [1e4 * (a - b) for a, b in zip(mine, its, strict=False)]
-            cells += [mean(mine, 4), mean(differences, 0)]
+        for mine, its in zip(zip(*volumes, strict=True), zip(*found[base], strict=True), strict=True):
+            cells += [mean(mine, 4), mean([1e4 * (a - b) for a, b in zip(mine, its, strict=True)], 0)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def from_middles(spec: StudySpec) -> StudySpec:
+    """The same study with every default configuration in the middle of its ranges, as before any table was recorded."""
+
+    def settings(method: str) -> dict[str, Scalar]:
+        space = spec.methods[method]
+        return {n: middle(d) if isinstance(d, Range) else first[method][n] for n, d in space.items()}
+
+    first = {baseline.method: baseline.settings for baseline in spec.baselines}
+    return replace(spec, baselines=tuple(replace(b, settings=settings(b.method)) for b in spec.baselines))
+
+
+def taught(spec: StudySpec, entries: Sequence[Entry]) -> StudySpec:
+    """The same study with a portfolio after its default configurations."""
+    known = Vocabulary(METHODS_TABLE, spec.methods, spec.backbones)
+    return replace(spec, baselines=(*spec.baselines, *portfolio_points(known, spec.baselines, entries)))
 
 
 def compare(
     table: Table, spec: StudySpec, seeds: int, names: Sequence[str], entries: Sequence[Entry] = ()
 ) -> dict[str, list[list[float]]]:
-    """Replay each sampler without a portfolio, and with `entries` as one if there are any."""
+    """Replay each sampler, and if there are `entries`, also with them as a portfolio, and TPE without any teaching."""
     nearest = Nearest(table, spec)
 
-    def volumes(make: Make, seed: int, taught: Sequence[Entry]) -> list[float]:
-        few = over(spec, eight(spec, seed))
-        known = Vocabulary(METHODS_TABLE, few.methods, few.backbones)
-        few = replace(few, baselines=(*few.baselines, *portfolio_points(known, few.baselines, taught)))
-        visits = search(table, few, nearest, make, seed, rule=dominated)
+    def volumes(make: Make, seed: int, prepare: Callable[[StudySpec], StudySpec]) -> list[float]:
+        visits = search(table, prepare(over(spec, eight(spec, seed))), nearest, make, seed, rule=dominated)
         return [table.volume(finished(visits[:mark])) for mark in MARKS]
 
-    ways = {name: (COMPARED[name], ()) for name in names}
-    ways |= {f"{name}, with a portfolio": (COMPARED[name], entries) for name in names if entries}
-    return {way: [volumes(make, seed, taught) for seed in range(seeds)] for way, (make, taught) in ways.items()}
+    ways: dict[str, tuple[Make, Callable[[StudySpec], StudySpec]]] = {}
+    if entries:
+        ways[f"tpe, {UNTAUGHT}"] = (tpe, from_middles)
+    ways |= {name: (COMPARED[name], lambda few: few) for name in names}
+    if entries:
+        ways |= {f"{name}, with a portfolio": (COMPARED[name], lambda few: taught(few, entries)) for name in names}
+    return {way: [volumes(make, seed, prepare) for seed in range(seeds)] for way, (make, prepare) in ways.items()}
 
 
 def main() -> None:
@@ -295,7 +197,8 @@ def main() -> None:
     spec = load_study(str(HERE / f"{options.table}.yaml"))
     entries = json.loads(options.portfolio.read_text()) if options.portfolio else ()
     found = compare(Table(options.table), spec, options.seeds, options.samplers, entries)
-    (HERE / "results" / f"proposals-{options.table}.json").write_text(json.dumps(found))
+    kind = "portfolio" if entries else "proposals"
+    (HERE / "results" / f"{kind}-{options.table}.json").write_text(json.dumps(found))
     print(shown(found))
 
 
