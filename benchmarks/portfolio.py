@@ -20,13 +20,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from benchmarks.proposals import Nearest, eight
 from benchmarks.replay import HERE, Table
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Fixed
-from peftsearch.core.pareto import hypervolume
 from peftsearch.study.portfolio import Entry
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import baseline_config
@@ -43,8 +41,8 @@ TARGET = HERE.parent / "src" / "peftsearch" / "resources" / "portfolio.json"
 class Teacher:
     """One table, and the studies of eight methods in which configurations are tried.
 
-    A configuration's seconds are the median of those that differ in the learning rate only, because a portfolio would
-    else be chosen for the luck of its measurements.
+    Equal work has equal seconds (`Table.quiet`), because a portfolio would else be chosen for the luck of its
+    measurements.
 
     Attributes:
         places: index of a configuration → its row.
@@ -56,16 +54,7 @@ class Teacher:
         nearest = Nearest(table, spec)
         first = {b.method: nearest(baseline_config(spec, b)) for b in spec.baselines}
         self.studies = [(set(names), [first[name] for name in names]) for names in (eight(spec, d) for d in DRAWS)]
-        self.losses = table.losses.copy()
-        equal: dict[str, list[int]] = {}
-        for place in range(len(table.records)):
-            equal.setdefault(_work(config_of(table, place)), []).append(place)
-        for places in equal.values():
-            self.losses[places, 2] = np.median(self.losses[places, 2])
-        self.volumes = [self.volume(places) for _, places in self.studies]
-
-    def volume(self, places: Sequence[int]) -> float:
-        return hypervolume(self.losses[list(places)], np.ones(3))
+        self.volumes = [table.volume(places, quiet=True) for _, places in self.studies]
 
     def method(self, index: int) -> str:
         return config_of(self.table, self.places[index]).method
@@ -74,7 +63,7 @@ class Teacher:
         """The mean hypervolume that a configuration adds to the studies."""
         place, method = self.places[index], self.method(index)
         added = [
-            self.volume([*places, place]) - volume
+            self.table.volume([*places, place], quiet=True) - volume
             for (methods, places), volume in zip(self.studies, self.volumes, strict=True)
             if method in methods
         ]
@@ -84,18 +73,13 @@ class Teacher:
         for number, (methods, places) in enumerate(self.studies):
             if self.method(index) in methods:
                 places.append(self.places[index])
-                self.volumes[number] = self.volume(places)
+                self.volumes[number] = self.table.volume(places, quiet=True)
 
 
 def config_of(table: Table, place: int) -> TrialConfig:
     config = table.records[place].config
     assert config is not None  # every row of a table has one
     return config
-
-
-def _work(config: TrialConfig) -> str:
-    """Equal for configurations that compute the same."""
-    return json.dumps({**config.to_dict(), "settings": {**config.settings, "learning_rate": None}}, sort_keys=True)
 
 
 def learnt(tables: Sequence[Table], spec: StudySpec, length: int = LENGTH) -> list[Entry]:

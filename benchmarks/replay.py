@@ -70,6 +70,8 @@ class Table:
     Attributes:
         records: one for each row that did not fail, in the order of the table.
         losses: shape (records, 3), each column scaled to 0..1 over the table.
+        quiet: the same with equal seconds for equal work: the median of the rows that differ in the learning rate only.
+            The first rows were recorded on a quieter machine, and have up to a quarter less.
     """
 
     def __init__(self, name: str) -> None:
@@ -80,9 +82,16 @@ class Table:
         losses[:, 0] += 1
         losses[:, 1:] = (losses[:, 1:] - losses[:, 1:].min(axis=0)) / np.ptp(losses[:, 1:], axis=0)
         self.losses: Array = losses
+        self.quiet: Array = losses.copy()
+        equal: dict[str, list[int]] = {}
+        for place, record in enumerate(self.records):
+            equal.setdefault(_work(record.config), []).append(place)
+        for places in equal.values():
+            self.quiet[places, 2] = np.median(losses[places, 2])
 
-    def volume(self, places: Sequence[int]) -> float:
-        return hypervolume(self.losses[list(places)], np.ones(3)) if places else 0.0
+    def volume(self, places: Sequence[int], *, quiet: bool = False) -> float:
+        losses = self.quiet if quiet else self.losses
+        return hypervolume(losses[list(places)], np.ones(3)) if places else 0.0
 
     def front(self, places: Sequence[int]) -> set[int]:
         return set(np.asarray(places)[non_dominated(self.losses[list(places)])])
@@ -91,6 +100,12 @@ class Table:
         """The front on which seconds within the default tolerance count as equal."""
         values = [[self.records[place].values[name] for name in OBJECTIVES] for place in places]
         return set(np.asarray(places)[front_of(values, OBJECTIVES)])
+
+
+def _work(config: TrialConfig | None) -> str:
+    """Equal for configurations that compute the same."""
+    data = config.to_dict() if config else {}
+    return json.dumps({**data, "settings": {**data["settings"], "learning_rate": None}}, sort_keys=True)
 
 
 def replay(table: Table, rule: Rule, order: Sequence[int], load: float = 1.0) -> Run:
