@@ -59,3 +59,10 @@ def test_smaller_is_better_and_costs_are_logarithms() -> None:
     assert math.isnan(found[3])
     assert scale_of("macro_f1", values).losses(np.array([0.25]))[0] == -0.25
     assert scale_of("throughput", values).losses(np.array([100.0]))[0] == pytest.approx(-math.log(100))
+
+
+def test_very_short_times_are_equal() -> None:
+    values = np.array([0.02, 0.05, 2.0, 4.0, 40.0, 30.0, 20.0])
+    found = scale_of("train_seconds", values).losses(values)
+    assert found[0] == found[1] == pytest.approx(math.log(0.05 * 4))
+    assert found[2] > found[1]

@@ -15,6 +15,9 @@ from peftsearch.storage.records import Record
 
 MEDIAN = 0.5
 
+SHORTEST = 0.05
+"""Times below this share of the median trial's are equal: a model of milliseconds would chase their noise."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -35,8 +38,11 @@ class Scale:
 
 def scale_of(name: str, values: Array) -> Scale:
     """The scale of an objective of which `values` were observed, NaN where it was not."""
-    positive = values[values > 0]
-    return Scale(find_objective(name), float(positive.min()) / 10 if len(positive) else 1.0)
+    objective, positive = find_objective(name), values[values > 0]
+    if not len(positive):
+        return Scale(objective, 1.0)
+    time = objective.known == "time"
+    return Scale(objective, float(np.median(positive) * SHORTEST if time else positive.min() / 10))
 
 
 def observed(name: str, trials: Sequence[Record]) -> Array:
