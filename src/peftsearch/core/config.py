@@ -98,7 +98,7 @@ class SearchConfig:
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
 
-    sampler: Annotated[str, Choice(tuple(SAMPLERS))] = "tpe"
+    sampler: Annotated[str, Choice(tuple(SAMPLERS))] = "ehvi"
     pruner: Annotated[str, Choice(tuple(PRUNERS))] = "dominated"
     seed: Seed = 0
     startup_trials: Annotated[int, Range(1, 10_000, integer=True)] = 6

@@ -61,7 +61,7 @@ def study_text(content: Content) -> str:
         (("training:", "these settings apply to every trial"), *_indented(_training(content))),
         [("objectives: [macro_f1, trainable_parameters, train_seconds]", "what the Pareto front weighs up")],
         (("methods:", "what is searched of each method, the cheapest first"), *_indented(_methods(content))),
-        [("search: {sampler: tpe, pruner: dominated, seed: 0}", "what proposes trials, and what stops them early")],
+        [("search: {sampler: ehvi, pruner: dominated, seed: 0}", "what proposes trials, and what stops them early")],
     )
     blocks = ("\n".join(_commented(line, comment) for line, comment in section) for section in sections)
     return "\n\n".join((HEADER, *blocks)) + "\n"

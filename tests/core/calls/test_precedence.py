@@ -31,7 +31,7 @@ search: {WRITTEN}
 """
 
 IN_A_STUDY: dict[str, tuple[str, str, str, Callable[[Job], Any], tuple[Any, Any, Any]]] = {
-    "sampler": ("--sampler random", "search", "sampler: ehvi", lambda job: job.sampler, ("random", "ehvi", "tpe")),
+    "sampler": ("--sampler random", "search", "sampler: tpe", lambda job: job.sampler, ("random", "tpe", "ehvi")),
     "pruner": ("--pruner none", "search", "pruner: median", lambda job: job.pruner, ("none", "median", "dominated")),
     "seed": ("--seed 0", "search", "seed: 7", lambda job: job.seed, (0, 7, 0)),
     "limit": (
