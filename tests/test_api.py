@@ -154,7 +154,9 @@ def test_random_trials_come_beside_the_baselines(work: Path, monkeypatch: pytest
     assert results.outcome == Outcome("done")
 
 
-@pytest.mark.parametrize(("kind", "hint"), [("sampler", "valid: random, tpe"), ("pruner", "did you mean 'none'?")])
+@pytest.mark.parametrize(
+    ("kind", "hint"), [("sampler", "valid: ehvi, random, tpe"), ("pruner", "did you mean 'none'?")]
+)
 def test_an_unknown_sampler_or_pruner_is_refused(work: Path, kind: str, hint: str) -> None:
     with pytest.raises(UserError) as error:
         peftsearch.run_study("quickstart", trials=1, **{kind: "nonne"})  # type: ignore[arg-type]
