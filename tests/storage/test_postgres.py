@@ -93,7 +93,9 @@ def test_curves_measurements_and_notes_are_read_back_whole(searched: Search) -> 
 
 
 def test_front_finds_the_storage_in_the_environment(searched: Search) -> None:
-    result = run("front", "--study", searched.job.path, "--json", PEFTSEARCH_STORAGE=searched.job.storage)
+    result = run(
+        "front", "--study", searched.job.path, "--tolerance", "none", "--json", PEFTSEARCH_STORAGE=searched.job.storage
+    )
     assert result.exit_code == 0, result.output
     front = [row["trial"] for row in json.loads(result.stdout)]
     weights = Path(searched.job.folder) / "weights"
