@@ -47,6 +47,14 @@ def test_threads_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_environment(3, 0)["MKL_NUM_THREADS"] == "2"
 
 
+def test_threads_of_a_worker_wait_without_spinning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of a trial is processor time, of which a thread that spins spends as much as one that computes."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert worker_environment(3, 0)["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert worker_environment(3, 0)["OMP_WAIT_POLICY"] == "ACTIVE", "as the user has chosen"
+
+
 PARENT_OF_A_SLEEPER = """
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])

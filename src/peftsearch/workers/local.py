@@ -145,6 +145,7 @@ def worker_environment(threads: int, index: int) -> dict[str, str]:
     variables = {
         # Threads that spin while they wait for each other lose whole time slices as soon as another process wants a
         # core: an epoch of 37 s took 159 s. Waiting without spinning costs an idle machine next to nothing.
+        # And it takes no processor time, which is the clock of a trial.
         "OMP_WAIT_POLICY": "PASSIVE",
         # glibc maps each block above 32 MiB anew, and the kernel clears its pages when they are first touched: in each
         # step for the gradient of an embedding matrix. With such blocks kept in the heap, full fine-tuning of MiniLM
