@@ -40,6 +40,7 @@ from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import suggest
 from peftsearch.study.values import middle
 
+BEST = "every row of the methods"
 UNTAUGHT = "from the middle of each range"
 MARKS = (20, TRIALS)
 """The hypervolume is read after these numbers of trials."""
@@ -189,7 +190,16 @@ def compare(
     ways |= {name: (COMPARED[name], lambda few: few) for name in names}
     if entries:
         ways |= {f"{name}, with a portfolio": (COMPARED[name], lambda few: taught(few, entries)) for name in names}
-    return {way: [volumes(make, seed, prepare) for seed in range(seeds)] for way, (make, prepare) in ways.items()}
+    found = {way: [volumes(make, seed, prepare) for seed in range(seeds)] for way, (make, prepare) in ways.items()}
+    if entries:
+        found[BEST] = [best(table, eight(spec, seed)) for seed in range(seeds)]
+    return found
+
+
+def best(table: Table, methods: Sequence[str]) -> list[float]:
+    """The volumes of all rows of these methods, which no search of them can exceed."""
+    places = [place for place, record in enumerate(table.records) if record.config and record.config.method in methods]
+    return [table.volume(places, quiet=quiet) for quiet in (False, True) for _ in MARKS]
 
 
 def main() -> None:

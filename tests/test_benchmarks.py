@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import curves, front_noise, replay, search, time_left, timing_noise
+from benchmarks import curves, front_noise, portfolio, replay, search, time_left, timing_noise
 from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
 
@@ -161,3 +161,31 @@ def test_ratios_of_times_are_of_the_longer_to_the_shorter() -> None:
     assert "| alone | train_seconds | all | 1.100 | 1.100 | 1.100 | 1.100 | 1.100 |" in lines
     assert "| beside another worker | train_seconds | lora | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |" in lines
     assert "| one alone, one beside | evaluation_seconds | probe | 1.909 | 2.000 | 2.000 | 2.000 | 2.000 |" in lines
+
+
+def test_a_portfolio_begins_with_what_adds_most_and_never_repeats_a_configuration(
+    table: replay.Table, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portfolio, "eight", lambda spec, seed: list(METHODS))
+    teacher = portfolio.Teacher(table, spec)
+    gains = {index: teacher.gain(index) for index in range(60)}
+    best = table.records[max(gains, key=lambda index: (gains[index], -index))].config
+    found = portfolio.learnt([table], spec, 5)
+    assert best is not None
+    assert found[0] == portfolio.entry(best, spec)
+    assert len({str(entry) for entry in found}) == 5
+
+
+def test_equal_work_has_equal_seconds_where_they_are_quiet(
+    table: replay.Table, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = [place for place, r in enumerate(table.records) if r.config and r.config.method == "full"]
+    curves_of = replay.rows("made")
+    for row, factor in zip((curves_of[place] for place in full), (1.0, 1.3) * 10, strict=True):
+        for epoch in row["curve"]:
+            epoch["train_seconds"] *= factor
+    monkeypatch.setattr(replay, "rows", lambda name: curves_of)
+    noisy = replay.Table("made")
+    assert len(set(noisy.losses[full, 2])) == 2
+    assert len(set(noisy.quiet[full, 2])) == 1
+    assert noisy.volume(full, quiet=True) != noisy.volume(full)
