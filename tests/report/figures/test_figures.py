@@ -115,7 +115,9 @@ def test_every_objective_that_is_no_quality_is_an_axis_and_there_is_always_one()
 def test_html_needs_nothing_from_the_network(tmp_path: Path) -> None:
     save_front(FrontPicture(ROWS, OBJECTIVES, "toy: front"), file := tmp_path / "new" / "front.html")
     text = file.read_text()
-    assert "toy: front" in text
+    assert "<title>toy: front</title>" in text
+    assert '<html lang="en">' in text
+    assert text.count("strong: on the Pareto front") == 1
     assert '<script src="http' not in text
     assert 'src="https://cdn' not in text
 

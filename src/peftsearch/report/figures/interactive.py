@@ -22,9 +22,28 @@ SIZES: dict[Kind, float] = {"on the front": 12, "dominated": 9, "stopped early":
 KEY = "strong: on the Pareto front · pale: dominated · small: stopped early · hollow: confirmed, on test"
 
 
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<style>
+body {{ font-family: sans-serif; margin: 1rem; }}
+h1 {{ font-size: 1.1rem; }}
+.scrolled {{ overflow-x: auto; }}
+.scrolled > div {{ min-width: 50rem; }}
+</style></head>
+<body><main><h1>{title}</h1><p>{key}</p>
+<div class="scrolled" tabindex="0" role="region" aria-label="{title}">{figure}</div></main></body>
+</html>
+"""
+"""The page of a figure, which narrow windows scroll; that of plotly 7.1 says neither its title nor its language."""
+
+
 def write_html(picture: FrontPicture, file: Path) -> None:
     """Write the front's figure to a page that needs nothing from the network."""
-    front_figure(picture).write_html(file, include_plotlyjs=True)
+    figure = front_figure(picture).update_layout(title={"text": "", "subtitle": {"text": ""}}, margin={"t": 40})
+    drawn = figure.to_html(include_plotlyjs=True, full_html=False, default_height="80vh")
+    page = PAGE.format(title=html_text(picture.title), key=html_text(KEY), figure=drawn)
+    file.write_text(page, encoding="utf-8")
 
 
 def front_figure(picture: FrontPicture) -> Figure:
