@@ -502,10 +502,10 @@ def test_from_search_to_prediction(work: Path, hub: Hub) -> None:
     assert (again.exit_code, again.stderr) == (2, line)
     replaced = run("export", "--study", "toy.yaml", "--out", "best", "--overwrite", "--push", "toy", "--private")
     assert replaced.stdout.splitlines()[-1] == f"it is on the hub too: {hub.endpoint}/ann/toy"
-    first, second, _, *code = replaced.stdout.splitlines()[:-1]
+    first, second, third, _, *code = replaced.stdout.splitlines()[:-1]
     assert first.startswith(f"trial {best['trial']} ({best['method']}) is in best (0.")
     assert first.endswith(" MB), and best/README.md says what is known of it")
-    assert second == "to label texts: peftsearch predict best --text '…'"
+    assert (second, third) == ("to label texts:", "  peftsearch predict best --text '…'")
     exec(textwrap.dedent("\n".join(code)), {})  # it opens the folder
     assert set(hub.files["ann/toy"]) == {
         path.relative_to(work / "best").as_posix() for path in (work / "best").rglob("*") if path.is_file()

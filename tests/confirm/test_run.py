@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,17 @@ import pytest
 
 from peftsearch.confirm.run import Places, searched_data
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.errors import OutOfTime, TrialFailure, UserError
+from peftsearch.core.measurement import EpochReport
 from peftsearch.results.stored_study import open_stored
-from peftsearch.storage.confirm_queue import without_queues
+from peftsearch.storage.confirm_queue import Repeat, without_queues
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_run
 from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.study_attributes import About, write_about
 from peftsearch.workers.outcome import Outcome
 from tests.helpers import fake_tester
 from tests.helpers.confirming import DATA, RECORDS, Confirming, confirming
+from tests.helpers.fake_trainer import epoch_report
 from tests.helpers.records import measurement, store
 from tests.helpers.studies import STUDY, study
 
@@ -97,6 +101,30 @@ def test_unknown_conditions_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert toy.said[0] == (
         "note: an earlier version trained trial 0, and did not keep the number of CPU threads nor --exact; "
         "this machine's threads are used, without --exact"
+    )
+
+
+def test_a_run_ends_after_the_epoch_after_which_the_time_limit_ended_its_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = RECORDS[:2]
+    assert cut.measurement
+    toy = confirming(
+        tmp_path, monkeypatch, [whole, replace(cut, measurement=replace(cut.measurement, out_of_time=True))]
+    )
+    ended: dict[int, int] = {}
+
+    def train(config: TrialConfig, repeat: Repeat, report: Callable[[EpochReport], None], *_: Any) -> Any:
+        with suppress(OutOfTime):
+            for epoch in range(1, 9):
+                ended[repeat.trial] = epoch
+                report(epoch_report(config, epoch))
+        return fake_tester.train(config, repeat, lambda _: None)
+
+    toy.go(seeds=1, train=train)
+    assert ended == {0: 8, 1: cut.measurement.epochs}
+    assert toy.said[0] == (
+        "note: the time limit of the search ended trial 1 before the last epoch; the new runs end after the same epoch"
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.data.describe import describe_data, token_lengths
+from peftsearch.data.describe import coarse_selection, describe_data, token_lengths
 from tests.helpers.files import json_lines, prepare, rows
 from tests.helpers.tiny import tiny_tokenizer
 
@@ -22,6 +22,17 @@ def test_a_description_counts_without_opening_the_test_split(tmp_path: Path) -> 
     assert found.examples[0][1].startswith("cat number ")
     assert len(found.examples) == 2
     assert json.loads(json.dumps(found.to_dict()))["notes"] == list(data.notes)
+
+
+def test_it_is_said_where_one_row_moves_the_score(tmp_path: Path) -> None:
+    rare = rows(300, ("cat", "dog")) + [{"text": f"sun number {i}", "label": "sun"} for i in range(8)]
+    json_lines(tmp_path / "rare.jsonl", rare)
+    assert coarse_selection(prepare(tmp_path, "rare.jsonl")) == [
+        "validation has 31 rows, 1 of 'sun': one of these moves macro F1 by about 0.33, so smaller differences between "
+        "trials say little"
+    ]
+    json_lines(tmp_path / "many.jsonl", rows(600, ("cat", "dog")))
+    assert coarse_selection(prepare(tmp_path, "many.jsonl")) == []
 
 
 def test_token_lengths_are_those_before_truncation_and_quiet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

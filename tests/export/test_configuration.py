@@ -88,11 +88,12 @@ def test_a_pruned_trial_has_one_too_but_no_best_epoch(work: Path) -> None:
     }  # fmt: skip
 
 
-def test_an_exact_trial_is_trained_exactly_again(work: Path) -> None:
-    exact = replace(trial(0, "probe"), measurement=measurement(exact=True))
+def test_an_exact_trial_is_trained_exactly_again_and_one_that_was_cut_to_the_same_end(work: Path) -> None:
+    exact = replace(trial(0, "probe"), measurement=measurement(exact=True, out_of_time=True))
     spec = load_study(export_config(stored(work, exact), 0, "exact.yaml"))
     assert spec.origin is not None
     assert spec.origin.exact
+    assert spec.origin.out_of_time
 
 
 @pytest.mark.parametrize(

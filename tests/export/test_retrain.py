@@ -21,6 +21,7 @@ from peftsearch.storage.front_checkpoints import save_checkpoint
 from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.prepare import prepare
 from peftsearch.storage.records import Record
+from peftsearch.training.checkpoint import read_checkpoint
 from peftsearch.training.trial import run_trial
 from tests.helpers.damage import DAMAGES
 from tests.helpers.files import json_lines
@@ -196,6 +197,19 @@ def test_whole_weights_are_not_trained_again(work: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("peftsearch.api.train_again", lambda *_: pytest.fail("trained"))
     assert run("export", "--study", "toy.yaml", "--out", "out", "--retrain").exit_code == 0
     assert run("status", "--study", "toy.yaml").stderr == ""
+
+
+def test_a_trial_that_the_time_limit_ended_is_trained_to_the_same_end(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = api.open_results("toy.yaml").trial(0)
+    assert record.measurement
+    cut = replace(record, measurement=replace(record.measurement, out_of_time=True, epochs=1))
+    shutil.rmtree(work / "runs" / "toy" / "weights")
+    monkeypatch.setenv("PEFTSEARCH_STORAGE", store(work, [cut]))
+    done = run("export", "--study", "toy.yaml", "--trial", "0", "--out", "out", "--retrain")
+    assert "trial 0 was trained again and ended after epoch 1, as the time limit ended it: macro F1 " in done.stderr
+    assert read_checkpoint(work / "runs" / "toy" / "weights", 0).measurement.cut_after == 1
 
 
 def test_other_data_is_refused(work: Path) -> None:

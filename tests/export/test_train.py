@@ -103,6 +103,20 @@ def test_what_no_search_has_found_claims_no_trial(work: Path) -> None:
     assert yaml.safe_load(Path("out/peftsearch.yaml").read_text())["trial"] is None
 
 
+def test_a_trial_that_the_time_limit_ended_is_trained_to_the_same_end(work: Path) -> None:
+    origin = {"study": "toy", "trial": 7, "best_epoch": 1, "epochs": 1, "out_of_time": True}
+    file = write(origin=origin)
+    done = run("--config", str(file), "--out", "out")
+    announced, why, *epochs, _ = told(done)
+    assert announced.endswith("learns from 120 rows for at most 1 epoch")
+    assert (
+        why == "the time limit of its search ended it there; to train all epochs, delete origin.out_of_time in the file"
+    )
+    assert [line.partition(":")[0] for line in epochs] == ["epoch 1"]
+    whole = run("--config", str(write(origin={**origin, "out_of_time": False})), "--out", "whole")
+    assert [line.partition(":")[0] for line in told(whole)[1:-1]] == ["epoch 1", "epoch 2", "epoch 3"]
+
+
 def test_the_epochs_are_shown_and_the_best_one_is_named(work: Path) -> None:
     done = run("--config", str(write()), "--out", "out")
     *lines, proof = told(done)

@@ -19,7 +19,7 @@ from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, Constraint
 from peftsearch.core.errors import Interrupted, OutOfTime, TrialFailure
 from peftsearch.core.measurement import EpochReport
-from peftsearch.core.progress import ShouldStop, StepReport
+from peftsearch.core.progress import ShouldStop, StepReport, ending_after
 from peftsearch.data.tokens import tokenize
 from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
@@ -207,6 +207,22 @@ def test_a_trial_that_is_out_of_time_keeps_its_best_epoch(backbone: str, tmp_pat
         result.save(tmp_path / str(place))
         names.append(load_file(tmp_path / str(place) / "trainable.safetensors").keys())
     assert names[0] == names[1]
+
+
+def test_a_trial_that_is_out_of_time_can_be_repeated_to_the_same_end(backbone: str, tmp_path: Path) -> None:
+    stages = config(backbone, "unfreezing", training={"epochs": 5}, order="from_end", stages=3)
+    cut: list[EpochReport] = []
+
+    def after_the_second() -> bool:
+        return len(cut) == 2 and out_of_time_after(0)()
+
+    kept = run_trial(stages, DATA, cut.append, cache=tmp_path, device="cpu", should_stop=after_the_second)
+    assert kept.measurement.cut_after == 2
+    again = run_trial(stages, DATA, ending_after(kept.measurement.cut_after, cut.append), cache=tmp_path, device="cpu")
+    assert [report.epoch for report in cut] == [1, 2, 1, 2]
+    assert (again.measurement.cut_after, again.measurement.metrics) == (2, kept.measurement.metrics)
+    for name, tensor in again.classifier.state_dict().items():
+        assert torch.equal(tensor, kept.classifier.state_dict()[name]), name
 
 
 def test_a_trial_that_is_out_of_time_before_its_first_epoch_has_nothing_to_keep(backbone: str, tmp_path: Path) -> None:

@@ -109,7 +109,9 @@ def unknown_conditions(chosen: Sequence[Record]) -> list[int]:
 
 def _conditions(record: Record) -> Repeat:
     measured = record.measurement
-    return Repeat(record.number, measured.threads if measured else None, bool(measured and measured.exact))
+    if measured is None:
+        return Repeat(record.number)
+    return Repeat(record.number, measured.threads, bool(measured.exact), cut_after=measured.cut_after)
 
 
 def _as_computed(record: Record) -> TrialConfig:

@@ -204,6 +204,12 @@ def _notes(
             f"note: an earlier version trained {_trials(unknown)}, and did not keep the number of CPU threads nor "
             "--exact; this machine's threads are used, without --exact"
         )
+    cut = [record.number for record in chosen if record.measurement and record.measurement.out_of_time]
+    if cut:
+        notes.append(
+            f"note: the time limit of the search ended {_trials(cut)} before the last epoch; the new runs end after "
+            "the same epoch"
+        )
     times = {record.number: record.measurement.duration for record in chosen if record.measurement}
     times[REFERENCE] = stored.reference.seconds if stored.reference else 0.0
     seconds = sum(times[run.repeat.trial] for run in missing)

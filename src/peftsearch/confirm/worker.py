@@ -15,6 +15,7 @@ from peftsearch.confirm.once import TEST, Tested, run_once
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective
+from peftsearch.core.progress import ending_after
 from peftsearch.search.execute import Reporter, told
 from peftsearch.storage.confirm_queue import Repeat, claim_run, repeat_of, searched_by
 from peftsearch.storage.confirmations import RowClasses, SeedRun, now, write_run
@@ -69,7 +70,8 @@ class ConfirmTask:
 
         def train_and_tell() -> None:
             started = time.perf_counter()
-            tested = self.train(config, repeat, alive.reporting(report), alive.should_stop)
+            reporting = ending_after(repeat.cut_after, alive.reporting(report))
+            tested = self.train(config, repeat, reporting, alive.should_stop)
             self._keep(repeat, config.training.seed, tested, time.perf_counter() - started)
             self._tell(trial, tested)
 

@@ -190,6 +190,11 @@ class Measurement:
     wall_seconds: float | None = None
 
     @property
+    def cut_after(self) -> int | None:
+        """The epoch after which the search's time limit ended it; None if it did not."""
+        return self.epochs if self.out_of_time else None
+
+    @property
     def timed_in(self) -> str:
         """What its seconds are: they compare with those of another trial of its kind where this is the same.
 

@@ -1,9 +1,12 @@
-"""Where a trial is within its training, which is told beside the question whether it shall stop."""
+"""Where a trial is within its training, and what ends it there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from peftsearch.core.errors import OutOfTime
+from peftsearch.core.measurement import EpochReport
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,18 @@ class ShouldStop:
 def on_step_of(should_stop: Callable[[], bool]) -> OnStep:
     """What is to be told of the steps beside the question `should_stop`."""
     return should_stop.on_step if isinstance(should_stop, ShouldStop) else lambda _: None
+
+
+def ending_after(epochs: int | None, report: Callable[[EpochReport], None]) -> Callable[[EpochReport], None]:
+    """`report`, which ends a training after some epochs as the time limit of a search ends it.
+
+    Args:
+        epochs: after which of them, under the schedule of all; None for no such end.
+    """
+
+    def reporting(found: EpochReport) -> None:
+        report(found)
+        if epochs is not None and found.epoch >= epochs:
+            raise OutOfTime(f"the search had no more time after epoch {epochs}")
+
+    return reporting

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peftsearch.core.errors import shown
 from peftsearch.data.base import TextData
+from peftsearch.data.labels import count_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PERCENTILES = (5, 50, 95, 100)
+
+COARSE = 0.02
+"""A difference in macro F1 that a reader would take for one between trials."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,19 @@ def classes_of(data: TextData, split: str) -> dict[str, int]:
     """The number of rows of each class in a split, in the order of the labels."""
     counts = Counter(data.splits[split]["label"][:])
     return {label: counts[number] for number, label in enumerate(data.labels)}
+
+
+def coarse_selection(data: TextData) -> list[str]:
+    """A note where so few rows of a class validate that one of them moves macro F1 by `COARSE` or more."""
+    counts = classes_of(data, "validation")
+    label, rows = min(((label, rows) for label, rows in counts.items() if rows), key=lambda item: item[1])
+    moved = 1 / (len(counts) * rows)
+    if moved < COARSE:
+        return []
+    return [
+        f"validation has {count_rows(sum(counts.values()))}, {rows:,} of {shown(label)}: one of these moves macro F1 "
+        f"by about {moved:.2f}, so smaller differences between trials say little"
+    ]
 
 
 def _texts(data: TextData) -> list[tuple[str, ...]]:

@@ -229,6 +229,7 @@ def _origin(stored: StoredStudy, record: Record, config: TrialConfig) -> dict[st
     if measured:
         known |= {"best_epoch": measured.best_epoch or None, "epochs": measured.epochs}
         known |= {"fingerprint": measured.data_fingerprint, "exact": measured.exact or None}
+        known |= {"out_of_time": measured.out_of_time or None}
     return {name: value for name, value in known.items() if value is not None}
 
 

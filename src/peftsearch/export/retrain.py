@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from peftsearch.confirm.run import TEST, check_same_data, chosen_trials, searched_data
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.objectives import find_objective
+from peftsearch.core.progress import ending_after
 from peftsearch.results.formatting import objective_with_unit
 from peftsearch.storage.front_checkpoints import save_checkpoint
 
 if TYPE_CHECKING:
+    from peftsearch.core.measurement import Measurement
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.storage.records import Record
     from peftsearch.study.spec import StudySpec
@@ -57,11 +59,16 @@ def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable
     sealed = replace(data, splits={name: rows for name, rows in data.splits.items() if name != TEST})
     assert record.config is not None, "a finished trial has a configuration"
     exact = bool(record.measurement and record.measurement.exact)
+    report = ending_after(record.measurement.cut_after if record.measurement else None, lambda _: None)
     try:
-        result = run_trial(record.config, sealed, lambda _: None, cache=stored.folder.tokens, exact=exact)
+        result = run_trial(record.config, sealed, report, cache=stored.folder.tokens, exact=exact)
     except TrialFailure as failure:
         raise UserError(f"--trial {number}: it failed when it was trained again: {failure}") from failure
     save_checkpoint(result, stored.folder.weights, number)
     now = find_objective(stored.quality).read(result.measurement)
     quality, earlier = (objective_with_unit(stored.quality, value) for value in (now, record.values[stored.quality]))
-    say(f"trial {number} was trained again: {quality}; in the search: {earlier}")
+    say(f"trial {number} was trained again{_end(result.measurement)}: {quality}; in the search: {earlier}")
+
+
+def _end(measured: Measurement) -> str:
+    return f" and ended after epoch {measured.epochs}, as the time limit ended it" if measured.out_of_time else ""

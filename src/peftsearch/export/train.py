@@ -15,6 +15,7 @@ from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import DEFAULT_METRIC
+from peftsearch.core.progress import ending_after
 from peftsearch.core.secrets import HIDDEN
 from peftsearch.export.card.evidence import Evidence, TrainingRows
 from peftsearch.export.proof import Rows, first_rows, prove
@@ -85,17 +86,20 @@ def train_config(
     rows, asked = (_all_rows(data), _without_metrics(chosen)) if all_rows else (_without_test(data), chosen)
     for note in data.notes:
         say(note)
-    say(_announcement(chosen, rows, last_epoch))
+    say(_announcement(chosen, rows, last_epoch, _cut_after(spec)))
+    if _cut_after(spec) and not all_rows:
+        say("the time limit of its search ended it there; to train all epochs, delete origin.out_of_time in the file")
     selection = None if all_rows else chosen.selection
-    result = _train(spec, asked, rows, caches, lambda report: say(_epoch_line(report, selection)), last_epoch)
+    report = ending_after(None if all_rows else _cut_after(spec), lambda found: say(_epoch_line(found, selection)))
+    result = _train(spec, asked, rows, caches, report, last_epoch)
     result = replace(_without_scores(result, data) if all_rows else result, config=chosen)
     shown = first_rows(data.splits[VALIDATION], f"{VALIDATION} rows")
     return _write(spec, result, _evidence(spec, chosen, data, rows, all_rows), folder, overwrite, shown, say)
 
 
-def _announcement(config: TrialConfig, data: TextData, last_epoch: int | None) -> str:
-    most, rows = config.training.epochs, len(data.splits[TRAIN])
-    epochs = f" for {last_epoch} epochs" if last_epoch else f" for at most {most} epochs"
+def _announcement(config: TrialConfig, data: TextData, last_epoch: int | None, most: int | None) -> str:
+    rows, count = len(data.splits[TRAIN]), last_epoch or most or config.training.epochs
+    epochs = f" for {'' if last_epoch else 'at most '}{count} {'epoch' if count == 1 else 'epochs'}"
     settings = config_in_words(config) or "as is"
     return (
         f"{config.method} ({settings}) learns from {rows:,} rows{epochs if METHODS[config.method].takes_steps else ''}"
@@ -132,6 +136,11 @@ def _epochs_found(spec: StudySpec, config: TrialConfig) -> int | None:
             "epoch by; train without --all-rows first, and write the best epoch there"
         )
     return min(best, config.training.epochs)
+
+
+def _cut_after(spec: StudySpec) -> int | None:
+    """The epoch after which the time limit of the search ended the trial."""
+    return spec.origin.epochs if spec.origin and spec.origin.out_of_time else None
 
 
 def _without_test(data: TextData) -> TextData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.calls.precedence import of_study
@@ -37,6 +38,7 @@ def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
         UserError: a method does not fit, a tracker is not installed, `folder` or the data cannot be used, or an
             objective cannot be measured on it.
     """
+    from peftsearch.data.describe import coarse_selection
     from peftsearch.data.load import load_data
     from peftsearch.training.metrics.hf_evaluate import check_computable
 
@@ -46,7 +48,7 @@ def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
     data = load_data(spec.data, spec.folder, folder.data)
     check_classes(spec.measured, data.labels)
     check_computable(spec.measured, len(data.labels))
-    return data
+    return replace(data, notes=(*data.notes, *coarse_selection(data))) if "macro_f1" in spec.measured else data
 
 
 def begin(

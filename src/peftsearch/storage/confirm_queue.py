@@ -49,6 +49,7 @@ class Repeat:
         exact: whether to do without the speed-ups that change results.
         alone: whether no other run is to be trained at the same time, so that its time can be compared.
         by: the process that wants the run.
+        cut_after: the epoch after which it ends as the trial did for want of time; None for the configuration's end.
     """
 
     trial: int
@@ -56,6 +57,7 @@ class Repeat:
     exact: bool = False
     alone: bool = False
     by: Mapping[str, Any] | None = None
+    cut_after: int | None = None
 
 
 def is_queue(name: str) -> bool:
@@ -157,7 +159,7 @@ def repeat_of(trial: Trial | FrozenTrial) -> Repeat:
 def is_run(trial: FrozenTrial, config: TrialConfig, repeat: Repeat) -> bool:
     """Whether a trial of the queue is the run of this configuration under these conditions, whoever wants it."""
     there = repeat_of(trial)
-    conditions = [(run.trial, run.threads, run.exact, run.alone) for run in (there, repeat)]
+    conditions = [(run.trial, run.threads, run.exact, run.alone, run.cut_after) for run in (there, repeat)]
     return conditions[0] == conditions[1] and TrialConfig.from_dict(trial.user_attrs[CONFIG]) == config
 
 

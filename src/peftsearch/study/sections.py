@@ -83,6 +83,7 @@ class Origin:
         score: the best epoch's value of that metric.
         best_epoch: the epoch whose weights were kept; 1 for the first.
         epochs: how many epochs the trial has run.
+        out_of_time: whether the search's time limit ended it after `epochs`, where training it again ends too.
         fingerprint: the fingerprint of the data.
         exact: whether the search did without the speed-ups that change results.
     """
@@ -98,6 +99,7 @@ class Origin:
     epochs: Annotated[int, Range(0, 10_000, integer=True)] | None = None
     fingerprint: str | None = None
     exact: StrictBool = False
+    out_of_time: StrictBool = False
 
     @field_validator("study")
     @classmethod

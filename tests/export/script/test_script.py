@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -143,6 +144,15 @@ REFUSED = {
     *((method, "mamba") for method in ("lora", "vera", "loha", "lokr", "prompt", "p_tuning")),
 }
 """Where an architecture needs more preparation for a library than a short script holds."""
+
+
+def test_a_script_ends_where_the_time_limit_ended_its_trial(model: Path) -> None:
+    about = {"title": "Trains.", "origin": "Trial 7.", "file": "train.py", "rows": "rows"}
+    whole, cut = (EncoderScript(configuration(model, "lora"), KEYS, False, "fp32", n).text(about) for n in (None, 1))
+    ast.parse(cut)
+    assert "LAST_EPOCH" not in whole
+    added = [line.strip() for line in cut.splitlines() if line not in whole.splitlines()]
+    assert added == ["LAST_EPOCH = 1", "if epoch + 1 == LAST_EPOCH:  # the time limit of the search ended it here"]
 
 
 def test_the_pieces_cover_the_tables() -> None:

@@ -40,12 +40,14 @@ class EncoderScript:
         labels: the names of the classes, by index.
         pair: whether a row has two texts.
         precision: the number format that the trial computed in.
+        cut_after: the epoch after which the time limit of the search ended it; None if it did not.
     """
 
     config: TrialConfig
     labels: tuple[str, ...]
     pair: bool
     precision: str
+    cut_after: int | None = None
 
     def unfaithful(self) -> str | None:
         """Why no short script would do the same, in half a sentence; None if one does."""
@@ -95,7 +97,7 @@ class EncoderScript:
             "schedule": pieces.SCHEDULES[config.training.schedule],
             "enter_stage": "enter(model.encoder, epoch)" if self._stages else "",
             "clip": "nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)" * bool(config.training.max_grad_norm),
-            "stop_early": pieces.STOPS_EARLY if config.training.early_stopping else "",
+            "stop_early": pieces.STOPS_EARLY * bool(config.training.early_stopping) + pieces.CUT * bool(self.cut_after),
             "tokenizer": self._tokenizer(),
             "given": '[{"text": options.label[0], "pair": options.label[1]}]'
             if self.pair
@@ -193,6 +195,8 @@ class EncoderScript:
         yield "INPUTS", self._inputs()
         yield "BLOCKS", self._blocks()
         yield from (("MAX_LENGTH", config.max_length), ("EPOCHS", training.epochs), ("BATCH_SIZE", training.batch_size))
+        if self.cut_after:
+            yield "LAST_EPOCH", self.cut_after
         yield "LEARNING_RATE", rate
         yield "HEAD_LEARNING_RATE", rate * float(settings["head_learning_rate_ratio"])
         yield "HEAD_DROPOUT", float(settings["head_dropout"])

@@ -169,6 +169,11 @@ if idle >= PATIENCE:
     break
 """
 
+CUT = """\
+if epoch + 1 == LAST_EPOCH:  # the time limit of the search ended it here
+    break
+"""
+
 
 @dataclass(frozen=True)
 class Metric:

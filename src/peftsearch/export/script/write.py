@@ -95,7 +95,8 @@ def _text(stored: StoredStudy, record: Record, config: TrialConfig, data: TextDa
     if config.method in TEXT_METHODS:
         return text_script(config, data.labels, about)
     measured = record.measurement
-    script = EncoderScript(config, data.labels, data.pair, measured.precision if measured else "fp32")
+    how = (measured.precision, measured.cut_after) if measured else ("fp32", None)
+    script = EncoderScript(config, data.labels, data.pair, *how)
     reason = script.unfaithful()
     if reason:
         raise UserError(f"--script {file}: {reason}; write the configuration instead: --config FILE")
