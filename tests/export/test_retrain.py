@@ -195,7 +195,9 @@ def test_a_pruned_trial_has_no_end_to_repeat_but_a_configuration(
 
 def test_whole_weights_are_not_trained_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("peftsearch.api.train_again", lambda *_: pytest.fail("trained"))
-    assert run("export", "--study", "toy.yaml", "--out", "out", "--retrain").exit_code == 0
+    done = run("export", "--study", "toy.yaml", "--trial", "recommended", "--out", "out", "--retrain")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("recommended is trial 0: it ")
     assert run("status", "--study", "toy.yaml").stderr == ""
 
 

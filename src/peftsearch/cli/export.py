@@ -11,13 +11,13 @@ import click
 
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, tolerance_option
 from peftsearch.cli.shared.output import print_json, say, tell
-from peftsearch.cli.shared.parsing import BEST, parse_trial
+from peftsearch.cli.shared.parsing import BEST, RECOMMENDED, parse_exported_trial
 from peftsearch.core.errors import UserError
 
 
 @click.command(
     epilog=example(
-        "peftsearch export --study quickstart --trial best --out my-classifier",
+        "peftsearch export --study quickstart --trial recommended --out my-classifier",
         "peftsearch export --study quickstart --trial 7 --config trial-7.yaml",
         "peftsearch export --study quickstart --front --configs configs",
     )
@@ -25,7 +25,12 @@ from peftsearch.core.errors import UserError
 @storage_options
 @tolerance_option
 @click.option(
-    "--trial", callback=parse_trial, default=BEST, show_default=True, metavar="N|best", help="The trial to export."
+    "--trial",
+    callback=parse_exported_trial,
+    default=BEST,
+    show_default=True,
+    metavar="N|best|recommended",
+    help="The trial to export.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="A new folder, for the classifier.")
 @click.option(
@@ -84,7 +89,8 @@ def export(
     """Write a trial's classifier to a folder, ready to use.
 
     The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front
-    have their weights kept; --retrain exports any other finished trial too. `best` is the one with the best quality.
+    have their weights kept; --retrain exports any other finished trial too. `best` is the one with the best quality,
+    and `recommended` the one that `peftsearch recommend` chooses without limits.
     --config writes the trial's configuration to a file, with which `peftsearch train` trains it, and --script writes
     a script that trains it without peftsearch. Both work for any trial, also for one that was pruned.
     """
@@ -107,6 +113,10 @@ def export(
         check_repository(push)
     where: dict[str, Any] = {"storage": storage, "fork": fork, "overrides": study.overrides, "overwrite": overwrite}
     written: dict[str, Any] = {}
+    if trial == RECOMMENDED:
+        found = api.recommend_trial(study.name, storage=storage, fork=fork, overrides=study.overrides)
+        trial = found.chosen.number
+        say(f"recommended is trial {trial}: {found.reason}")
     if configs:
         files = api.export_front_configs(study.name, configs, **where)
         written |= {"configs": [str(file) for file in files]}

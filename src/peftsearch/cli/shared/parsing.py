@@ -10,7 +10,7 @@ import click
 
 from peftsearch.core.files.run_folder import STUDY_NAME
 
-BEST, NONE = "best", "none"
+BEST, NONE, RECOMMENDED = "best", "none", "recommended"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 UNITS = "KMGT"
 SPLITS = ("train", "validation", "test")
@@ -30,6 +30,15 @@ def parse_trial(_: click.Context, __: click.Parameter, value: str) -> int | str:
     if value != BEST and not value.isdecimal():
         raise click.BadParameter(f"{value!r} is neither a trial's number nor {BEST!r}")
     return value if value == BEST else int(value)
+
+
+def parse_exported_trial(context: click.Context, option: click.Parameter, value: str) -> int | str:
+    """As `parse_trial`, or `recommended`."""
+    if value == RECOMMENDED:
+        return value
+    if value != BEST and not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is neither a trial's number nor {BEST!r} nor {RECOMMENDED!r}")
+    return parse_trial(context, option, value)
 
 
 def parse_trials(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[int | str, ...]:
