@@ -8,9 +8,9 @@ from dataclasses import replace
 import datasets
 import numpy as np
 import pytest
-import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import UserError
@@ -41,7 +41,8 @@ def test_tfidf_needs_no_backbone_and_finds_the_key_words(tmp_path):
     result.model.save(tmp_path / "model")
     assert measured.model_size_mb * 1024**2 == sum(file.stat().st_size for file in (tmp_path / "model").iterdir())
     assert (measured.epochs, reports) == (0, [])
-    assert (measured.threads, measured.exact) == (torch.get_num_threads(), False)
+    assert (measured.threads, measured.exact) == (1, False)
+    assert measured.device.endswith(" (1 thread)")
     assert sum(count for _, _, count in measured.classes.cells) == 24
     assert not (tmp_path / "cache").exists()
 
@@ -58,6 +59,22 @@ def test_tfidf_computes_what_scikit_learn_does():
         unseen = list(data.splits["validation"]["text"])
         expected = own.predict_proba(vectorizer.transform(unseen))
         assert np.allclose(_softmax(model.scores(unseen)), expected)
+
+
+def test_tfidf_is_fitted_with_one_thread(monkeypatch):
+    """OpenBLAS's threads would spin: on two cores they took nine times the processor time, and eight times the time."""
+    threads = []
+    plain = LogisticRegression.fit
+
+    def watched(self, *args):
+        threads.extend(pool["num_threads"] for pool in threadpool_info())
+        return plain(self, *args)
+
+    monkeypatch.setattr(LogisticRegression, "fit", watched)
+    with threadpool_limits(limits=2):
+        METHODS["tfidf"].fit(["a cat", "a dog"] * 5, np.array([0, 1] * 5), 2, SETTINGS)
+        assert max(pool["num_threads"] for pool in threadpool_info()) == 2, "the caller's own are as before"
+    assert set(threads) == {1}
 
 
 def test_a_class_without_training_rows_is_never_predicted():

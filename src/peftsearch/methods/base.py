@@ -221,7 +221,7 @@ class TextMethod(Method):
 
     @abstractmethod
     def fit(self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, settings: Settings) -> TextModel:
-        """Fit a model to texts whose `labels` are in 0..classes - 1.
+        """Fit a model to texts whose `labels` are in 0..classes - 1, with one CPU thread.
 
         Raises:
             UserError: the texts hold nothing to fit to.

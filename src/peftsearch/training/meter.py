@@ -56,11 +56,15 @@ def clock(device: torch.device) -> Seconds:
     return Seconds(time.thread_time() if clock_of(device) == "processor" else wall, wall)
 
 
-def device_name(device: torch.device) -> str:
-    """The GPU's name, such as `NVIDIA H100 80GB HBM3`, or the CPU's model and the number of threads used."""
+def device_name(device: torch.device, threads: int | None = None) -> str:
+    """The GPU's name, such as `NVIDIA H100 80GB HBM3`, or the CPU's model and the number of threads used.
+
+    Args:
+        threads: the CPU threads; by default as many as torch computes with.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
+    threads = threads or torch.get_num_threads()
     return f"{processor()} ({threads} thread{'s' if threads > 1 else ''})"
 
 

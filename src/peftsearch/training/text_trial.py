@@ -23,6 +23,9 @@ from peftsearch.training.serving import ASKED, text_model_latency
 
 CPU = torch.device("cpu")
 
+THREADS = 1
+"""The CPU threads that a text method computes with, however many the worker has."""
+
 
 @dataclass(frozen=True)
 class TextTrialResult:
@@ -71,7 +74,7 @@ def run_text_trial(
         evaluation_seconds=evaluation.seconds,
         evaluation_samples_per_second=len(labels) / evaluation.seconds,
         peak_memory_mb=memory.read(),
-        device=device_name(CPU),
+        device=device_name(CPU, THREADS),
         precision="fp64",
         seed=config.training.seed,
         data_fingerprint=data.fingerprint,
@@ -80,7 +83,7 @@ def run_text_trial(
         actual_train_seconds=training.wall,
         versions={"scikit-learn": version("scikit-learn"), "python": platform.python_version()},
         classes=class_report(scores, labels, data.labels),
-        threads=torch.get_num_threads(),
+        threads=THREADS,
         exact=exact,
         model_size_mb=text_model_size_mb(model),
         clock=clock_of(CPU),
