@@ -124,7 +124,7 @@ def run_study(
         trials: the total number of trials; the same call continues an unfinished search. None searches until `timeout`,
             or until the search is flat.
         workers: the number of worker processes. By default there is one for the CPU, or as many as the GPUs have
-            room for.
+            room for and one beside them for methods that need no GPU.
         workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
         timeout: seconds after which the running trials are put back and the search ends. Checks and the preparation of
             the data come before that time.
@@ -173,7 +173,7 @@ def run_study(
     if threads := chosen_threads():
         say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
     on_tick(stored.records())
-    engine = local_engine(workers, workers_per_device)
+    engine = local_engine(workers, workers_per_device, methods=list(spec.methods))
     outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout, say=say)
     return replace(stored, outcome=outcome)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import Job
 from peftsearch.workers.task import MakeTask
@@ -41,8 +42,11 @@ class InProcess:
     room: int = 1
     jobs: list[Job] = field(default_factory=list)
 
-    def capacity(self, training: int) -> int:
+    def capacity(self, holding: int, training: int) -> int:
         return self.room
+
+    def takes(self, index: int) -> Takes:
+        return "all"
 
     def start(self, job: Job, index: int) -> EndedWorker:
         self.jobs.append(job)

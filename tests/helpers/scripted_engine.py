@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import Job
 
@@ -39,13 +40,23 @@ class ScriptedWorker:
 
 @dataclass
 class ScriptedEngine:
-    """Has room for so many workers, and remembers all that it started."""
+    """Has room for so many workers, and remembers all that it started.
+
+    Attributes:
+        beside: whether the worker at the place 0 takes text methods alone, and the others those of encoders.
+    """
 
     room: int = 1
+    beside: bool = False
     started: list[ScriptedWorker] = field(default_factory=list)
 
-    def capacity(self, training: int) -> int:
+    def capacity(self, holding: int, training: int) -> int:
         return self.room
+
+    def takes(self, index: int) -> Takes:
+        if not self.beside:
+            return "all"
+        return "encoders" if index else "texts"
 
     def start(self, job: Job, index: int) -> ScriptedWorker:
         self.started.append(ScriptedWorker(index))

@@ -102,7 +102,7 @@ def test_a_waiting_trial_that_proves_to_be_beyond_the_budget_is_put_back(
     """Another worker takes the last trial within the budget after this one has seen it wait."""
     study.ask()
     study.enqueue_trial({"x": 1}, user_attrs={"config": TrialConfig("b", "full").to_dict()})
-    monkeypatch.setattr(claims, "claimable", lambda study, budget: 1)
+    monkeypatch.setattr(claims, "claimable", lambda study, budget, takes: 1)
     assert claim(study, 1, ME) is None
     assert [(record.state, record.worker) for record in records(study)] == [("running", {}), ("waiting", {})]
 

@@ -32,7 +32,7 @@ def one_trains(search: Search) -> bool:
 
 
 def test_it_has_room_for_workers(engine: Engine) -> None:
-    assert engine.capacity(training=0) == engine.capacity(training=1) == 2
+    assert engine.capacity(holding=0, training=0) == engine.capacity(holding=1, training=1) == 2
 
 
 def test_a_worker_that_is_done_says_so(search: Search, engine: Engine) -> None:

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from peftsearch.workers import local
+from peftsearch.workers import devices, local
 from peftsearch.workers.engine import Ended
-from peftsearch.workers.local import LocalWorker, chosen_threads, worker_environment
+from peftsearch.workers.local import LocalWorker, chosen_threads, local_engine, worker_environment
 from tests.helpers.search import until
 
 
@@ -24,6 +25,40 @@ def test_gpus_are_dealt_out_as_the_user_numbers_them(monkeypatch: pytest.MonkeyP
     variables = worker_environment(2, index)
     assert variables["CUDA_VISIBLE_DEVICES"] == gpu
     assert "CUDA_DEVICE_ORDER" not in variables
+
+
+def test_a_worker_of_text_methods_sees_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-ab")
+    assert worker_environment(1, None)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+BOTH = ["tfidf", "lora"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "settings", "capacity", "takes", "without_gpu"),
+    [
+        ("0,1", {"methods": BOTH}, 3, ["texts", "encoders", "encoders"], "texts"),
+        ("0,1", {"methods": BOTH, "per_device": 2}, 5, ["texts", *["encoders"] * 4], "texts"),
+        ("0,1", {"methods": BOTH, "workers": 2}, 2, ["all", "all"], "nothing"),
+        ("0,1", {"methods": ["none", "lora"]}, 2, ["all", "all"], "nothing"),
+        ("0,1", {"methods": ["tfidf"]}, 1, ["all"], "everything"),
+        ("0,1", {"methods": ["tfidf"], "workers": 3}, 3, ["all"] * 3, "everything"),
+        ("0,1", {}, 2, ["all", "all"], "nothing"),
+        ("", {"methods": BOTH}, 1, ["all"], "nothing"),
+        ("", {"methods": ["tfidf"], "per_device": 2}, 2, ["all", "all"], "nothing"),
+    ],
+)
+def test_text_methods_have_a_worker_beside_those_of_the_gpus(
+    monkeypatch: pytest.MonkeyPatch, gpus: str, settings: dict[str, Any], capacity: int, takes: list[str],
+    without_gpu: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    monkeypatch.setattr(devices, "gpu_usage", lambda names: [])
+    engine = local_engine(**settings)
+    assert engine.capacity(holding=0, training=0) == capacity
+    assert [engine.takes(index) for index in range(capacity)] == takes
+    assert engine.without_gpu == without_gpu
 
 
 def test_gpus_that_we_counted_are_numbered_as_they_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import pytest
 from optuna.trial import TrialState
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.progress import StepReport
 from peftsearch.search.flatness import Flatness
 from peftsearch.storage.claims import claim
 from peftsearch.storage.liveness.recovery import STALE_SECONDS
@@ -80,7 +81,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> GpuUsage:
     monkeypatch.setenv("FAKE_SECONDS", "0.3")
     monkeypatch.setattr(devices, "cores", lambda: list(range(8)))
     monkeypatch.setattr(gpu_packing, "SAMPLES", 1)
-    monkeypatch.setattr(gpu_packing, "SAMPLE_SECONDS", 0.0)
     usage = GpuUsage(utilisation=0.2, used_memory=2**30, total_memory=80 * 2**30)
     monkeypatch.setattr(devices, "gpu_usage", lambda names: [usage])
     return usage
@@ -106,6 +106,66 @@ def test_a_gpu_with_room_gets_more_workers(search: Search, gpu: GpuUsage) -> Non
 
 def test_a_number_of_workers_that_is_asked_for_stays(search: Search, gpu: GpuUsage) -> None:
     assert most_at_once(search, per_device=1) == 1
+
+
+TEXTS = "{tfidf: {longest_term: [1, 2, 3]}, full: {learning_rate: {log: [1.0e-5, 1.0e-3]}}}"
+
+
+def test_text_methods_never_hold_a_worker_of_a_gpu(search: Search, gpu: GpuUsage) -> None:
+    """Every trial of tfidf is trained by a worker without a GPU, and the budget is exact all the same."""
+    search = search.with_methods(TEXTS)
+    job = replace(search.job, budget=8)
+    engine = local_engine(per_device=1, module=FAKE_WORKER, methods=list(search.spec.methods))
+    assert run_workers(search.prepare(), job, engine) == Outcome("done")
+    assert states(search) == {"complete": 8}
+    found = [(record.config.method, record.worker["device"]) for record in search.records() if record.config]
+    assert set(found) == {("tfidf", "cpu"), ("full", "auto")}
+
+
+def test_a_worker_of_text_methods_runs_only_while_one_waits(search: Search) -> None:
+    search = search.with_methods(TEXTS)
+    study, engine = search.prepare(), ScriptedEngine(room=2, beside=True)
+    supervisor = Supervisor(study, search.job, engine)
+    assert supervisor.step()
+    texts, encoders = engine.started
+    assert (texts.index, encoders.index) == (0, 1)
+    texts.known_as = {"pid": 7, "host": "elsewhere", "started": 0.0}
+    trial = claim(study, search.job.budget, texts.known_as, "texts")
+    assert trial is not None
+    study.tell(trial, [0.5] * len(study.directions))
+    texts.ended = Ended(WorkerReport("budget"))
+    assert supervisor.step()
+    assert engine.started == [texts, encoders], "what is left is for the other one"
+    study.enqueue_trial({"method": "tfidf", "tfidf.longest_term": 3})
+    assert supervisor.step()
+    assert [worker.index for worker in engine.started] == [0, 1, 0]
+    encoders.ended = Ended(WorkerReport("exhausted", "nothing new"))
+    engine.started[2].ended = Ended(WorkerReport("interrupted"))
+    assert supervisor.step()
+    assert supervisor.outcome == Outcome("exhausted", "nothing new")
+    assert [worker.index for worker in engine.started] == [0, 1, 0, 0], "a text method still waits"
+
+
+def test_the_engine_is_told_which_trials_make_steps(search: Search) -> None:
+    told: list[tuple[int, int]] = []
+
+    class Asked(ScriptedEngine):
+        def capacity(self, holding: int, training: int) -> int:
+            told.append((holding, training))
+            return super().capacity(holding, training)
+
+    search = search.with_methods(TEXTS)
+    study, engine = search.prepare(), Asked(room=3, beside=True)
+    supervisor = Supervisor(study, replace(search.job, budget=9), engine)
+    assert supervisor.step()
+    for worker, takes in zip(engine.started, ("texts", "encoders", "encoders"), strict=True):
+        worker.known_as = {"pid": 7 + worker.index, "host": "elsewhere", "started": 0.0}
+        trial = claim(study, 9, worker.known_as, takes)
+        assert trial is not None
+    assert supervisor.step()
+    write_progress(storage_of(study), trial_id(study, trial.number), time.time(), 0.1, StepReport(1, 9))
+    assert supervisor.step()
+    assert told == [(0, 0), (2, 0), (2, 1)], "that of the worker without a GPU does not count"
 
 
 def test_the_budget_is_a_total_over_all_runs(search: Search) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import OWN_FAILURES
+from peftsearch.storage.takes import Takes, takes_trial
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -46,13 +47,16 @@ def is_over(study: Study, budget: int | None) -> bool:
     return all(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
-def claimable(study: Study, budget: int | None) -> int:
+def claimable(study: Study, budget: int | None, takes: Takes = "all") -> int:
     """How many trials of `budget` no worker holds: those that wait, and those that have not been created yet.
 
     Without a budget, nothing is created, and only what was enqueued is trained.
+
+    Args:
+        takes: count what such a worker can claim.
     """
     from optuna.trial import TrialState
 
     trials = counted(study)
-    waiting = sum(trial.state is TrialState.WAITING for trial in trials[:budget])
-    return waiting + (0 if budget is None else max(0, budget - len(trials)))
+    waiting = sum(trial.state is TrialState.WAITING and takes_trial(takes, trial) for trial in trials[:budget])
+    return waiting + (0 if budget is None or takes == "texts" else max(0, budget - len(trials)))

@@ -11,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.storage.budget import claimable, counted
 from peftsearch.storage.liveness.recovery import put_back
-from peftsearch.storage.optuna_access import frozen_trial
+from peftsearch.storage.optuna_access import ask_for, frozen_trial
 from peftsearch.storage.study_attributes import read_constraints
+from peftsearch.storage.takes import Takes, takes_method, takes_trial
 from peftsearch.storage.trial_attributes import (
     DUPLICATE,
     OUTSIDE_SPACE,
@@ -57,19 +59,22 @@ class SpaceExhausted(Exception):
     """The search space seems to hold no configuration that has not been tried."""
 
 
-def claim(study: Study, budget: int | None, worker: Mapping[str, Any]) -> Trial | None:
+def claim(study: Study, budget: int | None, worker: Mapping[str, Any], takes: Takes = "all") -> Trial | None:
     """A trial to train: one that waits, or else a new one.
 
     Args:
         budget: the total of trials; None to take only those that wait.
         worker: the process that claims it (`worker_identity.identity`), which is written onto the trial.
+        takes: which of the waiting trials the worker takes, and whether it creates any.
 
     Returns:
         A RUNNING trial that no other worker holds; None if the study has `budget` trials without it.
     """
-    if not claimable(study, budget):
+    if not claimable(study, budget, takes):
         return None
-    trial = study.ask()
+    trial = study.ask() if takes == "all" else ask_for(study, partial(takes_trial, takes), create=takes != "texts")
+    if trial is None:
+        return None
     assign_worker(trial, worker)
     within = has_configuration(trial) if budget is None else trial.number in _places(study, budget)
     if within:
@@ -93,13 +98,16 @@ def claim_new(
     worker: Mapping[str, Any],
     suggest: Suggest,
     misfit: Misfit = lambda _: None,
+    takes: Takes = "all",
 ) -> tuple[Trial, TrialConfig] | None:
     """Claim a trial as `claim` does, with a configuration that no other trial has, and write that onto it.
 
-    A claimed trial whose configuration another trial has, or which does not fit the search space, is failed.
+    A claimed trial whose configuration another trial has, or which does not fit the search space, is failed. One whose
+    method proves to be for other workers is put back for them; it counts toward the budget.
 
     Args:
         misfit: tells which enqueued parameters do not fit.
+        takes: which trials the worker takes.
 
     Raises:
         SpaceExhausted: a hundred configurations in a row that the sampler proposed had been tried before.
@@ -113,13 +121,16 @@ def claim_new(
             if proposed == RANDOM_AFTER:
                 study.sampler = RandomSampler(seed=os.getpid() + len(study.get_trials(deepcopy=False)))
             with contextlib.suppress(UpdateFinishedTrialError):  # another process has failed it since: take the next
-                trial = claim(study, budget, worker)
+                trial = claim(study, budget, worker, takes)
                 if trial is None:
                     return None
                 config, drawn = _configure(study, trial, worker, suggest, misfit)
-                if config is not None:
+                if config is None:
+                    proposed += drawn
+                elif takes_method(takes, config.method):
                     return trial, config
-                proposed += drawn
+                else:
+                    put_back(study, trial.number)
     finally:
         study.sampler = sampler
     raise SpaceExhausted(

@@ -1,19 +1,22 @@
 """What peftsearch needs of Optuna and a public interface gives only in part: the storage behind a `Study`, and its ids.
 
-Two things have no public call in Optuna 5.0, and both are calls of `BaseStorage`: a trial cannot be put back to
-WAITING, nor ended without its `Trial` object, and an attribute cannot be written onto a trial from another thread or
-process. `BaseStorage` is a public class, but it names a study and a trial by ids that `Study` and `Trial` keep private.
-Here they are looked up by the study's name and the trial's number, which are public.
+Three things have no public call in Optuna 5.0, and all are calls of `BaseStorage`: a trial cannot be put back to
+WAITING, nor ended without its `Trial` object; an attribute cannot be written onto a trial from another thread or
+process; and `Study.ask` takes the first trial that waits, whichever that is. `BaseStorage` is a public class, but it
+names a study and a trial by ids that `Study` and `Trial` keep private. Here they are looked up by the study's name and
+the trial's number, which are public.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -74,3 +77,23 @@ def add_waiting_trial(
 def frozen_trial(study: Study, number: int) -> FrozenTrial:
     """The trial `number` as it stands in the storage now."""
     return storage_of(study).get_trial(trial_id(study, number))
+
+
+def ask_for(study: Study, fits: Callable[[FrozenTrial], bool], *, create: bool) -> Trial | None:
+    """As `Study.ask`, but takes only a waiting trial that `fits`.
+
+    Args:
+        create: whether a trial is created where none waits that fits.
+    """
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import Trial, TrialState
+
+    storage = storage_of(study)
+    for waiting in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        if not fits(waiting):
+            continue
+        own = trial_id(study, waiting.number)
+        with contextlib.suppress(UpdateFinishedTrialError):  # another process has ended it since
+            if storage.set_trial_state_values(own, TrialState.RUNNING):
+                return Trial(study, own)
+    return Trial(study, storage.create_new_trial(study_id(study))) if create else None

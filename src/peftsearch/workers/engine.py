@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from peftsearch.storage.takes import Takes
 from peftsearch.workers.job import Job, WorkerReport
 
 
@@ -56,12 +57,16 @@ class Worker(Protocol):
 class Engine(Protocol):
     """A place where workers run: the processes of this machine, say, or a cluster."""
 
-    def capacity(self, training: int) -> int:
+    def capacity(self, holding: int, training: int) -> int:
         """The number of workers that the engine wants now; asked about once a second.
 
         Args:
-            training: how many of its workers hold a trial.
+            holding: how many of its workers hold a trial; those that take text methods alone are not counted.
+            training: how many of these trials make steps.
         """
+
+    def takes(self, index: int) -> Takes:
+        """Which trials the worker at the place `index` takes."""
 
     def start(self, job: Job, index: int) -> Worker:
         """Start the worker for the place `index`, which no living worker has. Never waits until it runs."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
+from peftsearch.storage.takes import Takes
 
 Ending = Literal["budget", "interrupted", "exhausted", "errors", "refused", "storage"]
 
@@ -46,6 +47,7 @@ class Job:
         index: the worker's place among the search's workers, from 0.
         threads: the number of CPU threads that this worker computes with.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        takes: which trials this worker takes.
     """
 
     document: Mapping[str, Any]
@@ -69,6 +71,7 @@ class Job:
     index: int = 0
     threads: int = 1
     device: str = "auto"
+    takes: Takes = "all"
 
     @property
     def run_folder(self) -> RunFolder:
@@ -79,9 +82,9 @@ class Job:
         """Whether the search's time limit has passed."""
         return self.deadline is not None and time.time() >= self.deadline
 
-    def for_worker(self, index: int, threads: int) -> Job:
-        """The same job for one of the search's workers."""
-        return replace(self, index=index, threads=threads)
+    def for_worker(self, index: int, threads: int, takes: Takes = "all", device: str | None = None) -> Job:
+        """The same job for one of the search's workers; `device` takes precedence over the job's own."""
+        return replace(self, index=index, threads=threads, takes=takes, device=device or self.device)
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
+from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.storage.liveness.worker_identity import host
+from peftsearch.storage.takes import Takes
 from peftsearch.workers import devices
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.gpu_packing import GpuPacking
@@ -85,23 +87,39 @@ class LocalEngine:
         workers: the number of workers, unless `packing` decides it.
         packing: watches the GPUs and decides how many workers share one.
         module: the module that a worker process runs; it calls `workers.worker.main`.
+        without_gpu: what is trained by workers that see no GPU: everything; nothing; or text methods, by one worker
+            with one thread at the place 0, which comes to those of the GPUs.
     """
 
     workers: int
     packing: GpuPacking | None = None
     module: str = WORKER
+    without_gpu: Literal["everything", "nothing", "texts"] = "nothing"
 
-    def capacity(self, training: int) -> int:
+    def capacity(self, holding: int, training: int) -> int:
         if self.packing is None:
-            return self.workers
-        self.packing.sample(training, time.monotonic())
-        return self.packing.workers
+            return self.workers + self._beside
+        self.packing.sample(holding, training, time.monotonic())
+        return self.packing.workers + self._beside
+
+    def takes(self, index: int) -> Takes:
+        if not self._beside:
+            return "all"
+        return "texts" if index < self._beside else "encoders"
+
+    @property
+    def _beside(self) -> int:
+        """How many workers there are beside those of the GPUs."""
+        return int(self.without_gpu == "texts")
 
     def start(self, job: Job, index: int) -> LocalWorker:
         """Start a worker process and pass it its job through a pipe."""
+        takes, place = self.takes(index), index - self._beside
         # With packing the number of workers is not known beforehand, and the cores only feed the GPU: all share them.
-        cores = devices.share(devices.cores(), 1 if self.packing else self.workers, index)
-        threads = chosen_threads() or len(cores)
+        one = self.packing is not None or takes == "texts"
+        cores = devices.share(devices.cores(), 1 if one else self.workers, max(0, place))
+        threads = 1 if takes == "texts" else chosen_threads() or len(cores)
+        on_cpu = takes == "texts" or self.without_gpu == "everything"
         log = job.run_folder.worker_log(index)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as errors:
@@ -112,26 +130,37 @@ class LocalEngine:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 encoding="utf-8",
-                env=worker_environment(threads, index),
+                env=worker_environment(threads, None if on_cpu else place),
                 start_new_session=True,  # this process passes on the terminal's Ctrl-C itself
             )
-        if self.packing is None and self.workers > 1 and hasattr(os, "sched_setaffinity"):
+        if not one and self.workers > 1 and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(process.pid, cores)
-        _tell(process.stdin, job.for_worker(index, threads))
+        _tell(process.stdin, job.for_worker(index, threads, takes, "cpu" if on_cpu else None))
         return LocalWorker(index, process, log)
 
 
-def local_engine(workers: int | None = None, per_device: int | None = None, module: str = WORKER) -> LocalEngine:
+def local_engine(
+    workers: int | None = None, per_device: int | None = None, module: str = WORKER, methods: Collection[str] = ()
+) -> LocalEngine:
     """The engine for so many workers or, where no number is given, for as many as the GPUs have room for.
+
+    Where there are GPUs and no number of workers is given, methods that read the texts alone are fitted by one more
+    worker, which sees no GPU. Where there is no other method, no worker sees one.
 
     Args:
         workers: the number of workers; default `per_device` for each GPU, or for the CPU where there is no GPU.
-        per_device: default 1 for the CPU; on GPUs one, and one more each time that they are seen to have room for it.
+        per_device: default 1 for the CPU; on GPUs one, and more as soon as they are seen to have room for them.
         module: the module that a worker process runs.
+        methods: the names of the methods that are trained; none if that is not known.
     """
-    gpus = [] if workers or per_device else devices.gpus()
-    packing = GpuPacking(gpus, len(devices.cores()), devices.gpu_usage) if gpus else None
-    return LocalEngine(workers or devices.default_workers(per_device or 1), packing, module)
+    gpus, cores = devices.gpus(), len(devices.cores())
+    texts = [method for method in methods if method in TEXT_METHODS]
+    if gpus and texts and len(texts) == len(methods):
+        return LocalEngine(workers or per_device or 1, None, module, "everything")
+    beside = bool(gpus and texts and not workers)
+    packing = None if workers or per_device or not gpus else GpuPacking(gpus, cores - beside, devices.gpu_usage)
+    number = workers or devices.default_workers(per_device or 1)
+    return LocalEngine(number, packing, module, "texts" if beside else "nothing")
 
 
 def chosen_threads() -> int | None:
@@ -140,8 +169,13 @@ def chosen_threads() -> int | None:
     return int(chosen) if chosen.isdecimal() and int(chosen) > 0 else None
 
 
-def worker_environment(threads: int, index: int) -> dict[str, str]:
-    """The environment variables of the worker `index`, which computes with so many CPU threads."""
+def worker_environment(threads: int, index: int | None) -> dict[str, str]:
+    """The environment variables of a worker.
+
+    Args:
+        threads: how many CPU threads it computes with.
+        index: its place among the workers to which the GPUs are dealt out; None for a worker that sees none.
+    """
     variables = {
         # Threads that spin while they wait for each other lose whole time slices as soon as another process wants a
         # core: an epoch of 37 s took 159 s. Waiting without spinning costs an idle machine next to nothing.
@@ -160,7 +194,9 @@ def worker_environment(threads: int, index: int) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8:backslashreplace",  # the pipes and the log are the same in every locale
     }
     gpus = devices.gpus()
-    if gpus:
+    if index is None:
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    elif gpus:
         if "CUDA_VISIBLE_DEVICES" not in os.environ:
             variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # NVML's order; CUDA's own begins with the fastest
         variables["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]

@@ -48,7 +48,8 @@ class SearchTask:
     def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
         if self.flatness is not None and self.flatness.reached(records(self.study)):
             return None
-        return claim_new(self.study, self.job.budget, worker, partial(suggest, self.spec), partial(misfit, self.spec))
+        draw, fits = partial(suggest, self.spec), partial(misfit, self.spec)
+        return claim_new(self.study, self.job.budget, worker, draw, fits, self.job.takes)
 
     @cached_property
     def flatness(self) -> Flatness | None:

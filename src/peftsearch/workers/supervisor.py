@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,12 @@ from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.budget import claimable, finished, is_over
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import objective_names
-from peftsearch.storage.liveness.recovery import blame, reclaim, release, running_workers
+from peftsearch.storage.liveness.recovery import blame, reclaim, release
 from peftsearch.storage.liveness.worker_identity import process_of, this_process
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import write_supervised
+from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
 from peftsearch.workers.outcome import DeathsInARow, Outcome, trials_in_words
@@ -146,8 +147,7 @@ class Supervisor:
         self._kill_silent_workers()
         if self.stopped is None:
             self._reclaim_now_and_then()
-        self.outcome = self.outcome or self._flat()
-        if self.outcome is None:
+            self.outcome = self.outcome or self._flat()
             self._start_workers()
         if self.workers or self.outcome is not None:
             return bool(self.workers)
@@ -186,9 +186,9 @@ class Supervisor:
         """Kill workers whose trials hang and, once they were asked to end, those that will not do so in time."""
         known = records(self.study)
         self.watchdog.look(known, time.monotonic())
-        trials = {process_of(record.worker): record for record in known if record.state == "running"}
+        held = self._held(known)
         for worker in self.workers.values():
-            trial = trials.get(process_of(worker.identity()))
+            trial = held.get(worker.index)
             if self.stopped is not None:
                 if self._has_no_more_time(trial, time.monotonic() - self.stopped):
                     worker.kill()
@@ -260,21 +260,29 @@ class Supervisor:
             reclaim(self.study, [identity for worker in self.workers.values() if (identity := worker.identity())])
 
     def _start_workers(self) -> None:
-        """Start as many workers as there are trials to claim, within what the engine has room for."""
-        training = self._training()
-        free = [index for index in range(self.engine.capacity(training)) if index not in self.workers]
-        for index in free[: self._vacancies(training)] if free else ():  # counting the vacancies reads every trial
-            self.workers[index] = self.engine.start(self.job, index)
+        """Start as many workers as there are trials that they can claim, within what the engine has room for."""
+        held = self._held(records(self.study))
+        others = [trial for index, trial in held.items() if self.engine.takes(index) != "texts"]
+        training = sum(trial.at is not None or bool(trial.curve) for trial in others)
+        for index in range(self.engine.capacity(len(others), training)):
+            if index not in self.workers and self._is_wanted(self.engine.takes(index), held):
+                self.workers[index] = self.engine.start(self.job, index)
 
-    def _vacancies(self, training: int) -> int:
-        """How many trials nobody holds or is about to claim: each worker without a trial will claim one."""
-        starting = len(self.workers) - training
-        return max(0, claimable(self.study, self.job.budget) - starting)
+    def _is_wanted(self, takes: Takes, held: Collection[int]) -> bool:
+        """Whether there is a trial to claim beside those that workers without one are about to claim.
 
-    def _training(self) -> int:
-        """How many workers hold a trial."""
-        holding = {process_of(worker) for worker in running_workers(self.study) if worker}
-        return sum(process_of(worker.identity()) in holding for worker in self.workers.values())
+        In a space that holds nothing new, text methods may still wait for their own worker.
+        """
+        if self.outcome is not None and (self.outcome.how, takes) != ("exhausted", "texts"):
+            return False
+        starting = sum(self.engine.takes(index) == takes for index in self.workers if index not in held)
+        return claimable(self.study, self.job.budget, takes) > starting
+
+    def _held(self, known: Iterable[Record]) -> dict[int, Record]:
+        """Place of each worker that holds a trial → that trial."""
+        trials = {process_of(record.worker): record for record in known if record.state == "running" and record.worker}
+        places = {index: process_of(worker.identity()) for index, worker in self.workers.items()}
+        return {index: trials[process] for index, process in places.items() if process in trials}
 
     def _waits_for_others(self) -> bool:
         """Whether other searches, dead ones among them, hold the last trials; says which trials those are."""

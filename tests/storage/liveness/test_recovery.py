@@ -15,7 +15,7 @@ from peftsearch.storage.claims import claim, claim_new
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.liveness import recovery
-from peftsearch.storage.liveness.recovery import blame, is_stale, put_back, reclaim, release, running_workers, withdraw
+from peftsearch.storage.liveness.recovery import blame, is_stale, put_back, reclaim, release, withdraw
 from peftsearch.storage.liveness.worker_identity import host, identity, this_process
 from peftsearch.storage.records import records
 from tests.helpers.workers import dead_worker, other_process
@@ -233,7 +233,7 @@ def test_putting_back_a_trial_that_was_reclaimed_changes_nothing(study: Study) -
 def test_release_puts_back_what_one_process_held(study: Study) -> None:
     held(study, identity("cpu"))
     held(study, ELSEWHERE)
-    assert running_workers(study) == [identity("cpu"), ELSEWHERE]
+    assert [record.worker for record in records(study)] == [identity("cpu"), ELSEWHERE]
     release(study, {"pid": os.getpid(), "host": "elsewhere"})
     assert [record.state for record in records(study)] == ["running", "running"]
     release(study, {"pid": os.getpid(), "host": host()})

@@ -108,11 +108,6 @@ def retry(study: Study, number: int) -> int | None:
     return None if is_retry(trial) else _enqueue_again(study, trial, second=True)
 
 
-def running_workers(study: Study) -> list[Mapping[str, Any]]:
-    """The worker of each running trial; an empty one where it died before it wrote its name, or has not done so yet."""
-    return [worker_of(trial) for trial in _running(study)]
-
-
 def release(study: Study, worker: Mapping[str, Any]) -> None:
     """Put back the trials of a worker that is gone for a reason for which no configuration is to blame."""
     for trial in _running(study):
