@@ -171,7 +171,7 @@ def test_options_of_a_search_go_before_the_study_s(work: Path, monkeypatch: pyte
         return Outcome("timeout")
 
     monkeypatch.setattr(api, "run_workers", run_workers)
-    monkeypatch.setattr(api, "local_engine", lambda *numbers: numbers)
+    monkeypatch.setattr(api, "local_engine", lambda *numbers, methods: numbers)
     asked = {"sampler": "random", "pruner": "none", "seed": 7, "exact": True, "cache_size": 10, "timeout": 5.0}
     ticks: list[Any] = []
     results = peftsearch.run_study(

@@ -588,7 +588,7 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
         return Outcome("done")
 
     monkeypatch.setattr(api, "run_workers", run_workers)
-    monkeypatch.setattr(api, "local_engine", lambda *numbers: numbers)
+    monkeypatch.setattr(api, "local_engine", lambda *numbers, methods: numbers)
     optimize = ("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x")
     how = ("--exact", "--cache-size", "2G", "--workers-per-device", "3", "--trial-timeout", "9.5")
     assert run(*optimize, *how).exit_code == 0
