@@ -377,6 +377,7 @@ def test_methods_and_studies(work: Path) -> None:
     assert "https://arxiv.org/abs/2106.09685" in run("methods").stdout
     assert {"full", "lora"} <= {row["name"] for row in json.loads(run("methods", "--json").stdout)}
     assert "quickstart" in {row["name"] for row in json.loads(run("studies", "--json").stdout)}
+    assert run("studies").stdout.count(" quickstart.yaml") == 1, "not the folder of the package, which names do without"
 
 
 def test_the_page_of_one_method(work: Path) -> None:

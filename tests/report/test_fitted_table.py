@@ -140,7 +140,9 @@ TABLES: dict[str, Callable[[Draw], object]] = {
     "checks": lambda draw: checks_table(
         [MethodCheck("lora", None, True, 10**9, True), MethodCheck("full", "no " * 40)]
     ),
-    "studies": lambda draw: studies_table([("quickstart", "Which one is best? " * 6, Path("studies/quickstart.yaml"))]),
+    "studies": lambda draw: studies_table(
+        [("quickstart", "Which one is best? " * 6, Path("studies/quickstart.yaml"))], {}
+    ),
     "predictions": lambda draw: predictions_table(
         ["a text " * 50], [{"label": "x" * 50, "probability": draw.random()}]
     ),

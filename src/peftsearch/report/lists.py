@@ -13,6 +13,7 @@ from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.report.fitted_table import FittedTable, Kind
 from peftsearch.report.paragraph import Paragraph, tied
 from peftsearch.results.formatting import backbone_in_words, config_in_words, dimension_in_words
+from peftsearch.study.catalogue import displayed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,7 +50,7 @@ def studies_table(studies: Iterable[tuple[str, str, Path]], kept: Mapping[str, K
     table.add_column("goal")
     table.add_column("trials")
     table.add_column("file")
-    files = {name: (goal, str(path)) for name, goal, path in studies}
+    files = {name: (goal, displayed(path)) for name, goal, path in studies}
     found = {name: (study.goal, study.file or "–") for name, study in kept.items()} | files
     for name, (goal, file) in sorted(found.items()):
         table.add_row(name, goal, kept[name].state if name in kept else "–", file)
