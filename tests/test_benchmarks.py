@@ -155,12 +155,18 @@ def test_a_tolerance_leaves_off_a_front_what_is_on_it_by_noise(table: replay.Tab
 
 def test_ratios_of_times_are_of_the_longer_to_the_shorter() -> None:
     assert timing_noise.ratios([(2.0, 1.0), (1.0, 1.5)]) == [2.0, 1.5]
-    times: timing_noise.Times = {m: {name: [1.0, 1.1] for name in timing_noise.TIMED} for m in timing_noise.METHODS}
-    beside: timing_noise.Times = {m: {name: [2.0, 2.0] for name in timing_noise.TIMED} for m in timing_noise.METHODS}
-    lines = timing_noise.table(times, beside).splitlines()
-    assert "| alone | train_seconds | all | 1.100 | 1.100 | 1.100 | 1.100 | 1.100 |" in lines
-    assert "| beside another worker | train_seconds | lora | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |" in lines
-    assert "| one alone, one beside | evaluation_seconds | probe | 1.909 | 2.000 | 2.000 | 2.000 | 2.000 |" in lines
+    seconds = {0: [1.0, 1.1], 1: [2.0, 2.0], 3: [2.0, 4.0]}  # by how many other processes there are
+    found = {
+        others: {method: dict.fromkeys(timing_noise.TIMED, times) for method in timing_noise.METHODS}
+        for others, times in seconds.items()
+    }
+    lines = timing_noise.table(found).splitlines()
+    assert "| alone | train_seconds | all | 1.100 | 1.100 | 1.100 | 1.100 | 1.100 | 100% |" in lines
+    assert "| beside 1 | train_seconds | lora | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 100% |" in lines
+    assert "| beside 3 | train_seconds | full | 2.000 | 2.000 | 2.000 | 2.000 | 2.000 | 0% |" in lines
+    assert (
+        "| one alone, one beside 1 | evaluation_seconds | probe | 1.909 | 2.000 | 2.000 | 2.000 | 2.000 | 0% |" in lines
+    )
 
 
 def test_a_portfolio_begins_with_what_adds_most_and_never_repeats_a_configuration(
