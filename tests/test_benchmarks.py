@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import curves, front_noise, portfolio, replay, search, time_left, timing_noise
+from benchmarks import curves, flat, front_noise, portfolio, replay, search, time_left, timing_noise
 from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
 
@@ -194,3 +194,19 @@ def test_equal_work_has_equal_seconds_where_they_are_quiet(
     noisy = replay.Table("made")
     assert len(set(noisy.losses[full, 2])) == 2
     assert set(noisy.quiet[full, 2]) == {float(np.median(noisy.losses[full, 2]))}
+
+
+def test_a_flat_search_ends_where_its_last_trials_added_nothing(
+    table: replay.Table,
+) -> None:
+    order = sorted(range(len(table.records)), key=lambda place: -table.records[place].values["macro_f1"])
+    visited = [(order[-1], "complete")] * 8 + [(order[1], "pruned")] * 30 + [(order[0], "complete")] * 2
+    run = flat.as_records(table, visited)
+    assert [record.starting_point for record in run] == [True] * 8 + [False] * 32
+    assert flat.end_of(run) == 8 + flat.WINDOW
+    assert flat.end_of(run[:20]) == 20
+    assert 0 < flat.forgone(run, 24) == flat.forgone(run, 38)
+    assert flat.forgone(run, 39) == 0
+    assert flat.best_of(run) - flat.best_of(run[:38]) == pytest.approx(
+        table.records[order[0]].values["macro_f1"] - table.records[order[-1]].values["macro_f1"]
+    )

@@ -28,7 +28,9 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
         complain(problem)
     if as_json:
         confirmed = [on_test_json(row) for row in confirmation(results).measured]
-        print_json({"study": results.name, **results.status().to_dict(), "confirmed": confirmed})
+        more = results.prospect()
+        prospect = more.to_dict() if more else None
+        print_json({"study": results.name, **results.status().to_dict(), "prospect": prospect, "confirmed": confirmed})
     else:
         show(*status_view(results))
 

@@ -44,7 +44,13 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
     count, command = left_off(found), f"peftsearch front --study {stored.name} --tolerance none"
     shown = f"; {command} shows {'it' if count == 1 else 'them'}" if count else ""
     notes = [line + shown for line in front_in_words(found, stored.objectives, stored.tolerance)]
-    return _with_reference(stored, heading, best, notes)
+    return _with_reference(stored, heading, best, [*notes, *more_trials(stored)])
+
+
+def more_trials(stored: StoredStudy) -> list[str]:
+    """What more trials are likely to bring, in one line; empty while it cannot be told."""
+    found = stored.prospect()
+    return [found.sentence(stored.quality)] if found else []
 
 
 def methods_view(stored: StoredStudy) -> list[RenderableType]:
@@ -65,7 +71,7 @@ def status_view(stored: StoredStudy) -> list[RenderableType]:
     parts: list[RenderableType] = [heading, status_table(now), *map(str, now.constraints)]
     if now.running:
         parts.append(running_table(now.running, stored.quality))
-    return [*parts, *map(Paragraph, sentences_on_test(confirmation(stored)))]
+    return [*parts, *map(Paragraph, (*more_trials(stored), *sentences_on_test(confirmation(stored))))]
 
 
 def progress_view(

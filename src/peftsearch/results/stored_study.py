@@ -18,6 +18,7 @@ from peftsearch.results import frames
 from peftsearch.results.checkpoints import checkpoint_problems
 from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.front import Row, rows
+from peftsearch.results.prospect import Prospect, prospect
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage
@@ -245,6 +246,10 @@ class StoredStudy:
     def status(self) -> Status:
         """Counts by state and method, the running trials, and an estimate of the time left."""
         return status(self.records(), self.about.budget, self.constraints)
+
+    def prospect(self) -> Prospect | None:
+        """What 20 more trials are likely to bring; None while it cannot be told."""
+        return prospect(self.records(), self.objectives)
 
 
 def storage_url(name: str, storage: str | None = None) -> str:

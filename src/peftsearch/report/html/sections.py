@@ -25,6 +25,7 @@ from peftsearch.report.html.mistakes import surest_mistakes
 from peftsearch.report.html.parallel import parallel_figure
 from peftsearch.report.html.provenance import provenance
 from peftsearch.report.on_test import confirmed_trials, runs_of, runs_table
+from peftsearch.report.study_views import more_trials
 from peftsearch.report.tables import front_table, trials_table
 from peftsearch.report.trial_details import class_table, confusion_table, settings_table
 from peftsearch.results.audit import audit
@@ -87,7 +88,7 @@ def _front(stored: StoredStudy, found: Confirmation) -> Iterator[Block]:
     caption = "Quality against each cost, a point for each trial. Point at one to read its settings."
     yield Plot(caption, front_figure(replace(front_picture(stored), title="")), wide=True)
     yield Grid("The trials on the front, best quality first", front_table(best, stored.objectives, confirmed=confirmed))
-    for line in front_in_words(rows, stored.objectives, stored.tolerance):
+    for line in (*front_in_words(rows, stored.objectives, stored.tolerance), *more_trials(stored)):
         yield Prose(as_sentence(line))
     if stored.reference:
         yield Prose(as_sentence(stored.reference.sentence(stored.quality)))

@@ -1,0 +1,151 @@
+"""When does a replayed search become flat, what does its end forgo, and how good is the forecast of 20 more trials?
+
+    python -m benchmarks.flat
+
+The searches are those of `benchmarks/proposals.py`, but of 100 trials: over eight of the table's methods, which differ
+from seed to seed. The first table says after how many trials `--until-flat` ends them, and which share of the
+hypervolume of all 100 trials it forgoes. The second one compares `peftsearch.results.prospect` with what 20 more trials
+then brought, on the searches of both tables. Two settings whose nearest recorded row is the same bring the same, so a
+replay becomes flat somewhat sooner than a real search.
+
+The searches are kept in `benchmarks/results/flat-NAME.json`, and those that are there are not replayed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import optuna
+from benchmarks.proposals import METHODS, Nearest, eight, over, search
+from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table
+
+from peftsearch.core.pareto import Array
+from peftsearch.core.volume import share_added
+from peftsearch.results.prospect import MORE, prospect
+from peftsearch.search.flatness import LEAST, WINDOW, added_by_last, reached_by
+from peftsearch.search.pruning import dominated
+from peftsearch.search.samplers import tpe
+from peftsearch.storage.records import Record
+from peftsearch.study.spec import load_study
+
+LONG = 100
+"""Trials of a search."""
+
+MARKS = (24, 32, 40, 52, 60, 80)
+"""The forecast is made after these numbers of trials."""
+
+
+def searches(name: str, seeds: int) -> list[list[Record]]:
+    """The trials of each search, which are kept as pairs of row and state."""
+    file, table = HERE / "results" / f"flat-{name}.json", Table(name)
+    kept: list[list[tuple[int, str]]] = json.loads(file.read_text()) if file.exists() else []
+    if len(kept) < seeds:
+        spec = load_study(str(HERE / f"{name}.yaml"))
+        nearest = Nearest(table, spec)
+        for seed in range(len(kept), seeds):
+            visits = search(table, over(spec, eight(spec, seed)), nearest, tpe, seed, rule=dominated, trials=LONG)
+            kept.append([(visit.place, visit.shown.state) for visit in visits])
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(kept))
+    return [as_records(table, visited) for visited in kept[:seeds]]
+
+
+def as_records(table: Table, visited: Sequence[tuple[int, str]]) -> list[Record]:
+    """The trials of one search; those of before the first proposal are its starting points."""
+    return [
+        replace(table.records[place], number=number, starting_point=number < METHODS)
+        if state == "complete"
+        else Record(number, "pruned", table.records[place].config, starting_point=number < METHODS)
+        for number, (place, state) in enumerate(visited)
+    ]
+
+
+def end_of(trials: Sequence[Record]) -> int:
+    """After how many trials `--until-flat` ends a search; all of them if it never does."""
+    for count in range(1, len(trials) + 1):
+        added = added_by_last(trials[:count], OBJECTIVES)
+        if added is not None and added < LEAST:
+            return count
+    return len(trials)
+
+
+def end_by_finished(trials: Sequence[Record]) -> int:
+    """The same if only trials that have finished counted among the last ones."""
+    finished = [trial for trial in trials if trial.state == "complete"]
+    end = end_of(finished)
+    return finished[end - 1].number + 1 if end < len(finished) else len(trials)
+
+
+def forgone(trials: Sequence[Record], count: int) -> float:
+    """The share of the hypervolume of all trials that the first `count` do not reach."""
+    return share_added([reached_by(trial, OBJECTIVES) for trial in trials], count, OBJECTIVES)
+
+
+def flat_row(name: str, runs: Sequence[Sequence[Record]], when: Callable[[Sequence[Record]], int]) -> str:
+    ends = [when(run) for run in runs]
+    lost = [100 * forgone(run, end) for run, end in zip(runs, ends, strict=True)]
+    low, high = np.quantile(ends, [0.1, 0.9])
+    return f"| {name} | {np.mean(ends):.0f} ({low:.0f}–{high:.0f}) | {np.mean(lost):.2f} % | {max(lost):.1f} % |"
+
+
+def best_of(trials: Sequence[Record]) -> float:
+    return max((trial.values["macro_f1"] for trial in trials if trial.state == "complete"), default=0.0)
+
+
+def forecasts(runs: Sequence[Sequence[Record]], mark: int) -> tuple[Array, Array]:
+    """Forecast, truth and limit after `mark` trials, of the quality and of the hypervolume. Shapes (searches, 3)."""
+    quality, volume = [], []
+    for run in runs:
+        told = prospect(run[:mark], OBJECTIVES)
+        if told is None:
+            continue
+        more = run[: mark + MORE]
+        added = share_added([reached_by(trial, OBJECTIVES) for trial in more], mark, OBJECTIVES)
+        quality.append((told.quality, best_of(more) - best_of(run[:mark]), told.quality_at_most))
+        volume.append((told.volume, added / (1 - added), told.volume_at_most))
+    return np.array(quality, dtype=float), np.array(volume, dtype=float)
+
+
+def forecast_row(heading: str, both: Sequence[Array]) -> str:
+    """Means in hundredths, and in how many searches the truth was within the limit."""
+    cells = []
+    for found in both:
+        within = 100 * np.mean(found[:, 1] <= found[:, 2])
+        cells.append(" | ".join([*(f"{100 * mean:.2f}" for mean in found.mean(axis=0)), f"{within:.0f} %"]))
+    return f"| {heading} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", nargs="+", default=["curves", "curves-glosses"], help="names of recorded tables")
+    parser.add_argument("--seeds", type=int, default=32)
+    parser.add_argument(
+        "--skip", type=int, default=0, help="leave out so many of these, those that a constant was fitted to"
+    )
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    found = {name: searches(name, options.seeds)[options.skip :] for name in options.tables}
+    print(f"| search | trials (10th–90th percentile) | forgone of {LONG} trials | at most |\n|---|---|---|---|")
+    for name, runs in found.items():
+        print(flat_row(f"{name}, until the last {WINDOW} added less than {100 * LEAST:g} %", runs, end_of))
+        print(flat_row(f"{name}, until the last {WINDOW} that finished did", runs, end_by_finished))
+        print(flat_row(f"{name}, always {TRIALS}", runs, lambda run: TRIALS))
+    print(f"\n| {MORE} more trials: | after | points of F1: forecast | true | at most | within", end="")
+    print(" | % of hypervolume: forecast | true | at most | within |\n" + "|---" * 10 + "|")
+    everything = []
+    for name, runs in found.items():
+        for mark in MARKS:
+            both = forecasts(runs, mark)
+            everything.append(both)
+            print(forecast_row(f"{name} | {mark}", both))
+    print(forecast_row("all | all", [np.concatenate(each) for each in zip(*everything, strict=True)]))
+
+
+if __name__ == "__main__":
+    main()
