@@ -23,6 +23,7 @@ from peftsearch.export.script.write import export_script
 from peftsearch.export.train import train_config
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import begin, check_data, job_of
+from peftsearch.optimize.like import begun_like
 from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.recommend.recommendation import Recommendation, recommend_trial
 from peftsearch.report.html.page import report_study
@@ -101,6 +102,7 @@ def run_study(
     workers_per_device: int | None = None,
     timeout: float | None = None,
     until_flat: bool = False,
+    like: str | None = None,
     trial_timeout: float | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
@@ -130,6 +132,8 @@ def run_study(
             the data come before that time.
         until_flat: end the search once the last 16 trials that the sampler proposed have added less than 0.5 % to the
             hypervolume; running trials are trained to their ends.
+        like: the name of a study whose trials are kept, or the URL of a database that holds one study. Its front and
+            the best trial of each of its methods are tried first, after the methods that train no part of an encoder.
         trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default
             ten times its slowest step so far and at least five minutes, and half an hour before its first step.
         sampler: what proposes configurations: `tpe`, `ehvi` or `random`; by default what the study says.
@@ -161,6 +165,8 @@ def run_study(
     if trials is None and timeout is None and not until_flat:
         raise UserError("a search needs an end: give trials=20, timeout=1800 (seconds), until_flat=True, or several")
     spec = load_study(study, overrides)
+    if like is not None:
+        spec = begun_like(spec, like, fork or spec.name, storage)
     stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
     done = stored.status().done
     if trials is not None and done >= trials:

@@ -64,6 +64,12 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
     " hypervolume. Running trials are trained to their ends.",
 )
 @click.option(
+    "--like",
+    metavar="STUDY",
+    help="Try the front of an earlier study first, and the best trial of each of its methods: the name of a study"
+    " whose trials are kept, or the URL of a database that holds one study.",
+)
+@click.option(
     "--trial-timeout",
     type=Number(min=0, min_open=True),
     metavar="SECONDS",

@@ -104,6 +104,7 @@ ARGUMENTS: dict[str, Kind] = {
     **dict.fromkeys(("sampler", "pruner", "label", "effort", "prefer", "repository"), TEXT),
     "storage": Kind("the URL of a database, as in 'sqlite:///runs/NAME.db'", is_text),
     "fork": Kind("a name for the trials, as in 'second-try'", is_text),
+    "like": Kind("the name of a study, or the URL of a database", is_text),
     **dict.fromkeys(("out", "file", "folder"), PATH),
     "source": Kind(
         "a path, a URL, or a dict with one for each split, as in {'train': 'rows.csv'}",
