@@ -32,7 +32,7 @@ def main(url: str, name: str, budget: int, *takes: str) -> None:
         if role == "all":
             return claim(study, budget, {"pid": 0})
         claimed = claim_new(study, budget, {"pid": 0}, suggest, takes=role)  # type: ignore[arg-type]
-        assert claimed is None or (claimed[1].method == "tfidf") == (role == "texts")
+        assert claimed is None or claimed[1].method == "tfidf" or role == "encoders"
         return claimed[0] if claimed else None
 
     wait_for_others()

@@ -59,6 +59,18 @@ def test_a_text_method_that_is_drawn_waits_for_its_worker_with_its_configuration
     assert len(study.trials) == 4
 
 
+def test_the_last_trial_is_kept_by_who_draws_it(study: Study) -> None:
+    """The worker of a GPU would end, while another one would have to start."""
+    draw = partial(config, draws={1: "full"})
+    taken = [claim_new(study, 3, ME, draw, takes="encoders") for _ in range(3)]
+    assert [claimed and (claimed[0].number, claimed[1].method) for claimed in taken] == [
+        (1, "full"),
+        (2, "tfidf"),
+        None,
+    ]
+    assert [record.state for record in records(study)] == ["waiting", "running", "running"]
+
+
 def test_a_trial_for_others_is_passed_over(study: Study) -> None:
     """Whatever it was enqueued with: a configuration, or parameters through Optuna."""
     study.enqueue_trial({}, user_attrs={"config": TrialConfig("b", "tfidf").to_dict()})

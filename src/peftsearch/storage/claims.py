@@ -103,7 +103,8 @@ def claim_new(
     """Claim a trial as `claim` does, with a configuration that no other trial has, and write that onto it.
 
     A claimed trial whose configuration another trial has, or which does not fit the search space, is failed. One whose
-    method proves to be for other workers is put back for them; it counts toward the budget.
+    method proves to be for other workers is put back for them, and counts toward the budget. It is kept if nothing else
+    is left to claim, since this worker would end and another one would have to start.
 
     Args:
         misfit: tells which enqueued parameters do not fit.
@@ -127,7 +128,7 @@ def claim_new(
                 config, drawn = _configure(study, trial, worker, suggest, misfit)
                 if config is None:
                     proposed += drawn
-                elif takes_method(takes, config.method):
+                elif takes_method(takes, config.method) or not claimable(study, budget, takes):
                     return trial, config
                 else:
                     put_back(study, trial.number)

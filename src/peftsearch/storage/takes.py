@@ -1,7 +1,8 @@
 """Which trials a worker takes, so that a GPU's workers are not held by methods that need no GPU.
 
 The sampler draws a method only when a trial is claimed. A worker that takes trials of encoders alone and draws a text
-method therefore lets that trial wait, with its configuration, for a worker that takes those; and claims another one.
+method therefore lets that trial wait, with its configuration, for a worker that takes those; and claims another one. It
+trains the last trial of a budget itself, whatever its method: no other trial needs the GPU then.
 """
 
 from __future__ import annotations
