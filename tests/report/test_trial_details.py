@@ -132,3 +132,11 @@ def test_constraints_that_are_kept_broken_and_unknown() -> None:
     shown = printed(replace(found, checks=checks_of(bounds, found.measurement)))
     assert "  breaks the constraint trainable_parameters <= 100: has 3,000\n" in shown
     assert "  constraint macro_f1 >= 0.5: has 0.8000\n  constraint latency_ms <= 20: not measured\n" in shown
+
+
+def test_a_class_with_a_long_word_does_not_squeeze_the_names_of_the_others() -> None:
+    report = ClassReport(("good", "x" * 80), ((0, 0, 5), (1, 0, 2)))
+    text = printed(with_classes(report), width=80)
+    matrix = text[text.index("confusion matrix") :]
+    assert table_row(matrix, "1", "good") == ["1", "good", "5", "·"]
+    assert table_row(matrix, "2") == ["2", "xxxxxxxxxxxxx…", "2", "·"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import visible
 from peftsearch.core.objectives import is_metric
-from peftsearch.report.fitted_table import FittedTable
+from peftsearch.report.fitted_table import LONGEST_WORD, FittedTable
 from peftsearch.report.on_test import confirmed_trials, runs_of, runs_table, score_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.results.formatting import (
@@ -110,8 +110,9 @@ def confusion(report: ClassReport) -> list[RenderableType]:
 
 def confusion_table(report: ClassReport) -> tuple[str, FittedTable]:
     """The confusion matrix, or its most frequent errors if there are too many classes to show it, with what it is."""
-    if len(report.labels) <= NAMED_COLUMNS:
-        return TITLE, _named_matrix(report)
+    words = (word for label in report.labels for word in label.split())
+    if len(report.labels) <= NAMED_COLUMNS and max(map(len, words), default=0) <= LONGEST_WORD:
+        return TITLE, _named_matrix(report)  # whose headings break between words only
     columns = zip(*report.matrix(), strict=True)
     widths = [max(2, *(len(str(rows)) for rows in column)) + 1 for column in columns]
     room = MATRIX_WIDTH - sum(widths) - len(str(len(widths)))
