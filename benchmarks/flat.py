@@ -8,7 +8,7 @@ hypervolume of all 100 trials it forgoes. The second one compares `peftsearch.re
 then brought, on the searches of both tables. Two settings whose nearest recorded row is the same bring the same, so a
 replay becomes flat somewhat sooner than a real search.
 
-The searches are kept in `benchmarks/results/flat-NAME.json`, and those that are there are not replayed again.
+The searches are kept in `benchmarks/results/flat-SAMPLER-NAME.json`, and those that are there are not replayed again.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from benchmarks.proposals import METHODS, Nearest, eight, over, search
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table
 
 from peftsearch.core.pareto import Array
+from peftsearch.core.strategies import SAMPLERS, load_strategy
 from peftsearch.core.volume import share_added
 from peftsearch.results.prospect import MORE, prospect
 from peftsearch.search.flatness import LEAST, WINDOW, added_by_last, reached_by
 from peftsearch.search.pruning import dominated
-from peftsearch.search.samplers import tpe
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import load_study
 
@@ -40,18 +40,17 @@ MARKS = (24, 32, 40, 52, 60, 80)
 """The forecast is made after these numbers of trials."""
 
 
-def searches(name: str, seeds: int) -> list[list[Record]]:
+def searches(name: str, sampler: str, seeds: int) -> list[list[Record]]:
     """The trials of each search, which are kept as pairs of row and state."""
-    file, table = HERE / "results" / f"flat-{name}.json", Table(name)
+    file, table = HERE / "results" / f"flat-{sampler}-{name}.json", Table(name)
     kept: list[list[tuple[int, str]]] = json.loads(file.read_text()) if file.exists() else []
     if len(kept) < seeds:
         spec = load_study(str(HERE / f"{name}.yaml"))
-        nearest = Nearest(table, spec)
+        nearest, make = Nearest(table, spec), load_strategy(SAMPLERS, sampler)
         for seed in range(len(kept), seeds):
-            visits = search(table, over(spec, eight(spec, seed)), nearest, tpe, seed, rule=dominated, trials=LONG)
+            visits = search(table, over(spec, eight(spec, seed)), nearest, make, seed, rule=dominated, trials=LONG)
             kept.append([(visit.place, visit.shown.state) for visit in visits])
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(kept))
+            file.write_text(json.dumps(kept))
     return [as_records(table, visited) for visited in kept[:seeds]]
 
 
@@ -123,6 +122,7 @@ def forecast_row(heading: str, both: Sequence[Array]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", nargs="+", default=["curves", "curves-glosses"], help="names of recorded tables")
+    parser.add_argument("--sampler", choices=SAMPLERS, default="ehvi")
     parser.add_argument("--seeds", type=int, default=32)
     parser.add_argument(
         "--skip", type=int, default=0, help="leave out so many of these, those that a constant was fitted to"
@@ -130,7 +130,7 @@ def main() -> None:
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    found = {name: searches(name, options.seeds)[options.skip :] for name in options.tables}
+    found = {name: searches(name, options.sampler, options.seeds)[options.skip :] for name in options.tables}
     print(f"| search | trials (10th–90th percentile) | forgone of {LONG} trials | at most |\n|---|---|---|---|")
     for name, runs in found.items():
         print(flat_row(f"{name}, until the last {WINDOW} added less than {100 * LEAST:g} %", runs, end_of))

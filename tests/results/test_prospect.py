@@ -63,3 +63,10 @@ def test_a_study_without_a_metric_is_told_the_hypervolume_alone() -> None:
     assert found
     assert found.quality is None
     assert found.sentence("train_seconds").startswith("20 more trials are likely to add 0.0 % of hypervolume (at most ")
+
+
+def test_equal_trials_tell_nothing_of_better_ones() -> None:
+    equal = [complete(n, "lora", 0.9, 1000, 10.0) for n in range(30)]
+    found = prospect(equal, OBJECTIVES)
+    assert found
+    assert found.quality is found.quality_at_most is None

@@ -44,7 +44,7 @@ class Prospect:
 
     Attributes:
         after: the number of trials from which it is told.
-        quality: the gain of the best quality, in its own unit; None if the quality is no metric.
+        quality: the gain of the best quality, in its own unit; None if it is no metric, or the best trials are equal.
         quality_at_most: what it exceeds in one of ten searches.
         volume: the gain of hypervolume as a share of what it is.
         volume_at_most: what it exceeds in one of ten searches.
@@ -91,11 +91,11 @@ def prospect(records: Sequence[Record], objectives: Sequence[str]) -> Prospect |
         return None
     count, grown = len(ended), added / (1 - added)
     apart = float(np.std(sorted(values, reverse=find_objective(quality).direction == "maximize")[:BEST])) / count
-    metric = is_metric(quality)
+    told = is_metric(quality) and apart > 0  # equal trials, as of very few rows, say nothing of better ones
     return Prospect(
         after=count,
-        quality=QUALITY * apart if metric else None,
-        quality_at_most=QUALITY_AT_MOST * apart if metric else None,
+        quality=QUALITY * apart if told else None,
+        quality_at_most=QUALITY_AT_MOST * apart if told else None,
         volume=VOLUME * grown,
         volume_at_most=VOLUME_AT_MOST * (grown + VOLUME_FLOOR / count),
     )
