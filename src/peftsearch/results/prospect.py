@@ -4,8 +4,8 @@ In replayed searches, how much the best quality still rose follows neither from 
 is in proportion to how far apart the best trials lie, and falls with the number of trials. The hypervolume gains about
 a third of what the last 20 trials have added to it. The constants below were fitted to 64 searches on two recorded
 tables, after 24 to 80 trials. On 64 others the limits held in 89 % of the cases, least often for the quality after 32
-trials: 69 % and 91 %. `python -m benchmarks.flat --sampler tpe --seeds 64 --skip 32` compares the forecast with what the trials then
-brought.
+trials: 69 % and 91 %. `python -m benchmarks.flat --sampler tpe --seeds 64 --skip 32` compares the forecast with what
+the trials then brought.
 """
 
 from __future__ import annotations
