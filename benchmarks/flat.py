@@ -4,9 +4,9 @@
 
 The searches are those of `benchmarks/proposals.py`, but of 100 trials: over eight of the table's methods, which differ
 from seed to seed. The first table says after how many trials `--until-flat` ends them, and which share of the
-hypervolume of all 100 trials it forgoes. The second one compares `peftsearch.results.prospect` with what 20 more trials
-then brought, on the searches of both tables. Two settings whose nearest recorded row is the same bring the same, so a
-replay becomes flat somewhat sooner than a real search.
+hypervolume of all 100 trials it forgoes. The second one compares `peftsearch.results.outlook.prospect` with what 20
+more trials then brought, on the searches of both tables. Two settings whose nearest recorded row is the same bring the
+same, so a replay becomes flat somewhat sooner than a real search.
 
 The searches are kept in `benchmarks/results/flat-SAMPLER-NAME.json`, and those that are there are not replayed again.
 """
@@ -24,10 +24,10 @@ import optuna
 from benchmarks.proposals import METHODS, Nearest, eight, over, search
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table
 
-from peftsearch.core.pareto import Array
+from peftsearch.core.front.pareto import Array
+from peftsearch.core.front.volume import share_added
 from peftsearch.core.strategies import SAMPLERS, load_strategy
-from peftsearch.core.volume import share_added
-from peftsearch.results.prospect import MORE, prospect
+from peftsearch.results.outlook.prospect import MORE, prospect
 from peftsearch.search.flatness import LEAST, WINDOW, added_by_last, reached_by
 from peftsearch.search.pruning import dominated
 from peftsearch.storage.records import Record

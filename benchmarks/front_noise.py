@@ -14,8 +14,8 @@ import argparse
 import numpy as np
 from benchmarks.replay import OBJECTIVES, TRIALS, Table, orders
 
-from peftsearch.core.pareto import front_of
-from peftsearch.core.tolerance import AS_MEASURED, EXACT, Margin, Tolerance
+from peftsearch.core.front.pareto import front_of
+from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Margin, Tolerance
 
 TABLES = ("curves", "curves-glosses")
 TOLERANCES: dict[str, Tolerance] = {

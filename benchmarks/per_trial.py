@@ -99,7 +99,7 @@ def run_one(way: str, method: str, seed: str, options: argparse.Namespace) -> di
     from peftsearch.data.load import load_data
     from peftsearch.data.section import DataSection
     from peftsearch.methods.table import METHODS as TABLE
-    from peftsearch.study.baselines import default_settings
+    from peftsearch.study.starting_points.baselines import default_settings
 
     limit = {"train": options.train, "validation": options.validation}
     section = DataSection(

@@ -5,8 +5,8 @@
 The configurations are rows that all tables have. They are chosen greedily: each next one is that which adds most
 hypervolume to the default configurations and to those chosen before it, on average over tables and over studies of
 eight of the methods, which differ from draw to draw. The list is written to `src/peftsearch/resources/portfolio.json`,
-from which `study/portfolio.py` takes what a study's methods and ranges allow. `benchmarks/proposals.py --portfolio`
-measures what a list learnt on one table is worth on the other.
+from which `study/starting_points/portfolio.py` takes what a study's methods and ranges allow.
+`benchmarks/proposals.py --portfolio` measures what a list learnt on one table is worth on the other.
 
 Source: Feurer et al., "Auto-Sklearn 2.0" (2022), section 3; hypervolume is submodular, so greedy choices are near the
 best ones, and a gain that was computed for fewer configurations bounds the present one.
@@ -25,8 +25,8 @@ from benchmarks.replay import HERE, Table
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Fixed
-from peftsearch.study.portfolio import Entry
 from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.study.starting_points.portfolio import Entry
 from peftsearch.study.suggest import baseline_config
 
 LENGTH = 44

@@ -25,7 +25,7 @@ from benchmarks.samplers import COMPARED, METHODS, Make
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
-from peftsearch.core.pareto import Array
+from peftsearch.core.front.pareto import Array
 from peftsearch.methods.table import METHODS as METHODS_TABLE
 from peftsearch.search.ehvi.counting import Count, Given
 from peftsearch.search.pruning import Rule, dominated
@@ -34,9 +34,9 @@ from peftsearch.storage.database import open_study
 from peftsearch.storage.prepare import enqueue_baselines
 from peftsearch.storage.records import Record
 from peftsearch.storage.trial_attributes import fixed_baseline, write_config, write_curve
-from peftsearch.study.baselines import Vocabulary
-from peftsearch.study.portfolio import Entry, portfolio_points
 from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.study.starting_points.baselines import Vocabulary
+from peftsearch.study.starting_points.portfolio import Entry, portfolio_points
 from peftsearch.study.suggest import suggest
 from peftsearch.study.values import middle
 

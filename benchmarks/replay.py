@@ -29,8 +29,8 @@ from benchmarks.curves import rows
 from benchmarks.rules import RULES, told_the_end
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.front.pareto import Array, as_losses, front_of, hypervolume, non_dominated
 from peftsearch.core.measurement import EpochReport
-from peftsearch.core.pareto import Array, as_losses, front_of, hypervolume, non_dominated
 from peftsearch.search.pruning import Rule
 from peftsearch.storage.records import Record
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from peftsearch.core.front.pareto import Array, as_losses, matches, non_dominated
 from peftsearch.core.objectives import directions_of
-from peftsearch.core.pareto import Array, as_losses, matches, non_dominated
 from peftsearch.search import extrapolation, forecast, pruning
 from peftsearch.search.pruning import Decision, Rule
 from peftsearch.storage.records import Record

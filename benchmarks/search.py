@@ -32,7 +32,7 @@ import numpy as np
 import psutil
 from benchmarks import plain
 
-from peftsearch.core.pareto import Array, hypervolume, non_dominated
+from peftsearch.core.front.pareto import Array, hypervolume, non_dominated
 
 HERE = Path(__file__).parent
 STUDY = HERE / "search.yaml"

@@ -3,8 +3,8 @@
     python -m benchmarks.time_left
 
 The searches are those of `benchmarks/proposals.py`: 40 trials over eight of the table's methods, which differ from seed
-to seed. A trial takes the recorded seconds of training and evaluation of its epochs. What `peftsearch.results.pace`
-forecasts stands beside a simple rule: the mean of all trials so far.
+to seed. A trial takes the recorded seconds of training and evaluation of its epochs. What
+`peftsearch.results.outlook.pace` forecasts stands beside a simple rule: the mean of all trials so far.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import optuna
 from benchmarks.proposals import Nearest, Visit, eight, over, search
 from benchmarks.replay import HERE, TRIALS, Table
 
-from peftsearch.results.pace import UNSURE, seconds_left
+from peftsearch.results.outlook.pace import UNSURE, seconds_left
 from peftsearch.search.pruning import dominated
 from peftsearch.search.samplers import tpe
 from peftsearch.storage.records import Record

@@ -231,19 +231,19 @@ def test_the_parent_of_a_search_loads_no_torch() -> None:
 
 PLAIN = {"non_dominated", "dominates"}
 WITHOUT_A_TOLERANCE = {
-    ("core/pareto.py", "non_dominated"),
+    ("core/front/pareto.py", "non_dominated"),
     ("search/ehvi/improvement.py", "non_dominated"),  # a hypervolume has no tolerance
     # What a tolerance leaves off a front may come back with a later trial; what is dominated never does.
     ("search/pruning.py", "dominates"),
     ("storage/front_checkpoints.py", "dominates"),
     ("storage/front_checkpoints.py", "non_dominated"),
 }
-"""Where trials are compared without their study's tolerance; everywhere else the rule is `core.pareto.front_of`."""
+"""Where trials are compared without their study's tolerance. Elsewhere the rule is `core.front.pareto.front_of`."""
 
 
 def test_one_rule_says_what_is_on_a_front() -> None:
     found = {(str(f.relative_to(ROOT)), name) for f in FILES for name in names_in(f) if name in PLAIN}
-    assert found - WITHOUT_A_TOLERANCE == set(), "take core.pareto.front_of with the study's tolerance"
+    assert found - WITHOUT_A_TOLERANCE == set(), "take core.front.pareto.front_of with the study's tolerance"
     assert WITHOUT_A_TOLERANCE - found == set()
 
 

@@ -14,7 +14,7 @@ from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
 
 from peftsearch.methods.table import ENCODER_METHODS
-from peftsearch.results.pace import seconds_of_trials
+from peftsearch.results.outlook.pace import seconds_of_trials
 from peftsearch.search.pruning import Decision, never
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from peftsearch.cli import COMMANDS, main
-from peftsearch.cli.mistakes import OTHER_COMMANDS, OTHER_OPTIONS, options_of
+from peftsearch.cli.shared.mistakes import OTHER_COMMANDS, OTHER_OPTIONS, options_of
 from peftsearch.data.read.files import FORMATS
 from peftsearch.study.mistakes.keys import OTHER_NAMES
 

@@ -11,8 +11,8 @@ from scripts.reference.markdown import code, page, table
 from scripts.reference.schema import introduction, key_table, schema_of
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, SearchConfig, TrainingConfig
+from peftsearch.core.front.tolerance import EXACT
 from peftsearch.core.objectives import TIMING_NOISE
-from peftsearch.core.tolerance import EXACT
 from peftsearch.data.section import DataSection
 from peftsearch.results.formatting import percent
 from peftsearch.study.mistakes.keys import SECTIONS

@@ -20,7 +20,7 @@ def main(url: str, name: str, budget: int, *takes: str) -> None:
     from peftsearch.core.config import TrialConfig
     from peftsearch.storage.claims import claim, claim_new
     from peftsearch.storage.database import open_storage
-    from peftsearch.study.baselines import Baseline
+    from peftsearch.study.starting_points.baselines import Baseline
 
     study = optuna.load_study(study_name=name, storage=open_storage(url), sampler=optuna.samplers.RandomSampler())
 

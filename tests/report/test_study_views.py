@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from peftsearch.core.tolerance import EXACT
+from peftsearch.core.front.tolerance import EXACT
 from peftsearch.report.study_views import ended_lines, front_view, newly_ended, progress_view, trial_line
 from peftsearch.report.tables import front_table, trials_table
 from peftsearch.results.formatting import config_in_words, percent, reason_in_words

@@ -7,8 +7,8 @@ import pytest
 
 from peftsearch.core.config import EarlyStopping
 from peftsearch.core.constraints import Check, Constraint
-from peftsearch.core.pareto import front_of, losses_of, non_dominated
-from peftsearch.core.tolerance import AS_MEASURED, EXACT, Margin
+from peftsearch.core.front.pareto import front_of, losses_of, non_dominated
+from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Margin
 from peftsearch.search.forecast import possible_ends
 from peftsearch.search.pruning import Decision, decide
 from peftsearch.storage.records import Record

@@ -19,7 +19,7 @@ from peftsearch.storage.budget import claimable, finished
 from peftsearch.storage.claims import SpaceExhausted, claim, claim_new
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.records import records
-from peftsearch.study.baselines import Baseline
+from peftsearch.study.starting_points.baselines import Baseline
 from tests.helpers.claimers import claim_in_processes
 
 ME = {"pid": 1}

@@ -23,7 +23,7 @@ from peftsearch.storage.trial_attributes import (
     write_failure,
     write_heartbeat,
 )
-from peftsearch.study.baselines import Baseline
+from peftsearch.study.starting_points.baselines import Baseline
 from tests.helpers.fake_trainer import epoch_report, measured
 
 CONFIG = TrialConfig("b", "full", {"rank": 1})

@@ -9,7 +9,7 @@ import pytest
 from peftsearch.core.config import EarlyStopping, SearchConfig, TrainingConfig, valid_field_values
 from peftsearch.core.dimensions import Choice, Fixed, Range
 from peftsearch.core.errors import UserError
-from peftsearch.core.tolerance import EXACT, Margin
+from peftsearch.core.front.tolerance import EXACT, Margin
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.sections import Backbone
 from peftsearch.study.spec import load_study, parse_study

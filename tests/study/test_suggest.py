@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
-from peftsearch.study.baselines import Baseline
+from peftsearch.study.starting_points.baselines import Baseline
 from peftsearch.study.suggest import misfit, sampled_params, suggest
 from tests.helpers.studies import STUDY, TABLE, study
 

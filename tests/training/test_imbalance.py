@@ -15,7 +15,7 @@ from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.data.base import TextData
 from peftsearch.methods.table import METHODS
-from peftsearch.study.baselines import default_settings
+from peftsearch.study.starting_points.baselines import default_settings
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import WORDS, tiny_model
 

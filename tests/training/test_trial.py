@@ -24,7 +24,7 @@ from peftsearch.data.tokens import tokenize
 from peftsearch.export.write import write_files
 from peftsearch.methods.table import METHODS
 from peftsearch.predict.load import load_classifier
-from peftsearch.study.baselines import default_settings
+from peftsearch.study.starting_points.baselines import default_settings
 from peftsearch.training import attempt as attempt_module
 from peftsearch.training import rows as rows_module
 from peftsearch.training.batches import PadToLongest

@@ -91,7 +91,7 @@ class Commands(click.Group):
 
     def _explained(self, error: click.UsageError, ctx: click.Context) -> click.UsageError:
         """The same error, or one that says what was probably meant."""
-        from peftsearch.cli.mistakes import Refused, mended
+        from peftsearch.cli.shared.mistakes import Refused, mended
 
         context = error.ctx or ctx
         arguments = tuple(ctx.meta.get(ARGUMENTS, ()))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from peftsearch.cli.shared.output import can_redraw, console, harmless, print_line, say
 from peftsearch.cli.shared.volume import is_quiet
 from peftsearch.core.escaping import on_one_line
-from peftsearch.core.tolerance import AS_MEASURED, Tolerance
+from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -110,7 +110,7 @@ def _lines(objectives: Sequence[str], budget: int | None, err: bool, left: Calla
     What a time limit is likely to allow is said once, as soon as that can be told.
     """
     from peftsearch.report.study_views import ended_lines
-    from peftsearch.results.pace import likely_reached
+    from peftsearch.results.outlook.pace import likely_reached
 
     before: list[Sequence[Record]] = []
     said: list[str] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.plan import Run
 from peftsearch.core.config import TrialConfig
-from peftsearch.results.pace import seconds_of_trials
+from peftsearch.results.outlook.pace import seconds_of_trials
 from peftsearch.results.status import life_signs
 from peftsearch.storage.confirm_queue import REFERENCE, Repeat, ended_runs, running_runs
 from peftsearch.storage.confirmations import SeedRun, read_runs, write_run

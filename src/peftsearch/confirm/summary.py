@@ -13,10 +13,10 @@ from peftsearch.confirm.frame import confirmation_frame
 from peftsearch.confirm.statistics import Comparison, Interval, Spread, spread
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.front.pareto import tiers
+from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import DEFAULT_METRIC, find_objective, is_metric
-from peftsearch.core.pareto import tiers
-from peftsearch.core.tolerance import Tolerance
 from peftsearch.methods.table import METHODS
 from peftsearch.results.reference import SETTINGS
 from peftsearch.storage.confirm_queue import REFERENCE

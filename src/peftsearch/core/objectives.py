@@ -30,7 +30,7 @@ class Objective:
         on_request: whether a trial measures it only if its study asks for it, because that takes time.
         classes: how many classes the data must have, if not any number.
         equal_within: the share by which two values may differ and count as equal on a front, unless a study says
-            otherwise (`core.tolerance`).
+            otherwise (`core.front.tolerance`).
     """
 
     name: str

@@ -17,9 +17,9 @@ from peftsearch.results.open import open_results
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirm_queue import is_queue
 from peftsearch.storage.database import open_storage
-from peftsearch.study.baselines import Baseline
 from peftsearch.study.conditions import is_active
 from peftsearch.study.spec import StudySpec
+from peftsearch.study.starting_points.baselines import Baseline
 from peftsearch.study.suggest import baseline_config
 from peftsearch.study.values import middle
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 from peftsearch.core.objectives import find_objective, is_metric, value_of
-from peftsearch.core.tolerance import AS_MEASURED, Tolerance
 from peftsearch.recommend.limits import LATENCY, SHARE, SIZE
 
 if TYPE_CHECKING:

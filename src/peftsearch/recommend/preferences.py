@@ -1,7 +1,7 @@
 """What a user may prefer among the trials that fit: each preference puts them into an order, the first choice first.
 
-Values within the tolerance of the best one count as equal (`core.pareto.tiers`). Ties are broken by the quality, then
-by trainable parameters, training time and the trial's number, so that the same trials always give the same order.
+Values within the tolerance of the best one count as equal (`core.front.pareto.tiers`). Ties are broken by the quality,
+then by trainable parameters, training time and the trial's number, so that the same trials always give the same order.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from peftsearch.core.front.pareto import Array, distances_to_ideal, front_of, tiers
 from peftsearch.core.objectives import directions_of, is_metric
-from peftsearch.core.pareto import Array, distances_to_ideal, front_of, tiers
 from peftsearch.recommend.candidates import ALWAYS, Candidate, Judged, values_of
 from peftsearch.results.formatting import objective_label
 

@@ -9,8 +9,8 @@ from functools import partial
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError, nearest
-from peftsearch.core.pareto import matches
-from peftsearch.core.tolerance import Tolerance
+from peftsearch.core.front.pareto import matches
+from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.recommend.candidates import Candidate, Judged, as_searched, candidates, judged_by, values_of
 from peftsearch.recommend.latency import measure_latency, with_latency
 from peftsearch.recommend.limits import Limit, read_limits

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from peftsearch.core.front.tolerance import margins_of
 from peftsearch.core.objectives import find_objective, is_metric
-from peftsearch.core.tolerance import margins_of
 from peftsearch.recommend.candidates import Candidate
 from peftsearch.recommend.limits import SHARE
 from peftsearch.recommend.recommendation import Recommendation

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.dimensions import Fixed, describe
+from peftsearch.core.front.tolerance import margins_of
 from peftsearch.core.objectives import positive_class
-from peftsearch.core.tolerance import margins_of
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.paragraph import Paragraph, tied
 from peftsearch.results.formatting import backbone_in_words, dimension_in_words, percent, tolerance_in_words

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import confirmation
+from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 from peftsearch.core.objectives import find_objective, quality_objective
-from peftsearch.core.tolerance import AS_MEASURED, Tolerance
 from peftsearch.report.audit import timings_in_words
 from peftsearch.report.on_test import confirmed_trials, sentences_on_test
 from peftsearch.report.paragraph import Paragraph
@@ -23,7 +23,7 @@ from peftsearch.results.formatting import (
     reason_in_words,
 )
 from peftsearch.results.front import Row, best_of_methods, front, front_in_words, left_off
-from peftsearch.results.pace import likely_reached
+from peftsearch.results.outlook.pace import likely_reached
 from peftsearch.results.status import Status, status
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from peftsearch.core.config import SEARCHABLE_TRAINING, TrialConfig
 from peftsearch.core.constraints import breaking
 from peftsearch.core.dimensions import Dimension, Fixed, Range, Scalar, extremes
 from peftsearch.core.errors import one_line
+from peftsearch.core.front.tolerance import Margin, Tolerance, margins_of
 from peftsearch.core.objectives import Objective, find_objective, is_metric
-from peftsearch.core.tolerance import Margin, Tolerance, margins_of
 from peftsearch.methods.hyperparameters import Hyperparameter
 from peftsearch.methods.table import METHODS
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peftsearch.core.front.pareto import front_of
+from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Tolerance
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import find_objective, quality_objective
-from peftsearch.core.pareto import front_of
-from peftsearch.core.tolerance import AS_MEASURED, EXACT, Tolerance
 from peftsearch.results.formatting import tolerance_in_words
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Row:
             all parameters of the largest model of that backbone if no full fine-tuning has finished.
         time_share: training seconds over those of the same full fine-tuning; None without one.
         on_front: whether the trial breaks no constraint and, of those that break none, is on the front
-            (`core.pareto.front_of`).
+            (`core.front.pareto.front_of`).
         undominated: the same with no tolerance: no other one is at least as good in every objective and better in one.
             The weights of such trials are kept.
     """

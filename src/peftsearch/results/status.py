@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.constraints import Constraint
 from peftsearch.results.feasibility import Tally, tally
-from peftsearch.results.pace import seconds_left, whole_by_steps
+from peftsearch.results.outlook.pace import seconds_left, whole_by_steps
 from peftsearch.storage.liveness.recovery import STALE_SECONDS, is_stale
 from peftsearch.workers.watchdog import limit_of
 
@@ -28,7 +28,8 @@ class Status:
         running: the running trials.
         done: the number of trials that have ended and count toward the budget; see `storage.budget`.
         budget: the total of trials last asked for; None if it is unknown.
-        seconds_left: an estimate of the time left (`results.pace`); None without a budget, or while it cannot be told.
+        seconds_left: an estimate of the time left (`results.outlook.pace`); None without a budget, or while
+            it cannot be told.
         constraints: how many trials break each of them.
     """
 

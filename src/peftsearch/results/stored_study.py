@@ -12,13 +12,13 @@ from peftsearch.core.calls.precedence import RUNS_VARIABLE, STORAGE_VARIABLE, of
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RUNS, TENSORS, RunFolder, runs_folder
+from peftsearch.core.front.tolerance import Tolerance, asked_tolerance
 from peftsearch.core.objectives import quality_objective
-from peftsearch.core.tolerance import Tolerance, asked_tolerance
 from peftsearch.results import frames
 from peftsearch.results.checkpoints import checkpoint_problems
 from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.front import Row, rows
-from peftsearch.results.prospect import Prospect, prospect
+from peftsearch.results.outlook.prospect import Prospect, prospect
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from peftsearch.core.pareto import Array
+from peftsearch.core.front.pareto import Array
 
 FIT_POINTS = 3
 """A power law is fitted to at least this many epochs."""

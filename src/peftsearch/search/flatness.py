@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from peftsearch.core.volume import share_added
+from peftsearch.core.front.volume import share_added
 from peftsearch.storage.records import Record
 
 WINDOW = 16

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from peftsearch.core.config import TrialConfig, idle_epochs
+from peftsearch.core.front.pareto import Array, losses_of
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import Objective, find_objective
-from peftsearch.core.pareto import Array, losses_of
 from peftsearch.search.extrapolation import OPTIMISTIC_QUANTILE, optimistic_best
 from peftsearch.storage.records import Record
 

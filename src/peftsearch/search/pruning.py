@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from peftsearch.core.front.pareto import dominates, losses_of
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective, is_metric
-from peftsearch.core.pareto import dominates, losses_of
 from peftsearch.core.strategies import PRUNERS, load_strategy
 from peftsearch.search.forecast import config_of, ends_now, possible_ends, same_method
 from peftsearch.storage.records import Record

@@ -35,7 +35,7 @@ from peftsearch.storage.trial_attributes import (
     worker_of,
     write_config,
 )
-from peftsearch.study.baselines import Baseline
+from peftsearch.study.starting_points.baselines import Baseline
 
 if TYPE_CHECKING:
     from optuna.study import Study

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from peftsearch.core.files.checksums import SUMS, damaged_files, seal
 from peftsearch.core.files.disk import writing_to
 from peftsearch.core.files.run_folder import TENSORS
-from peftsearch.core.pareto import dominates, losses_of, non_dominated
+from peftsearch.core.front.pareto import dominates, losses_of, non_dominated
 from peftsearch.storage.records import Record, records
 from peftsearch.training.checkpoint import ABOUT
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.constraints import Constraint
+from peftsearch.core.front.tolerance import Tolerance, read_margin
 from peftsearch.core.secrets import hide_source
-from peftsearch.core.tolerance import Tolerance, read_margin
 from peftsearch.storage.optuna_access import storage_of, study_id
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from peftsearch.core.constraints import BreaksConstraint, Check, Constraint, bre
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.progress import StepReport
 from peftsearch.storage.optuna_access import storage_of, trial_id
-from peftsearch.study.baselines import Baseline
+from peftsearch.study.starting_points.baselines import Baseline
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -15,8 +15,8 @@ from peftsearch.core.constraints import Constraint
 from peftsearch.core.dimensions import Range, number
 from peftsearch.core.errors import nearest, shown
 from peftsearch.core.files.run_folder import STUDY_NAME
+from peftsearch.core.front.tolerance import Tolerance, parse_tolerance
 from peftsearch.core.objectives import complaint_about, find_objective, is_metric
-from peftsearch.core.tolerance import Tolerance, parse_tolerance
 from peftsearch.study.mistakes.problems import Problems, Where
 from peftsearch.study.validation import validated
 from peftsearch.tracking.table import TRACKERS

@@ -12,18 +12,16 @@ from peftsearch.core.config import SearchConfig, TrainingConfig
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import shown
 from peftsearch.core.files.run_folder import STUDY_NAME
+from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.core.objectives import directions_of, selection_metric
-from peftsearch.core.tolerance import Tolerance
 from peftsearch.data.section import DataSection
 from peftsearch.methods.base import Method
 from peftsearch.methods.table import METHODS
-from peftsearch.study.baselines import Baseline, Vocabulary, read_baselines, tried_first
 from peftsearch.study.catalogue import displayed, find_study, list_studies
 from peftsearch.study.methods_section import Space, read_methods
 from peftsearch.study.mistakes.keys import SECTIONS
 from peftsearch.study.mistakes.problems import Problems
 from peftsearch.study.overrides import Overrides
-from peftsearch.study.portfolio import portfolio_points
 from peftsearch.study.sections import (
     Backbone,
     Origin,
@@ -37,6 +35,8 @@ from peftsearch.study.sections import (
     read_tracking,
     read_training,
 )
+from peftsearch.study.starting_points.baselines import Baseline, Vocabulary, read_baselines, tried_first
+from peftsearch.study.starting_points.portfolio import portfolio_points
 from peftsearch.study.validation import validated
 from peftsearch.study.yaml_file import read_document, text_keys
 
@@ -53,7 +53,8 @@ class StudySpec:
         name: letters, digits, - and _, because it names the study's storage and folder.
         methods: the search space, with all dimensions of each method.
         baselines: the configurations that are tried first, in this order: those in the file, and the default settings
-            of every method that these leave out (`study.baselines.tried_first`), then the portfolio if it is asked for.
+            of every method that these leave out (`study.starting_points.baselines.tried_first`), then the portfolio if
+            it is asked for.
         constraints: bounds that a trial must keep to be on the front.
         tolerance: within which values of an objective count as equal on the front, where the file says so.
         path: the study file; paths in `data` are relative to its folder.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from peftsearch.core.pareto import hypervolume
+from peftsearch.core.front.pareto import hypervolume
 from peftsearch.search.ehvi.improvement import MOST_BOXES, expected_improvement, open_boxes
 
 

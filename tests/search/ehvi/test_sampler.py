@@ -12,8 +12,8 @@ from optuna.trial import Trial, TrialState
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.constraints import Check, Constraint
+from peftsearch.core.front.pareto import hypervolume, losses_of
 from peftsearch.core.measurement import EpochReport
-from peftsearch.core.pareto import hypervolume, losses_of
 from peftsearch.search.ehvi.sampler import LEAST, HypervolumeSampler
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.database import open_study

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.summary import Confirmed, confirmation
+from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.core.objectives import DEFAULT_METRIC
-from peftsearch.core.tolerance import Tolerance
 from peftsearch.data.describe import TokenLengths, classes_of, token_lengths
 from peftsearch.data.load import open_prepared
 from peftsearch.methods.table import TEXT_METHODS

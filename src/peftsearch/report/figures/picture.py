@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from peftsearch.confirm.summary import confirmation
+from peftsearch.core.front.pareto import front_of
+from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.core.objectives import find_objective, quality_objective
-from peftsearch.core.pareto import front_of
-from peftsearch.core.tolerance import Tolerance
 from peftsearch.report.figures.method_style import STYLES
 from peftsearch.report.figures.points import Kind, Point, axis_label, costs, finished_point, stopped_point
 from peftsearch.report.figures.ticks import Tick, ticks

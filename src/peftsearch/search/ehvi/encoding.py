@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from peftsearch.core.pareto import Array
+from peftsearch.core.front.pareto import Array
 from peftsearch.study.suggest import METHOD
 
 ABSENT = -1.0

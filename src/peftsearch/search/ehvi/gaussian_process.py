@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from peftsearch.core.pareto import Array
+from peftsearch.core.front.pareto import Array
 from peftsearch.search.ehvi.encoding import Encoding, Points
 
 PRIOR = (0.5, 0.5, 0.25)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peftsearch.core.pareto import Array, non_dominated
+from peftsearch.core.front.pareto import Array, non_dominated
 
 MOST_BOXES = 20_000
 """n points in m objectives may give n ** (m - 1) boxes; a front that could give more is thinned."""

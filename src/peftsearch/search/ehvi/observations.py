@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from peftsearch.core.front.pareto import Array
 from peftsearch.core.objectives import Objective, find_objective, is_metric, value_of
-from peftsearch.core.pareto import Array
 from peftsearch.search.extrapolation import by_ratio
 from peftsearch.search.forecast import config_of
 from peftsearch.storage.records import Record

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peftsearch.core.constraints import Constraint
+from peftsearch.core.front.pareto import Array
 from peftsearch.core.objectives import quality_objective
-from peftsearch.core.pareto import Array
 from peftsearch.search.ehvi.counting import Count
 from peftsearch.search.ehvi.encoding import Encoding, Points, joined
 from peftsearch.search.ehvi.gaussian_process import Distances, GaussianProcess, distances

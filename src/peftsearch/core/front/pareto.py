@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance, margin_of
 from peftsearch.core.objectives import directions_of
-from peftsearch.core.tolerance import AS_MEASURED, Tolerance, margin_of
 
 Array = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from peftsearch.core.volume import scaled, share_added
+from peftsearch.core.front.volume import scaled, share_added
 
 OBJECTIVES = ("macro_f1", "trainable_parameters")
 FRONT = [[0.9, 1e6], [0.7, 1e4]]

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from peftsearch.core.progress import StepReport
-from peftsearch.results.pace import SHARE, WEIGHT, likely_reached, seconds_left
+from peftsearch.results.outlook.pace import SHARE, WEIGHT, likely_reached, seconds_left
 from peftsearch.storage.records import Record
 from tests.helpers.records import complete, config, report
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from peftsearch.core.dimensions import Scalar, contains, in_type_of
-from peftsearch.study.baselines import Baseline, Vocabulary, default_settings, same_configuration
+from peftsearch.study.starting_points.baselines import Baseline, Vocabulary, default_settings, same_configuration
 
 Entry = Mapping[str, Any]
 """`method`, and `settings`: a value for each of some of its dimensions."""

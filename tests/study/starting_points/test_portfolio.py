@@ -7,10 +7,10 @@ import pytest
 
 from peftsearch.core.dimensions import Fixed, contains
 from peftsearch.methods.table import METHODS
-from peftsearch.study.baselines import Vocabulary
-from peftsearch.study.portfolio import portfolio_points, shipped
 from peftsearch.study.sections import Backbone
 from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.study.starting_points.baselines import Vocabulary
+from peftsearch.study.starting_points.portfolio import portfolio_points, shipped
 
 
 def test_every_shipped_entry_lies_in_its_methods_own_ranges_and_no_two_are_equal() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Margin, margin_of, read_margin
 from peftsearch.core.objectives import OBJECTIVES
-from peftsearch.core.tolerance import AS_MEASURED, EXACT, Margin, margin_of, read_margin
 
 
 @pytest.mark.parametrize(

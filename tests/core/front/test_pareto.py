@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from peftsearch.core.pareto import (
+from peftsearch.core.front.pareto import (
     as_losses,
     distances_to_ideal,
     dominates,
@@ -14,7 +14,7 @@ from peftsearch.core.pareto import (
     non_dominated,
     tiers,
 )
-from peftsearch.core.tolerance import AS_MEASURED, EXACT, Margin
+from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Margin
 
 
 def test_maximised_columns_are_turned_round():

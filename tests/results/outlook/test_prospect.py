@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from peftsearch.results.prospect import MORE, prospect
+from peftsearch.results.outlook.prospect import MORE, prospect
 from peftsearch.search.flatness import added_by_last
 from peftsearch.storage.records import Record
 from tests.helpers.records import OBJECTIVES, complete

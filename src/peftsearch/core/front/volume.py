@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from peftsearch.core.front.pareto import Array, as_losses, hypervolume
 from peftsearch.core.objectives import find_objective
-from peftsearch.core.pareto import Array, as_losses, hypervolume
 
 BEYOND = 0.1
 """The reference point lies beyond the worst trial by this share of the range, so that both ends of a front count."""
