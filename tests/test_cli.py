@@ -137,7 +137,7 @@ def test_the_front_is_chosen_with_the_tolerance_that_an_option_names(
     of_study = ("--study", "toy.yaml", *tolerance)
     shown = run("front", *of_study, "--json")
     assert [found["trial"] for found in json.loads(shown.stdout)] == front
-    assert ("train time within 10 % counts as equal; 1 trial is left off" in shown.stderr) == (not tolerance)
+    assert ("train time within 10 % + 0.1 s counts as equal; 1 trial is left off" in shown.stderr) == (not tolerance)
     assert run("front", *of_study).stdout.startswith(f"toy: {len(front)} of 2 trials")
     assert json.loads(run("trial", "best", *of_study, "--json").stdout)["trial"] == front[0]
     page = tmp_path / "report.html"

@@ -32,7 +32,8 @@ def objectives_page() -> str:
 
 def _margin(objective: Objective) -> str:
     """By how much two values may differ and count as equal on a front, unless a study says otherwise."""
-    return f"{objective.equal_within:.0%}".replace("%", " %") if objective.equal_within else "–"
+    share = f"{objective.equal_within:.0%}".replace("%", " %") if objective.equal_within else "–"
+    return share + (f" + {objective.noise_floor:g} {objective.unit}" if objective.noise_floor else "")
 
 
 def _summary(objective: Objective) -> str:

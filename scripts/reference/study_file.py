@@ -12,7 +12,7 @@ from scripts.reference.schema import introduction, key_table, schema_of
 
 from peftsearch.core.config import SEARCHABLE_TRAINING, SearchConfig, TrainingConfig
 from peftsearch.core.front.tolerance import EXACT
-from peftsearch.core.objectives import TIMING_NOISE
+from peftsearch.core.objectives import SHORTEST_SECONDS, TIMING_NOISE
 from peftsearch.data.section import DataSection
 from peftsearch.results.formatting import percent
 from peftsearch.study.mistakes.keys import SECTIONS
@@ -50,6 +50,7 @@ def study_file_page() -> str:
         searchable=", ".join(map(code, SEARCHABLE_TRAINING)),
         timed=", ".join(map(code, EXACT)),
         noise=percent(TIMING_NOISE),
+        floor=SHORTEST_SECONDS,
     )
 
 

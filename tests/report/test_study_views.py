@@ -197,12 +197,12 @@ def test_a_front_says_what_counts_as_equal_and_how_many_trials_that_leaves_off(t
     faster, slower = complete(0, "lora", 0.90, 1000, 10.5), complete(1, "lora", 0.88, 1000, 10.0)
     stored = open_stored("toy", store(tmp_path, [faster, slower]))
     assert noted(stored) == (
-        "train time within 10 % counts as equal; 1 trial is left off the front, since another one is as good within "
-        "the tolerance; peftsearch front --study toy --tolerance none shows it"
+        "train time within 10 % + 0.1 s counts as equal; 1 trial is left off the front, since another one is as good "
+        "within the tolerance; peftsearch front --study toy --tolerance none shows it"
     )
     assert noted(stored.with_tolerance("none")) == ""
     assert noted(stored.with_tolerance({"macro_f1": 0.001})).startswith(
-        "macro F1 within 0.001 and train time within 10 % count as equal; 1 trial is left off"
+        "macro F1 within 0.001 and train time within 10 % + 0.1 s count as equal; 1 trial is left off"
     )
     assert noted(stored.with_tolerance({"train_seconds": 0.1})) == "train time within 0.1 s counts as equal"
 

@@ -31,6 +31,7 @@ class Objective:
         classes: how many classes the data must have, if not any number.
         equal_within: the share by which two values may differ and count as equal on a front, unless a study says
             otherwise (`core.front.tolerance`).
+        noise_floor: by how much more they may differ, in the objective's unit.
     """
 
     name: str
@@ -45,11 +46,16 @@ class Objective:
     of_parameters: Callable[[int], float] | None = None
     on_request: bool = False
     equal_within: float = 0.0
+    noise_floor: float = 0.0
 
 
 TIMING_NOISE = 0.1
 """The share within which times count as equal. On the recorded curves, trials of equal work differ by 5 % as a rule,
 and by up to a third; `python -m benchmarks.timing_noise` measures it on the machine at hand."""
+
+SHORTEST_SECONDS = 0.1
+"""Differences below this say nothing about a method: a search timed fits of TF-IDF with 0.06 to 0.14 s, and kept a
+useless one on the front for the 0.04 s that it was faster."""
 
 FLOAT_BYTES = 4
 """The bytes of a trained number, which is a float32."""
@@ -96,10 +102,10 @@ OBJECTIVES: dict[str, Objective] = {
     "train_seconds": Objective(
         "train_seconds", "minimize", "s", "time",
         "forward, backward and step, in processor seconds on a CPU and by the wall clock on a GPU",
-        lambda m: m.train_seconds, digits=2, equal_within=TIMING_NOISE),
+        lambda m: m.train_seconds, digits=2, equal_within=TIMING_NOISE, noise_floor=SHORTEST_SECONDS),
     "evaluation_seconds": Objective(
         "evaluation_seconds", "minimize", "s", "time", "all evaluations of the validation split",
-        lambda m: m.evaluation_seconds, digits=2, equal_within=TIMING_NOISE),
+        lambda m: m.evaluation_seconds, digits=2, equal_within=TIMING_NOISE, noise_floor=SHORTEST_SECONDS),
     "peak_memory_mb": Objective(
         "peak_memory_mb", "minimize", "MiB", "end", "peak memory of the trial", lambda m: m.peak_memory_mb, digits=0),
     "latency_ms": Objective(

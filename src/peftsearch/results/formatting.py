@@ -190,7 +190,7 @@ def tolerance_in_words(objectives: Sequence[str], tolerance: Tolerance) -> list[
     """One line on the values that count as equal; none if only the same values do.
 
     >>> tolerance_in_words(["macro_f1", "train_seconds"], {"macro_f1": Margin(0.005)})
-    ['macro F1 within 0.005 and train time within 10 % count as equal']
+    ['macro F1 within 0.005 and train time within 10 % + 0.1 s count as equal']
     """
     margins = margins_of(objectives, tolerance)
     found = [f"{_in_full(name)} within {_within(name, margin)}" for name, margin in margins.items()]
@@ -205,7 +205,8 @@ def _in_full(objective: str) -> str:
 
 
 def _within(objective: str, margin: Margin) -> str:
+    known = find_objective(objective).unit
+    unit = f" {known}" if known in ("s", "ms", "MiB", "texts/s") else ""
     if margin.relative:
-        return f"{100 * margin.amount:g} %"
-    unit = find_objective(objective).unit
-    return f"{margin.amount:,.10g}" + (f" {unit}" if unit in ("s", "ms", "MiB", "texts/s") else "")
+        return f"{100 * margin.amount:g} %" + (f" + {margin.floor:g}{unit}" if margin.floor else "")
+    return f"{margin.amount:,.10g}{unit}"

@@ -145,6 +145,12 @@ def test_a_trial_that_is_faster_by_noise_alone_is_left_off_the_front():
     assert front_of(points, NAMES[:3], EXACT).all()
 
 
+def test_a_trial_that_is_faster_by_less_than_a_tenth_of_a_second_is_left_off_the_front():
+    points = [[0.73, 16170, 0.14], [0.49, 16170, 0.06], [0.48, 16170, 0.02]]
+    assert front_of(points, NAMES[:3]).tolist() == [True, False, True]
+    assert front_of(points, NAMES[:3], {"train_seconds": Margin(0.1, relative=True)}).all()
+
+
 def test_a_chain_of_small_differences_does_not_leave_off_its_far_end():
     seconds = [[0.9 - 0.01 * step, 100, 10 / 1.06**step] for step in range(5)]
     assert front_of(seconds, NAMES[:3]).tolist() == [True, False, True, False, True]
@@ -157,12 +163,14 @@ def test_the_faster_of_two_with_equal_quality_stays_if_the_user_says_what_equal_
 
 def test_a_difference_of_exactly_the_tolerance_is_within_it():
     assert front_of([[0.95, 100, 10.0], [0.945, 100, 10.0]], NAMES[:3], {"macro_f1": Margin(0.005)}).sum() == 1
-    assert front_of([[0.95, 100, 11.0], [0.94, 100, 10.0]], NAMES[:3]).sum() == 1
-    assert front_of([[0.95, 100, 11.01], [0.94, 100, 10.0]], NAMES[:3]).sum() == 2
+    assert front_of([[0.95, 100, 11.1], [0.94, 100, 10.0]], NAMES[:3]).sum() == 1
+    assert front_of([[0.95, 100, 11.11], [0.94, 100, 10.0]], NAMES[:3]).sum() == 2
 
 
 def test_no_time_at_all_is_like_no_other_time():
-    assert front_of([[0.9, 100, 0.001], [0.1, 100, 0.0]], NAMES[:3]).all()
+    assert front_of(
+        [[0.9, 100, 0.001], [0.1, 100, 0.0]], NAMES[:3], {"train_seconds": Margin(0.1, relative=True)}
+    ).all()
 
 
 def test_the_front_of_nothing_with_a_tolerance_is_empty():

@@ -53,7 +53,7 @@ def test_a_margin_that_cannot_be_meant(objective: str, written: Any, problem: st
 def test_what_is_timed_and_nothing_else_has_a_margin_by_default() -> None:
     timed = {name for name in OBJECTIVES if margin_of(name, AS_MEASURED).amount}
     assert timed == {"train_seconds", "evaluation_seconds", "latency_ms", "throughput"}
-    assert margin_of("train_seconds", AS_MEASURED) == Margin(0.1, relative=True)
+    assert margin_of("train_seconds", AS_MEASURED) == Margin(0.1, relative=True, floor=0.1)
 
 
 def test_an_exact_tolerance_leaves_no_objective_a_margin() -> None:

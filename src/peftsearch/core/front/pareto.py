@@ -159,7 +159,8 @@ def distances_to_ideal(front: Array) -> NDArray[np.float64]:
 def _in_units(losses: Array, objectives: Sequence[str], tolerance: Tolerance) -> tuple[Array, Array]:
     """`losses` with every objective that has a tolerance in units of it, and by how much each one may be worse.
 
-    Values that are compared by their ratio become logarithms, so that the tolerance is a difference for them too.
+    Values that are compared by their ratio become logarithms, so that the tolerance is a difference for them too. Where
+    a share has a floor, so much is added to both values that this share of it is the floor.
     """
     units, reach = losses.copy(), np.zeros(losses.shape[1])
     for column, name in enumerate(objectives):
@@ -167,7 +168,8 @@ def _in_units(losses: Array, objectives: Sequence[str], tolerance: Tolerance) ->
         if margin.amount:
             reach[column] = 1 + ROUNDING
             sign = -1.0 if directions_of([name]) == ("maximize",) else 1.0
-            logarithms = sign * np.log(np.maximum(sign * losses[:, column], LEAST)) / np.log1p(margin.amount)
+            compared = np.maximum(sign * losses[:, column] + margin.floor / margin.amount, LEAST)
+            logarithms = sign * np.log(compared) / np.log1p(margin.amount)
             units[:, column] = logarithms if margin.relative else losses[:, column] / margin.amount
     return units, reach
 

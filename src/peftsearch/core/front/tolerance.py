@@ -27,6 +27,7 @@ class Margin:
     Attributes:
         amount: in the objective's own unit, or a share of the smaller value; with 0 only the same values are equal.
         relative: whether the amount is a share.
+        floor: beside a share, by how much more values may differ, in the objective's own unit.
 
     >>> print(Margin(0.005), Margin(0.1, relative=True))
     0.005 10%
@@ -34,6 +35,7 @@ class Margin:
 
     amount: float
     relative: bool = False
+    floor: float = 0.0
 
     def __str__(self) -> str:
         return f"{100 * self.amount:.10g}%" if self.relative else f"{self.amount:.10g}"
@@ -54,7 +56,8 @@ EXACT: Tolerance = MappingProxyType({name: Margin(0.0) for name, found in OBJECT
 def margin_of(objective: str, tolerance: Tolerance) -> Margin:
     """The margin of an objective: that of `tolerance`, or else that of `core.objectives`."""
     found = tolerance.get(objective)
-    return found or Margin(find_objective(objective).equal_within, relative=True)
+    known = find_objective(objective)
+    return found or Margin(known.equal_within, relative=True, floor=known.noise_floor)
 
 
 def margins_of(objectives: Sequence[str], tolerance: Tolerance) -> dict[str, Margin]:
