@@ -55,6 +55,23 @@ def test_another_learning_rate_is_not_counted_again(
     assert [config.settings["rank"] for config in counted] == [4, 8]
 
 
-def test_nothing_is_known_without_classes_or_of_methods_that_read_texts(spec: StudySpec, tmp_path: Path) -> None:
+def test_nothing_is_known_without_classes_or_of_methods_that_read_texts(
+    spec: StudySpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert counter(spec, tmp_path, classes=0)({"method": "probe"}) is None
     assert counter(spec, tmp_path)({"method": "tfidf"}) is None
+    assert capsys.readouterr().err == ""
+
+
+def test_what_cannot_be_counted_is_said_once(
+    spec: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("layers")
+
+    monkeypatch.setattr("peftsearch.training.dry_run.trainable_by_epoch", broken)
+    count = counter(spec, tmp_path)
+    assert [count({"method": "probe"}) for _ in range(3)] == [None] * 3
+    assert capsys.readouterr().err == (
+        "the parameters of probe cannot be counted before it is trained (KeyError: 'layers')\n"
+    )

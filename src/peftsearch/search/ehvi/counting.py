@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.methods.table import TEXT_METHODS
+from peftsearch.storage.connection.patience import say_on_stderr
 from peftsearch.storage.records import records
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import suggest
@@ -32,7 +34,7 @@ class Counter:
     def __call__(self, params: Mapping[str, Any]) -> int | None:
         self._classes = self._classes or self._read_classes()
         config = suggest(self._spec, Given(params))
-        if not self._classes or config.trust_remote_code:
+        if not self._classes or config.trust_remote_code or config.method in TEXT_METHODS:
             return None
         key = _structure(config)
         if key not in self._known:
@@ -72,5 +74,7 @@ def _count(config: TrialConfig, classes: int) -> int | None:
 
     try:
         return max(trainable_by_epoch(config, resolve_config_only(config.backbone, config.revision), classes))
-    except Exception:  # whatever a library raises will be the trial's failure; the count is forecast meanwhile
+    except Exception as error:  # what a library raises would be the trial's failure; the count is forecast meanwhile
+        reason = f"{type(error).__name__}: {error}"
+        say_on_stderr(f"the parameters of {config.method} cannot be counted before it is trained ({reason})")
         return None
