@@ -57,7 +57,7 @@ def test_every_cell_runs_on_other_rows_and_another_model(tmp_path: Path) -> None
     assert "on the Pareto front" in told["!peftsearch optimize --study glosses --trials {TRIALS}"]
     assert "measured on the test split" in told["!peftsearch confirm --study glosses --seeds {SEEDS}"]
     assert "on test" in told["!peftsearch recommend --study glosses"]
-    assert "0 labels differ" in told["!peftsearch export --study glosses --trial {chosen} --out model --retrain"]
+    assert "0 labels differ" in told["!peftsearch export --study glosses --trial recommended --out model --retrain"]
     assert (tmp_path / "labelled.csv").read_text().count("\n") == 61
     assert (tmp_path / "report.html").stat().st_size > 1e6
     pictures = [out for cell in code_cells(notebook) for out in cell.outputs if "image/png" in out.get("data", {})]
