@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from safetensors.torch import load_file
 
-from peftsearch.backbones.loading import load_tokenizer
-from peftsearch.backbones.names import resolve_tokenizer
 from peftsearch.core.dimensions import Scalar
 from peftsearch.core.errors import UserError
-from peftsearch.export.proof import expected_logits, fresh_logits, job
-from peftsearch.export.standard.folder import write_standard
-from peftsearch.export.standard.reading import read_classifier
+from peftsearch.export.proof import expected_logits
 from peftsearch.export.write import write_export, write_files
 from peftsearch.predict.load import load_classifier
 from peftsearch.results.stored_study import open_stored
-from peftsearch.training.batches import text_batch
-from tests.export.test_standard import LABELS, MAX_LENGTH, MINILM, TEXTS, Exported, changed_everywhere
+from tests.export.test_standard import LABELS, MINILM, TEXTS, changed_everywhere
+from tests.helpers.adapters import assert_same_logits, exported_adapters
 from tests.helpers.records import complete, store
 from tests.helpers.tiny import tiny_model
 from tests.helpers.tuning import settings_of
@@ -48,30 +41,11 @@ CASES: dict[str, tuple[Case, ...]] = {
 }
 
 
-def adapters(root: Path) -> Iterator[Exported]:
-    for name, cases in CASES.items():
-        model = MINILM if name == MINILM else tiny_model(root / name, name)
-        scale = 0.01 if name == MINILM else 0.1
-        for method, changes in cases:
-            settings = settings_of(method, head="native", **changes)
-            kept = changed_everywhere(model, method, settings, root / "weights", scale)
-            (folder := root / f"out-{kept.number}").mkdir()
-            yield Exported(kept, folder, write_standard(kept, folder, adapter=True))
-
-
 @pytest.mark.fresh_process
 def test_an_adapter_opens_without_peftsearch_over_its_backbone_and_gives_the_same_logits(tmp_path: Path) -> None:
-    found = list(adapters(tmp_path))
-    logits = fresh_logits([job(one.form, one.folder, one.kept, TEXTS) for one in found])
-    for one, other in zip(found, logits, strict=True):
-        expected = expected_logits(one.kept, TEXTS)
-        name = f"{one.kept.config.backbone} {one.kept.config.method} {one.kept.config.settings}"
-        assert np.ptp(expected, axis=0).min() > 1e-3, f"{name} tells no texts apart, so nothing is tested"
-        np.testing.assert_allclose(other, expected, rtol=1e-4, atol=1e-5, err_msg=name)
-        ours = read_classifier(one.folder, one.form, one.kept.config, len(LABELS))
-        with torch.inference_mode():
-            batch = text_batch(load_tokenizer(resolve_tokenizer(str(one.folder))), TEXTS, MAX_LENGTH)
-            np.testing.assert_allclose(ours(**batch).logits.numpy(), expected, rtol=1e-4, atol=1e-5, err_msg=name)
+    found = list(exported_adapters(tmp_path, CASES))
+    assert_same_logits(found)
+    for one in found:
         described = json.loads((one.folder / "adapter_config.json").read_text(encoding="utf-8"))
         assert described["task_type"] == "SEQ_CLS"
         assert described["base_model_name_or_path"] == one.kept.config.backbone
