@@ -147,7 +147,9 @@ def test_results_need_no_study_file(work: Path) -> None:
 def test_random_trials_come_beside_the_baselines(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted among them, the model would take over after one point a method, and propose those points again."""
     jobs: list[Any] = []
-    monkeypatch.setattr(api, "run_workers", lambda _, job, *__, **___: jobs.append(job) or Outcome("done"))
+    monkeypatch.setattr(
+        "peftsearch.optimize.run.run_workers", lambda _, job, *__, **___: jobs.append(job) or Outcome("done")
+    )
     spec = peftsearch.load_study("quickstart")
     results = peftsearch.run_study(spec, trials=12)
     assert jobs[0].startup_trials == spec.search.startup_trials + len(spec.baselines) == 8
@@ -170,8 +172,8 @@ def test_options_of_a_search_go_before_the_study_s(work: Path, monkeypatch: pyte
         given.append({**vars(job), **options, "engine": engine})
         return Outcome("timeout")
 
-    monkeypatch.setattr(api, "run_workers", run_workers)
-    monkeypatch.setattr(api, "local_engine", lambda *numbers, methods: numbers)
+    monkeypatch.setattr("peftsearch.optimize.run.run_workers", run_workers)
+    monkeypatch.setattr("peftsearch.optimize.run.local_engine", lambda *numbers, methods: numbers)
     asked = {"sampler": "random", "pruner": "none", "seed": 7, "exact": True, "cache_size": 10, "timeout": 5.0}
     ticks: list[Any] = []
     results = peftsearch.run_study(

@@ -17,7 +17,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 import peftsearch
-from peftsearch import api
 from peftsearch.cli import COMMANDS, main
 from peftsearch.cli.shared.parsing import parse_duration, parse_size
 from peftsearch.core.calls.precedence import RUNS_VARIABLE
@@ -588,8 +587,8 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
         given.append({**vars(job), "engine": engine})
         return Outcome("done")
 
-    monkeypatch.setattr(api, "run_workers", run_workers)
-    monkeypatch.setattr(api, "local_engine", lambda *numbers, methods: numbers)
+    monkeypatch.setattr("peftsearch.optimize.run.run_workers", run_workers)
+    monkeypatch.setattr("peftsearch.optimize.run.local_engine", lambda *numbers, methods: numbers)
     optimize = ("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x")
     how = ("--exact", "--cache-size", "2G", "--workers-per-device", "3", "--trial-timeout", "9.5")
     assert run(*optimize, *how).exit_code == 0
@@ -638,7 +637,7 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
 def test_how_a_search_ended_is_said_and_told_by_the_exit_code(
     work: Path, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, code: int, said: list[str]
 ) -> None:
-    monkeypatch.setattr(api, "run_workers", lambda *_, **__: outcome)
+    monkeypatch.setattr("peftsearch.optimize.run.run_workers", lambda *_, **__: outcome)
     shown = run("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "ended")
     assert shown.exit_code == code
     assert shown.stderr.splitlines()[-len(said) :] == said if said else "stopped" not in shown.stderr

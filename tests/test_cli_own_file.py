@@ -48,7 +48,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             rest["on_tick"]([complete(n, "lora", 0.9, 100, 2.0) for n in range(2)])
         return Outcome("timeout" if timeout else "done")
 
-    monkeypatch.setattr(api, "run_workers", run_workers)
+    monkeypatch.setattr("peftsearch.optimize.run.run_workers", run_workers)
     return found
 
 

@@ -22,20 +22,15 @@ from peftsearch.export.retrain import train_again
 from peftsearch.export.script.write import export_script
 from peftsearch.export.train import train_config
 from peftsearch.export.write import write_export
-from peftsearch.optimize.begin import begin, check_data, job_of
-from peftsearch.optimize.like import begun_like
+from peftsearch.optimize.begin import check_data
+from peftsearch.optimize.run import run_study
 from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.recommend.recommendation import Recommendation, recommend_trial
 from peftsearch.report.html.page import report_study
 from peftsearch.results.open import Study, open_results, results_of
 from peftsearch.results.stored_study import StoredStudy
-from peftsearch.storage.connection.patience import PATIENCE_SECONDS
-from peftsearch.storage.records import Record
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
-from peftsearch.workers.local import chosen_threads, local_engine
-from peftsearch.workers.outcome import Outcome
-from peftsearch.workers.supervisor import run_workers
 
 if TYPE_CHECKING:
     from peftsearch.data.base import TextData
@@ -91,97 +86,6 @@ def check_study(study: Study, *, overrides: Overrides | None = None) -> TextData
     """
     spec = load_study(study, overrides)
     return check_data(spec, RunFolder.of(spec.name))
-
-
-@checked
-def run_study(
-    study: Study,
-    *,
-    trials: int | None = None,
-    workers: int | None = None,
-    workers_per_device: int | None = None,
-    timeout: float | None = None,
-    until_flat: bool = False,
-    like: str | None = None,
-    trial_timeout: float | None = None,
-    sampler: str | None = None,
-    pruner: str | None = None,
-    seed: int | None = None,
-    exact: bool = False,
-    cache_size: int | None = None,
-    storage: str | None = None,
-    storage_patience: float = PATIENCE_SECONDS,
-    fork: str | None = None,
-    overrides: Overrides | None = None,
-    on_tick: Callable[[list[Record]], None] = lambda _: None,
-    say: Callable[[str], None] = lambda _: None,
-) -> StoredStudy:
-    """Search a study until it has `trials` finished trials, counting those of earlier runs, for a time, or until flat.
-
-    Ctrl-C once puts the running trials back and returns the results so far; so do SIGTERM and SIGHUP. Trials that other
-    searches of this study train are waited for, and taken over if their workers die.
-
-    Args:
-        study: a name, the path of a YAML file, or a loaded study.
-        trials: the total number of trials; the same call continues an unfinished search. None searches until `timeout`,
-            or until the search is flat.
-        workers: the number of worker processes. By default there is one for the CPU, or as many as the GPUs have
-            room for and one beside them for methods that need no GPU.
-        workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
-        timeout: seconds after which the running trials are put back and the search ends. Checks and the preparation of
-            the data come before that time.
-        until_flat: end the search once the last 16 trials that the sampler proposed have added less than 0.5 % to the
-            hypervolume; running trials are trained to their ends.
-        like: the name of a study whose trials are kept, or the URL of a database that holds one study. Its front and
-            the best trial of each of its methods are tried first, after the methods that train no part of an encoder.
-        trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default
-            ten times its slowest step so far and at least five minutes, and half an hour before its first step.
-        sampler: what proposes configurations: `tpe`, `ehvi` or `random`; by default what the study says.
-        pruner: when a trial is stopped early: `dominated`, `median` or `none`; by default what the study says.
-        seed: the sampler's seed; by default what the study says.
-        exact: switch off every optimisation that changes results, however little: slower, for comparisons.
-        cache_size: bytes that the frozen-prefix cache may take on disk; by default a quarter of the free space.
-        storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
-        storage_patience: how many seconds the search waits for a storage that does not answer, before it ends.
-        fork: another name under which to keep this search's trials.
-        overrides: other data, backbones or row limits for the same study.
-        on_tick: called with every trial before the first worker starts, and about once a second after that.
-        say: called with each note worth knowing, one line each.
-
-    Returns:
-        The study's results; `results.outcome` says how the search ended.
-
-    Raises:
-        UserError: the study cannot run; nothing has been trained.
-        StorageLost: the storage did not answer for too long, or was deleted. The same call continues the search.
-
-    Examples:
-        >>> results = run_study("quickstart", trials=2)
-        >>> results.outcome.how
-        'done'
-        >>> list(results.front_frame().columns[:4])
-        ['trial', 'method', 'backbone', 'macro_f1']
-    """
-    if trials is None and timeout is None and not until_flat:
-        raise UserError("a search needs an end: give trials=20, timeout=1800 (seconds), until_flat=True, or several")
-    spec = load_study(study, overrides)
-    if like is not None:
-        spec = begun_like(spec, like, fork or spec.name, storage)
-    stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
-    done = stored.status().done
-    if trials is not None and done >= trials:
-        say(f"{done} of {trials} trials are already done")
-        return replace(stored, outcome=Outcome("done"))
-    job = job_of(
-        stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
-        exact=exact, cache_size=cache_size, until_flat=until_flat,
-    )  # fmt: skip
-    if threads := chosen_threads():
-        say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
-    on_tick(stored.records())
-    engine = local_engine(workers, workers_per_device, methods=list(spec.methods))
-    outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout, say=say)
-    return replace(stored, outcome=outcome)
 
 
 @checked

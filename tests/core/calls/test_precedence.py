@@ -105,7 +105,7 @@ def test_an_option_goes_before_the_study_file(
         jobs.append(job)
         return Outcome("done")
 
-    monkeypatch.setattr(api, "run_workers", run_workers)
+    monkeypatch.setattr("peftsearch.optimize.run.run_workers", run_workers)
     arguments = ["optimize", "--study", "mine.yaml", "--trials", "1", *(option.split() if given else [])]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
