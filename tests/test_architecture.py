@@ -235,8 +235,8 @@ WITHOUT_A_TOLERANCE = {
     ("search/ehvi/improvement.py", "non_dominated"),  # a hypervolume has no tolerance
     # What a tolerance leaves off a front may come back with a later trial; what is dominated never does.
     ("search/pruning.py", "dominates"),
-    ("storage/front_checkpoints.py", "dominates"),
-    ("storage/front_checkpoints.py", "non_dominated"),
+    ("storage/kept/front_checkpoints.py", "dominates"),
+    ("storage/kept/front_checkpoints.py", "non_dominated"),
 }
 """Where trials are compared without their study's tolerance. Elsewhere the rule is `core.front.pareto.front_of`."""
 

@@ -18,7 +18,7 @@ from peftsearch.core.measurement import EpochReport
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.confirm_queue import Repeat, without_queues
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_run
-from peftsearch.storage.predictions import read_predictions
+from peftsearch.storage.kept.predictions import read_predictions
 from peftsearch.storage.study_attributes import About, write_about
 from peftsearch.workers.outcome import Outcome
 from tests.helpers import fake_tester

@@ -24,7 +24,7 @@ from peftsearch.report.confirming import progress_line
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirm_queue import REFERENCE
 from peftsearch.storage.confirmations import RowClasses, SeedRun, write_opening, write_run
-from peftsearch.storage.predictions import write_predictions
+from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.records import Record
 from tests.helpers.records import complete, config, measurement, store
 from tests.report.test_study_views import printed

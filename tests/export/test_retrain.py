@@ -17,7 +17,7 @@ from peftsearch.cli import main
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.files.checksums import seal
 from peftsearch.results.stored_study import open_stored
-from peftsearch.storage.front_checkpoints import save_checkpoint
+from peftsearch.storage.kept.front_checkpoints import save_checkpoint
 from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.prepare import prepare
 from peftsearch.storage.records import Record

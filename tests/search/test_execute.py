@@ -22,7 +22,7 @@ from peftsearch.results.front import rows
 from peftsearch.search import execute
 from peftsearch.storage.budget import finished
 from peftsearch.storage.database import objective_names, open_study
-from peftsearch.storage.predictions import read_predictions
+from peftsearch.storage.kept.predictions import read_predictions
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import write_constraints
 from tests.helpers import fake_trainer

@@ -7,9 +7,11 @@ from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.study_attributes import (
     About,
     read_about,
+    read_every_epoch,
     read_reference,
     read_space,
     write_about,
+    write_every_epoch,
     write_reference,
     write_space,
 )
@@ -54,3 +56,13 @@ def test_the_names_are_those_of_earlier_versions(study: optuna.study.Study) -> N
         {"seconds": 0.5},
         "{}",
     )
+
+
+def test_every_epoch_counts_unless_the_study_says_otherwise(study: optuna.study.Study) -> None:
+    assert read_every_epoch(study)
+    write_every_epoch(study, counts=True)
+    assert study.user_attrs == {}
+    write_every_epoch(study, counts=False)
+    assert not read_every_epoch(study)
+    write_every_epoch(study, counts=True)
+    assert read_every_epoch(study)

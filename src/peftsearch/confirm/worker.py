@@ -20,7 +20,7 @@ from peftsearch.search.execute import Reporter, told
 from peftsearch.storage.confirm_queue import Repeat, claim_run, repeat_of, searched_by
 from peftsearch.storage.confirmations import RowClasses, SeedRun, now, write_run
 from peftsearch.storage.database import objective_names
-from peftsearch.storage.predictions import write_predictions
+from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.study.spec import StudySpec
 from peftsearch.workers.job import Job
 from peftsearch.workers.task import Alive

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 MIB = 1024 * 1024
@@ -207,6 +207,33 @@ class Measurement:
     def duration(self) -> float:
         """The seconds that passed in its training, or in an equal one. Older trials were timed by the wall clock."""
         return self.train_seconds if self.wall_seconds is None else self.wall_seconds
+
+    def after(self, epoch: int, curve: Sequence[EpochReport]) -> Measurement:
+        """As it would be if the training had ended after an epoch, under the schedule of all epochs.
+
+        Memory, size and latency hardly change within a trial, and stay as they are; `classes` are known of the best
+        epoch only.
+
+        Args:
+            epoch: 1 for the first.
+            curve: the trial's, at least up to this epoch.
+        """
+        until = curve[:epoch]
+        wall = None if self.wall_seconds is None else sum(report.wall_seconds or 0.0 for report in until)
+        saved = None if self.actual_train_seconds is None else (self.wall_seconds or 0.0) - self.actual_train_seconds
+        return replace(
+            self,
+            metrics={**until[-1].metrics, "validation_loss": until[-1].validation_loss},
+            best_epoch=epoch,
+            epochs=epoch,
+            trainable_parameters=max(report.trainable_parameters for report in until),
+            train_seconds=sum(report.train_seconds for report in until),
+            evaluation_seconds=sum(report.evaluation_seconds for report in until),
+            actual_train_seconds=None if wall is None or saved is None else wall - saved,
+            classes=self.classes if epoch == self.best_epoch else None,
+            out_of_time=False,
+            wall_seconds=wall,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

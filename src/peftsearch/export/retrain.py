@@ -11,7 +11,7 @@ from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.progress import ending_after
 from peftsearch.results.formatting import objective_with_unit
-from peftsearch.storage.front_checkpoints import save_checkpoint
+from peftsearch.storage.kept.front_checkpoints import save_checkpoint
 
 if TYPE_CHECKING:
     from peftsearch.core.measurement import Measurement

@@ -33,7 +33,7 @@ from peftsearch.export.retrain import no_weights
 from peftsearch.export.standard.folder import write_standard
 from peftsearch.export.standard.forms import adapter_form_of
 from peftsearch.export.target import check_out, written_whole
-from peftsearch.storage.front_checkpoints import checkpoint_problem
+from peftsearch.storage.kept.front_checkpoints import checkpoint_problem
 from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:

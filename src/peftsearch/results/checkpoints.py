@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from peftsearch.results.front import Row
-from peftsearch.storage.front_checkpoints import checkpoint_problem
+from peftsearch.storage.kept.front_checkpoints import checkpoint_problem
 from peftsearch.storage.liveness.worker_identity import host
 
 

@@ -22,8 +22,8 @@ from peftsearch.results.outlook.prospect import Prospect, prospect
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.storage.database import objective_names, open_storage
+from peftsearch.storage.kept.predictions import read_predictions
 from peftsearch.storage.optuna_access import storage_of
-from peftsearch.storage.predictions import read_predictions
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import About, read_about, read_constraints, read_reference, read_tolerance
 

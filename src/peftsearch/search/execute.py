@@ -20,9 +20,9 @@ from peftsearch.core.secrets import hide_secrets
 from peftsearch.search.pruning import decide
 from peftsearch.storage.budget import state_of_failure
 from peftsearch.storage.database import objective_names
-from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
+from peftsearch.storage.kept.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
+from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.liveness.recovery import retry
-from peftsearch.storage.predictions import write_predictions
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import read_constraints
 from peftsearch.storage.trial_attributes import (

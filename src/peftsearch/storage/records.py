@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import Check, Constraint, checks_of, checks_of_values
 from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.points import Point
 from peftsearch.core.progress import StepReport
 from peftsearch.storage import trial_attributes as attributes
 from peftsearch.storage.budget import counts
@@ -39,13 +40,17 @@ An entry goes when its storage does, which holds the trials."""
 
 @dataclass(frozen=True)
 class Record:
-    """One trial as it stands in the storage.
+    """One trial as it stands in the storage, or as it was after one of its epochs.
 
     Attributes:
+        epoch: after which of its epochs, as if its training had ended there; None for the whole trial.
         values: objective → number, once the trial is complete; until then empty.
+        so_far: what it had measured when it was pruned; trials of older versions have none.
         curve: one report for each finished epoch.
         reason: why the trial was pruned, in one line.
         dominated_by: the number of the trial that dominates it, if that is why it was pruned.
+        constraints: the study's.
+        by_epoch: what `storage.points.epochs_of` has found, by the objectives it was found for.
         checks: each of the study's constraints with what the trial has, as far as it has ended and knows it.
         failure: `kind`, `message` and, for an `error`, `traceback` and `place`, where it was raised.
         counts: whether the trial counts toward the budget of a search (see `storage.budget`).
@@ -81,9 +86,20 @@ class Record:
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    epoch: int | None = None
+    so_far: Measurement | None = None
     _computed: dict[tuple[str, str], tuple[float, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    by_epoch: dict[tuple[str, ...], tuple[Record, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def point(self) -> Point:
+        """The point of a front that it is."""
+        return Point(self.number, self.epoch)
 
     @property
     def done(self) -> bool:
@@ -182,6 +198,7 @@ def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[
     raw = trial.user_attrs
     config, measured = raw.get(attributes.CONFIG), raw.get(attributes.MEASUREMENT)
     measurement = Measurement.from_dict(measured) if measured else None
+    so_far = raw.get(attributes.SO_FAR)
     return Record(
         number=trial.number,
         state=_state(trial),
@@ -207,6 +224,8 @@ def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[
         checks=checks_of(constraints, measurement)
         if measurement
         else checks_of_values(constraints, raw.get(attributes.CONSTRAINED) or {}),
+        constraints=tuple(constraints),
+        so_far=Measurement.from_dict(so_far) if so_far else None,
     )
 
 

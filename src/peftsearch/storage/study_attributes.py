@@ -24,6 +24,9 @@ CONSTRAINTS = "constraints"
 TOLERANCE = "tolerance"
 """Objective → margin as a study file writes it, of the objectives for which the study file names one."""
 
+EVERY_EPOCH = "every_epoch"
+"""Whether each epoch of a trial is a point of its own, as in studies that do not say."""
+
 SUPERVISED = "peftsearch:supervised"
 """Among what Optuna calls system attributes, which people do not look at."""
 
@@ -119,6 +122,20 @@ def write_tolerance(study: Study, tolerance: Tolerance) -> None:
 def read_tolerance(study: Study) -> Tolerance:
     """What the study file said in the last search; empty where it said nothing, as in an earlier version."""
     return {name: read_margin(name, written) for name, written in study.user_attrs.get(TOLERANCE, {}).items()}
+
+
+def write_every_epoch(study: Study, counts: bool) -> None:
+    """Write whether each epoch of a trial is a point that can be on the front, unless that is what the study says."""
+    if read_every_epoch(study) != counts:
+        study.set_user_attr(EVERY_EPOCH, counts)
+
+
+def read_every_epoch(study: Study) -> bool:
+    """Whether each epoch of a trial is a point that can be on the front, as the last search had it.
+
+    It is in a study of an earlier version, whose learning curves are as good.
+    """
+    return bool(study.user_attrs.get(EVERY_EPOCH, True))
 
 
 def write_supervised(study: Study, seconds: float) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CONFIG = "config"
 CURVE = "curve"
 MEASUREMENT = "measurement"
+SO_FAR = "measured_so_far"
+"""What a trial had measured when it was pruned."""
+
 REASON, DOMINATED_BY = "reason", "dominated_by"
 FAILURE = "failure"
 WORKER, HEARTBEAT, PROGRESS = "worker", "heartbeat", "progress"
@@ -93,6 +96,11 @@ def write_measurement(trial: Trial, measurement: Measurement) -> None:
     trial.set_user_attr(MEASUREMENT, measurement.to_dict())
 
 
+def write_so_far(trial: Trial, measurement: Measurement) -> None:
+    """Write what `trial` has measured until it is pruned, without which its epochs are no points of a front."""
+    trial.set_user_attr(SO_FAR, measurement.to_dict())
+
+
 def write_failure(
     trial: Trial, kind: str, message: str, traceback: str | None = None, place: str | None = None
 ) -> None:
@@ -129,7 +137,7 @@ def write_progress(
 def clear_attempt(study: Study, number: int) -> None:
     """Remove what the worker of an interrupted trial has written; its configuration stays."""
     storage, ended = storage_of(study), trial_id(study, number)
-    for name in (CURVE, WORKER, HEARTBEAT, PROGRESS):
+    for name in (CURVE, SO_FAR, WORKER, HEARTBEAT, PROGRESS):
         storage.set_trial_user_attr(ended, name, None)
 
 

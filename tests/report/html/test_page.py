@@ -20,7 +20,7 @@ from peftsearch.data.load import load_data
 from peftsearch.data.section import DataSection
 from peftsearch.report.html.page import render
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.predictions import write_predictions
+from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.records import Record
 from tests.helpers.confirming import confirming
 from tests.helpers.hostile import HOSTILE, commands_in

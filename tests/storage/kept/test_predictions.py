@@ -10,7 +10,7 @@ import pytest
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.predictions import Predictions
-from peftsearch.storage.predictions import read_predictions, write_predictions
+from peftsearch.storage.kept.predictions import read_predictions, write_predictions
 
 
 def made(rows: int = 500, seed: int = 0) -> Predictions:

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from peftsearch.core.files.checksums import is_sound
 from peftsearch.storage.database import open_study
-from peftsearch.storage.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
+from peftsearch.storage.kept.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
 
 OBJECTIVES = ("macro_f1", "train_seconds")
 
