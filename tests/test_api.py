@@ -34,7 +34,16 @@ methods:
 """
 FUNCTIONS = [name for name in api.__all__ if inspect.isfunction(getattr(api, name))]
 EXAMPLES = (
-    *("list_studies", "init_study", "load_study", "check_study", "run_study", "open_results", "StoredStudy"),
+    *(
+        "list_studies",
+        "init_study",
+        "load_study",
+        "check_study",
+        "run_study",
+        "run_worker",
+        "open_results",
+        "StoredStudy",
+    ),
     *("confirm_study", "open_confirmation", "recommend_trial", "report_study"),
     *("export_trial", "export_config", "export_front_configs"),
     *("export_script", "train_config", "push_export", "load_classifier", "LoadedClassifier"),

@@ -12,7 +12,7 @@ import click
 from scripts.reference.markdown import code, in_block, page, table
 
 from peftsearch.cli import COMMANDS, main
-from peftsearch.cli.optimize import EXIT_CODES
+from peftsearch.cli.shared.ended import EXIT_CODES
 
 DEFAULT = re.compile(r"\s*\[default: (.+)\]")
 WORDS = re.compile(r"(?<![\w`/-])(--?[a-z][\w-]*|[A-Z]+_[A-Z_]+|runs/NAME[\w./]*\w)(?![\w`])")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         recommend_trial,
         report_study,
         run_study,
+        run_worker,
         train_config,
     )
 
@@ -56,6 +57,7 @@ __all__ = [
     "recommend_trial",
     "report_study",
     "run_study",
+    "run_worker",
     "train_config",
 ]
 

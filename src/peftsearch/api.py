@@ -23,6 +23,7 @@ from peftsearch.export.script.write import export_script
 from peftsearch.export.train import train_config
 from peftsearch.export.write import write_export
 from peftsearch.optimize.begin import check_data
+from peftsearch.optimize.join import run_worker
 from peftsearch.optimize.run import run_study
 from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.recommend.recommendation import Recommendation, recommend_trial
@@ -60,6 +61,7 @@ __all__ = [
     "recommend_trial",
     "report_study",
     "run_study",
+    "run_worker",
     "train_config",
 ]
 

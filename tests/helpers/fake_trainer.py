@@ -1,10 +1,11 @@
 """A trainer without a model: for what happens around a trial, in this process or in a worker's.
 
 A test tells it by environment variables how to behave, since it cannot reach a worker process otherwise:
-`FAKE_SECONDS` is what an epoch takes, trials of the method `FAKE_KILL` kill their process, trials of the method
-`FAKE_ERROR` raise, with `FAKE_DEAF` a trial does not stop when it is asked to, and with `FAKE_CRASH` the worker dies
-before its first trial. The one trial that deletes the file `FAKE_KILL_ONCE` kills its process, and the one that deletes
-`FAKE_HANG_ONCE` makes no step any more after its first epoch: it sleeps or, with `FAKE_BUSY`, computes.
+`FAKE_SECONDS` is what an epoch takes, with `FAKE_GATE` no epoch ends before this file is there, trials of the method
+`FAKE_KILL` kill their process, trials of the method `FAKE_ERROR` raise, with `FAKE_DEAF` a trial does not stop when it
+is asked to, and with `FAKE_CRASH` the worker dies before its first trial. The one trial that deletes the file
+`FAKE_KILL_ONCE` kills its process, and the one that deletes `FAKE_HANG_ONCE` makes no step any more after its first
+epoch: it sleeps or, with `FAKE_BUSY`, computes.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ def train(
     for epoch in curve:
         try:
             _sleep(float(os.environ.get("FAKE_SECONDS", "0")), should_stop)
+            while not Path(os.environ.get("FAKE_GATE", ".")).exists():
+                _sleep(0.05, should_stop)
         except OutOfTime:
             if epoch.epoch == 1:
                 raise

@@ -22,6 +22,7 @@ from peftsearch.cli import (
     results,
     studies,
     train,
+    worker,
 )
 from peftsearch.cli.shared.output import complain, debug
 from peftsearch.cli.shared.volume import is_verbose, volume_options, with_volume
@@ -118,6 +119,7 @@ def _harmless(message: str) -> str:
 COMMANDS = {
     "init": init.init,
     "optimize": optimize.optimize,
+    "worker": worker.worker,
     "status": results.status,
     "trials": results.trials,
     "trial": results.trial,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from peftsearch.cli.live import confirming
-from peftsearch.cli.optimize import EXIT_CODES
+from peftsearch.cli.shared.ended import EXIT_CODES
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored, tolerance_option
 from peftsearch.cli.shared.output import complain, debug, print_json, say, show
 from peftsearch.cli.shared.parsing import WholeNumber, parse_trials

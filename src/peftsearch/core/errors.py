@@ -26,6 +26,10 @@ class UserError(Exception):
         super().__init__(hide_secrets(message))
 
 
+class NotBegun(UserError):
+    """No search of a study has begun in the storage that was looked into."""
+
+
 class StorageLost(Exception):
     """The database of a search cannot be used any more. The message is one line. Exit code 1.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.calls.precedence import RUNS_VARIABLE, STORAGE_VARIABLE, of_environment
 from peftsearch.core.constraints import Constraint
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import NotBegun, UserError
 from peftsearch.core.files.run_folder import RUNS, TENSORS, RunFolder, runs_folder
 from peftsearch.core.front.tolerance import Tolerance, asked_tolerance
 from peftsearch.core.objectives import quality_objective
@@ -272,7 +272,7 @@ def open_stored(name: str, storage: str | None = None, options: str = "") -> Sto
 
     url = storage_url(name, storage)
     again = f"start it with: peftsearch optimize {options or f'--study {name}'} --trials 20"
-    missing = UserError(f"study {name!r} has no trials yet{_looked_in(name, url)}; {again}")
+    missing = NotBegun(f"study {name!r} has no trials yet{_looked_in(name, url)}; {again}")
     if _is_missing_file(url):
         raise missing
     opened = open_storage(url)

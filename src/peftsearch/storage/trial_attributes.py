@@ -32,6 +32,9 @@ REASON, DOMINATED_BY = "reason", "dominated_by"
 FAILURE = "failure"
 WORKER, HEARTBEAT, PROGRESS = "worker", "heartbeat", "progress"
 RETRY_OF = "retry_of"
+LOST = "lost"
+"""How many workers were lost, each with the process that watched over it, while they trained the configuration."""
+
 CONSTRAINED = "constrained"
 """Objective → number, of a trial that was not trained to its end because it breaks a constraint."""
 
@@ -177,7 +180,7 @@ def retry_attributes(trial: FrozenTrial, *, second: bool) -> dict[str, Any]:
     """
     names = INHERITED if second else (*INHERITED, RETRY_OF)
     inherited = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
-    return inherited | ({RETRY_OF: trial.number} if second else {})
+    return inherited | ({RETRY_OF: trial.number} if second else {LOST: losses(trial) + 1})
 
 
 def fixed_baseline(trial: Trial) -> Baseline | None:
@@ -225,6 +228,12 @@ def is_released(trial: FrozenTrial, constraints: Iterable[Constraint]) -> bool:
 def is_retry(trial: FrozenTrial) -> bool:
     """Whether `trial` is the second try of a configuration."""
     return trial.user_attrs.get(RETRY_OF) is not None
+
+
+def losses(trial: FrozenTrial) -> int:
+    """How many workers were lost before this one took the configuration of `trial`."""
+    lost: int = trial.user_attrs.get(LOST, 0)
+    return lost
 
 
 def worker_of(trial: FrozenTrial) -> Mapping[str, Any]:

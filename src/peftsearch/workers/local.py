@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -89,12 +92,15 @@ class LocalEngine:
         module: the module that a worker process runs; it calls `workers.worker.main`.
         without_gpu: what is trained by workers that see no GPU: everything; nothing; or text methods, by one worker
             with one thread at the place 0, which comes to those of the GPUs.
+        name: tells one worker from others that a scheduler has started for the same search, by its log and its
+            sampler's random numbers; empty for the workers of one search, which their places tell apart.
     """
 
     workers: int
     packing: GpuPacking | None = None
     module: str = WORKER
     without_gpu: Literal["everything", "nothing", "texts"] = "nothing"
+    name: str = ""
 
     def capacity(self, holding: int, training: int) -> int:
         if self.packing is None:
@@ -120,7 +126,7 @@ class LocalEngine:
         cores = devices.share(devices.cores(), 1 if one else self.workers, max(0, place))
         threads = 1 if takes == "texts" else chosen_threads() or len(cores)
         on_cpu = takes == "texts" or self.without_gpu == "everything"
-        log = job.run_folder.worker_log(index)
+        log = job.run_folder.worker_log(self.name or index)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as errors:
             process = subprocess.Popen(
@@ -135,7 +141,8 @@ class LocalEngine:
             )
         if not one and self.workers > 1 and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(process.pid, cores)
-        _tell(process.stdin, job.for_worker(index, threads, takes, "cpu" if on_cpu else None))
+        seeded = index + zlib.crc32(self.name.encode())
+        _tell(process.stdin, job.for_worker(seeded, threads, takes, "cpu" if on_cpu else None))
         return LocalWorker(index, process, log)
 
 
@@ -161,6 +168,19 @@ def local_engine(
     packing = None if workers or per_device or not gpus else GpuPacking(gpus, cores - beside, devices.gpu_usage)
     number = workers or devices.default_workers(per_device or 1)
     return LocalEngine(number, packing, module, "texts" if beside else "nothing")
+
+
+def single_worker(methods: Collection[str], module: str = WORKER) -> LocalEngine:
+    """The engine of one worker on one device, which takes trials of every method.
+
+    Many of them may work on one search: each is known by its machine and process.
+
+    Args:
+        methods: the names of the methods that are trained.
+        module: the module that the worker process runs.
+    """
+    name = re.sub(r"[^\w.-]", "-", f"{socket.gethostname()}-{os.getpid()}")
+    return replace(local_engine(1, module=module, methods=methods), name=name)
 
 
 def chosen_threads() -> int | None:

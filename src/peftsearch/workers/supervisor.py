@@ -32,16 +32,12 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 TICK_SECONDS = 1.0
+"""How often a supervisor looks whether a worker has ended and, by default, what the storage holds."""
+
 RECLAIM_SECONDS = 10.0
 GRACE_SECONDS = 20.0
 """How long workers have to put their trials back after an interruption, before they are killed. Schedulers kill the
 whole search 30 s after they have asked it to end."""
-
-QUIET_SECONDS = 10.0
-"""A worker that has made no step for so long, and for `QUIET_TIMES_SLOWEST` times its slowest step, has no more time
-after an interruption: it hangs, or is in the middle of something long."""
-
-QUIET_TIMES_SLOWEST = 3
 
 MOST_DEATHS = 3
 """The search is given up when so many workers die in a row, with no trial finished in between."""
@@ -55,6 +51,8 @@ def run_workers(
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     timeout: float | None = None,
     say: Callable[[str], None] = lambda _: None,
+    until_done: bool = True,
+    look_seconds: float = TICK_SECONDS,
 ) -> Outcome:
     """Search with the workers of `engine` until the budget is spent, by them or by those of other searches.
 
@@ -65,12 +63,14 @@ def run_workers(
         study: the study that `job` names, as `storage.prepare.prepare` leaves it.
         job: what every worker is told.
         engine: starts the workers.
-        on_tick: called about once a second with every trial as it stands.
+        on_tick: called at each look at the storage with every trial as it stands.
         timeout: seconds after which the search ends as at the first Ctrl-C, but keeps the trials that have an epoch.
         say: receives a line when the search begins to wait for the trials of other searches.
+        until_done: whether to wait for these trials, and to take over those whose workers are gone.
+        look_seconds: how often to look at what the storage holds.
 
     Returns:
-        How the search ended.
+        How the search ended; `done` also where others still train and `until_done` is False.
 
     Raises:
         UserError: the workers cannot do the job at all, say because the data is not there.
@@ -80,7 +80,7 @@ def run_workers(
     deadline = None if timeout is None else time.monotonic() + timeout
     unix_deadline = None if timeout is None else time.time() + timeout
     told = replace(job, parent=this_process(), deadline=unix_deadline)
-    supervisor = Supervisor(study, told, engine, deadline, say)
+    supervisor = Supervisor(study, told, engine, deadline, say, until_done, look_seconds)
     supervisor.run(on_tick)
     if supervisor.refusal is not None:
         raise UserError(supervisor.refusal)
@@ -93,10 +93,12 @@ class Supervisor:
 
     Attributes:
         deadline: when the search is to be stopped, on the monotonic clock.
+        say: receives what the search waits for.
+        until_done: whether to wait for the trials of other searches.
+        look_seconds: how often to look at what the storage holds.
         workers: the living workers by their index.
         outcome: set as soon as no more workers shall start.
         refusal: why the job cannot be done at all.
-        say: receives what the search waits for.
         requests_to_end: the signals to end so far: SIGINT is Ctrl-C.
         hung: index of a worker that was killed because its trial hung → how that was seen.
         awaited: the trials of other searches that `say` was last told about.
@@ -108,6 +110,8 @@ class Supervisor:
     engine: Engine
     deadline: float | None = None
     say: Callable[[str], None] = lambda _: None
+    until_done: bool = True
+    look_seconds: float = TICK_SECONDS
     workers: dict[int, Worker] = field(default_factory=dict)
     outcome: Outcome | None = None
     refusal: str | None = None
@@ -154,8 +158,11 @@ class Supervisor:
         return self._waits_for_others()
 
     def wait(self) -> None:
-        """Wait for the next tick, or for a request to end."""
-        self.awake.wait(TICK_SECONDS)
+        """Wait for the next look at the storage, for a worker that ends, or for a request to end."""
+        until = time.monotonic() + self.look_seconds
+        while not self.awake.wait(TICK_SECONDS) and time.monotonic() < until:
+            if any(worker.poll() is not None for worker in self.workers.values()):
+                break
         self.awake.clear()
 
     def kill(self) -> None:
@@ -190,17 +197,12 @@ class Supervisor:
         for worker in self.workers.values():
             trial = held.get(worker.index)
             if self.stopped is not None:
-                if self._has_no_more_time(trial, time.monotonic() - self.stopped):
+                asked = time.monotonic() - self.stopped
+                if asked > GRACE_SECONDS or self.watchdog.is_quiet(trial, asked):
                     worker.kill()
             elif trial is not None and (hangs := self.watchdog.hangs(trial)) is not None:
                 self.hung[worker.index] = hangs
                 worker.kill()
-
-    def _has_no_more_time(self, trial: Record | None, asked: float) -> bool:
-        """Whether a worker is to be killed that was asked to end so many seconds ago; `trial` is what it trains."""
-        silence = asked if trial is None else self.watchdog.silence(trial)
-        slowest = trial.slowest_step or 0.0 if trial else 0.0
-        return asked > GRACE_SECONDS or silence > max(QUIET_SECONDS, QUIET_TIMES_SLOWEST * slowest)
 
     def _stop(self, outcome: Outcome) -> None:
         self.outcome = self.outcome or outcome
@@ -285,8 +287,8 @@ class Supervisor:
         return {index: trials[process] for index, process in places.items() if process in trials}
 
     def _waits_for_others(self) -> bool:
-        """Whether other searches, dead ones among them, hold the last trials; says which trials those are."""
-        if is_over(self.study, self.job.budget):
+        """Whether to wait for other searches, dead ones too, that hold the last trials; says which trials those are."""
+        if not self.until_done or is_over(self.study, self.job.budget):
             return False
         running = [record for record in records(self.study) if record.state == "running"]
         numbers = [record.number for record in running]

@@ -14,6 +14,12 @@ LEAST_SECONDS = 300.0
 TIMES_SLOWEST = 10
 """A trial may be silent for this many times its slowest step."""
 
+QUIET_SECONDS = 10.0
+"""A worker that was asked to end, and has made no step for so long and for `QUIET_TIMES_SLOWEST` times its slowest
+step, hangs or is in the middle of something long."""
+
+QUIET_TIMES_SLOWEST = 3
+
 UNHEARD_SECONDS = 30.0
 """A worker may write nothing for at least this long, whatever the limit: a library may keep all threads waiting."""
 
@@ -73,6 +79,16 @@ class Watchdog:
         if _told(record) > limit or self.silence(record) > max(limit, UNHEARD_SECONDS):
             return f"it made no step for {self.silence(record):.0f} s, and its limit is {limit:.0f} s"
         return None
+
+    def is_quiet(self, record: Record | None, asked: float) -> bool:
+        """Whether a worker is not going to end soon that was asked to so many seconds ago.
+
+        Args:
+            record: the trial that it trains; None if it trains none.
+        """
+        silence = asked if record is None else self.silence(record)
+        slowest = record.slowest_step or 0.0 if record else 0.0
+        return silence > max(QUIET_SECONDS, QUIET_TIMES_SLOWEST * slowest)
 
     def _since_written(self, record: Record) -> float:
         _, seconds = self._unheard.get(record.number, (None, 0.0))

@@ -15,7 +15,7 @@ from peftsearch.storage.claims import claim, claim_new
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.liveness import recovery
-from peftsearch.storage.liveness.recovery import blame, is_stale, put_back, reclaim, release, withdraw
+from peftsearch.storage.liveness.recovery import MOST_LOSSES, blame, is_stale, put_back, reclaim, release, withdraw
 from peftsearch.storage.liveness.worker_identity import host, identity, this_process
 from peftsearch.storage.records import records
 from tests.helpers.workers import dead_worker, other_process
@@ -245,3 +245,16 @@ def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(study: Study) -> No
     held(study, identity("cpu"))
     assert reclaim(study) == []
     assert blame(study, ELSEWHERE) == [0]
+
+
+def test_a_configuration_that_ends_every_machine_is_blamed_in_the_end(study: Study) -> None:
+    """As one that takes more memory than a container has: nobody survives who could tell."""
+    for number in range(2 * MOST_LOSSES):
+        held(study, dead_worker())
+        assert reclaim(study) == [number]
+    kinds = [record.failure["kind"] for record in records(study) if record.failure]
+    assert kinds == [*["interrupted"] * (MOST_LOSSES - 1), "killed"] * 2
+    assert len(records(study)) == 2 * MOST_LOSSES, "the second try is the last"
+    failure = records(study)[-1].failure
+    assert failure is not None
+    assert failure["message"] == "5 workers in a row were lost while they trained it"

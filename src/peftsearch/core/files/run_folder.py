@@ -116,6 +116,10 @@ class RunFolder:
         """The frozen-prefix cache."""
         return self.tokens / PREFIXES
 
-    def worker_log(self, index: int) -> Path:
-        """What the worker with this index, and the libraries it uses, print."""
-        return self.root / f"worker-{index}.log"
+    def worker_log(self, name: int | str) -> Path:
+        """What a worker, and the libraries it uses, print.
+
+        Args:
+            name: the worker's place in its search or, where none started it, its machine and process.
+        """
+        return self.root / f"worker-{name}.log"

@@ -3,6 +3,7 @@
 Only the parent of a worker can tell that the worker alone died, as from the trial's own memory. It fails the trial as
 `killed` and enqueues the configuration for a second and last try. Where the parent is gone too, or its machine, the
 trial had no part in it: it is failed as `interrupted`, and its configuration is enqueued as if it had not been tried.
+That happens `MOST_LOSSES` times at most: a trial that takes more memory than a container has ends all that is in it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from peftsearch.storage.trial_attributes import (
     has_configuration,
     heartbeat_of,
     is_retry,
+    losses,
     mark_failed,
     retry_attributes,
     worker_of,
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 STALE_SECONDS = 60.0
 """A worker on another machine is taken for dead after this long without a heartbeat."""
+
+MOST_LOSSES = 5
+"""So many workers may be lost with one configuration before it is taken to have killed them."""
 
 UNNAMED_SECONDS = 10.0
 """A running trial without a worker after this long was claimed by one that died in that moment."""
@@ -77,8 +82,15 @@ def reclaim(study: Study, own: Collection[Mapping[str, Any]] = ()) -> list[int]:
     silence_counts = patience_of(storage_of(study)).seconds_without_trouble() > STALE_SECONDS
     others = [trial for trial in running if not any(_is_of(trial, worker) for worker in own)]
     stale = [trial for trial in others if _is_stale(trial, now, silence_counts)]
+    return [trial.number for trial in stale if _reclaim(study, trial, *_loss(trial))]
+
+
+def _loss(trial: FrozenTrial) -> tuple[str, str]:
+    """Kind and message of the failure of a trial whose worker is gone, and nobody can tell how."""
+    if losses(trial) + 1 >= MOST_LOSSES:
+        return "killed", f"{MOST_LOSSES} workers in a row were lost while they trained it"
     message = "its worker and the search that had started it are gone or silent; its configuration is tried again"
-    return [trial.number for trial in stale if _reclaim(study, trial, "interrupted", message)]
+    return "interrupted", message
 
 
 def blame(
