@@ -16,13 +16,16 @@ import gzip
 import json
 import os
 import sys
-import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 RUNS = HERE.parent / "runs" / "benchmarks"
+TABLES = ("curves", "curves-glosses")
+"""The recorded tables; `NAME.yaml` is the study of each."""
+
 EPOCH_FIELDS = (
     "macro_f1", "accuracy", "train_loss", "validation_loss", "train_seconds", "evaluation_seconds",
     "trainable_parameters",
@@ -46,11 +49,8 @@ def record(options: argparse.Namespace) -> None:
     from peftsearch.data.load import load_data
     from peftsearch.study.overrides import Overrides, from_here
     from peftsearch.study.spec import load_study
-    from peftsearch.training.loop import callbacks
-    from peftsearch.training.prefix_cache import states as features
 
     torch.set_num_threads(1)
-    callbacks.clock = features.clock = lambda device: time.process_time()
     spec = load_study(str(options.study), Overrides({"train": from_here(options.data)}))
     data = load_data(spec.data, spec.folder, RUNS / spec.name / "data")
     gc.freeze()
@@ -61,7 +61,7 @@ def record(options: argparse.Namespace) -> None:
     done = {row["index"] for row in rows(spec.name)}
     target = RUNS / spec.name / f"{options.part.replace('/', '-of-')}.jsonl"
     for index in (index for index in wanted if index not in done):
-        row = train(spec, data, index)
+        row = train(spec, data, index, options.backbone)
         with target.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         best = max((epoch["macro_f1"] for epoch in row["curve"]), default=float("nan"))
@@ -91,16 +91,21 @@ def configuration(spec: Any, index: int) -> tuple[Any, dict[str, Any]]:
     return suggest(spec, trial), trial.params
 
 
-def train(spec: Any, data: Any, index: int) -> dict[str, Any]:
-    """Train one configuration and return its row of the table; a failed trial has a row too."""
+def train(spec: Any, data: Any, index: int, folder: Path | None = None) -> dict[str, Any]:
+    """Train one configuration and return its row of the table; a failed trial has a row too.
+
+    Args:
+        folder: where the study's backbone lies, if it is not found by its name, by which the row calls it.
+    """
     from peftsearch.core.errors import TrialFailure
     from peftsearch.training.trial import run_trial
 
     config, params = configuration(spec, index)
     curve: list[Any] = []
     failure = None
+    found = replace(config, backbone=str(folder.absolute())) if folder else config
     try:
-        run_trial(config, data, curve.append, cache=RUNS / spec.name / "tokens", device="cpu")
+        run_trial(found, data, curve.append, cache=RUNS / spec.name / "tokens", device="cpu")
     except TrialFailure as error:
         failure = error.kind
     flat = [report.to_dict() for report in curve]
@@ -142,6 +147,9 @@ def _options() -> argparse.Namespace:
         "--study", type=Path, default=HERE / "curves.yaml", help="the study file; its name names the table"
     )
     parser.add_argument("--configurations", type=int, default=264)
+    parser.add_argument(
+        "--backbone", type=Path, help="a folder with the study's backbone, if its name does not find it"
+    )
     parser.add_argument("--methods", help="only these methods, separated by commas")
     parser.add_argument(
         "--part", default="0/1", metavar="I/N", help="train every N-th configuration, beginning with the I-th"

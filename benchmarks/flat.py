@@ -21,7 +21,8 @@ from dataclasses import replace
 
 import numpy as np
 import optuna
-from benchmarks.proposals import METHODS, Nearest, eight, over, search
+from benchmarks.curves import TABLES
+from benchmarks.proposals import METHODS, Nearest, eight, over, search, study_of
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table
 
 from peftsearch.core.front.pareto import Array
@@ -31,7 +32,6 @@ from peftsearch.results.outlook.prospect import MORE, prospect
 from peftsearch.search.flatness import LEAST, WINDOW, added_by_last, reached_by
 from peftsearch.search.pruning import dominated
 from peftsearch.storage.records import Record
-from peftsearch.study.spec import load_study
 
 LONG = 100
 """Trials of a search."""
@@ -45,7 +45,7 @@ def searches(name: str, sampler: str, seeds: int) -> list[list[Record]]:
     file, table = HERE / "results" / f"flat-{sampler}-{name}.json", Table(name)
     kept: list[list[tuple[int, str]]] = json.loads(file.read_text()) if file.exists() else []
     if len(kept) < seeds:
-        spec = load_study(str(HERE / f"{name}.yaml"))
+        spec = study_of(name, table)
         nearest, make = Nearest(table, spec), load_strategy(SAMPLERS, sampler)
         for seed in range(len(kept), seeds):
             visits = search(table, over(spec, eight(spec, seed)), nearest, make, seed, rule=dominated, trials=LONG)
@@ -122,7 +122,7 @@ def forecast_row(heading: str, both: Sequence[Array]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", nargs="+", default=["curves", "curves-glosses"], help="names of recorded tables")
+    parser.add_argument("--tables", nargs="+", default=list(TABLES), help="names of recorded tables")
     parser.add_argument("--sampler", choices=SAMPLERS, default="ehvi")
     parser.add_argument("--seeds", type=int, default=24)
     parser.add_argument(

@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from benchmarks.curves import TABLES
 from benchmarks.replay import OBJECTIVES, TRIALS, Table, orders
 
 from peftsearch.core.front.pareto import front_of
 from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Margin, Tolerance
 
-TABLES = ("curves", "curves-glosses")
 TOLERANCES: dict[str, Tolerance] = {
     "none": EXACT,
     "5 %": {"train_seconds": Margin(0.05, relative=True)},

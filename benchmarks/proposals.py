@@ -1,11 +1,14 @@
 """Replay samplers on recorded learning curves, as `benchmarks/replay.py` replays rules that stop trials.
 
-    python -m benchmarks.proposals
+    python -m benchmarks.proposals --seeds 32 --samplers tpe ehvi
 
 A replay is a search of 40 trials over eight of the table's methods, which differ from seed to seed. It runs their
 default configurations first and then what the sampler proposes. The result of a proposal is the recorded row of the
 same method with the nearest settings, which the rule `dominated` sees epoch by epoch as in a real search. A sampler
 that asks what a proposal would train is told the parameters of that row, as a real search counts them.
+
+The searches are kept in `benchmarks/results`, each trial as its row and the number of epochs that it trained, so that
+`--again` shows them anew where only what is shown has changed.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ import argparse
 import json
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import optuna
-from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean, show
+from benchmarks.reached import Search, pairs, points_of, shown, volume_of, volumes
+from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, show
 from benchmarks.samplers import COMPARED, METHODS, Make
 
 from peftsearch.core.config import TrialConfig
@@ -40,10 +45,18 @@ from peftsearch.study.starting_points.portfolio import Entry, portfolio_points
 from peftsearch.study.suggest import suggest
 from peftsearch.study.values import middle
 
-BEST = "every row of the methods"
 UNTAUGHT = "from the middle of each range"
-MARKS = (20, TRIALS)
-"""The hypervolume is read after these numbers of trials."""
+ENOUGH = 5
+"""A replayed study has methods of which so many rows at least are recorded."""
+
+TAUGHT = ", with a portfolio"
+
+KINDS = (
+    ("Whole trials, equal seconds for equal work", True, False),
+    ("Every epoch a point, equal seconds for equal work", True, True),
+    ("Whole trials, seconds as they were recorded", False, False),
+)
+"""What is counted: a heading, whether equal work has equal seconds, and whether every epoch is a point."""
 
 
 class Nearest:
@@ -118,6 +131,13 @@ def parameters_of(table: Table, spec: StudySpec, nearest: Nearest) -> Count:
     return lambda params: int(table.records[nearest(suggest(spec, Given(params)))].values["trainable_parameters"])
 
 
+def study_of(name: str, table: Table) -> StudySpec:
+    """The study of a recorded table, over those of its methods of which enough rows are recorded."""
+    spec = load_study(str(HERE / f"{name}.yaml"))
+    rows = Counter(record.config.method for record in table.records if record.config)
+    return over(spec, [method for method in spec.methods if rows[method] >= ENOUGH])
+
+
 def eight(spec: StudySpec, seed: int) -> list[str]:
     return list(np.random.default_rng(seed).choice(sorted(spec.methods), METHODS, replace=False))
 
@@ -129,31 +149,6 @@ def over(spec: StudySpec, methods: Sequence[str]) -> StudySpec:
         methods={name: space for name, space in spec.methods.items() if name in methods},
         baselines=tuple(b for b in spec.baselines if b.method in methods),
     )
-
-
-def finished(visits: Sequence[Visit]) -> list[int]:
-    return [visit.place for visit in visits if visit.shown.state == "complete"]
-
-
-def shown(found: dict[str, list[list[float]]], *, quiet: bool) -> str:
-    """A Markdown table: means and standard errors, and the differences from the first row seed by seed, in 1e-4.
-
-    Args:
-        found: way → for each seed the hypervolumes after `MARKS`, and these with equal seconds for equal work.
-        quiet: whether the latter are shown.
-    """
-    base = next(iter(found))
-    header = ["sampler"]
-    for mark in MARKS:
-        header += [f"hypervolume after {mark} trials", "less the first row's, × 10⁻⁴"]
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
-    for name in found:
-        cells = [name]
-        for place in range(quiet * len(MARKS), (1 + quiet) * len(MARKS)):
-            mine, its = ([volumes[place] for volumes in found[way]] for way in (name, base))
-            cells += [mean(mine, 4), mean([1e4 * (a - b) for a, b in zip(mine, its, strict=True)], 0)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def from_middles(spec: StudySpec) -> StudySpec:
@@ -175,31 +170,42 @@ def taught(spec: StudySpec, entries: Sequence[Entry]) -> StudySpec:
 
 def compare(
     table: Table, spec: StudySpec, seeds: int, names: Sequence[str], entries: Sequence[Entry] = ()
-) -> dict[str, list[list[float]]]:
+) -> dict[str, list[Search]]:
     """Replay each sampler, and if there are `entries`, also with them as a portfolio, and TPE without any teaching."""
     nearest = Nearest(table, spec)
 
-    def volumes(make: Make, seed: int, prepare: Callable[[StudySpec], StudySpec]) -> list[float]:
+    def replayed(make: Make, seed: int, prepare: Callable[[StudySpec], StudySpec]) -> Search:
         visits = search(table, prepare(over(spec, eight(spec, seed))), nearest, make, seed, rule=dominated)
-        seen = [finished(visits[:mark]) for mark in MARKS]
-        return [table.volume(places, quiet=quiet) for quiet in (False, True) for places in seen]
+        return [(visit.place, len(visit.shown.curve)) for visit in visits]
 
     ways: dict[str, tuple[Make, Callable[[StudySpec], StudySpec]]] = {}
     if entries:
         ways[f"tpe, {UNTAUGHT}"] = (tpe, from_middles)
     ways |= {name: (COMPARED[name], lambda few: few) for name in names}
     if entries:
-        ways |= {f"{name}, with a portfolio": (COMPARED[name], lambda few: taught(few, entries)) for name in names}
-    found = {way: [volumes(make, seed, prepare) for seed in range(seeds)] for way, (make, prepare) in ways.items()}
-    if entries:
-        found[BEST] = [best(table, eight(spec, seed)) for seed in range(seeds)]
-    return found
+        ways |= {name + TAUGHT: (COMPARED[name], lambda few: taught(few, entries)) for name in names}
+    return {way: [replayed(make, seed, prepare) for seed in range(seeds)] for way, (make, prepare) in ways.items()}
 
 
-def best(table: Table, methods: Sequence[str]) -> list[float]:
-    """The volumes of all rows of these methods, which no search of them can exceed."""
-    places = [place for place, record in enumerate(table.records) if record.config and record.config.method in methods]
-    return [table.volume(places, quiet=quiet) for quiet in (False, True) for _ in MARKS]
+def report(table: Table, spec: StudySpec, found: Mapping[str, Sequence[Search]]) -> str:
+    """Markdown: what the ways reach if equal work has equal seconds, with whole trials and with every epoch as a
+    point, and with the seconds as they were recorded."""
+    parts = []
+    for heading, quiet, epochs in KINDS:
+        points = points_of(table, quiet=quiet, epochs=epochs)
+        reached = {way: [volumes(points, run) for run in runs] for way, runs in found.items()}
+        most = [most_of(table, points, eight(spec, seed)) for seed in range(len(next(iter(found.values()))))]
+        compared = [(way, "tpe") for way in found if way != "tpe" and "tpe" in found]
+        compared += [(way + TAUGHT, way) for way in found if way + TAUGHT in found]
+        parts += [f"{heading}:", shown(reached, most), pairs(reached, compared)]
+    return "\n\n".join(parts)
+
+
+def most_of(table: Table, points: Sequence[Array], methods: Sequence[str]) -> float:
+    """The volume of all rows of these methods, which no search of them can exceed."""
+    rows = [p for p, record in enumerate(table.records) if record.config and record.config.method in methods]
+    together = np.concatenate([points[row] for row in rows])
+    return volume_of(together[~np.isnan(together).any(axis=1)])
 
 
 def main() -> None:
@@ -208,15 +214,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--samplers", nargs="+", choices=COMPARED, default=list(COMPARED), metavar="NAME")
     parser.add_argument("--portfolio", type=Path, help="replay each sampler with this portfolio too")
+    parser.add_argument("--again", action="store_true", help="show the kept searches of an earlier run once more")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    spec = load_study(str(HERE / f"{options.table}.yaml"))
-    entries = json.loads(options.portfolio.read_text()) if options.portfolio else ()
-    found = compare(Table(options.table), spec, options.seeds, options.samplers, entries)
-    kind = "portfolio" if entries else "proposals"
-    (HERE / "results" / f"{kind}-{options.table}.json").write_text(json.dumps(found))
-    print(shown(found, quiet=False), "With equal seconds for equal work:", shown(found, quiet=True), sep="\n\n")
+    table = Table(options.table)
+    spec = study_of(options.table, table)
+    kept = HERE / "results" / f"{'portfolio' if options.portfolio else 'proposals'}-{options.table}.json"
+    if not options.again:
+        entries = json.loads(options.portfolio.read_text()) if options.portfolio else ()
+        kept.write_text(json.dumps(compare(table, spec, options.seeds, options.samplers, entries)))
+    print(report(table, spec, json.loads(kept.read_text())))
 
 
 if __name__ == "__main__":

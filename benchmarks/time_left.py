@@ -17,14 +17,14 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import optuna
-from benchmarks.proposals import Nearest, Visit, eight, over, search
-from benchmarks.replay import HERE, TRIALS, Table
+from benchmarks.curves import TABLES
+from benchmarks.proposals import Nearest, Visit, eight, over, search, study_of
+from benchmarks.replay import TRIALS, Table
 
 from peftsearch.results.outlook.pace import UNSURE, seconds_left
 from peftsearch.search.pruning import dominated
 from peftsearch.search.samplers import tpe
 from peftsearch.storage.records import Record
-from peftsearch.study.spec import load_study
 
 MARKS = (1, 2, 4, 8, 20)
 """The time left is read after these numbers of trials."""
@@ -57,7 +57,7 @@ def so_far(visits: Sequence[Visit], ended: int, starting: int) -> list[Record]:
 
 def ratios(table: Table, name: str, seeds: int, forecast: Forecast) -> dict[int, list[float]]:
     """After each number of trials in `MARKS`, for each search: the time forecast divided by the time that it took."""
-    spec = load_study(str(HERE / f"{name}.yaml"))
+    spec = study_of(name, table)
     nearest = Nearest(table, spec)
     found: dict[int, list[float]] = {mark: [] for mark in MARKS}
     for seed in range(seeds):
@@ -81,7 +81,7 @@ def shown(name: str, found: dict[int, list[float]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", nargs="+", default=["curves", "curves-glosses"], help="names of recorded tables")
+    parser.add_argument("--tables", nargs="+", default=list(TABLES), help="names of recorded tables")
     parser.add_argument("--seeds", type=int, default=32)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
