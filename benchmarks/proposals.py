@@ -196,7 +196,7 @@ def report(table: Table, spec: StudySpec, found: Mapping[str, Sequence[Search]])
         reached = {way: [volumes(points, run) for run in runs] for way, runs in found.items()}
         most = [most_of(table, points, eight(spec, seed)) for seed in range(len(next(iter(found.values()))))]
         compared = [(way, "tpe") for way in found if way != "tpe" and "tpe" in found]
-        compared += [(way + TAUGHT, way) for way in found if way + TAUGHT in found]
+        compared += [(way + TAUGHT, way) for way in found if way + TAUGHT in found and way != "tpe"]
         parts += [f"{heading}:", shown(reached, most), pairs(reached, compared)]
     return "\n\n".join(parts)
 
