@@ -16,6 +16,7 @@ from peftsearch import api
 from peftsearch.cli import main
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.files.checksums import seal
+from peftsearch.core.points import Point
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.kept.front_checkpoints import save_checkpoint
 from peftsearch.storage.liveness.worker_identity import host
@@ -63,7 +64,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = settings_of("bitfit", learning_rate=0.01)
         config = TrialConfig(str(work / "model"), "bitfit", settings, training, max_length=24)
         result = run_trial(config, data, lambda _: None, cache=work / "runs" / "toy" / "tokens")
-        save_checkpoint(result, work / "runs" / "toy" / "weights", 0)
+        save_checkpoint(result, work / "runs" / "toy" / "weights", Point(0))
         better = complete(0, "bitfit", result.measurement.metrics["macro_f1"], 10, 1.0)
         worse = complete(1, "probe", 0.0, 20, 2.0)
         here = {"host": host(), "pid": 1}
@@ -211,7 +212,7 @@ def test_a_trial_that_the_time_limit_ended_is_trained_to_the_same_end(
     monkeypatch.setenv("PEFTSEARCH_STORAGE", store(work, [cut]))
     done = run("export", "--study", "toy.yaml", "--trial", "0", "--out", "out", "--retrain")
     assert "trial 0 was trained again and ended after epoch 1, as the time limit ended it: macro F1 " in done.stderr
-    assert read_checkpoint(work / "runs" / "toy" / "weights", 0).measurement.cut_after == 1
+    assert read_checkpoint(work / "runs" / "toy" / "weights", Point(0)).measurement.cut_after == 1
 
 
 def test_other_data_is_refused(work: Path) -> None:

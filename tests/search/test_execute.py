@@ -17,14 +17,19 @@ from peftsearch.core.constraints import BreaksConstraint, Check, Constraint
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError
 from peftsearch.core.files.disk import DiskFull
 from peftsearch.core.files.run_folder import RunFolder
+from peftsearch.core.front.pareto import losses_of, non_dominated
+from peftsearch.core.points import Point, parse_point
 from peftsearch.core.predictions import Predictions
-from peftsearch.results.front import rows
 from peftsearch.search import execute
+from peftsearch.search.pruning import Decision
 from peftsearch.storage.budget import finished
 from peftsearch.storage.database import objective_names, open_study
+from peftsearch.storage.kept.front_checkpoints import checkpoint_problem
 from peftsearch.storage.kept.predictions import read_predictions
+from peftsearch.storage.optuna_access import trial_id
+from peftsearch.storage.points import epochs_of, points_of
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.study_attributes import write_constraints
+from peftsearch.storage.study_attributes import write_constraints, write_every_epoch
 from tests.helpers import fake_trainer
 
 CONFIG = TrialConfig("b", "lora", {"rank": 8})
@@ -40,6 +45,14 @@ def run(study: Study, folder: Path, train: Any = fake_trainer.train, config: Tri
     trial.set_user_attr("config", config.to_dict())
     execute.run(study, trial, config, train, "dominated", RunFolder(folder), lambda: False)
     return next(record for record in records(study) if record.number == trial.number)
+
+
+def front_of_points(study: Study) -> set[str]:
+    """The names of the points that keep all constraints and that no other one dominates."""
+    names = objective_names(study)
+    points = [record for record in points_of(records(study), names) if record.feasible]
+    front = non_dominated(losses_of([[record.values[name] for name in names] for record in points], names))
+    return {str(record.point) for record, stays in zip(points, front, strict=True) if stays}
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -196,7 +209,9 @@ def test_the_pruner_is_given_the_curve_that_the_reporter_holds(
     monkeypatch.setattr(execute, "decide", lambda rule, record, others, objectives: given.append(record))
     run(study, tmp_path)
     curve = tuple(fake_trainer.epoch_report(CONFIG, epoch) for epoch in (1, 2, 3))
-    assert given == [Record(0, "running", CONFIG, curve=curve[:epoch]) for epoch in (1, 2, 3)]
+    without = [replace(record, so_far=None) for record in given]
+    assert without == [Record(0, "running", CONFIG, curve=curve[:epoch]) for epoch in (1, 2, 3)]
+    assert [len(epochs_of(record, objective_names(study))) for record in given] == [1, 2, 3]
 
 
 def test_optuna_still_refuses_reports_with_several_objectives() -> None:
@@ -260,10 +275,11 @@ def test_a_trained_trial_that_breaks_a_constraint_keeps_no_weights_and_deletes_n
     configs = [TrialConfig("b", "lora", {"rank": rank}) for rank in range(12)]
     found = [run(study, tmp_path, config=config) for config in configs]
     assert {record.feasible for record in found} == {True, False}, "the bound divides them"
-    kept = {int(path.name) for path in RunFolder(tmp_path).weights.iterdir()}
-    front = [row.record.number for row in rows(records(study), objective_names(study)) if row.undominated]
-    assert kept == set(front)
-    assert kept <= {record.number for record in found if record.feasible}
+    kept = {path.name for path in RunFolder(tmp_path).weights.iterdir()}
+    assert kept == front_of_points(study)
+    broken = {str(record.number) for record in found if not record.feasible}
+    assert kept
+    assert not kept & broken
     assert all((trial.constraints["macro_f1"] <= 0) is found[trial.number].feasible for trial in study.trials)
 
 
@@ -274,3 +290,141 @@ def test_a_front_is_chosen_anew_when_the_constraints_change(study: Study, tmp_pa
     assert [record.feasible for record in records(study)] == [False]
     constrained(study)
     assert [record.checks for record in records(study)] == [()]
+
+
+def drawn(random: np.random.Generator, during: Callable[[int], None] = lambda _: None) -> Callable[..., Any]:
+    """Trains a trial whose scores are drawn; `during` is called after each epoch is reported."""
+
+    def train(config: TrialConfig, report: Any, should_stop: Any) -> Any:
+        curve = []
+        for epoch in range(1, 5):
+            found = fake_trainer.epoch_report(config, epoch)
+            curve.append(replace(found, metrics={"macro_f1": float(random.random())}, train_seconds=random.random()))
+            so_far = replace(fake_trainer.measured(curve), best_epoch=epoch)
+            report(replace(curve[-1], trained=fake_trainer.FakeResult(so_far, a_row(epoch))))
+            during(epoch)
+        return fake_trainer.FakeResult(fake_trainer.measured(curve))
+
+    return train
+
+
+def a_row(epoch: int) -> Predictions:
+    return Predictions(np.full((1, 2), epoch, np.float32), np.zeros(1, np.int64))
+
+
+def kept_names(folder: Path) -> set[str]:
+    weights = RunFolder(folder).weights
+    return {path.name for path in weights.iterdir()} if weights.is_dir() else set()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_every_trial_just_the_points_of_the_front_are_kept(study: Study, tmp_path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    stopped = 0
+    for rank in range(12):
+        kind = random.choice(["complete", "complete", "pruned", "failed"])
+        raises = {"pruned": optuna.TrialPruned("stopped"), "failed": ValueError("broken")}.get(kind)
+
+        def during(epoch: int, raises: Exception | None = raises) -> None:
+            if epoch == 2 and raises is not None:
+                raise raises
+
+        run(study, tmp_path, drawn(random, during), replace(CONFIG, settings={"rank": rank}))
+        stopped += kind != "complete"
+        front, whole = front_of_points(study), {r.number: r for r in records(study) if r.state == "complete"}
+        sharing = {str(n) for n, r in whole.items() if r.measurement and f"{n}@{r.measurement.best_epoch}" in front}
+        assert kept_names(tmp_path) - sharing == front - sharing
+        for name in kept_names(tmp_path):
+            assert checkpoint_problem(RunFolder(tmp_path).weights / name) is None
+    assert stopped
+
+
+def test_a_point_keeps_what_its_own_epoch_said(study: Study, tmp_path: Path) -> None:
+    run(study, tmp_path, drawn(np.random.default_rng(0)))
+    epochs = [point.epoch for name in kept_names(tmp_path) if (point := parse_point(name)) and point.epoch]
+    assert epochs
+    for epoch in epochs:
+        found = read_predictions(RunFolder(tmp_path).predictions(Point(0, epoch)))
+        assert found is not None
+        assert found.logits.tolist() == [[epoch, epoch]]
+
+
+def test_another_trials_end_deletes_nothing_of_a_running_one(study: Study, tmp_path: Path) -> None:
+    random, before = np.random.default_rng(1), set[str]()
+
+    def during(epoch: int) -> None:
+        if epoch == 2:
+            before.update(kept_names(tmp_path))
+            run(study, tmp_path, fake_trainer.train, replace(CONFIG, settings={"rank": 9}))
+            assert before <= kept_names(tmp_path)
+
+    run(study, tmp_path, drawn(random, during))
+    assert "0@1" in before
+    assert kept_names(tmp_path) == front_of_points(study)
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), TrialFailure("not_finite", "loss is nan")])
+def test_a_trial_that_fails_keeps_none_of_its_epochs(study: Study, tmp_path: Path, error: Exception) -> None:
+    seen = set[str]()
+
+    def during(epoch: int) -> None:
+        seen.update(kept_names(tmp_path))
+        if epoch == 2:
+            raise error
+
+    assert run(study, tmp_path, drawn(np.random.default_rng(0), during)).state == "failed"
+    assert seen
+    assert kept_names(tmp_path) == set()
+
+
+def test_a_trial_that_begins_again_has_none_of_the_epochs_of_its_first_attempt(study: Study, tmp_path: Path) -> None:
+    def during(epoch: int) -> None:
+        if epoch == 3:
+            raise Interrupted("asked to stop")
+
+    with pytest.raises(Interrupted):
+        run(study, tmp_path, drawn(np.random.default_rng(0), during))
+    assert max(kept_names(tmp_path)) > "0@1"
+    seen = []
+    trial = optuna.trial.Trial(study, trial_id(study, 0))
+    again = drawn(np.random.default_rng(2), lambda epoch: seen.append(kept_names(tmp_path)))
+    execute.run(study, trial, CONFIG, again, "none", RunFolder(tmp_path), lambda: False)
+    assert seen[0] == {"0@1"}
+
+
+def test_a_pruned_trials_epochs_are_points_of_the_front(study: Study, tmp_path: Path) -> None:
+    def during(epoch: int) -> None:
+        if epoch == 2:
+            raise optuna.TrialPruned("stopped")
+
+    monkeyed = drawn(np.random.default_rng(0), during)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execute, "decide", lambda rule, trial, *_: Decision("why") if len(trial.curve) == 2 else None)
+        record = run(study, tmp_path, monkeyed)
+    assert (record.state, record.measurement, record.reason) == ("pruned", None, "why")
+    assert record.so_far is not None
+    assert record.so_far.epochs == 2
+    assert [point.epoch for point in epochs_of(record, objective_names(study))] == [1, 2]
+    assert kept_names(tmp_path) == front_of_points(study) != set()
+
+
+def test_where_whole_trials_count_only_no_epoch_is_kept(study: Study, tmp_path: Path) -> None:
+    write_every_epoch(study, counts=False)
+    seen = []
+    run(study, tmp_path, drawn(np.random.default_rng(0), lambda epoch: seen.append(kept_names(tmp_path))))
+    assert seen == [set()] * 4
+    assert kept_names(tmp_path) == {"0"}
+
+
+def test_a_full_disk_at_the_end_of_an_epoch_is_not_the_trials_failure(study: Study, tmp_path: Path) -> None:
+    class Full(fake_trainer.FakeResult):
+        def save(self, folder: Path) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def train(config: TrialConfig, report: Any, should_stop: Any) -> Any:
+        found = fake_trainer.epoch_report(config, 1)
+        report(replace(found, trained=Full(fake_trainer.measured([found]))))
+
+    with pytest.raises(DiskFull):
+        run(study, tmp_path, train)
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from peftsearch.core.trained import TrainedModel
 
 MIB = 1024 * 1024
 """The bytes of a MiB, the unit of every size."""
@@ -27,6 +30,7 @@ class EpochReport:
         trainable_parameters: during this epoch (gradual unfreezing changes them).
         wall_seconds: `train_seconds` by the wall clock; older trials do not say.
         evaluation_wall_seconds: `evaluation_seconds` by the wall clock; older trials do not say.
+        trained: the model as the epoch left it, to be saved before training goes on; None once that is past.
     """
 
     epoch: int
@@ -38,6 +42,7 @@ class EpochReport:
     trainable_parameters: int
     wall_seconds: float | None = None
     evaluation_wall_seconds: float | None = None
+    trained: TrainedModel | None = field(default=None, repr=False, compare=False)
 
     @property
     def duration(self) -> float:
@@ -47,7 +52,7 @@ class EpochReport:
 
     def to_dict(self) -> dict[str, Any]:
         """One flat object: the metrics stand beside the rest."""
-        flat = {k: v for k, v in asdict(self).items() if k != "metrics"}
+        flat = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("metrics", "trained")}
         return {**flat, **self.metrics}
 
     @classmethod

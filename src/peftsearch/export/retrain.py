@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from peftsearch.confirm.run import TEST, check_same_data, chosen_trials, searched_data
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.objectives import find_objective
+from peftsearch.core.points import Point
 from peftsearch.core.progress import ending_after
 from peftsearch.results.formatting import objective_with_unit
 from peftsearch.storage.kept.front_checkpoints import save_checkpoint
@@ -64,7 +65,7 @@ def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable
         result = run_trial(record.config, sealed, report, cache=stored.folder.tokens, exact=exact)
     except TrialFailure as failure:
         raise UserError(f"--trial {number}: it failed when it was trained again: {failure}") from failure
-    save_checkpoint(result, stored.folder.weights, number)
+    save_checkpoint(result, stored.folder.weights, Point(number))
     now = find_objective(stored.quality).read(result.measurement)
     quality, earlier = (objective_with_unit(stored.quality, value) for value in (now, record.values[stored.quality]))
     say(f"trial {number} was trained again{_end(result.measurement)}: {quality}; in the search: {earlier}")

@@ -13,18 +13,19 @@ from peftsearch.core.constraints import BreaksConstraint, breaking, checks_of, c
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
 from peftsearch.core.files.disk import full_disk
 from peftsearch.core.files.run_folder import RunFolder
-from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective
-from peftsearch.core.predictions import Predictions
+from peftsearch.core.points import Point
 from peftsearch.core.secrets import hide_secrets
+from peftsearch.core.trained import TrainedModel
 from peftsearch.search.pruning import decide
 from peftsearch.storage.budget import state_of_failure
 from peftsearch.storage.database import objective_names
-from peftsearch.storage.kept.front_checkpoints import delete_dominated, reaches_front, save_checkpoint
+from peftsearch.storage.kept.front_checkpoints import delete_dominated, keep_epoch, reaches_front, save_checkpoint
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.liveness.recovery import retry
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.study_attributes import read_constraints
+from peftsearch.storage.study_attributes import read_constraints, read_every_epoch
 from peftsearch.storage.trial_attributes import (
     write_broken,
     write_checks,
@@ -32,6 +33,7 @@ from peftsearch.storage.trial_attributes import (
     write_decision,
     write_failure,
     write_measurement,
+    write_so_far,
 )
 
 if TYPE_CHECKING:
@@ -44,22 +46,12 @@ NOT_TO_BLAME: frozenset[str] = frozenset({"killed", "hub"})
 TRACEBACK_CHARACTERS = 20_000
 
 
-class Result(Protocol):
-    """What training a trial returns, as `training.trial.TrialResult` is."""
-
-    @property
-    def measurement(self) -> Measurement: ...
-    @property
-    def predictions(self) -> Predictions | None: ...
-    def save(self, folder: Path) -> None: ...
-
-
 class Train(Protocol):
     """A function that trains one configuration, and lets whatever `report` raises pass through."""
 
     def __call__(
         self, config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
-    ) -> Result: ...
+    ) -> TrainedModel: ...
 
 
 def run(
@@ -89,7 +81,7 @@ def run(
     """
 
     def train_and_tell() -> None:
-        _complete(study, trial, train(config, Reporter(study, trial, config, pruner), should_stop), folder)
+        _complete(study, trial, train(config, Reporter(study, trial, config, pruner, folder), should_stop), folder)
 
     failure = told(study, trial, train_and_tell, folder.weights)
     delete_dominated(study, folder.weights, objective_names(study))
@@ -134,37 +126,48 @@ def told(study: Study, trial: Trial, train_and_tell: Callable[[], None], folder:
 class Reporter:
     """Takes the epochs of a trial: writes its curve, and raises `TrialPruned` once the pruning rule decides so.
 
+    Where each epoch counts, the model of one that no known point dominates is kept in `folder`, if it is given.
+
     It raises `BreaksConstraint` once the epochs took longer than a constraint allows.
 
     Optuna's own `trial.report` refuses several objectives, and its intermediate values make TPE fail once such a trial
     is pruned (Optuna 5.0: "A single direction cannot be retrieved"), so the curve is an attribute.
     """
 
-    def __init__(self, study: Study, trial: Trial, config: TrialConfig, pruner: str) -> None:
+    def __init__(
+        self, study: Study, trial: Trial, config: TrialConfig, pruner: str, folder: RunFolder | None = None
+    ) -> None:
         self._study = study
         self._trial = trial
         self._pruner = pruner
+        self._folder = folder if read_every_epoch(study) else None
         self._objectives = objective_names(study)
         self._constraints = read_constraints(study)
-        self._record = Record(trial.number, "running", config)
+        self._record = Record(trial.number, "running", config, constraints=self._constraints)
 
     def __call__(self, report: EpochReport) -> None:
         from optuna import TrialPruned
 
         # A trial that runs out of memory begins again with smaller batches: at epoch 1.
-        curve = (*self._record.curve[: report.epoch - 1], report)
-        self._record = replace(self._record, curve=curve)
+        curve = (*self._record.curve[: report.epoch - 1], replace(report, trained=None))
+        trained = report.trained
+        so_far = trained.measurement if trained is not None else None
+        self._record = replace(self._record, curve=curve, so_far=so_far)
         write_curve(self._trial, curve)
         checks = checks_so_far(self._constraints, curve)
         if breaking(checks):
             raise BreaksConstraint(checks)
+        if trained is not None and self._folder is not None:
+            keep_epoch(self._study, self._record, trained, self._folder, self._objectives)
         decision = decide(self._pruner, self._record, records(self._study), self._objectives)
         if decision is not None:
+            if so_far is not None:
+                write_so_far(self._trial, so_far)
             write_decision(self._trial, decision.reason, decision.dominated_by)
             raise TrialPruned(decision.reason)
 
 
-def _complete(study: Study, trial: Trial, result: Result, folder: RunFolder) -> None:
+def _complete(study: Study, trial: Trial, result: TrainedModel, folder: RunFolder) -> None:
     """Save checkpoint and predictions before the trial is told, so that every complete trial (on the front) has
     them."""
     from optuna.trial import TrialState
@@ -173,7 +176,8 @@ def _complete(study: Study, trial: Trial, result: Result, folder: RunFolder) -> 
     values = [find_objective(name).read(result.measurement) for name in objectives]
     checks = checks_of(read_constraints(study), result.measurement)
     if not breaking(checks) and reaches_front(study, values, objectives):
-        save_checkpoint(result, folder.weights, trial.number)
+        number = trial.number
+        save_checkpoint(result, folder.weights, Point(number), twin=Point(number, result.measurement.best_epoch))
     if result.predictions is not None:
         write_predictions(folder.predictions(trial.number), result.predictions)
     write_measurement(trial, result.measurement)

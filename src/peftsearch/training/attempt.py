@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ from peftsearch.core.predictions import Predictions
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import PadToLongest, length_grouped_order, padding_share
-from peftsearch.training.checkpoint import model_size_mb
+from peftsearch.training.checkpoint import model_size_mb, save_tensors, size_mb, tensors_of
 from peftsearch.training.compute import Compute
 from peftsearch.training.gradient_check import check_gradients
 from peftsearch.training.loop.callbacks import EpochRecorder, Report
@@ -45,6 +47,30 @@ class Trained:
     classifier: Classifier
     measurement: Measurement
     predictions: Predictions | None
+
+
+@dataclass(frozen=True)
+class AfterEpoch:
+    """A classifier as its last epoch left it, for as long as the next one has not begun.
+
+    Attributes:
+        measure: returns what the trial would have measured if it ended now.
+        predictions: what the epoch said about the validation rows.
+        write: writes the checkpoint with this measurement into a folder.
+    """
+
+    measure: Callable[[], Measurement]
+    predictions: Predictions | None
+    write: Callable[[Measurement, Path], None]
+
+    @cached_property
+    def measurement(self) -> Measurement:
+        """The epoch's, with what the trial cost until then."""
+        return self.measure()
+
+    def save(self, folder: Path) -> None:
+        """Write the epoch's checkpoint into `folder`."""
+        self.write(self.measurement, folder)
 
 
 @dataclass(frozen=True)
@@ -86,6 +112,7 @@ class Attempt:
                     self.should_stop,
                     cached.prefix_seconds,
                     self.last_epoch,
+                    partial(self._after_epoch, classifier, tensors_of(classifier, self.config), cached, memory),
                 )
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
@@ -125,6 +152,32 @@ class Attempt:
             longer = {name: np.resize(np.roll(values, -place), enough) for name, values in tokens.items()}
             rows.append((columns if len(columns["input_ids"]) >= enough else longer, label))
         return PadToLongest(self.rows.collate.pad_token)(rows)
+
+    def _after_epoch(
+        self,
+        classifier: Classifier,
+        tensors: Mapping[str, torch.Tensor],
+        cached: CachedRows,
+        memory: PeakMemory,
+        epochs: EpochRecorder,
+    ) -> AfterEpoch:
+        """The classifier as it is now. Writing it is no part of what the trial needs, in time or in memory.
+
+        Args:
+            tensors: what a checkpoint holds; a method with stages trains only some of them now.
+        """
+        classes, now = epochs.scores.classes, len(epochs.reports)
+
+        def measure() -> Measurement:
+            so_far = self._measure(classifier, epochs, cached, memory.read())
+            size = size_mb(tensors)
+            return replace(so_far.after(now, epochs.reports), classes=classes, model_size_mb=size)
+
+        def write(measurement: Measurement, folder: Path) -> None:
+            with memory.paused():
+                save_tensors(tensors, self.config, measurement, self.rows.labels, folder)
+
+        return AfterEpoch(measure, epochs.scores.predictions, write)
 
     def _measure(
         self, classifier: Classifier, epochs: EpochRecorder, cached: CachedRows, peak_memory_mb: float

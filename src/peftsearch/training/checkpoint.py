@@ -62,7 +62,7 @@ class Checkpoint:
             len(self.labels),
             trust_remote_code=config.trust_remote_code,
         )
-        load_tensors(_tensors_of(classifier, config), self.folder / TENSORS)
+        load_tensors(tensors_of(classifier, config), self.folder / TENSORS)
         return classifier.eval()
 
 
@@ -70,18 +70,32 @@ def save_classifier(
     classifier: Classifier, config: TrialConfig, measurement: Measurement, labels: Sequence[str], folder: Path
 ) -> None:
     """Write the checkpoint of a trial that tuned an encoder into `folder`, which need not exist."""
+    save_tensors(tensors_of(classifier, config), config, measurement, labels, folder)
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor], config: TrialConfig, measurement: Measurement, labels: Sequence[str], folder: Path
+) -> None:
+    """Write a checkpoint that holds the values that `tensors` have now.
+
+    Args:
+        tensors: what `tensors_of` returned before training began.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().contiguous() for name, tensor in _tensors_of(classifier, config).items()}
-    save_file(tensors, folder / TENSORS)
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
     _write_about(config, measurement, labels, folder)
 
 
 def model_size_mb(classifier: Classifier, config: TrialConfig) -> float:
     """MiB of the tensors that the classifier's checkpoint holds: all but those of the pretrained backbone."""
-    tensors = _tensors_of(classifier, config).values()
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / MIB
+    return size_mb(tensors_of(classifier, config))
+
+
+def size_mb(tensors: Mapping[str, Tensor]) -> float:
+    """MiB that the tensors take."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / MIB
 
 
 def text_model_size_mb(model: TextModel) -> float:
@@ -146,7 +160,7 @@ def load_tensors(parameters: Mapping[str, Tensor], file: Path) -> None:
             parameters[name].copy_(tensor)
 
 
-def _tensors_of(classifier: Classifier, config: TrialConfig) -> dict[str, Tensor]:
+def tensors_of(classifier: Classifier, config: TrialConfig) -> dict[str, Tensor]:
     """The tensors that a checkpoint holds: the trainable ones, and the method's random ones that no step moves."""
     from peftsearch.methods.table import ENCODER_METHODS
 

@@ -6,6 +6,8 @@ import ctypes
 import gc
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +86,7 @@ class PeakMemory:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self._earlier = 0.0
         gc.collect()
         if device.type == "cuda":
             torch.cuda.empty_cache()
@@ -92,7 +95,20 @@ class PeakMemory:
             _give_back_free_memory()
             self.start = _reset_resident_peak()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside does not count."""
+        self._earlier = self.read()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            _reset_resident_peak()
+
     def read(self) -> float:
+        return max(self._earlier, self._now())
+
+    def _now(self) -> float:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / MIB
         return max(0.0, _resident_peak() - self.start)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport
+from peftsearch.core.trained import TrainedModel
 from peftsearch.search import execute
 from peftsearch.search.ehvi.counting import Counter
 from peftsearch.search.execute import Train
@@ -62,7 +63,7 @@ class SearchTask:
         return Trackers(self.spec.tracking, self.job.name, self.job.run_folder.tracking, to_the_log)
 
     def run(self, trial: Trial, config: TrialConfig, alive: Alive) -> str | None:
-        def train_alive(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> execute.Result:
+        def train_alive(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> TrainedModel:
             return self.train(config, alive.reporting(self.trackers.before(report)), should_stop)
 
         job = self.job

@@ -9,6 +9,7 @@ from typing import Self
 
 from peftsearch.core.calls.precedence import RUNS_VARIABLE, of_environment
 from peftsearch.core.packages import expanded
+from peftsearch.core.points import Point
 
 RUNS = Path("runs")
 """The folder of all studies, under the working directory, unless the environment names another one."""
@@ -21,6 +22,10 @@ STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 TENSORS = "trainable.safetensors"
 """What a trial trained, inside the trial's folder of weights. A trial without this file has no checkpoint."""
+
+
+PREDICTIONS = "predictions.npz"
+"""What an epoch said about the validation rows, inside its folder of weights."""
 
 
 def runs_folder() -> Path:
@@ -73,12 +78,14 @@ class RunFolder:
 
     @property
     def weights(self) -> Path:
-        """The checkpoints of the trials on the front, a folder for each trial number."""
+        """The checkpoints of the points on the front, a folder for each: `7`, or `7@3` for an epoch."""
         return self.root / "weights"
 
-    def predictions(self, trial: int) -> Path:
-        """What the trial's best epoch said about the validation rows."""
-        return self.root / "predictions" / f"{trial}.npz"
+    def predictions(self, point: Point | int) -> Path:
+        """What the trial's best epoch said about the validation rows, or the epoch that the point names."""
+        if isinstance(point, Point) and point.epoch is not None:
+            return self.weights / str(point) / PREDICTIONS
+        return self.root / "predictions" / f"{point}.npz"
 
     def seed_predictions(self, trial: int, seed: int, split: str) -> Path:
         """What the trial's configuration, trained with another seed, said about the rows of a split.

@@ -1,6 +1,9 @@
-"""The checkpoints on disk: at any time those of trials that no other one dominates, each in a folder with its number.
+"""The checkpoints on disk: at any time those of points that no other one dominates, each in a folder with its name.
 
-The tolerance of the study plays no part here. A trial that it leaves off the front may come back, once a later trial
+A point is a whole trial, `7`, or where each epoch counts also a trial after one of its epochs, `7@3`. The weights of a
+whole trial are those of its best epoch. So it is kept as long as that one is, and both share one file of tensors.
+
+The tolerance of the study plays no part here. A point that it leaves off the front may come back, once a later trial
 takes the place of the one that was as good; what is dominated never does. With `--tolerance none` all of them are on
 the front, and can be exported.
 """
@@ -9,29 +12,32 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from peftsearch.core.files.checksums import SUMS, damaged_files, seal
+from peftsearch.core.files.checksums import SUMS, checksum, damaged_files, seal
 from peftsearch.core.files.disk import writing_to
-from peftsearch.core.files.run_folder import TENSORS
+from peftsearch.core.files.run_folder import PREDICTIONS, TENSORS, RunFolder
 from peftsearch.core.front.pareto import dominates, losses_of, non_dominated
+from peftsearch.core.points import Point, parse_point
+from peftsearch.core.trained import Savable, TrainedModel
+from peftsearch.storage.kept.predictions import write_predictions
+from peftsearch.storage.points import epochs_of, points_of
 from peftsearch.storage.records import Record, records
+from peftsearch.storage.study_attributes import read_every_epoch
 from peftsearch.training.checkpoint import ABOUT
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
 
-class Savable(Protocol):
-    """A trained model that can write its checkpoint."""
+def save_checkpoint(result: Savable, folder: Path, point: Point, twin: Point | None = None) -> Path:
+    """Save the checkpoint of `point` in `folder`: whole or, if the process is killed meanwhile, not at all.
 
-    def save(self, folder: Path) -> None: ...
-
-
-def save_checkpoint(result: Savable, folder: Path, number: int) -> Path:
-    """Save the checkpoint of the trial `number` in `folder`: whole or, if the process is killed meanwhile, not at all.
+    Args:
+        twin: another point of the trial, which has the same weights if they are kept.
 
     Returns:
         The checkpoint's own folder.
@@ -40,13 +46,15 @@ def save_checkpoint(result: Savable, folder: Path, number: int) -> Path:
         DiskFull: the disk of `folder` is full.
         DiskRefuses: `folder` cannot be written.
     """
-    final, partial = folder / str(number), folder / f".{number}-{os.getpid()}"
+    final, partial = folder / str(point), folder / f".{point}-{os.getpid()}"
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f".{number}-*"):  # by a worker that was killed: only one at a time holds a trial
+        for left in folder.glob(f".{point}-*"):  # by a worker that was killed: only one at a time holds a trial
             shutil.rmtree(left, ignore_errors=True)
         try:
             result.save(partial)
+            if twin is not None:
+                _share(partial / TENSORS, folder / str(twin) / TENSORS)
             seal(partial)
             shutil.rmtree(final, ignore_errors=True)
             partial.replace(final)
@@ -74,23 +82,85 @@ def checkpoint_problem(checkpoint: Path, *, trust_times: bool = False) -> str | 
 
 
 def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
-    """Whether no complete trial that keeps all constraints dominates `values`, in the order of `objectives`."""
-    losses = losses_of(_values(_candidates(study), objectives), objectives)
+    """Whether no point of an ended trial that keeps all constraints dominates `values`, one for each objective."""
+    losses = losses_of(_values(_candidates(study, objectives), objectives), objectives)
     return not dominates(losses, losses_of([values], objectives)[0]).any()
 
 
-def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
-    """Delete the checkpoints of trials that have ended and are dominated, but none of a running trial."""
-    if not folder.is_dir():
+def keep_epoch(
+    study: Study, running: Record, trained: TrainedModel, folder: RunFolder, objectives: Sequence[str]
+) -> None:
+    """Save what the last epoch of a running trial left, unless a known point dominates it.
+
+    The points of ended trials are known, and those of the trial's earlier epochs.
+
+    Args:
+        running: the trial, with its curve and what it has measured so far.
+        trained: the model as it is now. Its predictions are kept beside its weights.
+
+    Raises:
+        DiskFull: the disk of `folder` is full.
+        DiskRefuses: `folder` cannot be written.
+    """
+    now = len(running.curve)
+    _delete_epochs(folder.weights, running.number, now)
+    own = [epoch for epoch in epochs_of(running, objectives) if epoch.feasible]
+    if not own or own[-1].epoch != now:
         return
+    losses = losses_of(_values([*_candidates(study, objectives), *own], objectives), objectives)
+    if not dominates(losses[:-1], losses[-1]).any():
+        save_checkpoint(_WithPredictions(trained), folder.weights, own[-1].point)
+
+
+@dataclass(frozen=True)
+class _WithPredictions:
+    """A model of an epoch, saved together with what it said about the validation rows."""
+
+    trained: TrainedModel
+
+    def save(self, folder: Path) -> None:
+        self.trained.save(folder)
+        if self.trained.predictions is not None:
+            write_predictions(folder / PREDICTIONS, self.trained.predictions)
+
+
+def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
+    """Delete the checkpoints in `folder` of trials that have ended and are dominated, but none of a running trial."""
     ended = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
-    candidates = _candidates(study)
+    candidates = _candidates(study, objectives)
     front = non_dominated(losses_of(_values(candidates, objectives), objectives))
-    dominated = ended - {record.number for record, stays in zip(candidates, front, strict=True) if stays}
-    for child in folder.iterdir():
-        number = child.name.lstrip(".").partition("-")[0]
-        if number.isdigit() and int(number) in dominated:
+    stays = {record.point for record, on_front in zip(candidates, front, strict=True) if on_front}
+    stays |= {record.point for record in candidates if record.epoch is None and best_epoch_of(record) in stays}
+    _delete(folder, lambda point: point.trial in ended and point not in stays)
+
+
+def _delete_epochs(folder: Path, trial: int, since: int) -> None:
+    """Delete what an earlier attempt has kept of a trial's epochs, from the epoch `since` on."""
+    _delete(folder, lambda point: point.trial == trial and point.epoch is not None and point.epoch >= since)
+
+
+def best_epoch_of(record: Record) -> Point | None:
+    """The point of a complete trial's best epoch, with whose weights it ends."""
+    return Point(record.number, record.measurement.best_epoch) if record.measurement else None
+
+
+def _delete(folder: Path, gone: Callable[[Point], bool]) -> None:
+    """Delete the checkpoints of the points that are gone, and what was left of saving them."""
+    for child in folder.iterdir() if folder.is_dir() else ():
+        point = parse_point(child.name.lstrip(".").partition("-")[0])
+        if point and gone(point):
             shutil.rmtree(child, ignore_errors=True)
+
+
+def _share(tensors: Path, twin: Path) -> None:
+    """Let `tensors` be the same file as `twin` if both hold the same, where the disk allows that."""
+    if twin.is_file() and twin.stat().st_size == tensors.stat().st_size and checksum(twin) == checksum(tensors):
+        linked = tensors.with_name(f"{tensors.name}.twin")
+        try:
+            linked.hardlink_to(twin)
+        except OSError:
+            return  # some file systems have no links; then there are two files
+        linked.replace(tensors)
 
 
 def _is_whole(tensors: Path) -> bool:
@@ -104,9 +174,10 @@ def _is_whole(tensors: Path) -> bool:
         return False
 
 
-def _candidates(study: Study) -> list[Record]:
-    """The complete trials that keep all constraints."""
-    return [record for record in records(study) if record.state == "complete" and record.feasible]
+def _candidates(study: Study, objectives: Sequence[str]) -> list[Record]:
+    """The points of ended trials that keep all constraints."""
+    ended = [record for record in records(study) if record.state in ("complete", "pruned")]
+    return [p for p in points_of(ended, objectives, every_epoch=read_every_epoch(study)) if p.feasible]
 
 
 def _values(candidates: Sequence[Record], objectives: Sequence[str]) -> list[list[float]]:

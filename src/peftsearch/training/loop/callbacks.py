@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import ClassReport, EpochReport
 from peftsearch.core.predictions import Predictions
 from peftsearch.core.progress import StepReport, on_step_of
+from peftsearch.core.trained import TrainedModel
 from peftsearch.training.loop.loss import TrainingLoss
 from peftsearch.training.meter import Seconds, clock
 from peftsearch.training.metrics.classification import ValidationScores
@@ -44,6 +46,7 @@ class EpochRecorder(TrainerCallback):
         prefix_seconds: what computing the frozen prefix of the training and of the validation rows took. The first
             epoch is charged with it.
         last_epoch: the epoch that ends the training and counts as the best; None to choose the best by its score.
+        snapshot: makes what an epoch's report carries as `trained`.
 
     Attributes:
         reports: one for each epoch run.
@@ -51,6 +54,7 @@ class EpochRecorder(TrainerCallback):
         best_weights: every tensor that any epoch trains, as the best epoch left it, in CPU memory.
         best_classes: how the best epoch labelled each class.
         best_predictions: what the best epoch said about each row, in the order of the split.
+        scores: what the last evaluation found.
         out_of_time: whether the search's time limit ended the training.
     """
 
@@ -63,16 +67,18 @@ class EpochRecorder(TrainerCallback):
         report: Report,
         prefix_seconds: tuple[Seconds, Seconds] = NO_PREFIX,
         last_epoch: int | None = None,
+        snapshot: Callable[[EpochRecorder], TrainedModel | None] = lambda _: None,
     ) -> None:
         self._model = model
         self._trained = trainable(model)
         self._loss = loss
-        self._scores = scores
+        self.scores = scores
         self._report = report
         self._selection = config.selection
         self._stopping = config.training.early_stopping
         self._prefix_seconds = prefix_seconds
         self._last_epoch = last_epoch
+        self._snapshot = snapshot
         self._started = self._took = Seconds()
         self.reports: list[EpochReport] = []
         self.best: EpochReport | None = None
@@ -97,7 +103,7 @@ class EpochRecorder(TrainerCallback):
         metrics: dict[str, float],
         **_: Any,
     ) -> None:
-        epoch, loss = len(self.reports) + 1, self._scores.loss
+        epoch, loss = len(self.reports) + 1, self.scores.loss
         if not math.isfinite(loss):
             raise TrialFailure("not_finite", f"validation loss is {loss} after epoch {epoch}")
         train_prefix, validation_prefix = self._prefix_seconds if epoch == 1 else NO_PREFIX
@@ -106,7 +112,7 @@ class EpochRecorder(TrainerCallback):
             epoch=epoch,
             train_loss=self._loss.mean(),
             validation_loss=loss,
-            metrics=self._scores.metrics,
+            metrics=self.scores.metrics,
             train_seconds=took.seconds,
             evaluation_seconds=metrics[EVALUATION_SECONDS] + validation_prefix.seconds,
             trainable_parameters=sum(p.numel() for p in trainable(self._model).values()),
@@ -114,7 +120,7 @@ class EpochRecorder(TrainerCallback):
             evaluation_wall_seconds=metrics["eval_runtime"] + validation_prefix.wall,
         )
         self._remember(report)
-        self._report(report)
+        self._report(replace(report, trained=self._snapshot(self)))
         control.should_training_stop = control.should_training_stop or self._is_enough()
 
     def _is_enough(self) -> bool:
@@ -130,7 +136,7 @@ class EpochRecorder(TrainerCallback):
             keep = self.best is None or report.metrics[self._selection] > self.best.metrics[self._selection]
         if keep:
             self.best = report
-            self.best_classes, self.best_predictions = self._scores.classes, self._scores.predictions
+            self.best_classes, self.best_predictions = self.scores.classes, self.scores.predictions
             self.best_weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._trained.items()}
 
 

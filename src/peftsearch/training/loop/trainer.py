@@ -12,6 +12,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import OutOfTime
+from peftsearch.core.trained import TrainedModel
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import LengthGroupedSampler
 from peftsearch.training.compute import Compute
@@ -100,6 +101,7 @@ def train(
     should_stop: Callable[[], bool],
     prefix_seconds: tuple[Seconds, Seconds] = NO_PREFIX,
     last_epoch: int | None = None,
+    snapshot: Callable[[EpochRecorder], TrainedModel | None] = lambda _: None,
 ) -> EpochRecorder:
     """Train `model` in place for the epochs of `config`; afterwards it holds the best epoch's weights.
 
@@ -109,6 +111,7 @@ def train(
         prefix_seconds: what computing the frozen prefix of the training and of the validation rows took. The first
             epoch is charged with it.
         last_epoch: the epoch that ends the training and whose weights are kept in place of the best one's.
+        snapshot: makes what an epoch's report carries as `trained`.
 
     Raises:
         TrialFailure: the loss is not finite.
@@ -117,7 +120,7 @@ def train(
     """
     loss = training_loss(config.training, rows.train.labels, compute.device)
     scores = ValidationScores(rows.labels, config.evaluate, rows.validation.order)
-    recorder = EpochRecorder(model, config, loss, scores, report, prefix_seconds, last_epoch)
+    recorder = EpochRecorder(model, config, loss, scores, report, prefix_seconds, last_epoch, snapshot)
     hooks = MethodHooks(model, config)
     callbacks = [hooks, recorder, AbortTrial(loss, should_stop)]
     with tempfile.TemporaryDirectory(prefix="peftsearch-") as folder:
