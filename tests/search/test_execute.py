@@ -206,7 +206,7 @@ def test_the_pruner_is_given_the_curve_that_the_reporter_holds(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Record] = []
-    monkeypatch.setattr(execute, "decide", lambda rule, record, others, objectives: given.append(record))
+    monkeypatch.setattr(execute, "decide", lambda rule, record, others, objectives, **_: given.append(record))
     run(study, tmp_path)
     curve = tuple(fake_trainer.epoch_report(CONFIG, epoch) for epoch in (1, 2, 3))
     without = [replace(record, so_far=None) for record in given]
@@ -280,7 +280,8 @@ def test_a_trained_trial_that_breaks_a_constraint_keeps_no_weights_and_deletes_n
     broken = {str(record.number) for record in found if not record.feasible}
     assert kept
     assert not kept & broken
-    assert all((trial.constraints["macro_f1"] <= 0) is found[trial.number].feasible for trial in study.trials)
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    assert all((trial.constraints["macro_f1"] <= 0) is found[trial.number].feasible for trial in complete)
 
 
 def test_a_front_is_chosen_anew_when_the_constraints_change(study: Study, tmp_path: Path) -> None:
@@ -392,15 +393,14 @@ def test_a_trial_that_begins_again_has_none_of_the_epochs_of_its_first_attempt(s
     assert seen[0] == {"0@1"}
 
 
-def test_a_pruned_trials_epochs_are_points_of_the_front(study: Study, tmp_path: Path) -> None:
-    def during(epoch: int) -> None:
-        if epoch == 2:
-            raise optuna.TrialPruned("stopped")
+def test_a_pruned_trials_epochs_are_points_of_the_front(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(rule: str, trial: Record, *_: object, **__: object) -> Decision | None:
+        return Decision("why") if len(trial.curve) == 2 else None
 
-    monkeyed = drawn(np.random.default_rng(0), during)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execute, "decide", lambda rule, trial, *_: Decision("why") if len(trial.curve) == 2 else None)
-        record = run(study, tmp_path, monkeyed)
+    monkeypatch.setattr(execute, "decide", decide)
+    record = run(study, tmp_path, drawn(np.random.default_rng(0)))
     assert (record.state, record.measurement, record.reason) == ("pruned", None, "why")
     assert record.so_far is not None
     assert record.so_far.epochs == 2

@@ -140,7 +140,8 @@ class Reporter:
         self._study = study
         self._trial = trial
         self._pruner = pruner
-        self._folder = folder if read_every_epoch(study) else None
+        self._every_epoch = read_every_epoch(study)
+        self._folder = folder if self._every_epoch else None
         self._objectives = objective_names(study)
         self._constraints = read_constraints(study)
         self._record = Record(trial.number, "running", config, constraints=self._constraints)
@@ -159,7 +160,8 @@ class Reporter:
             raise BreaksConstraint(checks)
         if trained is not None and self._folder is not None:
             keep_epoch(self._study, self._record, trained, self._folder, self._objectives)
-        decision = decide(self._pruner, self._record, records(self._study), self._objectives)
+        known = records(self._study)
+        decision = decide(self._pruner, self._record, known, self._objectives, every_epoch=self._every_epoch)
         if decision is not None:
             if so_far is not None:
                 write_so_far(self._trial, so_far)

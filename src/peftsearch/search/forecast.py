@@ -8,6 +8,7 @@ how often that costs a point of the front.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,19 +32,28 @@ Forecast = Callable[[int], float]
 """The number of epochs after which a trial ends → the optimistic value of one objective."""
 
 
-def possible_ends(trial: Record, finished: Sequence[Record], objectives: Sequence[str]) -> Iterator[tuple[int, Array]]:
+def possible_ends(
+    trial: Record, finished: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+) -> Iterator[tuple[int, Array]]:
     """Forecast the trial's losses for each epoch after which it could end.
 
     Args:
         trial: a running trial with a configuration and at least one epoch in its curve.
         finished: the complete trials of the study.
         objectives: their names.
+        every_epoch: whether each epoch is a point of the front, and so an end.
 
     Yields:
         The number of epochs, and the optimistic losses of shape (objectives,).
     """
+    config = config_of(trial)
+    if every_epoch:
+        config = replace(config, training=replace(config.training, early_stopping=None))
+        trial, ends = replace(trial, config=config), range(len(trial.curve) + 1, config.training.epochs + 1)
+    else:
+        ends = possible_last_epochs(config, trial.curve)
     forecasts = [_forecast(name, trial, finished) for name in objectives]
-    for epochs in possible_last_epochs(config_of(trial), trial.curve):
+    for epochs in ends:
         yield epochs, losses_of([[forecast(epochs) for forecast in forecasts]], objectives)[0]
 
 

@@ -6,8 +6,9 @@ expensive one is better, and the front loses its cheap half; `dominated` therefo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.core.strategies import PRUNERS, load_strategy
 from peftsearch.search.forecast import config_of, ends_now, possible_ends, same_method
+from peftsearch.storage.points import points_of
 from peftsearch.storage.records import Record
 
 MEDIAN_NEEDS = 5
@@ -28,18 +30,27 @@ class Decision:
 
     Attributes:
         reason: one line for people.
-        dominated_by: the number of the finished trial that dominates every forecast of this one.
+        dominated_by: the number of the trial that dominates the forecast of this one; None if none but itself does.
     """
 
     reason: str
     dominated_by: int | None = None
 
 
-Rule = Callable[[Record, Sequence[Record], Sequence[str]], Decision | None]
-"""A running trial, the other trials of the study and the objectives' names → the decision to stop it, or None."""
+class Rule(Protocol):
+    """A running trial, the other trials of the study and the objectives' names → the decision to stop it, or None.
+
+    `every_epoch` says whether each epoch of a trial is a point of the front.
+    """
+
+    def __call__(
+        self, trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+    ) -> Decision | None: ...
 
 
-def decide(rule: str, trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+def decide(
+    rule: str, trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+) -> Decision | None:
     """Decide whether `trial` is stopped after the last epoch of its curve.
 
     Args:
@@ -47,13 +58,15 @@ def decide(rule: str, trial: Record, others: Sequence[Record], objectives: Seque
         trial: a running trial. It goes on if it has reported nothing or if training ends now by itself.
         others: all trials of the study; `trial` itself may be among them.
         objectives: the study's objectives, by name.
+        every_epoch: whether each epoch of a trial is a point of the study's front.
 
     Returns:
         The decision to stop the trial, or None if it goes on.
     """
     if trial.config is None or not trial.curve or ends_now(trial.config, trial.curve):
         return None
-    return find_rule(rule)(trial, [other for other in others if other.number != trial.number], objectives)
+    others = [other for other in others if other.number != trial.number]
+    return find_rule(rule)(trial, others, objectives, every_epoch=every_epoch)
 
 
 def find_rule(name: str) -> Rule:
@@ -62,12 +75,16 @@ def find_rule(name: str) -> Rule:
     return rule
 
 
-def never(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+def never(
+    trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+) -> Decision | None:
     """Let every trial run to its end."""
     return None
 
 
-def median(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+def median(
+    trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+) -> Decision | None:
     """Stop a trial whose best score so far is below the median of the same method's trials at the same epoch."""
     metric, now = config_of(trial).selection, len(trial.curve)
     peers = [
@@ -85,8 +102,13 @@ def median(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -
     )
 
 
-def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+def dominated(
+    trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+) -> Decision | None:
     """Stop a trial once a finished trial dominates its optimistic forecast, for every epoch after which it could end.
+
+    Where each epoch is a point of the front, it could end after any; and whatever trials have reached so far counts as
+    a finished trial does, epochs of this one and of those that were stopped among it.
 
     A finished trial that breaks a constraint stops no other, since it is not on the front itself. The study's tolerance
     plays no part here: a point that is only within it of a finished trial may be on the front once later trials have
@@ -99,16 +121,19 @@ def dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]
     finished = [other for other in others if other.state == "complete"]
     if not any(same_method(trial, other) for other in finished):
         return None
-    feasible = [other for other in finished if other.feasible]
-    losses = losses_of([[other.values[name] for name in objectives] for other in feasible], objectives)
+    known = points_of([*others, trial], objectives, every_epoch=True) if every_epoch else finished
+    feasible = [point for point in known if point.feasible]
+    losses = losses_of([[point.values[name] for name in objectives] for point in feasible], objectives)
     by = None
-    for epochs, point in possible_ends(trial, finished, objectives):
-        rivals = np.flatnonzero(dominates(losses, point))
+    for epochs, end in possible_ends(trial, finished, objectives, every_epoch=every_epoch):
+        rivals = np.flatnonzero(dominates(losses, end))
         if not len(rivals):
             return None
         if by is None or epochs == config_of(trial).training.epochs:
             by = feasible[rivals[np.lexsort(losses[rivals].T[::-1])[0]]]
-    return None if by is None else Decision(_because(trial, by, objectives), by.number)
+    if by is None:
+        return None
+    return Decision(_because(trial, by, objectives), by.number if by.number != trial.number else None)
 
 
 def best_score(curve: Sequence[EpochReport], metric: str, epochs: int) -> float:
@@ -120,7 +145,7 @@ def _because(trial: Record, by: Record, objectives: Sequence[str]) -> str:
     """`at best macro_f1 0.712 by epoch 4; trial 7 has 0.731 with 1,920 parameters in 8.1 s`"""
     now = len(trial.curve)
     own = ", ".join(f"{name} {best_score(trial.curve, name, now):.3f}" for name in objectives if is_metric(name))
-    return f"at best {own} by epoch {now}; trial {by.number} has {_in_words(by, objectives)}"
+    return f"at best {own} by epoch {now}; {by.point.in_words} has {_in_words(by, objectives)}"
 
 
 def _in_words(trial: Record, objectives: Sequence[str]) -> str:
