@@ -423,8 +423,12 @@ def test_a_full_disk_at_the_end_of_an_epoch_is_not_the_trials_failure(study: Stu
 
     def train(config: TrialConfig, report: Any, should_stop: Any) -> Any:
         found = fake_trainer.epoch_report(config, 1)
+        report(replace(found, trained=fake_trainer.FakeResult(fake_trainer.measured([found]))))
+        found = replace(fake_trainer.epoch_report(config, 2), metrics={"macro_f1": 1.0})
+        assert kept_names(tmp_path) == {"0@1"}
         report(replace(found, trained=Full(fake_trainer.measured([found]))))
 
     with pytest.raises(DiskFull):
         run(study, tmp_path, train)
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
+    assert kept_names(tmp_path) == set(), "which makes room"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, breaking, checks_of, checks_so_far
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
-from peftsearch.core.files.disk import full_disk
+from peftsearch.core.files.disk import DiskFull, full_disk
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective
@@ -21,7 +21,13 @@ from peftsearch.core.trained import TrainedModel
 from peftsearch.search.pruning import decide
 from peftsearch.storage.budget import state_of_failure
 from peftsearch.storage.database import objective_names
-from peftsearch.storage.kept.front_checkpoints import delete_dominated, keep_epoch, reaches_front, save_checkpoint
+from peftsearch.storage.kept.front_checkpoints import (
+    delete_dominated,
+    delete_epochs,
+    keep_epoch,
+    reaches_front,
+    save_checkpoint,
+)
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.liveness.recovery import retry
 from peftsearch.storage.records import Record, records
@@ -83,7 +89,11 @@ def run(
     def train_and_tell() -> None:
         _complete(study, trial, train(config, Reporter(study, trial, config, pruner, folder), should_stop), folder)
 
-    failure = told(study, trial, train_and_tell, folder.weights)
+    try:
+        failure = told(study, trial, train_and_tell, folder.weights)
+    except DiskFull:
+        delete_epochs(folder.weights, trial.number)
+        raise
     delete_dominated(study, folder.weights, objective_names(study))
     return failure
 

@@ -103,7 +103,7 @@ def keep_epoch(
         DiskRefuses: `folder` cannot be written.
     """
     now = len(running.curve)
-    _delete_epochs(folder.weights, running.number, now)
+    delete_epochs(folder.weights, running.number, now)
     own = [epoch for epoch in epochs_of(running, objectives) if epoch.feasible]
     if not own or own[-1].epoch != now:
         return
@@ -134,8 +134,8 @@ def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> N
     _delete(folder, lambda point: point.trial in ended and point not in stays)
 
 
-def _delete_epochs(folder: Path, trial: int, since: int) -> None:
-    """Delete what an earlier attempt has kept of a trial's epochs, from the epoch `since` on."""
+def delete_epochs(folder: Path, trial: int, since: int = 1) -> None:
+    """Delete what an attempt that ended has kept of a trial's epochs, from the epoch `since` on."""
     _delete(folder, lambda point: point.trial == trial and point.epoch is not None and point.epoch >= since)
 
 
