@@ -16,15 +16,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from peftsearch.cli import main
 from peftsearch.optimize.begin import begin
 from peftsearch.results.open import open_results
 from peftsearch.results.stored_study import StoredStudy
+from peftsearch.storage.claims import claim
 from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.study.spec import load_study
 from peftsearch.workers.outcome import Outcome
+from peftsearch.workers.supervisor import Supervisor
+from tests.helpers.records import config
 from tests.helpers.search import until
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import KEYS, toy_data
@@ -189,3 +192,38 @@ def test_a_worker_process_that_dies_is_replaced(work: Path, workers: Workers, mo
     assert len({record.worker["pid"] for record in found}) == 2
     assert {(record.worker["parent"]["pid"], record.worker["host"]) for record in found} == {(dying.pid, host())}
     assert not psutil.pid_exists(dying.pid) or psutil.Process(dying.pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_search_whose_workers_run_elsewhere_can_be_watched(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watcher begins it, and needs no data once it has begun; a request to end ends the watching only."""
+    looks: list[int] = []
+
+    def train_elsewhere(supervisor: Supervisor) -> None:
+        """In place of the wait for the next look."""
+        looks.append(len(supervisor.workers))
+        claimed = claim(supervisor.study, 2, {"pid": 7, "host": "beta", "started": 0.0})
+        if claimed is None:
+            return
+        claimed.set_user_attr("config", config("probe", learning_rate=len(looks) / 100).to_dict())
+        supervisor.study.tell(claimed, [0.9, 10, 1.0])
+        if len(looks) == 1:
+            supervisor.on_request_to_end(signal.SIGINT)
+
+    def watch() -> Result:
+        return CliRunner().invoke(main, ["optimize", "--study", "toy.yaml", "--trials", "2", "--workers", "0"])
+
+    monkeypatch.setattr(Supervisor, "wait", train_elsewhere)
+    ended = watch()
+    assert ended.exit_code == 130, ended.output
+    assert ended.stderr.splitlines()[-1] == (
+        "stopped by Ctrl-C: 1 of 2 trials are done; the workers go on, and the same command watches them again"
+    )
+    (work / "rows.jsonl").unlink()
+    done = watch()
+    assert done.exit_code == 0, done.output
+    assert done.stderr == (
+        "no worker is started here; peftsearch worker starts one, on any machine that reaches the storage\n"
+    )
+    assert "2/2 trial 1 complete: probe" in done.stdout
+    assert looks == [0, 0]
+    assert watch().stderr == "2 of 2 trials are already done\n"

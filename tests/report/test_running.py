@@ -106,3 +106,8 @@ def test_a_cost_has_no_best_so_far() -> None:
 def test_bars_stand_under_each_other() -> None:
     bars = [line for line in shown(running(), replace(running(), number=3)) if line.startswith("trial")]
     assert len({line.index("━") for line in bars}) == 1
+
+
+def test_a_trial_on_another_machine_says_on_which() -> None:
+    elsewhere = running(worker={**identity("cpu"), "host": "beta/4026531836"}, at=None, curve=())
+    assert shown(elsewhere)[1].startswith("  on beta, 1 min 20 s so far, ")

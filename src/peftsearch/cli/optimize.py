@@ -8,7 +8,7 @@ import click
 
 from peftsearch.cli.live import search_view
 from peftsearch.cli.own_file import study_or_file_options
-from peftsearch.cli.shared.ended import say_how_it_ended
+from peftsearch.cli.shared.ended import CONTINUES, say_how_it_ended
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option
 from peftsearch.cli.shared.output import debug, print_json, say, show
 from peftsearch.cli.shared.parsing import WholeNumber
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     "  [default: no limit where --time-limit or --until-flat is given, else that of --effort]",
 )
 @click.option(
-    "--workers", type=WholeNumber(min=1), help="How many processes train.  [default: set by --workers-per-device]"
+    "--workers",
+    type=WholeNumber(min=0),
+    help="How many processes train; with 0 only watch a search whose workers run elsewhere."
+    "  [default: set by --workers-per-device]",
 )
 @click.option(
     "--workers-per-device",
@@ -62,7 +65,9 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: flo
     _print_front(results, as_json)
     if results.outcome:
         done = results.status().done
-        say_how_it_ended(results.outcome, f"{done} trials" if trials is None else f"{done} of {trials} trials", timeout)
+        how_many = f"{done} trials" if trials is None else f"{done} of {trials} trials"
+        again = "the workers go on, and the same command watches them again" if options["workers"] == 0 else CONTINUES
+        say_how_it_ended(results.outcome, how_many, timeout, again)
 
 
 def _print_front(results: StoredStudy, as_json: bool) -> None:

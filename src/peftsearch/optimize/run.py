@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from peftsearch.core.calls.arguments import checked
-from peftsearch.core.errors import UserError
+from peftsearch.core.errors import NotBegun, UserError
 from peftsearch.optimize.begin import begin, job_of
 from peftsearch.optimize.like import begun_like
-from peftsearch.results.open import Study
+from peftsearch.results.open import Study, open_results
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.records import Record
+from peftsearch.storage.study_attributes import write_about
 from peftsearch.study.overrides import Overrides
-from peftsearch.study.spec import load_study
-from peftsearch.workers.local import chosen_threads, local_engine
+from peftsearch.study.spec import StudySpec, load_study
+from peftsearch.workers.local import LocalEngine, chosen_threads, local_engine
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import run_workers
 
@@ -53,7 +54,8 @@ def run_study(
         trials: the total number of trials; the same call continues an unfinished search. None searches until `timeout`,
             or until the search is flat.
         workers: the number of worker processes. By default there is one for the CPU, or as many as the GPUs have
-            room for and one beside them for methods that need no GPU.
+            room for and one beside them for methods that need no GPU. With 0 none is started, and the search is
+            watched, which `run_worker` trains elsewhere; a request to end then ends the watching only.
         workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
         timeout: seconds after which the running trials are put back and the search ends. Checks and the preparation of
             the data come before that time.
@@ -94,7 +96,9 @@ def run_study(
     spec = load_study(study, overrides)
     if like is not None:
         spec = begun_like(spec, like, fork or spec.name, storage)
-    stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
+    stored = found(spec, trials, storage, fork) if workers == 0 else None
+    if stored is None:
+        stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
     done = stored.status().done
     if trials is not None and done >= trials:
         say(f"{done} of {trials} trials are already done")
@@ -103,9 +107,36 @@ def run_study(
         stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
         exact=exact, cache_size=cache_size, until_flat=until_flat,
     )  # fmt: skip
-    if threads := chosen_threads():
-        say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
+    if workers == 0:
+        say("no worker is started here; peftsearch worker starts one, on any machine that reaches the storage")
+        say = _silent  # it would tell again and again which trials it waits for
+        engine = LocalEngine(0)
+    else:
+        engine = local_engine(workers, workers_per_device, methods=list(spec.methods))
+        if threads := chosen_threads():
+            say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
     on_tick(stored.records())
-    engine = local_engine(workers, workers_per_device, methods=list(spec.methods))
     outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout, say=say)
     return replace(stored, outcome=outcome)
+
+
+def found(spec: StudySpec, trials: int | None, storage: str | None, fork: str | None) -> StoredStudy | None:
+    """A search that has begun, to be watched without the study's data; None if it has not.
+
+    Args:
+        trials: the total of trials that is asked for now, which is kept beside the study for workers without one.
+
+    Raises:
+        UserError: the storage holds another study under this name, or cannot be opened.
+    """
+    try:
+        stored = open_results(spec, storage=storage, fork=fork)
+    except NotBegun:
+        return None
+    if trials is not None:
+        write_about(stored.study, replace(stored.about, budget=trials))
+    return stored
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""

@@ -11,6 +11,7 @@ from peftsearch.report.paragraph import Paragraph, tied
 from peftsearch.report.tables import quality_so_far
 from peftsearch.results.formatting import config_in_words, duration, objective_label
 from peftsearch.results.status import life_signs
+from peftsearch.storage.liveness.worker_identity import host
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,6 +73,8 @@ def _facts(record: Record, quality: str) -> Iterator[str]:
         yield from [f"loss {at.loss:.3f}"] if at.loss is not None else []
     if is_metric(quality) and quality_so_far(record, quality):
         yield f"best {objective_label(quality)} {quality_so_far(record, quality)}"
+    if (machine := record.worker.get("host", host())) != host():
+        yield f"on {machine.partition('/')[0]}"
     yield f"{duration(life.age)} so far"
     if life.stale:
         yield f"no sign of life for {duration(life.last_sign)}"

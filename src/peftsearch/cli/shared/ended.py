@@ -18,16 +18,20 @@ EXIT_CODES = {"Ctrl-C": INTERRUPTED, "SIGTERM": 143, "SIGHUP": 129}
 """What asked the search to end → its exit code, as shells have it."""
 
 
-def say_how_it_ended(outcome: Outcome, done: str, timeout: float | None) -> None:
+CONTINUES = "the same command continues"
+
+
+def say_how_it_ended(outcome: Outcome, done: str, timeout: float | None, again: str = CONTINUES) -> None:
     """Say why the search ended unless every trial is done; scripts can tell by the exit code.
 
     Args:
         done: how many trials are done, in words.
         timeout: the time limit in seconds.
+        again: what goes on, and how.
     """
     from peftsearch.results.formatting import duration
 
-    again = f"{done} are done; the same command continues"
+    again = f"{done} are done; {again}"
     if outcome.how == "interrupted":
         complain(f"stopped by {outcome.message}: {again}")
         raise click.exceptions.Exit(EXIT_CODES[outcome.message])

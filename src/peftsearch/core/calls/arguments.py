@@ -97,6 +97,7 @@ ARGUMENTS: dict[str, Kind] = {
     ),
     "trial": Kind("a trial's number or 'best'", lambda value: is_text(value) or whole(0).fits(value)),
     **dict.fromkeys(("workers", "workers_per_device", "best", "seeds"), whole(1)),
+    "run_study.workers": whole(0),
     "seed": whole(0, 2**32 - 1),
     **dict.fromkeys(("texts", "cache_size"), whole(0)),
     **dict.fromkeys(("timeout", "trial_timeout"), SECONDS),
