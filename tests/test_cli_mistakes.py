@@ -184,9 +184,10 @@ def test_options_by_the_names_of_other_programs() -> None:
          "methods: {lora: {learning_rate: …}}, for each method its own"),
         ("optimize --study x --max-length 64", "no option --max-length in peftsearch optimize; in the study file, "
          "write data: {max_length: …} or backbones: [{name: …, max_length: …}]"),
-        ("front --study x --trials 3", "no option --trials in peftsearch front; it is one of peftsearch optimize"),
+        ("front --study x --trials 3", "no option --trials in peftsearch front; it is one of peftsearch optimize "
+         "and peftsearch worker"),
         ("confirm --study x --pruner none", "no option --pruner in peftsearch confirm; it is one of peftsearch "
-         "optimize"),
+         "optimize and peftsearch worker"),
         ("trial -1 --study x", "-1 is less than 0, which nothing here takes"),
         ("optimize --study x --trial 3",
          "No such option '--trial'. (Did you mean one of: '--storage', '--trial-timeout', '--trials'?)"),
