@@ -170,6 +170,13 @@ class EncoderMethod(Method):
     def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:
         """Called after optimizer step `step` (the first is 1), before its gradients are cleared."""
 
+    def hook_state(self, encoder: nn.Module) -> Mapping[str, Tensor]:
+        """What the three calls above keep from step to step, apart from the encoder's parameters."""
+        return {}
+
+    def restore_hook_state(self, encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Take up what `hook_state` returned; called after `begin` where an interrupted training goes on."""
+
     def adapter(self, anatomy: Anatomy, settings: Settings) -> Mapping[str, Any]:
         """What the method adds, as JSON: its `library`, and what `tuned` in that library's `adding` module reads.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,13 +24,15 @@ from peftsearch.training.batches import PadToLongest, length_grouped_order, padd
 from peftsearch.training.checkpoint import model_size_mb, save_tensors, size_mb, tensors_of
 from peftsearch.training.compute import Compute
 from peftsearch.training.gradient_check import check_gradients
-from peftsearch.training.loop.callbacks import EpochRecorder, Report
+from peftsearch.training.loop.callbacks import EpochRecorder, Report, trainable
 from peftsearch.training.loop.loss import TrainingLoss
 from peftsearch.training.loop.stages import Stages
 from peftsearch.training.loop.trainer import train
 from peftsearch.training.meter import PeakMemory, clock_of, device_name, is_out_of_memory
-from peftsearch.training.prefix_cache.states import CachedRows, PrefixPass, cached_prefix
+from peftsearch.training.prefix_cache.states import CachedRows, PrefixPass, cached_prefix, tensors_fingerprint
 from peftsearch.training.prefix_cache.store import PrefixStore
+from peftsearch.training.resume.keeper import Pauses
+from peftsearch.training.resume.spent import Spent
 from peftsearch.training.rows import TrialRows
 
 if TYPE_CHECKING:
@@ -83,6 +86,8 @@ class Attempt:
         should_stop: asked after every step and every evaluated batch.
         exact: whether the trial does without the speed-ups that change results, which is kept with what it measured.
         last_epoch: the epoch that ends the training and whose weights are kept; None to keep the best epoch's.
+        paused: the file that keeps the state after the epochs, and from which the attempt goes on if that state is its
+            own; None to keep none.
     """
 
     config: TrialConfig
@@ -95,6 +100,7 @@ class Attempt:
     should_stop: Callable[[], bool]
     exact: bool = False
     last_epoch: int | None = None
+    paused: Path | None = None
 
     def run(self) -> Trained | None:
         """Train and measure the classifier; None if the memory is too small for the micro-batch."""
@@ -103,6 +109,7 @@ class Attempt:
             classifier = self._build()
             how = PrefixPass(self.compute, memory, self.should_stop)
             with cached_prefix(classifier, self.rows, self.resolved, self.store, how) as cached:
+                spent = Spent(cached, memory)
                 epochs = train(
                     classifier,
                     cached.rows,
@@ -112,13 +119,38 @@ class Attempt:
                     self.should_stop,
                     cached.prefix_seconds,
                     self.last_epoch,
-                    partial(self._after_epoch, classifier, tensors_of(classifier, self.config), cached, memory),
+                    partial(self._after_epoch, classifier, tensors_of(classifier, self.config), spent),
+                    self._pauses(classifier, spent),
                 )
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 return None
             raise
-        return Trained(classifier, self._measure(classifier, epochs, cached, memory.read()), epochs.best_predictions)
+        return Trained(classifier, self._measure(classifier, epochs, spent), epochs.best_predictions)
+
+    def _pauses(self, classifier: Classifier, spent: Spent) -> Pauses | None:
+        if self.paused is None:
+            return None
+        trained, rows = set(trainable(classifier)), spent.cached.rows
+
+        @cache
+        def origin() -> Mapping[str, Any]:
+            tensors = chain(classifier.named_parameters(), classifier.named_buffers())
+            frozen = ((name, tensor) for name, tensor in tensors if name not in trained)
+            return {
+                "config": self.config.to_dict(),
+                "data": self.fingerprint,
+                "frozen": tensors_fingerprint(frozen),
+                "device": device_name(self.compute.device),
+                "precision": self.compute.precision,
+                "micro_batch": self.compute.micro_batch,
+                "exact": self.exact,
+                "last_epoch": self.last_epoch,
+                "rows": [type(split).__name__ for split in (rows.train, rows.validation)],
+                "versions": {name: version(name) for name in (*PACKAGES, "numpy", "peftsearch")},
+            }
+
+        return Pauses(self.paused, origin, spent)
 
     def _build(self) -> Classifier:
         """The classifier on its device, checked to train what its method says in every epoch."""
@@ -157,8 +189,7 @@ class Attempt:
         self,
         classifier: Classifier,
         tensors: Mapping[str, torch.Tensor],
-        cached: CachedRows,
-        memory: PeakMemory,
+        spent: Spent,
         epochs: EpochRecorder,
     ) -> AfterEpoch:
         """The classifier as it is now. Writing it is no part of what the trial needs, in time or in memory.
@@ -169,20 +200,18 @@ class Attempt:
         classes, now = epochs.scores.classes, len(epochs.reports)
 
         def measure() -> Measurement:
-            so_far = self._measure(classifier, epochs, cached, memory.read())
+            so_far = self._measure(classifier, epochs, spent)
             size = size_mb(tensors)
             return replace(so_far.after(now, epochs.reports), classes=classes, model_size_mb=size)
 
         def write(measurement: Measurement, folder: Path) -> None:
-            with memory.paused():
+            with spent.memory.paused():
                 save_tensors(tensors, self.config, measurement, self.rows.labels, folder)
 
         return AfterEpoch(measure, epochs.scores.predictions, write)
 
-    def _measure(
-        self, classifier: Classifier, epochs: EpochRecorder, cached: CachedRows, peak_memory_mb: float
-    ) -> Measurement:
-        best, reports = epochs.best, epochs.reports
+    def _measure(self, classifier: Classifier, epochs: EpochRecorder, spent: Spent) -> Measurement:
+        best, reports, cached = epochs.best, epochs.reports, spent.cached
         assert best is not None, "a trial has at least one epoch"
         takes_steps = ENCODER_METHODS[self.config.method].takes_steps
         wall_seconds = sum(report.wall_seconds or 0.0 for report in reports)
@@ -195,7 +224,7 @@ class Attempt:
             train_seconds=sum(report.train_seconds for report in reports),
             evaluation_seconds=sum(report.evaluation_seconds for report in reports),
             evaluation_samples_per_second=self._evaluation_speed(epochs, cached),
-            peak_memory_mb=max(peak_memory_mb, cached.peak_memory_mb),
+            peak_memory_mb=spent.peak_memory_mb,
             device=device_name(self.compute.device),
             precision=self.compute.precision,
             seed=self.config.training.seed,

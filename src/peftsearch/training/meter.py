@@ -100,6 +100,10 @@ class PeakMemory:
         """What happens inside does not count."""
         self._earlier = self.read()
         yield
+        self.forget()
+
+    def forget(self) -> None:
+        """Do not count how much it was since it was last read."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         else:

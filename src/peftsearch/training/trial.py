@@ -69,6 +69,7 @@ def run_trial(
     exact: bool = False,
     constraints: Sequence[Constraint] = (),
     last_epoch: int | None = None,
+    paused: Path | None = None,
 ) -> TrialResult | TextTrialResult:
     """Train `config` on the training split of `data` and measure it on the validation split.
 
@@ -83,6 +84,8 @@ def run_trial(
         constraints: the study's. A configuration that would break one whatever it learns is not trained.
         last_epoch: the epoch that ends the training and whose weights are kept, whatever its scores, under the schedule
             of all epochs; by default the epoch with the best score is kept.
+        paused: the file that keeps the trial's state after its epochs. If it holds the state of an interrupted training
+            of just this trial, the training goes on from there, and its epochs are reported again first.
 
     Raises:
         BreaksConstraint: the number of trainable parameters breaks a constraint.
@@ -94,7 +97,7 @@ def run_trial(
     if config.method in TEXT_METHODS:
         return run_text_trial(config, data, TEXT_METHODS[config.method], exact, should_stop)
     return _run_encoder_trial(
-        config, data, report, cache, chosen_device(device), should_stop, cache_size, exact, last_epoch
+        config, data, report, cache, chosen_device(device), should_stop, cache_size, exact, last_epoch, paused
     )
 
 
@@ -121,6 +124,7 @@ def _run_encoder_trial(
     cache_size: int | None,
     exact: bool,
     last_epoch: int | None,
+    paused: Path | None,
 ) -> TrialResult:
     takes_steps = ENCODER_METHODS[config.method].takes_steps
     resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
@@ -131,7 +135,9 @@ def _run_encoder_trial(
     caches = takes_steps and not exact and not config.trust_remote_code
     store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
     report = report if takes_steps else _ignore
-    attempt = Attempt(config, rows, data.fingerprint, resolved, compute, store, report, should_stop, exact, last_epoch)
+    attempt = Attempt(
+        config, rows, data.fingerprint, resolved, compute, store, report, should_stop, exact, last_epoch, paused
+    )
     done = _largest_that_fits(attempt)
     classifier, measurement = done.classifier, done.measurement
     if ASKED in config.measure:

@@ -122,7 +122,7 @@ def _first_is_best(epochs, report):
     epochs.reports.append(report)
     if len(epochs.reports) == 1:
         epochs.best = report
-        epochs.best_weights = {name: p.detach().clone() for name, p in epochs._trained.items()}
+        epochs.best_weights = {name: p.detach().clone() for name, p in epochs.trained.items()}
 
 
 def test_each_stage_is_entered_once_and_left(modernbert):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 INITIAL_SHARE, FINAL_SHARE, ALLOCATIONS = 0.1, 0.3, 100
 """The shares of all steps before the first and after the last rank allocation, and the number of allocations."""
 
+IMPORTANCE, PATTERN = ("ipt", "exp_avg_ipt", "exp_avg_unc"), "rank_pattern"
+"""PEFT's names for what it allocates the ranks by, and for the result."""
+
 ORTHOGONALITY = 0.5
 """The weight of the paper's penalty on singular vectors that are not orthogonal; it is PEFT's default."""
 
@@ -69,6 +72,27 @@ class AdaLora(LinearMethod):
     def after_step(self, encoder: nn.Module, settings: Settings, step: int) -> None:
         tuner: Any = encoder.base_model
         tuner.update_and_allocate(step)
+
+    def hook_state(self, encoder: nn.Module) -> Mapping[str, Tensor]:
+        """The importance of each value, of which PEFT keeps three averages, and which values are left."""
+        import torch
+
+        tuner: Any = encoder.base_model
+        averages = {kind: getattr(tuner.rankallocator, kind) for kind in IMPORTANCE}
+        left = {name: torch.tensor(kept) for name, kept in (tuner.peft_config["default"].rank_pattern or {}).items()}
+        parts = {**averages, PATTERN: left}
+        return {f"{part}:{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+    def restore_hook_state(self, encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
+        tuner: Any = encoder.base_model
+        device, left = next(encoder.parameters()).device, {}
+        for key, tensor in state.items():
+            part, _, name = key.partition(":")
+            if part == PATTERN:
+                left[name] = tensor.tolist()
+            else:
+                getattr(tuner.rankallocator, part)[name] = tensor.to(device)
+        tuner.peft_config["default"].rank_pattern = left or None
 
 
 def non_orthogonality(encoder: nn.Module) -> Tensor:

@@ -49,6 +49,7 @@ class EpochRecorder(TrainerCallback):
         snapshot: makes what an epoch's report carries as `trained`.
 
     Attributes:
+        trained: the parameters that any epoch trains, by name.
         reports: one for each epoch run.
         best: the report with the highest selection metric, the earliest of equals.
         best_weights: every tensor that any epoch trains, as the best epoch left it, in CPU memory.
@@ -70,7 +71,7 @@ class EpochRecorder(TrainerCallback):
         snapshot: Callable[[EpochRecorder], TrainedModel | None] = lambda _: None,
     ) -> None:
         self._model = model
-        self._trained = trainable(model)
+        self.trained = trainable(model)
         self._loss = loss
         self.scores = scores
         self._report = report
@@ -86,6 +87,27 @@ class EpochRecorder(TrainerCallback):
         self.best_classes: ClassReport | None = None
         self.best_predictions: Predictions | None = None
         self.out_of_time = False
+
+    def take_up(
+        self,
+        reports: list[EpochReport],
+        best: EpochReport | None,
+        weights: dict[str, torch.Tensor],
+        classes: ClassReport | None,
+        predictions: Predictions | None,
+    ) -> None:
+        """Go on after the epochs of an interrupted training; they are reported again.
+
+        Args:
+            best: one of `reports`; the rest is the best epoch's.
+
+        Raises:
+            Exception: whatever `report` raises.
+        """
+        self.best, self.best_weights, self.best_classes, self.best_predictions = best, weights, classes, predictions
+        for report in reports:
+            self.reports.append(report)
+            self._report(report)
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._loss.reset()
@@ -137,7 +159,7 @@ class EpochRecorder(TrainerCallback):
         if keep:
             self.best = report
             self.best_classes, self.best_predictions = self.scores.classes, self.scores.predictions
-            self.best_weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._trained.items()}
+            self.best_weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.trained.items()}
 
 
 def stops_early(scores: list[float], stopping: EarlyStopping | None) -> bool:

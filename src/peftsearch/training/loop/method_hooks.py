@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -11,6 +12,8 @@ from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.loop.stages import Stages
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from peftsearch.backbones.classifier import Classifier
 
 
@@ -22,14 +25,20 @@ class MethodHooks(TrainerCallback):
         self.settings = config.settings
         self.encoder = model.encoder
         self.stages = Stages(model, config)
-        self._epoch = 0
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.method.begin(self.encoder, self.settings, state.max_steps)
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.stages.enter(self._epoch)
-        self._epoch += 1
+        self.stages.enter(round(state.epoch or 0))
+
+    def state(self) -> Mapping[str, Tensor]:
+        """What the method's hooks keep between steps."""
+        return self.method.hook_state(self.encoder)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Give the method's hooks what `state` returned in an interrupted training."""
+        self.method.restore_hook_state(self.encoder, state)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.stages.leave()

@@ -23,6 +23,7 @@ from peftsearch.training.loop.method_hooks import MethodHooks
 from peftsearch.training.loop.optimizer import adamw, warm_up_late_groups
 from peftsearch.training.meter import Seconds, clock
 from peftsearch.training.metrics.classification import ValidationScores
+from peftsearch.training.resume.keeper import Pauses, StateKeeper
 from peftsearch.training.rows import Split, TrialRows
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class LengthGroupedTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         return SequentialSampler(eval_dataset)  # its rows are sorted by length already
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Leave the tensors to `StateKeeper`: transformers 4.57 would want all of the model's in a file here."""
+
     def evaluation_loop(self, *arguments: Any, **named: Any) -> Any:
         started = clock(self.args.device)
         found = super().evaluation_loop(*arguments, **named)
@@ -102,6 +106,7 @@ def train(
     prefix_seconds: tuple[Seconds, Seconds] = NO_PREFIX,
     last_epoch: int | None = None,
     snapshot: Callable[[EpochRecorder], TrainedModel | None] = lambda _: None,
+    pauses: Pauses | None = None,
 ) -> EpochRecorder:
     """Train `model` in place for the epochs of `config`; afterwards it holds the best epoch's weights.
 
@@ -112,6 +117,7 @@ def train(
             epoch is charged with it.
         last_epoch: the epoch that ends the training and whose weights are kept in place of the best one's.
         snapshot: makes what an epoch's report carries as `trained`.
+        pauses: where the state is kept after the epochs, and that from which the training goes on; None for neither.
 
     Raises:
         TrialFailure: the loss is not finite.
@@ -122,21 +128,26 @@ def train(
     scores = ValidationScores(rows.labels, config.evaluate, rows.validation.order)
     recorder = EpochRecorder(model, config, loss, scores, report, prefix_seconds, last_epoch, snapshot)
     hooks = MethodHooks(model, config)
-    callbacks = [hooks, recorder, AbortTrial(loss, should_stop)]
+    keeper = None if pauses is None else StateKeeper(pauses, recorder, hooks)
+    callbacks = [hooks, recorder, AbortTrial(loss, should_stop), *([keeper] if keeper else [])]
     with tempfile.TemporaryDirectory(prefix="peftsearch-") as folder:
         trainer = LengthGroupedTrainer(model, rows, config, compute, loss, scores, callbacks, folder)
         if ENCODER_METHODS[config.method].takes_steps:
-            _train_in_time(trainer, recorder, hooks)
+            _train_in_time(trainer, recorder, hooks, keeper.begin(trainer, folder) if keeper else None)
         else:
             trainer.evaluate()
     model.load_state_dict(recorder.best_weights, strict=False)
     return recorder
 
 
-def _train_in_time(trainer: Trainer, recorder: EpochRecorder, hooks: MethodHooks) -> None:
-    """Train to the end or, once a search has no more time, with the epochs that are done, if any is."""
+def _train_in_time(trainer: Trainer, recorder: EpochRecorder, hooks: MethodHooks, resumed: str | None) -> None:
+    """Train to the end or, once a search has no more time, with the epochs that are done, if any is.
+
+    Args:
+        resumed: what `StateKeeper.begin` returned.
+    """
     try:
-        trainer.train()
+        trainer.train(resume_from_checkpoint=resumed)
     except OutOfTime:
         if recorder.best is None:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -159,11 +159,19 @@ def _place(classifier: Classifier, prefix: FrozenPrefix, resolved: ResolvedModel
 
 def weights_fingerprint(modules: tuple[nn.Module, ...]) -> str:
     """The same for modules that hold the same tensors under the same names."""
+    return tensors_fingerprint(
+        (f"{place} {name}", tensor)
+        for place, module in enumerate(modules)
+        for name, tensor in module.state_dict().items()
+    )
+
+
+def tensors_fingerprint(named: Iterable[tuple[str, torch.Tensor]]) -> str:
+    """The same for equal tensors under equal names."""
     found = xxh3_128()
-    for place, module in enumerate(modules):
-        for name, tensor in module.state_dict().items():
-            found.update(f"{place} {name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            found.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    for name, tensor in named:
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
