@@ -30,6 +30,7 @@ from peftsearch.storage.optuna_access import trial_id
 from peftsearch.storage.points import epochs_of, points_of
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import write_constraints, write_every_epoch
+from peftsearch.storage.trial_attributes import write_curve
 from tests.helpers import fake_trainer
 
 CONFIG = TrialConfig("b", "lora", {"rank": 8})
@@ -170,6 +171,25 @@ def test_a_trial_that_begins_again_replaces_its_curve(study: Study, tmp_path: Pa
         return fake_trainer.train(config, report, should_stop)
 
     assert [report.epoch for report in run(study, tmp_path, train).curve] == [1, 2, 3]
+
+
+def test_epochs_that_are_reported_again_are_neither_written_nor_decided_upon_again(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, decided, written = study.ask(), [], []
+    folder, earlier = RunFolder(tmp_path), [fake_trainer.epoch_report(CONFIG, epoch) for epoch in (1, 2, 3)]
+    write_curve(trial, earlier)
+    folder.paused.mkdir()
+    folder.paused_state(CONFIG.key()).touch()
+    monkeypatch.setattr(execute, "decide", lambda pruner, record, *_, **__: decided.append(len(record.curve)))
+    monkeypatch.setattr(execute, "write_curve", lambda trial, curve: written.append(len(curve)))
+    reporter = execute.Reporter(study, trial, CONFIG, "none", folder)
+    for epoch in (1, 2, 3, 4):
+        reporter(fake_trainer.epoch_report(CONFIG, epoch))
+    assert (decided, written) == ([4], [4])
+    anew = execute.Reporter(study, trial, CONFIG, "none", folder)
+    anew(replace(earlier[0], train_seconds=99.0))
+    assert (decided[1:], written[1:]) == ([1], [1]), "it was trained again"
 
 
 def test_a_dominated_trial_is_pruned_and_says_by_which(study: Study, tmp_path: Path) -> None:

@@ -89,7 +89,10 @@ def test_a_stop_in_the_middle_puts_the_trial_back(search: Search) -> None:
         return fake_trainer._sleep(1, should_stop)
 
     assert in_process(search, train, stop) == WorkerReport("interrupted")
-    assert [(record.state, record.curve) for record in search.records()] == [("waiting", ())] * 3
+    assert [(record.state, len(record.curve)) for record in search.records()] == [
+        ("waiting", 1),
+        *[("waiting", 0)] * 2,
+    ]
     assert in_process(search) == WorkerReport("budget")
     assert [record.state for record in search.records()] == ["complete"] * 6
 
@@ -172,9 +175,7 @@ def test_a_full_disk_puts_the_trial_back_and_ends_the_worker_with_one_line(searc
     assert re.fullmatch(
         r"the disk of \S+/weights is full, or its quota is used up \([\d,.]+ MB free\): make room", report.message
     )
-    assert [(record.state, record.curve, record.measurement) for record in search.records()] == [
-        ("waiting", (), None)
-    ] * 3
+    assert [(record.state, record.measurement) for record in search.records()] == [("waiting", None)] * 3
     assert list(search.job.run_folder.weights.iterdir()) == []
     assert in_process(search) == WorkerReport("budget")
     assert [record.state for record in search.records()] == ["complete"] * 6

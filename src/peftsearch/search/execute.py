@@ -28,6 +28,7 @@ from peftsearch.storage.kept.front_checkpoints import (
     reaches_front,
     save_checkpoint,
 )
+from peftsearch.storage.kept.paused_states import delete_ended, earlier_epochs
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.liveness.recovery import retry
 from peftsearch.storage.records import Record, records
@@ -94,6 +95,7 @@ def run(
     except DiskFull:
         delete_epochs(folder.weights, trial.number)
         raise
+    delete_ended(study, folder)
     delete_dominated(study, folder.weights, objective_names(study))
     return failure
 
@@ -139,6 +141,7 @@ class Reporter:
     Where each epoch counts, the model of one that no known point dominates is kept in `folder`, if it is given.
 
     It raises `BreaksConstraint` once the epochs took longer than a constraint allows.
+    The epochs of an interrupted training that this one goes on from are reported again; they stand on the trial.
 
     Optuna's own `trial.report` refuses several objectives, and its intermediate values make TPE fail once such a trial
     is pruned (Optuna 5.0: "A single direction cannot be retrieved"), so the curve is an attribute.
@@ -154,11 +157,14 @@ class Reporter:
         self._folder = folder if self._every_epoch else None
         self._objectives = objective_names(study)
         self._constraints = read_constraints(study)
-        self._record = Record(trial.number, "running", config, constraints=self._constraints)
+        self._earlier = earlier_epochs(trial, config, folder) if folder else ()
+        self._record = Record(trial.number, "running", config, curve=self._earlier, constraints=self._constraints)
 
     def __call__(self, report: EpochReport) -> None:
         from optuna import TrialPruned
 
+        if report in self._earlier:
+            return
         # A trial that runs out of memory begins again with smaller batches: at epoch 1.
         curve = (*self._record.curve[: report.epoch - 1], replace(report, trained=None))
         trained = report.trained

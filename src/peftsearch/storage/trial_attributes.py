@@ -33,7 +33,11 @@ FAILURE = "failure"
 WORKER, HEARTBEAT, PROGRESS = "worker", "heartbeat", "progress"
 RETRY_OF = "retry_of"
 LOST = "lost"
-"""How many workers were lost, each with the process that watched over it, while they trained the configuration."""
+"""How many workers were lost, each with the process that watched over it, while they trained the configuration and
+came to no further epoch."""
+
+LOST_AFTER = "lost_after"
+"""How many epochs there were when the last one was lost."""
 
 CONSTRAINED = "constrained"
 """Objective → number, of a trial that was not trained to its end because it breaks a constraint."""
@@ -50,8 +54,8 @@ BASELINE, DEFAULT = "baseline", "default"
 REPEATS = "repeats"
 """What a run of `confirm` repeats, see `storage.confirm_queue`."""
 
-INHERITED = (CONFIG, FIXED, BASELINE, DEFAULT, REPEATS)
-"""What a second try has in common with the first."""
+INHERITED = (CONFIG, FIXED, BASELINE, DEFAULT, REPEATS, CURVE)
+"""What a second try has in common with the first; from the last epoch of the curve, it may go on."""
 
 OUTSIDE_SPACE = "outside_space"
 """The kind of failure of a trial that was enqueued with parameters that the search space does not hold."""
@@ -70,6 +74,11 @@ def write_config(trial: Trial, config: TrialConfig) -> None:
 def write_curve(trial: Trial, curve: Sequence[EpochReport]) -> None:
     """Write all epochs so far, in place of those that were written before."""
     trial.set_user_attr(CURVE, [epoch.to_dict() for epoch in curve])
+
+
+def read_curve(trial: Trial | FrozenTrial) -> tuple[EpochReport, ...]:
+    """The epochs so far."""
+    return tuple(EpochReport.from_dict(epoch) for epoch in trial.user_attrs.get(CURVE) or ())
 
 
 def write_decision(trial: Trial, reason: str, dominated_by: int | None) -> None:
@@ -138,9 +147,9 @@ def write_progress(
 
 
 def clear_attempt(study: Study, number: int) -> None:
-    """Remove what the worker of an interrupted trial has written; its configuration stays."""
+    """Remove what the worker of an interrupted trial has written, but its curve, from whose end it may go on."""
     storage, ended = storage_of(study), trial_id(study, number)
-    for name in (CURVE, SO_FAR, WORKER, HEARTBEAT, PROGRESS):
+    for name in (SO_FAR, WORKER, HEARTBEAT, PROGRESS):
         storage.set_trial_user_attr(ended, name, None)
 
 
@@ -180,7 +189,9 @@ def retry_attributes(trial: FrozenTrial, *, second: bool) -> dict[str, Any]:
     """
     names = INHERITED if second else (*INHERITED, RETRY_OF)
     inherited = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
-    return inherited | ({RETRY_OF: trial.number} if second else {LOST: losses(trial) + 1})
+    return inherited | (
+        {RETRY_OF: trial.number} if second else {LOST: losses(trial) + 1, LOST_AFTER: len(read_curve(trial))}
+    )
 
 
 def fixed_baseline(trial: Trial) -> Baseline | None:
@@ -231,9 +242,9 @@ def is_retry(trial: FrozenTrial) -> bool:
 
 
 def losses(trial: FrozenTrial) -> int:
-    """How many workers were lost before this one took the configuration of `trial`."""
+    """How many workers were lost before this one took the configuration of `trial`, since an epoch was last finished."""
     lost: int = trial.user_attrs.get(LOST, 0)
-    return lost
+    return 0 if len(read_curve(trial)) > trial.user_attrs.get(LOST_AFTER, 0) else lost
 
 
 def worker_of(trial: FrozenTrial) -> Mapping[str, Any]:

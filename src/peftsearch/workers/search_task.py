@@ -118,6 +118,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
         return run_trial(
             config, data, report, cache=job.run_folder.tokens, device=job.device, should_stop=should_stop,
             cache_size=job.cache_size, exact=job.exact, constraints=spec.constraints,
+            paused=job.run_folder.paused_state(config.key()),
         )  # fmt: skip
 
     return train

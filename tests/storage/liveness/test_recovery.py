@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.measurement import EpochReport
 from peftsearch.storage.claims import claim, claim_new
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import open_storage, open_study
@@ -18,6 +19,7 @@ from peftsearch.storage.liveness import recovery
 from peftsearch.storage.liveness.recovery import MOST_LOSSES, blame, is_stale, put_back, reclaim, release, withdraw
 from peftsearch.storage.liveness.worker_identity import host, identity, this_process
 from peftsearch.storage.records import records
+from peftsearch.storage.trial_attributes import write_curve
 from tests.helpers.workers import dead_worker, other_process
 
 CONFIG = TrialConfig("b", "full").to_dict()
@@ -211,13 +213,14 @@ def test_of_two_processes_that_reclaim_a_trial_one_enqueues_it(study: Study, mon
     assert [record.state for record in records(study)] == ["failed", "waiting"]
 
 
-def test_an_interrupted_trial_waits_as_if_it_had_not_been_started(study: Study) -> None:
+def test_an_interrupted_trial_waits_with_its_epochs(study: Study) -> None:
     trial = held(study, identity("cpu"))
     drawn = trial.suggest_float("x", 0, 1)
-    trial.set_user_attr("curve", [{"epoch": 1}])
+    epoch = EpochReport(1, 0.5, 0.5, {"macro_f1": 0.7}, 1.0, 0.1, 10)
+    write_curve(trial, [epoch])
     put_back(study, trial.number)
     [record] = records(study)
-    assert (record.state, record.curve, record.worker) == ("waiting", (), {})
+    assert (record.state, record.curve, record.worker) == ("waiting", (epoch,), {})
     again = held(study, identity("cpu"))
     assert again.number == 0
     assert again.suggest_float("x", 0, 1) == drawn

@@ -135,7 +135,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "a stage that begins later": ("unfreezing", {}, {"order": "from_end", "stages": 3}, {}),
     "ranks that are being allocated": (
         "adalora",
-        {"epochs": 4, "batch_size": 2},
+        {"batch_size": 4},
         {"rank": 2, "initial_ratio": 2.0},
         {},
     ),

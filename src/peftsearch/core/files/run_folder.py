@@ -81,6 +81,18 @@ class RunFolder:
         """The checkpoints of the points on the front, a folder for each: `7`, or `7@3` for an epoch."""
         return self.root / "weights"
 
+    @property
+    def paused(self) -> Path:
+        """The states of trials that have begun and not ended, from which they can go on."""
+        return self.root / "paused"
+
+    def paused_state(self, key: str) -> Path:
+        """The state of the trial whose configuration has this key.
+
+        It goes by the configuration because the same one has another number when it is tried again.
+        """
+        return self.paused / f"{key}.safetensors"
+
     def predictions(self, point: Point | int) -> Path:
         """What the trial's best epoch said about the validation rows, or the epoch that the point names."""
         if isinstance(point, Point) and point.epoch is not None:

@@ -6,7 +6,6 @@ its way to go on (`resume_from_checkpoint`) only `trainer_state.json` is taken, 
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -63,6 +62,7 @@ class StateKeeper(TrainerCallback):
         self._scaler: Any = None
         self._written = time.monotonic()
         self._pace = SECONDS_PER_BYTE
+        self._refused = False
 
     def begin(self, trainer: Trainer, folder: str) -> str | None:
         """Take up the epochs of the state, if there is one, and report them again.
@@ -105,7 +105,7 @@ class StateKeeper(TrainerCallback):
             self._pauses.spent.leave_out_the_memory_so_far()
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:
-        if control.should_training_stop or state.global_step >= state.max_steps:
+        if control.should_training_stop or state.global_step >= state.max_steps or self._refused:
             return
         found = self._current(args.device, state.global_step, parts["optimizer"], parts["lr_scheduler"])
         began = time.monotonic()
@@ -115,7 +115,7 @@ class StateKeeper(TrainerCallback):
             write_state(found, self._pauses.file)
         except (DiskFull, DiskRefuses, OSError) as error:
             print(f"the trial's state is not kept: {one_line(error)}", file=sys.stderr)
-            self._pace = math.inf
+            self._refused = True
             return
         self._written = time.monotonic()
         self._pace = (self._written - began) / found.size
