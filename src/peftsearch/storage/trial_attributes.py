@@ -242,7 +242,7 @@ def is_retry(trial: FrozenTrial) -> bool:
 
 
 def losses(trial: FrozenTrial) -> int:
-    """How many workers were lost before this one took the configuration of `trial`, since an epoch was last finished."""
+    """How many workers were lost with the configuration of `trial` since it last came to a further epoch."""
     lost: int = trial.user_attrs.get(LOST, 0)
     return 0 if len(read_curve(trial)) > trial.user_attrs.get(LOST_AFTER, 0) else lost
 

@@ -250,6 +250,18 @@ def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(study: Study) -> No
     assert blame(study, ELSEWHERE) == [0]
 
 
+def test_a_configuration_that_gets_on_between_two_losses_is_not_blamed(study: Study) -> None:
+    """As on machines that are taken away again and again, where a trial goes on after its last epoch."""
+    epochs: list[EpochReport] = []
+    for number in range(2 * MOST_LOSSES):
+        trial = held(study, dead_worker())
+        epochs.append(EpochReport(number + 1, 0.5, 0.5, {"macro_f1": 0.7}, 1.0, 0.1, 10))
+        write_curve(trial, epochs)
+        assert reclaim(study) == [number]
+    assert {record.failure["kind"] for record in records(study) if record.failure} == {"interrupted"}
+    assert records(study)[-1].curve == tuple(epochs)
+
+
 def test_a_configuration_that_ends_every_machine_is_blamed_in_the_end(study: Study) -> None:
     """As one that takes more memory than a container has: nobody survives who could tell."""
     for number in range(2 * MOST_LOSSES):
