@@ -26,10 +26,9 @@ from benchmarks.proposals import METHODS, Nearest, eight, over, search, study_of
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table
 
 from peftsearch.core.front.pareto import Array
-from peftsearch.core.front.volume import share_added
 from peftsearch.core.strategies import SAMPLERS, load_strategy
 from peftsearch.results.outlook.prospect import MORE, prospect
-from peftsearch.search.flatness import LEAST, WINDOW, added_by_last, reached_by
+from peftsearch.search.flatness import LEAST, WINDOW, added_after, added_by_last
 from peftsearch.search.pruning import dominated
 from peftsearch.storage.records import Record
 
@@ -67,7 +66,7 @@ def as_records(table: Table, visited: Sequence[tuple[int, str]]) -> list[Record]
 def end_of(trials: Sequence[Record]) -> int:
     """After how many trials `--until-flat` ends a search; all of them if it never does."""
     for count in range(1, len(trials) + 1):
-        added = added_by_last(trials[:count], OBJECTIVES)
+        added = added_by_last(trials[:count], OBJECTIVES, every_epoch=True)
         if added is not None and added < LEAST:
             return count
     return len(trials)
@@ -82,7 +81,7 @@ def end_by_finished(trials: Sequence[Record]) -> int:
 
 def forgone(trials: Sequence[Record], count: int) -> float:
     """The share of the hypervolume of all trials that the first `count` do not reach."""
-    return share_added([reached_by(trial, OBJECTIVES) for trial in trials], count, OBJECTIVES)
+    return added_after(trials, count, OBJECTIVES, every_epoch=True)
 
 
 def flat_row(name: str, runs: Sequence[Sequence[Record]], when: Callable[[Sequence[Record]], int]) -> str:
@@ -100,11 +99,11 @@ def forecasts(runs: Sequence[Sequence[Record]], mark: int) -> tuple[Array, Array
     """Forecast, truth and limit after `mark` trials, of the quality and of the hypervolume. Shapes (searches, 3)."""
     quality, volume = [], []
     for run in runs:
-        told = prospect(run[:mark], OBJECTIVES)
+        told = prospect(run[:mark], OBJECTIVES, every_epoch=True)
         if told is None:
             continue
         more = run[: mark + MORE]
-        added = share_added([reached_by(trial, OBJECTIVES) for trial in more], mark, OBJECTIVES)
+        added = added_after(more, mark, OBJECTIVES, every_epoch=True)
         quality.append((told.quality, best_of(more) - best_of(run[:mark]), told.quality_at_most))
         volume.append((told.volume, added / (1 - added), told.volume_at_most))
     return np.array(quality, dtype=float), np.array(volume, dtype=float)

@@ -38,7 +38,13 @@ from peftsearch.search.samplers import ReckonsCosts, tpe
 from peftsearch.storage.database import open_study
 from peftsearch.storage.prepare import enqueue_baselines
 from peftsearch.storage.records import Record
-from peftsearch.storage.trial_attributes import fixed_baseline, write_config, write_curve
+from peftsearch.storage.trial_attributes import (
+    fixed_baseline,
+    write_config,
+    write_curve,
+    write_measurement,
+    write_so_far,
+)
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.starting_points.baselines import Vocabulary
 from peftsearch.study.starting_points.portfolio import Entry, portfolio_points
@@ -119,9 +125,11 @@ def search(
         visits.append(Visit(place, record))
         write_config(trial, config)
         write_curve(trial, record.curve)
-        if record.state == "complete":
+        if record.measurement is not None:
+            write_measurement(trial, record.measurement)
             study.tell(trial, [record.values[name] for name in OBJECTIVES])
-        else:
+        elif record.so_far is not None:
+            write_so_far(trial, record.so_far)
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     return visits
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.replay
     python -m benchmarks.replay --load 2
+    python -m benchmarks.replay --every-epoch
 
 A replay is a study in which nothing is trained: each trial is a row of `benchmarks/curves/NAME.jsonl.gz`
 (`benchmarks/curves.py`), and the rule sees its epochs one after the other. The study has eight of the table's methods,
@@ -10,6 +11,10 @@ trials, and then as many more trials as the saved epochs allow. `benchmarks/prop
 
 With `--load 2`, every trial from the 20th on takes twice the seconds to train and to evaluate, as if another program
 had begun to share the machine; fronts are still those of the recorded seconds.
+
+With `--every-epoch`, each epoch of a trial is a point, the epochs of stopped trials included. Then the rules are
+compared by what they lose of the points: their hypervolume, and how many of those on the front of all epochs of the
+first 40 trials were never trained.
 
 The hypervolume is that of 1 - macro F1, and of parameters and seconds on logarithmic scales over the table's range.
 """
@@ -26,19 +31,18 @@ from typing import Any
 
 import numpy as np
 from benchmarks.curves import rows
-from benchmarks.rules import RULES, told_the_end
+from benchmarks.fronts import OBJECTIVES, fronts_of
+from benchmarks.rules import RULES, Rule, told_the_end, told_the_epochs
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.front.pareto import Array, as_losses, front_of, hypervolume, non_dominated
-from peftsearch.core.measurement import EpochReport
-from peftsearch.search.pruning import Rule
-from peftsearch.storage.records import Record
+from peftsearch.core.front.pareto import Array, as_losses, hypervolume
+from peftsearch.core.measurement import EpochReport, Measurement
+from peftsearch.storage.records import Record, State
 
 HERE = Path(__file__).parent
-OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
 DIRECTIONS = ("maximize", "minimize", "minimize")
 TRIALS = 40
-TOLD = "dominated, told the ends"
+TOLD, TOLD_EPOCHS = "dominated, told the ends", "every epoch dominated, told the epochs"
 LOADED_FROM = 20
 """The trial from which on `--load` makes the machine slower."""
 
@@ -50,7 +54,7 @@ class Run:
     Attributes:
         saved: the share of the first 40 trials' epochs that the rule saved.
         lost: the share of the first 40 trials' hypervolume that the rule lost.
-        wrong: the number of trials among the first 40 that the rule stopped although they belong on their front.
+        wrong: how many points on the front of the first 40 trials are missing since the rule stopped their trials.
         wrong_within: the same of their front with the default tolerance.
         volume: the hypervolume once as many epochs are spent as the first 40 trials take without a rule.
         trials: the number of trials within these epochs.
@@ -70,6 +74,7 @@ class Table:
     Attributes:
         records: one for each row that did not fail, in the order of the table.
         losses: shape (records, 3), each column scaled to 0..1 over the table.
+        scale: the least logarithm of each cost, and how far the largest is above it.
         quiet: the same with equal seconds for equal work: the median of the rows that differ in the learning rate only.
             The first rows were recorded on a quieter machine, and have up to a quarter less.
     """
@@ -80,7 +85,8 @@ class Table:
         scaled = [[r.values["macro_f1"], *(math.log10(r.values[o]) for o in OBJECTIVES[1:])] for r in self.records]
         losses = as_losses(scaled, DIRECTIONS)
         losses[:, 0] += 1
-        losses[:, 1:] = (losses[:, 1:] - losses[:, 1:].min(axis=0)) / np.ptp(losses[:, 1:], axis=0)
+        self.scale: tuple[Array, Array] = losses[:, 1:].min(axis=0), np.ptp(losses[:, 1:], axis=0)
+        losses[:, 1:] = (losses[:, 1:] - self.scale[0]) / self.scale[1]
         self.losses: Array = losses
         self.quiet: Array = losses.copy()
         equal: dict[str, list[int]] = {}
@@ -93,14 +99,6 @@ class Table:
         losses = self.quiet if quiet else self.losses
         return hypervolume(losses[list(places)], np.ones(3)) if places else 0.0
 
-    def front(self, places: Sequence[int]) -> set[int]:
-        return set(np.asarray(places)[non_dominated(self.losses[list(places)])])
-
-    def front_within(self, places: Sequence[int]) -> set[int]:
-        """The front on which seconds within the default tolerance count as equal."""
-        values = [[self.records[place].values[name] for name in OBJECTIVES] for place in places]
-        return set(np.asarray(places)[front_of(values, OBJECTIVES)])
-
 
 def _work(config: TrialConfig | None) -> str:
     """Equal for configurations that compute the same."""
@@ -108,16 +106,16 @@ def _work(config: TrialConfig | None) -> str:
     return json.dumps({**data, "settings": {**data["settings"], "learning_rate": None}}, sort_keys=True)
 
 
-def replay(table: Table, rule: Rule, order: Sequence[int], load: float = 1.0) -> Run:
+def replay(table: Table, rule: Rule, order: Sequence[int], load: float = 1.0, *, every_epoch: bool = False) -> Run:
     """Replay the rows in `order` as trials, one after the other, with `rule` to stop them.
 
     Args:
         load: by how much longer the trials from `LOADED_FROM` on take.
+        every_epoch: whether each epoch is a point.
     """
-    budget = TRIALS * table.epochs
+    budget, fronts = TRIALS * table.epochs, fronts_of(table, every_epoch)
     known: list[Record] = []
-    complete: list[int] = []
-    of_first: list[int] = []
+    trained: list[tuple[int, int]] = []
     spent, early = 0, 0
     for count, place in enumerate(order):
         whole = table.records[place] if count < LOADED_FROM else slowed(table.records[place], load)
@@ -126,29 +124,36 @@ def replay(table: Table, rule: Rule, order: Sequence[int], load: float = 1.0) ->
             break
         spent += len(shown.curve)
         known.append(shown)
-        if shown.state == "complete":
-            complete.append(place)
+        trained.append((place, len(shown.curve)))
         if count + 1 == TRIALS:
-            early, of_first = spent, list(complete)
-    first = list(order[:TRIALS])
-    stopped = set(first) - set(of_first)
+            early = spent
+    whole = fronts.reached((place, len(table.records[place].curve)) for place in order[:TRIALS])
+    found = fronts.reached(trained[:TRIALS])
     return Run(
         saved=1 - early / budget,
-        lost=1 - table.volume(of_first) / table.volume(first),
-        wrong=len(stopped & table.front(first)),
-        wrong_within=len(stopped & table.front_within(first)),
-        volume=table.volume(complete),
+        lost=1 - fronts.volume(found) / fronts.volume(whole),
+        wrong=len(fronts.front(whole) - found),
+        wrong_within=len(fronts.front_within(whole) - found),
+        volume=fronts.volume(fronts.reached(trained)),
         trials=len(known),
     )
 
 
 def show(whole: Record, rule: Rule, known: Sequence[Record], number: int) -> Record:
     """`whole` as trial `number`, which ends at the epoch at which `rule` stops it."""
+    whole = replace(whole, number=number)
     for epochs in range(1, len(whole.curve)):
-        running = Record(number, "running", whole.config, curve=whole.curve[:epochs])
+        running = after(whole, epochs, "running")
         if rule(running, known, OBJECTIVES) is not None:
-            return Record(number, "pruned", whole.config, curve=whole.curve[:epochs])
-    return Record(number, "complete", whole.config, whole.values, curve=whole.curve)
+            return replace(running, state="pruned")
+    return whole
+
+
+def after(whole: Record, epochs: int, state: State) -> Record:
+    """A complete trial as it was after some epochs, when it was running or stopped."""
+    return replace(
+        whole, state=state, values={}, curve=whole.curve[:epochs], measurement=None, so_far=whole.measurement
+    )
 
 
 def slowed(whole: Record, load: float) -> Record:
@@ -178,7 +183,30 @@ def _record(row: dict[str, Any]) -> Record:
         "trainable_parameters": float(max(report.trainable_parameters for report in curve)),
         "train_seconds": sum(report.train_seconds for report in curve),
     }
-    return Record(row["index"], "complete", TrialConfig.from_dict(row["config"]), values, curve=curve)
+    config, best = TrialConfig.from_dict(row["config"]), max(curve, key=lambda report: report.metrics["macro_f1"])
+    measured = measurement(curve, best, seed=config.training.seed)
+    return Record(row["index"], "complete", config, values, measured, curve)
+
+
+def measurement(curve: Sequence[EpochReport], best: EpochReport, seed: int) -> Measurement:
+    """What a table says of a trial; of the rest, the least that a trial can have."""
+    return Measurement(
+        metrics=best.metrics,
+        best_epoch=best.epoch,
+        epochs=len(curve),
+        trainable_parameters=max(report.trainable_parameters for report in curve),
+        total_parameters=0,
+        train_seconds=sum(report.train_seconds for report in curve),
+        evaluation_seconds=sum(report.evaluation_seconds for report in curve),
+        evaluation_samples_per_second=0.0,
+        peak_memory_mb=0.0,
+        device="cpu",
+        precision="fp32",
+        seed=seed,
+        data_fingerprint="",
+        micro_batch_size=0,
+        padding_share=0.0,
+    )
 
 
 def orders(table: Table, seeds: int, methods: int) -> Iterator[list[int]]:
@@ -200,11 +228,14 @@ def orders(table: Table, seeds: int, methods: int) -> Iterator[list[int]]:
 
 
 def compare_rules(
-    table: Table, seeds: int, methods: int, names: Sequence[str], load: float = 1.0
+    table: Table, seeds: int, methods: int, names: Sequence[str], load: float = 1.0, *, every_epoch: bool = False
 ) -> dict[str, list[Run]]:
-    rules = {**RULES, TOLD: told_the_end(table.records)}
+    rules = {**RULES, TOLD: told_the_end(table.records), TOLD_EPOCHS: told_the_epochs(table.records)}
     return {
-        name: [replay(table, rules[name], order, load) for order in orders(table, seeds, methods)] for name in names
+        name: [
+            replay(table, rules[name], order, load, every_epoch=every_epoch) for order in orders(table, seeds, methods)
+        ]
+        for name in names
     }
 
 
@@ -243,14 +274,19 @@ def main() -> None:
     parser.add_argument("--table", default="curves", help="name of the recorded table")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--methods", type=int, default=8, help="number of methods in a study")
-    parser.add_argument("--rules", nargs="+", choices=[*RULES, TOLD], default=[*RULES, TOLD], metavar="RULE")
+    rules = [*RULES, TOLD, TOLD_EPOCHS]
+    parser.add_argument("--rules", nargs="+", choices=rules, default=rules, metavar="RULE")
     parser.add_argument(
         "--load", type=float, default=1.0, help=f"how much slower trial {LOADED_FROM} and later ones are"
     )
+    parser.add_argument("--every-epoch", action="store_true", help="count each epoch of a trial as a point")
     options = parser.parse_args()
-    found = compare_rules(Table(options.table), options.seeds, options.methods, options.rules, options.load)
-    loaded = "" if options.load == 1 else f"-load-{options.load:g}"
-    (HERE / "results" / f"replay-{options.table}{loaded}.json").write_text(
+    found = compare_rules(
+        Table(options.table), options.seeds, options.methods, options.rules, options.load,
+        every_epoch=options.every_epoch,
+    )  # fmt: skip
+    kind = ("-every-epoch" if options.every_epoch else "") + ("" if options.load == 1 else f"-load-{options.load:g}")
+    (HERE / "results" / f"replay-{options.table}{kind}.json").write_text(
         json.dumps({name: [vars(run) for run in runs] for name, runs in found.items()})
     )
     print(shown(found))

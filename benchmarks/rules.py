@@ -11,10 +11,13 @@ import numpy as np
 from peftsearch.core.front.pareto import Array, as_losses, matches, non_dominated
 from peftsearch.core.objectives import directions_of
 from peftsearch.search import extrapolation, forecast, pruning
-from peftsearch.search.pruning import Decision, Rule
+from peftsearch.search.pruning import Decision
 from peftsearch.storage.records import Record
 
 Extrapolation = Callable[[Sequence[float], Sequence[Sequence[float]], int], float]
+
+Rule = Callable[[Record, Sequence[Record], Sequence[str]], Decision | None]
+"""A running trial, the other trials and the objectives' names → the decision to stop it, or None."""
 
 RUNGS, REDUCTION = (1, 2, 4), 2
 """Successive halving decides at these epochs, and lets one trial in so many go on."""
@@ -24,6 +27,11 @@ def median_of_all(trial: Record, others: Sequence[Record], objectives: Sequence[
     """Optuna's median rule: worse by this epoch than the median of all trials."""
     everything = [replace(other, config=trial.config) for other in others]
     return pruning.median(trial, everything, objectives)
+
+
+def every_epoch_dominated(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+    """The rule `dominated` where each epoch is a point of the front."""
+    return pruning.dominated(trial, others, objectives, every_epoch=True)
 
 
 def halving(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
@@ -88,6 +96,17 @@ def told_the_end(finished: Sequence[Record]) -> Rule:
     return rule
 
 
+def told_the_epochs(finished: Sequence[Record]) -> Rule:
+    """The rule for epochs with what each epoch truly came to, or an earlier one, as its forecast."""
+
+    def rule(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
+        bests = next(record.bests("macro_f1") for record in finished if record.config is trial.config)
+        with extrapolating(lambda curve, others, epochs: bests[epochs - 1]):
+            return every_epoch_dominated(trial, others, objectives)
+
+    return rule
+
+
 @contextmanager
 def extrapolating(how: Extrapolation) -> Iterator[None]:
     """Within it, `dominated` forecasts metrics with the function `how`."""
@@ -135,5 +154,6 @@ RULES: dict[str, Rule] = {
     "dominated, ratios": dominated_by(ratio),
     "dominated": pruning.dominated,
     "dominated within the tolerance": within_the_tolerance,
+    "every epoch dominated": every_epoch_dominated,
 }
 """The rules that `replay.py` compares; `told_the_end` makes one more for each table."""

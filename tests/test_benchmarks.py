@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks import curves, flat, front_noise, portfolio, replay, search, time_left, timing_noise
+from benchmarks.fronts import fronts_of
 from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
 
@@ -65,8 +66,21 @@ def test_a_rule_that_stops_at_once_stops_the_whole_front(table: replay.Table) ->
     run = replay.replay(table, stop_at_once, order)
     assert run.saved == pytest.approx(2 / 3)
     assert run.lost == 1.0
-    assert run.wrong == len(table.front(order[:40])) >= 3
+    fronts = fronts_of(table, every_epoch=False)
+    assert run.wrong == len(fronts.front(fronts.reached((place, 3) for place in order[:40]))) >= 3
     assert run.trials == 60, "all rows fit into the epochs of 40 trials"
+
+
+def test_where_each_epoch_is_a_point_a_stopped_trial_has_reached_its_first(table: replay.Table) -> None:
+    order = next(replay.orders(table, seeds=1, methods=3))
+    run = replay.replay(table, stop_at_once, order, every_epoch=True)
+    fronts = fronts_of(table, every_epoch=True)
+    front = fronts.front(fronts.reached((place, 3) for place in order[:40]))
+    assert run.wrong == sum(epoch > 1 for _, epoch in front) < len(front)
+    assert 0 < run.lost < 1
+    assert fronts.front_within(front) <= front
+    never_stopped = replay.replay(table, never, order, every_epoch=True)
+    assert never_stopped.volume > replay.replay(table, never, order).volume
 
 
 def test_a_load_makes_the_later_trials_slower(table: replay.Table) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from peftsearch.core.constraints import Constraint, checks_of
-from peftsearch.search.flatness import LEAST, WINDOW, Flatness, added_by_last
+from peftsearch.search.flatness import LEAST, WINDOW, Flatness, added_after, added_by_last
 from peftsearch.storage.records import Record
 from tests.helpers.records import OBJECTIVES, complete
 
@@ -91,3 +91,25 @@ def test_a_search_that_goes_on_is_judged_from_where_it_begins() -> None:
 
 def test_a_search_in_which_nothing_has_finished_is_not_flat() -> None:
     assert reached([Record(number, "pruned") for number in range(40)]) is None
+
+
+def test_an_epoch_of_a_stopped_trial_can_be_what_was_added() -> None:
+    """Its second epoch is the best of all, and its later ones are not known."""
+    trials = search(trials=WINDOW + 1)
+    better = complete(5, "lora", 0.75, 1000, 10.0)
+    trials[5] = replace(better, state="pruned", values={}, measurement=None, so_far=better.measurement)
+    assert Flatness(0, OBJECTIVES).reached(trials) == FLAT.format(WINDOW + 1)
+    assert Flatness(0, OBJECTIVES, every_epoch=True).reached(trials) is None
+    added = added_by_last(trials, OBJECTIVES, every_epoch=True)
+    assert added is not None
+    assert 0 < added == added_after(trials, 1, OBJECTIVES, every_epoch=True)
+
+
+def test_a_search_of_which_no_point_keeps_the_constraints_is_not_flat() -> None:
+    bound = Constraint("macro_f1", 0.95)
+    broken = [
+        replace(trial, constraints=(bound,), checks=checks_of([bound], trial.measurement))  # type: ignore[arg-type]
+        for trial in search(trials=40)
+    ]
+    for every_epoch in (False, True):
+        assert Flatness(0, OBJECTIVES, every_epoch).reached(broken) is None

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
 from peftsearch.core.front.volume import share_added
+from peftsearch.storage.points import points_of
 from peftsearch.storage.records import Record
 
 WINDOW = 16
@@ -33,10 +33,12 @@ class Flatness:
     Attributes:
         trials: the least n that is still to be judged; at first, how many trials had ended when the search began.
         objectives: the study's, by name.
+        every_epoch: whether each epoch of a trial is a point.
     """
 
     trials: int
     objectives: tuple[str, ...]
+    every_epoch: bool = False
 
     def reached(self, records: Sequence[Record]) -> str | None:
         """Why the search ends, in words; None while it goes on. Once it has an answer, that stays.
@@ -46,7 +48,7 @@ class Flatness:
         """
         ended = first_ended(records)
         while self.trials <= len(ended):
-            added = added_by_last(ended[: self.trials], self.objectives)
+            added = added_by_last(ended[: self.trials], self.objectives, every_epoch=self.every_epoch)
             if added is not None and added < LEAST:
                 return (
                     f"the last {WINDOW} of {self.trials} trials added {100 * added:.2f} % to the hypervolume, less than"
@@ -62,7 +64,12 @@ def first_ended(records: Sequence[Record]) -> list[Record]:
 
 
 def added_by_last(
-    ended: Sequence[Record], objectives: Sequence[str], window: int = WINDOW, *, with_starting_points: bool = False
+    ended: Sequence[Record],
+    objectives: Sequence[str],
+    window: int = WINDOW,
+    *,
+    with_starting_points: bool = False,
+    every_epoch: bool = False,
 ) -> float | None:
     """The share of the hypervolume of `ended` that its last trials have added.
 
@@ -71,21 +78,27 @@ def added_by_last(
         objectives: the study's, by name.
         window: how many trials the last ones are.
         with_starting_points: whether these may be among the last ones.
+        every_epoch: whether each epoch of a trial is a point.
 
     Returns:
-        0..1; None if there are not so many trials, a starting point is among the last ones, or no trial has finished.
+        0..1; None if there are not so many trials, a starting point is among the last ones, or there is no point yet.
     """
     last = ended[-window:]
     if len(ended) <= window or (not with_starting_points and any(record.starting_point for record in last)):
         return None
-    values = [reached_by(record, objectives) for record in ended]
-    if all(math.isnan(row[0]) for row in values):
+    if not any(point.feasible for point in points_of(ended, objectives, every_epoch=every_epoch)):
         return None
-    return share_added(values, len(ended) - window, objectives)
+    return added_after(ended, len(ended) - window, objectives, every_epoch=every_epoch)
 
 
-def reached_by(record: Record, objectives: Sequence[str]) -> list[float]:
-    """What a trial has in each objective; NaN if it has not finished or breaks a constraint."""
-    if record.state != "complete" or not record.feasible:
-        return [math.nan] * len(objectives)
-    return [record.values[name] for name in objectives]
+def added_after(ended: Sequence[Record], count: int, objectives: Sequence[str], *, every_epoch: bool = False) -> float:
+    """The share of the hypervolume of `ended` that the trials after the first `count` have added; arguments as above.
+
+    Points that break a constraint add nothing.
+    """
+    first, rest = (
+        [point for point in points_of(some, objectives, every_epoch=every_epoch) if point.feasible]
+        for some in (ended[:count], ended[count:])
+    )
+    values = [[point.values[name] for name in objectives] for point in (*first, *rest)]
+    return share_added(values, len(first), objectives)

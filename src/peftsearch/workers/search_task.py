@@ -21,6 +21,7 @@ from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import records, without_collector
+from peftsearch.storage.study_attributes import read_every_epoch
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import misfit, suggest
 from peftsearch.tracking.follow import Ending, Trackers
@@ -55,7 +56,7 @@ class SearchTask:
     @cached_property
     def flatness(self) -> Flatness | None:
         first = self.job.flat_from
-        return None if first is None else Flatness(first, self.spec.objectives)
+        return None if first is None else Flatness(first, self.spec.objectives, read_every_epoch(self.study))
 
     @cached_property
     def trackers(self) -> Trackers:

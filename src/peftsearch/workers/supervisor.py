@@ -20,7 +20,7 @@ from peftsearch.storage.liveness.recovery import blame, reclaim, release
 from peftsearch.storage.liveness.worker_identity import process_of, this_process
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.study_attributes import write_supervised
+from peftsearch.storage.study_attributes import read_every_epoch, write_supervised
 from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
@@ -128,7 +128,8 @@ class Supervisor:
     def __post_init__(self) -> None:
         self.watchdog = Watchdog(self.job.trial_timeout)
         first = self.job.flat_from
-        self.flatness = None if first is None else Flatness(first, objective_names(self.study))
+        counts = read_every_epoch(self.study)
+        self.flatness = None if first is None else Flatness(first, objective_names(self.study), counts)
 
     def run(self, on_tick: Callable[[list[Record]], None]) -> None:
         """Look after the workers until none is left to look after."""

@@ -74,19 +74,20 @@ class Prospect:
         )
 
 
-def prospect(records: Sequence[Record], objectives: Sequence[str]) -> Prospect | None:
+def prospect(records: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False) -> Prospect | None:
     """Forecast what `MORE` more trials will bring.
 
     Args:
         records: all trials of a study.
         objectives: its, by name.
+        every_epoch: whether each epoch of a trial is a point of the front.
 
     Returns:
         None while it cannot be told: before 16 trials have been proposed and `BEST` have finished.
     """
     ended, quality = first_ended(records), quality_objective(objectives)
     values = [r.values[quality] for r in ended if r.state == "complete" and r.feasible]
-    added = added_by_last(ended, objectives, MORE, with_starting_points=True)
+    added = added_by_last(ended, objectives, MORE, with_starting_points=True, every_epoch=every_epoch)
     if added is None or added_by_last(ended, objectives) is None or len(values) < BEST or added == 1:
         return None
     count, grown = len(ended), added / (1 - added)

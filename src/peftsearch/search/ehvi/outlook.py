@@ -17,6 +17,7 @@ from peftsearch.search.ehvi.encoding import Encoding, Points, joined
 from peftsearch.search.ehvi.gaussian_process import Distances, GaussianProcess, distances
 from peftsearch.search.ehvi.improvement import SURE, Boxes, expected_improvement, open_boxes
 from peftsearch.search.ehvi.observations import Scale, observed, scale_of
+from peftsearch.storage.points import epochs_of
 from peftsearch.storage.records import Record
 
 DRAWN, NEAR, GOOD = 64, 32, 3
@@ -86,6 +87,7 @@ class Outlook:
     Attributes:
         points: of the trials.
         objectives: how many of the quantities are objectives; these come first.
+        epochs: what the trials were after each of their epochs, where these are points of the front.
     """
 
     trials: Sequence[Record]
@@ -94,10 +96,17 @@ class Outlook:
     quantities: Sequence[Quantity]
     objectives: int
     quality: Array
+    epochs: Sequence[Record] = ()
 
     @classmethod
     def of(
-        cls, trials: Sequence[Record], encoding: Encoding, names: Sequence[str], constraints: Sequence[Constraint]
+        cls,
+        trials: Sequence[Record],
+        encoding: Encoding,
+        names: Sequence[str],
+        constraints: Sequence[Constraint],
+        *,
+        every_epoch: bool = False,
     ) -> Outlook | None:
         """Fit the models.
 
@@ -105,6 +114,7 @@ class Outlook:
             trials: those that count, with their configurations.
             names: the objectives.
             constraints: the study's.
+            every_epoch: whether each epoch of a trial is a point of the front. What a proposal promises is its end.
 
         Returns:
             None if too little is known of an objective.
@@ -118,7 +128,8 @@ class Outlook:
         if not names or None in objectives or not any(trial.state == "complete" for trial in trials):
             return None
         quality = found[list(names).index(quality_objective(names))].losses
-        return cls(trials, encoding, points, found, len(objectives), quality)
+        epochs = [epoch for trial in trials for epoch in epochs_of(trial, names)] if every_epoch else []
+        return cls(trials, encoding, points, found, len(objectives), quality, epochs)
 
     def best(self, random: np.random.Generator, count: Count | None, method: str | None) -> dict[str, Any] | None:
         """The candidate with the largest expected improvement, as Optuna parameters; None if none promises any.
@@ -181,7 +192,7 @@ class Outlook:
         return np.stack([mean for mean, _ in found], axis=1), np.stack([deviation for _, deviation in found], axis=1)
 
     def _target(self) -> Target:
-        """The front of the complete trials that keep the constraints, and of what running ones are expected to have.
+        """The front of the points that keep the constraints, and of what running trials are expected to have.
 
         Workers beside each other then propose different things. Source: Ginsbourger, Le Riche and Carraro, "Kriging is
         well-suited to parallelize optimization" (2010), the kriging believer.
@@ -191,10 +202,17 @@ class Outlook:
         running = np.array([trial.state == "running" for trial in self.trials])
         feasible = np.array([trial.feasible for trial in self.trials])
         low, high = losses[complete].min(axis=0), losses[complete].max(axis=0)
-        front = losses[complete & feasible]
+        front = np.concatenate([losses[complete & feasible], self._losses_of_epochs()])
         if running.any():
             front = np.concatenate([front, self._forecast(self.points.where(running))[0][:, : self.objectives]])
         return Target.of(front, low, np.where(high > low, high - low, 1.0))
+
+    def _losses_of_epochs(self) -> Array:
+        """Of those that keep the constraints. Shape (epochs, objectives)."""
+        kept = [epoch for epoch in self.epochs if epoch.feasible]
+        scales = [quantity.scale for quantity in self.quantities[: self.objectives]]
+        columns = [scale.losses(np.array([epoch.values[scale.objective.name] for epoch in kept])) for scale in scales]
+        return np.stack(columns, axis=1)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from peftsearch.search.ehvi.outlook import Outlook
 from peftsearch.search.tpe import MethodFirstTPE
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.records import records
-from peftsearch.storage.study_attributes import read_constraints
+from peftsearch.storage.study_attributes import read_constraints, read_every_epoch
 from peftsearch.study.suggest import METHOD
 
 if TYPE_CHECKING:
@@ -66,5 +66,6 @@ class HypervolumeSampler(MethodFirstTPE):
         trials = [other for other in others if other.config and METHOD in other.params]
         if sum(bool(other.curve) or other.state == "complete" for other in trials) < LEAST:
             return None
-        outlook = Outlook.of(trials[-MOST:], Encoding(space), objective_names(study), read_constraints(study))
+        names, constraints, counts = objective_names(study), read_constraints(study), read_every_epoch(study)
+        outlook = Outlook.of(trials[-MOST:], Encoding(space), names, constraints, every_epoch=counts)
         return None if outlook is None else outlook.best(self._random, self.count_parameters, trial.params.get(METHOD))
