@@ -26,6 +26,7 @@ import numpy as np
 import optuna
 from benchmarks.reached import Search, pairs, points_of, shown, volume_of, volumes
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, show
+from benchmarks.rules import Rule, every_epoch_dominated
 from benchmarks.samplers import COMPARED, METHODS, Make
 
 from peftsearch.core.config import TrialConfig
@@ -33,11 +34,12 @@ from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar
 from peftsearch.core.front.pareto import Array
 from peftsearch.methods.table import METHODS as METHODS_TABLE
 from peftsearch.search.ehvi.counting import Count, Given
-from peftsearch.search.pruning import Rule, dominated
+from peftsearch.search.pruning import dominated
 from peftsearch.search.samplers import ReckonsCosts, tpe
 from peftsearch.storage.database import open_study
 from peftsearch.storage.prepare import enqueue_baselines
 from peftsearch.storage.records import Record
+from peftsearch.storage.study_attributes import write_every_epoch
 from peftsearch.storage.trial_attributes import (
     fixed_baseline,
     write_config,
@@ -108,10 +110,23 @@ class Visit:
 
 
 def search(
-    table: Table, spec: StudySpec, nearest: Nearest, make: Make, seed: int, *, rule: Rule, trials: int = TRIALS
+    table: Table,
+    spec: StudySpec,
+    nearest: Nearest,
+    make: Make,
+    seed: int,
+    *,
+    rule: Rule,
+    trials: int = TRIALS,
+    every_epoch: bool = False,
 ) -> list[Visit]:
-    """Replay a search, with the default configuration of each method before all other trials."""
+    """Replay a search, with the default configuration of each method before all other trials.
+
+    Args:
+        every_epoch: whether each epoch is a point of the front that the sampler sees; `rule` does as it does.
+    """
     study = open_study(optuna.storages.InMemoryStorage(), "replay", spec.objectives)
+    write_every_epoch(study, every_epoch)
     study.sampler = make(seed, len(spec.baselines) + spec.search.startup_trials)
     if isinstance(study.sampler, ReckonsCosts):
         study.sampler.count_parameters = parameters_of(table, spec, nearest)
@@ -177,13 +192,20 @@ def taught(spec: StudySpec, entries: Sequence[Entry]) -> StudySpec:
 
 
 def compare(
-    table: Table, spec: StudySpec, seeds: int, names: Sequence[str], entries: Sequence[Entry] = ()
+    table: Table,
+    spec: StudySpec,
+    seeds: int,
+    names: Sequence[str],
+    entries: Sequence[Entry] = (),
+    *,
+    every_epoch: bool = False,
 ) -> dict[str, list[Search]]:
     """Replay each sampler, and if there are `entries`, also with them as a portfolio, and TPE without any teaching."""
-    nearest = Nearest(table, spec)
+    nearest, rule = Nearest(table, spec), every_epoch_dominated if every_epoch else dominated
 
     def replayed(make: Make, seed: int, prepare: Callable[[StudySpec], StudySpec]) -> Search:
-        visits = search(table, prepare(over(spec, eight(spec, seed))), nearest, make, seed, rule=dominated)
+        few = prepare(over(spec, eight(spec, seed)))
+        visits = search(table, few, nearest, make, seed, rule=rule, every_epoch=every_epoch)
         return [(visit.place, len(visit.shown.curve)) for visit in visits]
 
     ways: dict[str, tuple[Make, Callable[[StudySpec], StudySpec]]] = {}
@@ -223,15 +245,19 @@ def main() -> None:
     parser.add_argument("--samplers", nargs="+", choices=COMPARED, default=list(COMPARED), metavar="NAME")
     parser.add_argument("--portfolio", type=Path, help="replay each sampler with this portfolio too")
     parser.add_argument("--again", action="store_true", help="show the kept searches of an earlier run once more")
+    parser.add_argument("--every-epoch", action="store_true", help="search with each epoch of a trial as a point")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     table = Table(options.table)
     spec = study_of(options.table, table)
-    kept = HERE / "results" / f"{'portfolio' if options.portfolio else 'proposals'}-{options.table}.json"
+    kind = ("portfolio" if options.portfolio else "proposals") + ("-every-epoch" if options.every_epoch else "")
+    kept = HERE / "results" / f"{kind}-{options.table}.json"
     if not options.again:
         entries = json.loads(options.portfolio.read_text()) if options.portfolio else ()
-        kept.write_text(json.dumps(compare(table, spec, options.seeds, options.samplers, entries)))
+        kept.write_text(
+            json.dumps(compare(table, spec, options.seeds, options.samplers, entries, every_epoch=options.every_epoch))
+        )
     print(report(table, spec, json.loads(kept.read_text())))
 
 
