@@ -66,6 +66,7 @@ PRIVATE = {
     ("backbones/auto_classes.py", "_model_mapping"),
     ("report/dashboard/store.py", "_custom_plot_data"),
     ("report/dashboard/store.py", "_note"),
+    ("storage/connection/remembering.py", "_trial_id"),
     ("storage/optuna_access.py", "_storage"),
     ("training/loop/arguments.py", "_n_gpu"),
 }

@@ -16,7 +16,7 @@ from peftsearch.storage.connection.patience import Patience
 
 def engine_of(storage: BaseStorage) -> Engine:
     """The SQLAlchemy engine behind what `open_storage` returns."""
-    engine: Engine = storage.wrapped._backend.engine  # type: ignore[attr-defined]
+    engine: Engine = storage.wrapped.engine  # type: ignore[attr-defined]
     return engine
 
 

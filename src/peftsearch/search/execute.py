@@ -31,7 +31,7 @@ from peftsearch.storage.kept.front_checkpoints import (
 from peftsearch.storage.kept.paused_states import delete_ended, earlier_epochs
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.liveness.recovery import retry
-from peftsearch.storage.records import Record, records
+from peftsearch.storage.records import Record, ended_records
 from peftsearch.storage.study_attributes import read_constraints, read_every_epoch
 from peftsearch.storage.trial_attributes import (
     write_broken,
@@ -176,7 +176,7 @@ class Reporter:
             raise BreaksConstraint(checks)
         if trained is not None and self._folder is not None:
             keep_epoch(self._study, self._record, trained, self._folder, self._objectives)
-        known = records(self._study)
+        known = ended_records(self._study)
         decision = decide(self._pruner, self._record, known, self._objectives, every_epoch=self._every_epoch)
         if decision is not None:
             if so_far is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from peftsearch.storage.records import records
+from peftsearch.storage.records import ended_records
 from peftsearch.storage.trial_attributes import OUTSIDE_SPACE
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def repeated_failure(study: Study, since: float) -> RepeatedFailure | None:
         since: unix time; trials that ended before do not count, since their cause may have been mended.
     """
     began = datetime.fromtimestamp(since)
-    ended = [(trial.ended, trial.failure or {}) for trial in records(study) if trial.ended and trial.ended >= began]
+    ended = [
+        (trial.ended, trial.failure or {}) for trial in ended_records(study) if trial.ended and trial.ended >= began
+    ]
     ended = [(when, failure) for when, failure in ended if failure.get("kind") not in NOT_TRAINED]
     last = [failure for _, failure in sorted(ended, key=lambda end: end[0])[-ANY_FAILURES:]]
     places = {_place(failure) for failure in last[-EQUAL_ERRORS:]}

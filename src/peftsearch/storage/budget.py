@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import OWN_FAILURES
+from peftsearch.storage.optuna_access import ended_trials
 from peftsearch.storage.takes import Takes, takes_trial
 
 if TYPE_CHECKING:
@@ -35,9 +36,17 @@ def counted(study: Study) -> list[FrozenTrial]:
     return [trial for trial in study.get_trials(deepcopy=False) if counts(trial)]
 
 
+def place_of(study: Study, number: int) -> int:
+    """How many trials that count come before the trial `number`.
+
+    Numbers have no gaps, so only those that do not count are looked for, and they have ended.
+    """
+    return number - sum(trial.number < number and not counts(trial) for trial in ended_trials(study))
+
+
 def finished(study: Study) -> int:
     """How many trials count and have ended: complete, pruned, or failed by their own configuration."""
-    return sum(trial.state.is_finished() for trial in counted(study))
+    return sum(counts(trial) for trial in ended_trials(study))
 
 
 def is_over(study: Study, budget: int | None) -> bool:

@@ -15,7 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
-from peftsearch.storage.budget import claimable, counted
+from peftsearch.storage.budget import claimable, counted, place_of
+from peftsearch.storage.connection.looking import look_again, one_look
 from peftsearch.storage.liveness.recovery import put_back
 from peftsearch.storage.optuna_access import ask_for, frozen_trial
 from peftsearch.storage.study_attributes import read_constraints
@@ -76,7 +77,7 @@ def claim(study: Study, budget: int | None, worker: Mapping[str, Any], takes: Ta
     if trial is None:
         return None
     assign_worker(trial, worker)
-    within = has_configuration(trial) if budget is None else trial.number in _places(study, budget)
+    within = has_configuration(trial) if budget is None else place_of(study, trial.number) < budget
     if within:
         return trial
     if has_configuration(trial):
@@ -85,11 +86,6 @@ def claim(study: Study, budget: int | None, worker: Mapping[str, Any], takes: Ta
         why = "no trial waits" if budget is None else f"another worker created the last of {budget} trials"
         mark_failed(study, trial.number, WITHDRAWN, why)
     return None
-
-
-def _places(study: Study, budget: int) -> list[int]:
-    """The numbers of the trials that the budget has room for."""
-    return [trial.number for trial in counted(study)[:budget]]
 
 
 def claim_new(
@@ -121,7 +117,8 @@ def claim_new(
         while proposed < EXHAUSTED_AFTER:
             if proposed == RANDOM_AFTER:
                 study.sampler = RandomSampler(seed=os.getpid() + len(study.get_trials(deepcopy=False)))
-            with contextlib.suppress(UpdateFinishedTrialError):  # another process has failed it since: take the next
+            # If another process has failed it since, take the next one.
+            with contextlib.suppress(UpdateFinishedTrialError), one_look():
                 trial = claim(study, budget, worker, takes)
                 if trial is None:
                     return None
@@ -154,6 +151,7 @@ def _configure(
         return None, drawn
     config = suggest(trial, fixed_baseline(trial))
     write_config(trial, config)
+    look_again()  # the sampler made do with what the claim saw first; whether the configuration is new is exact
     twin = _twin(study, trial.number, config, given)
     if twin is None:
         return config, drawn

@@ -43,6 +43,13 @@ KEEP_ALIVE = {
 }
 """Settings of libpq: without them a connection to a machine that went away in silence hangs for hours."""
 
+NOT_PREPARED = {"prepare_threshold": None}
+"""A setting of psycopg 3: a statement that it has prepared is known to one connection to the server, and pgbouncer's
+transaction mode gives each transaction another one (before its version 1.21, and unless that is switched on)."""
+
+CONNECTIONS = 1
+"""Connections that a process keeps. While several of its threads ask at the same moment, it makes more for them."""
+
 UNNAMED_DRIVER = ("postgres", "postgresql")
 """How hosting services write their URLs. SQLAlchemy refuses the first, and which driver the second means depends on its
 version; here both mean psycopg, which the extra `postgres` installs."""
@@ -69,8 +76,6 @@ def open_storage(
         UserError: the storage cannot be opened. A password in the URL is never shown.
         StorageLost: the storage was opened before, and is gone or does not answer.
     """
-    from optuna.storages import get_storage
-
     from peftsearch.storage.connection.patient import PatientStorage
 
     _quieten()
@@ -80,7 +85,7 @@ def open_storage(
         make_folder(file)
     waiting = Patience(_shown(parsed), patience)
     opened = waiting.repeat(_opening(parsed, file, again, write))
-    return PatientStorage(get_storage(opened), waiting, reset=opened.remove_session)
+    return PatientStorage(opened, waiting, reset=opened.remove_session)
 
 
 def reopen_study(url: str, name: str, patience: float) -> Study:
@@ -156,12 +161,12 @@ def _opening(parsed: URL, file: Path | None, again: bool, write: bool) -> Callab
 
 
 def _connect(parsed: URL, file: Path | None, write: bool) -> RDBStorage:
-    from optuna.storages import RDBStorage
+    from peftsearch.storage.connection.remembering import RememberingStorage
 
     # Optuna formats the URL, and stumbles over a brace in a password.
     url = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     if parsed.get_backend_name() == "sqlite":
-        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
+        storage = RememberingStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
         # RDBStorage creates its engine and uses it in one step. The connection that created the tables is thrown away
         # here, so that every later one passes through the events.
         storage.scoped_session.remove()
@@ -174,7 +179,10 @@ def _connect(parsed: URL, file: Path | None, write: bool) -> RDBStorage:
             for name, value in KEEP_ALIVE.items()
             if parsed.get_driver_name() in ("psycopg", "psycopg2") and name not in parsed.query
         }
-        storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": keep_alive})
+        arguments = {**keep_alive, **(NOT_PREPARED if parsed.get_driver_name() == "psycopg" else {})}
+        storage = RememberingStorage(
+            url, engine_kwargs={"pool_pre_ping": True, "pool_size": CONNECTIONS, "connect_args": arguments}
+        )
     if file:
         notice_loss(storage.engine, file)
     raise_outages(storage.engine, _shown(parsed))

@@ -74,6 +74,16 @@ def add_waiting_trial(
     return storage.get_trial_number_from_id(storage.create_new_trial(study_id(study), template_trial=waiting))
 
 
+def ended_trials(study: Study) -> list[FrozenTrial]:
+    """The trials that have ended, by number: objects that the storage keeps.
+
+    Each is read once, and no other trial is read (`connection.remembering`).
+    """
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
+
+
 def frozen_trial(study: Study, number: int) -> FrozenTrial:
     """The trial `number` as it stands in the storage now."""
     return storage_of(study).get_trial(trial_id(study, number))

@@ -19,7 +19,7 @@ from peftsearch.core.progress import StepReport
 from peftsearch.storage import trial_attributes as attributes
 from peftsearch.storage.budget import counts
 from peftsearch.storage.database import objective_names
-from peftsearch.storage.optuna_access import storage_of
+from peftsearch.storage.optuna_access import ended_trials, storage_of
 from peftsearch.storage.study_attributes import read_constraints
 
 if TYPE_CHECKING:
@@ -155,12 +155,24 @@ class Record:
 
 def records(study: Study) -> list[Record]:
     """Every trial by number, but for those that were only ever claims."""
+    with without_collector():
+        return _records_of(study, study.get_trials(deepcopy=False))
+
+
+def ended_records(study: Study) -> list[Record]:
+    """The trials of `records` that have ended.
+
+    They are read once, whereas the others, as many as there are workers, are read anew each time.
+    """
+    with without_collector():
+        return _records_of(study, ended_trials(study))
+
+
+def _records_of(study: Study, trials: Sequence[FrozenTrial]) -> list[Record]:
     names, constraints = objective_names(study), read_constraints(study)
     key = (study.study_name, *names, *map(str, constraints))
     known = _KNOWN.setdefault(storage_of(study), {}).setdefault(key, {})
-    with without_collector():
-        trials = study.get_trials(deepcopy=False)
-        return [found for trial in trials if (found := _known_record(trial, names, constraints, known)) is not None]
+    return [found for trial in trials if (found := _known_record(trial, names, constraints, known)) is not None]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from peftsearch.search.flatness import Flatness
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
-from peftsearch.storage.records import records, without_collector
+from peftsearch.storage.records import ended_records, records, without_collector
 from peftsearch.storage.study_attributes import read_every_epoch
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import misfit, suggest
@@ -79,7 +79,7 @@ class SearchTask:
 
 
 def _ending(study: Study, trial: int) -> Ending:
-    found = next(record for record in records(study) if record.number == trial)
+    found = next(record for record in ended_records(study) if record.number == trial)
     return Ending(found.state, found.values, found.measurement)
 
 

@@ -14,6 +14,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.search.flatness import Flatness
 from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.budget import claimable, finished, is_over
+from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.liveness.recovery import blame, reclaim, release
@@ -95,7 +96,7 @@ class Supervisor:
         deadline: when the search is to be stopped, on the monotonic clock.
         say: receives what the search waits for.
         until_done: whether to wait for the trials of other searches.
-        look_seconds: how often to look at what the storage holds.
+        look_seconds: how often to look at what the storage holds, at most.
         workers: the living workers by their index.
         outcome: set as soon as no more workers shall start.
         refusal: why the job cannot be done at all.
@@ -135,12 +136,15 @@ class Supervisor:
         """Look after the workers until none is left to look after."""
         with requests_to_end(self.on_request_to_end):
             try:
-                while self.step():
-                    on_tick(records(self.study))
-                    self.wait()
+                while True:
+                    with one_look() as look:
+                        goes_on = self.step()
+                        on_tick(records(self.study))
+                    if not goes_on:
+                        break
+                    self.wait(look.pause(self.look_seconds))
             finally:
                 self.kill()
-            on_tick(records(self.study))
 
     def step(self) -> bool:
         """Look after the workers once; False when nothing is left to look after."""
@@ -158,9 +162,9 @@ class Supervisor:
             return bool(self.workers)
         return self._waits_for_others()
 
-    def wait(self) -> None:
+    def wait(self, seconds: float) -> None:
         """Wait for the next look at the storage, for a worker that ends, or for a request to end."""
-        until = time.monotonic() + self.look_seconds
+        until = time.monotonic() + seconds
         while not self.awake.wait(TICK_SECONDS) and time.monotonic() < until:
             if any(worker.poll() is not None for worker in self.workers.values()):
                 break
@@ -238,15 +242,13 @@ class Supervisor:
 
     def _put_back(self, worker: Worker) -> None:
         """Make the dead worker's trial wait again: the worker was killed on purpose, or its machine was lost."""
-        identity = worker.identity()
-        if identity is not None:
+        if (identity := worker.identity()) is not None:
             release(self.study, identity)
 
     def _died(self, worker: Worker, ended: Ended) -> None:
         """Fail the trial that the worker held, and give up the search if workers do nothing but die."""
-        identity, hung, how = worker.identity(), self.hung.pop(worker.index, None), ended.how
-        if hung is not None:
-            how = f"killed, since {hung}"
+        identity, hung = worker.identity(), self.hung.pop(worker.index, None)
+        how = ended.how if hung is None else f"killed, since {hung}"
         if identity is not None:
             blame(self.study, identity, *(("hung", hung) if hung is not None else ()))
         failures = repeated_failure(self.study, self.job.since)

@@ -222,7 +222,7 @@ def test_optuna_creates_one_trial_where_the_server_has_committed_and_not_said_so
     def after_commit(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("INSERT INTO trials") and broken:
             broken.clear()
-            storage.wrapped._backend.engine.dialect.do_commit = lost_answer  # type: ignore[attr-defined]
+            dialect.do_commit = lost_answer  # type: ignore[method-assign]
 
     dialect = engine_of(storage).dialect
     commit = dialect.do_commit

@@ -91,7 +91,7 @@ def test_a_file_that_is_not_the_same_is_noticed_by_the_next_call(
 
 def test_a_new_connection_does_not_make_a_new_file(study: Study, file: Path) -> None:
     delete(file)
-    storage_of(study).wrapped._backend.engine.dispose()  # type: ignore[attr-defined]
+    storage_of(study).wrapped.engine.dispose()  # type: ignore[attr-defined]
     with pytest.raises(StorageLost, match="was deleted"):
         study.ask()
     assert not file.exists()
@@ -108,7 +108,7 @@ def test_a_file_that_is_deleted_just_before_sqlite_opens_it_is_not_made_anew(
     file = tmp_path / unquote(name)
     study = open_study(open_storage(f"sqlite:///{tmp_path / name}"), "toy", ("macro_f1",))
     study.ask()
-    storage_of(study).wrapped._backend.engine.dispose()  # type: ignore[attr-defined]
+    storage_of(study).wrapped.engine.dispose()  # type: ignore[attr-defined]
     seen = sqlite._identity
 
     def deleted_after_it_was_seen(looked_at: Path) -> sqlite.Identity | None:
@@ -131,7 +131,7 @@ def reopen(file: Path) -> object:
 def test_a_log_that_sqlite_itself_deletes_with_the_last_connection_is_no_loss(study: Study, file: Path) -> None:
     for _ in range(3):
         study.ask()
-        engine = storage_of(study).wrapped._backend.engine  # type: ignore[attr-defined]
+        engine = storage_of(study).wrapped.engine  # type: ignore[attr-defined]
         engine.dispose()
         assert not Path(f"{file}-wal").exists()
     assert len(study.get_trials()) == 3
@@ -228,7 +228,7 @@ def test_what_may_not_be_written_is_said_when_it_is_opened(tmp_path: Path, what:
     """In a process without root's rights, which may write everywhere."""
     folder = tmp_path / "runs"
     url = f"sqlite:///{folder}/x.db"
-    storage_of(open_study(open_storage(url), "x", ["macro_f1"])).wrapped._backend.engine.dispose()  # type: ignore[attr-defined]
+    storage_of(open_study(open_storage(url), "x", ["macro_f1"])).wrapped.engine.dispose()  # type: ignore[attr-defined]
     for parent in (tmp_path, *tmp_path.parents):
         if parent.owner() == folder.owner() and parent != Path("/"):
             parent.chmod(parent.stat().st_mode | 0o055)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.core.config import TrialConfig
 from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.storage.connection.patience import say_on_stderr
-from peftsearch.storage.records import records
+from peftsearch.storage.records import ended_records
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import suggest
 
@@ -42,7 +42,7 @@ class Counter:
         return self._known[key]
 
     def _read_classes(self) -> int:
-        measured = (trial.measurement for trial in records(self._study) if trial.measurement)
+        measured = (trial.measurement for trial in ended_records(self._study) if trial.measurement)
         return next((len(each.classes.labels) for each in measured if each.classes), 0)
 
 

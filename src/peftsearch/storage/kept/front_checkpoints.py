@@ -24,8 +24,9 @@ from peftsearch.core.front.pareto import dominates, losses_of, non_dominated
 from peftsearch.core.points import Point, parse_point
 from peftsearch.core.trained import Savable, TrainedModel
 from peftsearch.storage.kept.predictions import write_predictions
+from peftsearch.storage.optuna_access import ended_trials
 from peftsearch.storage.points import epochs_of, points_of
-from peftsearch.storage.records import Record, records
+from peftsearch.storage.records import Record, ended_records
 from peftsearch.storage.study_attributes import read_every_epoch
 from peftsearch.training.checkpoint import ABOUT
 
@@ -126,7 +127,7 @@ class _WithPredictions:
 
 def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
     """Delete the checkpoints in `folder` of trials that have ended and are dominated, but none of a running trial."""
-    ended = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    ended = {trial.number for trial in ended_trials(study)}
     candidates = _candidates(study, objectives)
     front = non_dominated(losses_of(_values(candidates, objectives), objectives))
     stays = {record.point for record, on_front in zip(candidates, front, strict=True) if on_front}
@@ -176,7 +177,7 @@ def _is_whole(tensors: Path) -> bool:
 
 def _candidates(study: Study, objectives: Sequence[str]) -> list[Record]:
     """The points of ended trials that keep all constraints."""
-    ended = [record for record in records(study) if record.state in ("complete", "pruned")]
+    ended = [record for record in ended_records(study) if record.state in ("complete", "pruned")]
     return [p for p in points_of(ended, objectives, every_epoch=read_every_epoch(study)) if p.feasible]
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.storage.connection.looking import look_again
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.liveness.worker_identity import is_gone, is_this_process, process_of
 from peftsearch.storage.optuna_access import add_waiting_trial, frozen_trial, storage_of, trial_id
@@ -191,4 +192,5 @@ def _is_of(trial: FrozenTrial, worker: Mapping[str, Any]) -> bool:
 def _running(study: Study) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
+    look_again()  # a worker may have claimed a trial just before it died
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
