@@ -13,7 +13,7 @@ from peftsearch.core.progress import StepReport
 from peftsearch.storage.connection.outages import StorageAway
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.liveness import heartbeat
-from peftsearch.storage.liveness.heartbeat import Heartbeat, Steps
+from peftsearch.storage.liveness.heartbeat import Heartbeat, Steps, sparing
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import records
 from peftsearch.storage.trial_attributes import clear_attempt
@@ -159,3 +159,8 @@ def _eventually(condition: Any, seconds: float = 5.0) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.01, 5.0), (0.08, 8.0), (2.0, 15.0)])
+def test_a_slow_database_is_beaten_less_often_within_limits(took: float, pause: float) -> None:
+    assert sparing(5.0, took) == pytest.approx(pause)

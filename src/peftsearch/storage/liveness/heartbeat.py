@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS = 5.0
 
+SPARING_TIMES, SPARING_MOST = 100, 3
+"""The pause between two beats is so many times as long as a beat takes, and at most so many times the usual one: a
+database that many workers keep busy is beaten less often, still well within the time in which silence means death."""
+
 STARTING_SECONDS = 1800.0
 """A trial may take this long to its first step: it loads a backbone, reads and tokenises texts, or fits tf-idf."""
 
 BUSY_SHARE = 0.2
 """Before the first step, a process that computes for this share of the time is not taken to hang."""
+
+
+def sparing(interval: float, took: float) -> float:
+    """The seconds until the next beat, after one that took so many seconds."""
+    return min(max(interval, SPARING_TIMES * took), SPARING_MOST * interval)
 
 
 class Steps:
@@ -105,8 +114,11 @@ class Heartbeat(threading.Thread):
         self._closed.set()
 
     def run(self) -> None:
-        while not self._closed.wait(self._interval):
+        pause = self._interval
+        while not self._closed.wait(pause):
+            began = time.monotonic()
             self.beat()
+            pause = sparing(self._interval, time.monotonic() - began)
 
     def beat(self) -> None:
         """Write how the trial is that this worker holds, if it holds one."""
