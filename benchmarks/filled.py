@@ -1,4 +1,4 @@
-"""Write a SQLite storage with many finished trials of a study, as a long search leaves it, within seconds."""
+"""Write a storage with many finished trials of a study, as a long search leaves it, within seconds."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ class Draw:
         return value
 
 
-def outcome(config: TrialConfig) -> tuple[list[EpochReport], Measurement]:
+def outcome(config: TrialConfig, epochs: int = EPOCHS) -> tuple[list[EpochReport], Measurement]:
     """A made-up learning curve and measurement of `config`, which depend on its key alone."""
     rng = random.Random(config.key())
     parameters, seconds = COSTS.get(config.method, (300_000, 50.0))
     parameters, seconds = int(parameters * rng.uniform(0.5, 1.5)), seconds * rng.uniform(0.8, 1.3)
     quality = 0.55 + 0.02 * len(str(parameters)) + rng.gauss(0.0, 0.06)
     curve = []
-    for epoch in range(1, EPOCHS + 1):
+    for epoch in range(1, epochs + 1):
         metrics = {name: min(0.99, quality - 0.3 / epoch + rng.gauss(0.0, 0.01)) for name in METRICS}
-        curve.append(EpochReport(epoch, 2 / epoch, 2.1 / epoch, metrics, seconds / EPOCHS, 1.5, parameters))
+        curve.append(EpochReport(epoch, 2 / epoch, 2.1 / epoch, metrics, seconds / epochs, 1.5, parameters))
     best = max(curve, key=lambda report: report.metrics["macro_f1"])
     cells = tuple(
         (i, j, rng.randint(1, 40)) for i in range(CLASSES) for j in range(CLASSES) if i == j or not (i + j) % 4
     )
     return curve, Measurement(
-        metrics=best.metrics, best_epoch=best.epoch, epochs=EPOCHS, trainable_parameters=parameters,
-        total_parameters=22_700_000, train_seconds=seconds, evaluation_seconds=1.5 * EPOCHS,
+        metrics=best.metrics, best_epoch=best.epoch, epochs=epochs, trainable_parameters=parameters,
+        total_parameters=22_700_000, train_seconds=seconds, evaluation_seconds=1.5 * epochs,
         evaluation_samples_per_second=300.0, peak_memory_mb=600.0, device="cpu", precision="bf16", seed=42,
         data_fingerprint="0123456789abcdef", micro_batch_size=32, padding_share=0.04, actual_train_seconds=seconds,
         versions={"torch": "2.9.0", "transformers": "4.57.6", "peft": "0.21.2", "adapters": "1.3.0"},
@@ -93,6 +93,33 @@ def fill(spec: StudySpec, file: Path, trials: int) -> str:
             _insert(database, spec, number, rng, began + timedelta(minutes=number))
     database.close()
     return f"sqlite:///{file}"
+
+
+def copy_tables(source: str, target: str) -> None:
+    """Write all rows of the database `source` into those of `target`, which has the same tables and no rows.
+
+    Args:
+        source, target: URLs. A sequence of `target` goes on after the rows' ids.
+    """
+    from sqlalchemy import MetaData, create_engine, text
+
+    reads, writes, tables = create_engine(source), create_engine(target), MetaData()
+    tables.reflect(writes)
+    with reads.connect() as old, writes.begin() as new:
+        for table in reversed(tables.sorted_tables):
+            new.execute(table.delete())
+        for table in tables.sorted_tables:
+            rows = [dict(row) for row in old.execute(text(f"SELECT * FROM {table.name}")).mappings()]
+            for row in rows:
+                row |= {n: datetime.fromisoformat(v) for n, v in row.items() if n.startswith("datetime") and v}
+            if rows:
+                new.execute(table.insert(), rows)
+            for column in table.primary_key if writes.name == "postgresql" else ():
+                sequence = new.scalar(text(f"SELECT pg_get_serial_sequence('{table.name}', '{column.name}')"))
+                if sequence and rows:
+                    new.execute(text(f"SELECT setval('{sequence}', {max(row[column.name] for row in rows)})"))
+    for engine in (reads, writes):
+        engine.dispose()
 
 
 def _insert(database: sqlite3.Connection, spec: StudySpec, number: int, rng: random.Random, at: datetime) -> None:

@@ -2,6 +2,7 @@
 
     python -m benchmarks.soak --storage sqlite --trials 300
     python -m benchmarks.soak --storage postgres --trials 40 --seed 3
+    python -m benchmarks.soak --storage postgres --trials 200 --machines 2 --workers 4
 
 The trials train nothing: each takes `--seconds`. Every `--kill-every` seconds SIGKILL goes to a worker, the parent,
 both, or all processes of the PostgreSQL server, which is started again within seconds. A parent that is gone is
@@ -18,8 +19,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +29,9 @@ import pytest
 from tests.helpers.postgres import Server, running
 from tests.helpers.search import STUDY, Search, new_search
 
+from peftsearch.storage.database import open_storage, open_study
+from peftsearch.storage.kept.front_checkpoints import best_epoch_of, delete_dominated
+from peftsearch.storage.points import points_of
 from peftsearch.storage.records import Record
 from peftsearch.study.suggest import baseline_config
 
@@ -44,6 +48,8 @@ BASELINES = "".join(
         ("probe", 5e-3),
     )
 )
+OBJECTIVES = ("macro_f1", "trainable_parameters", "train_seconds")
+
 KILLED = ("killed", "interrupted")
 """Kinds of failure of trials whose worker was killed, alone or together with its parent."""
 
@@ -55,10 +61,36 @@ LEAVING_SECONDS = 60.0
 
 
 @dataclass
-class Soak:
-    """One search, and what was done to it."""
+class Machine:
+    """A folder of its own with a parent and its workers and, if it has a name, a host of that name.
+
+    Attributes:
+        done: whether its parent has said that the budget is spent.
+    """
 
     search: Search
+    name: str = ""
+    parent: subprocess.Popen[str] | None = None
+    done: bool = False
+
+    def start(self, workers: int) -> None:
+        command = [sys.executable, "-m", "tests.helpers.optimize", self.search.job.to_line(), str(workers)]
+        if self.name:  # a host of another name is all by which workers tell another machine
+            command = ["unshare", "--uts", "sh", "-c", f'hostname {self.name} && exec "$@"', "sh", *command]
+        self.parent = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def processes(self) -> tuple[psutil.Process, list[psutil.Process]]:
+        """The parent and its workers."""
+        assert self.parent is not None
+        leader = psutil.Process(self.parent.pid)
+        return leader, [child for child in leader.children() if "worker" in " ".join(child.cmdline())]
+
+
+@dataclass
+class Soak:
+    """One search on one or more machines, and what was done to it."""
+
+    machines: Sequence[Machine]
     workers: int
     server: Server | None
     chance: random.Random
@@ -67,27 +99,42 @@ class Soak:
     gave_up: list[str] = field(default_factory=list)
     seen: set[psutil.Process] = field(default_factory=set)
 
+    @property
+    def search(self) -> Search:
+        return self.machines[0].search
+
     def run(self, every: float, longest: float) -> bool:
-        """Start parents and kill what there is, until one of them has spent the budget; False if none does in time."""
+        """Start parents and kill what there is, until each has spent the budget; False if not all do in time."""
         end, strike = time.monotonic() + longest, time.monotonic() + every
-        parent = self._start()
+        for machine in self.machines:
+            self._start(machine)
         while time.monotonic() < end:
-            with suppress(subprocess.TimeoutExpired):
-                said, errors = parent.communicate(timeout=max(0.1, strike - time.monotonic()))
-                if self._is_done(parent.returncode, said, errors):
-                    return True
-                parent = self._start()
+            left = [machine for machine in self.machines if not machine.done]
+            if not left:
+                return True
+            for machine in left:
+                self._look_after(machine)
             if time.monotonic() >= strike:
-                self._strike(parent)
+                self._strike(self.chance.choice(left))
                 strike = time.monotonic() + every
-        parent.kill()
-        parent.communicate()
+        for machine in self.machines:
+            if machine.parent is not None:
+                machine.parent.kill()
+                machine.parent.communicate()
         return False
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self, machine: Machine) -> None:
         self.starts += 1
-        command = [sys.executable, "-m", "tests.helpers.optimize", self.search.job.to_line(), str(self.workers)]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        machine.start(self.workers)
+
+    def _look_after(self, machine: Machine) -> None:
+        """Start a parent again that has ended before its time."""
+        assert machine.parent is not None
+        with suppress(subprocess.TimeoutExpired):
+            said, errors = machine.parent.communicate(timeout=0.2)
+            machine.done = self._is_done(machine.parent.returncode, said, errors)
+            if not machine.done:
+                self._start(machine)
 
     def _is_done(self, code: int, said: str, errors: str) -> bool:
         """Whether this was the last parent. One that was not killed, and has not spent the budget, has given up."""
@@ -96,11 +143,10 @@ class Soak:
             self.gave_up.append(outcome.get("message") or (errors.strip().splitlines() or ["in silence"])[-1])
         return outcome.get("how") == "done"
 
-    def _strike(self, parent: subprocess.Popen[str]) -> None:
+    def _strike(self, machine: Machine) -> None:
         """Kill a part of the search."""
         with suppress(psutil.NoSuchProcess):
-            leader = psutil.Process(parent.pid)
-            workers = [child for child in leader.children() if "worker" in " ".join(child.cmdline())]
+            leader, workers = machine.processes()
             self.seen.update(workers)
             kinds: dict[str, Collection[psutil.Process]] = {
                 "parent": [leader],
@@ -117,6 +163,12 @@ class Soak:
             for process in kinds.get(kind, ()):
                 process.kill()
 
+    def tidy(self) -> None:
+        """Delete what left the front after a machine's last trial; its next search would do it."""
+        study = open_study(open_storage(self.search.job.storage), self.search.job.name, OBJECTIVES)
+        for machine in self.machines:
+            delete_dominated(study, machine.search.job.run_folder.weights, OBJECTIVES)
+
     def orphans(self) -> int:
         """How many workers have outlived their parent; they are killed."""
         _, alive = psutil.wait_procs(self.seen, timeout=LEAVING_SECONDS)
@@ -125,22 +177,28 @@ class Soak:
         return len(alive)
 
 
-def audit(records: Sequence[Record], budget: int, baselines: Collection[str], weights: Path) -> dict[str, str]:
+def audit(
+    records: Sequence[Record], budget: int, baselines: Collection[str], weights: Mapping[str, Path]
+) -> dict[str, str]:
     """What must hold at the end → what is wrong; empty where it holds.
 
     Args:
         baselines: the keys of their configurations.
-        weights: the folder of the checkpoints.
+        weights: name of each machine → the folder of its checkpoints; the name is "" where there is one machine.
     """
     complete = [record for record in records if record.state == "complete"]
     keys = Counter(record.config.key() for record in complete if record.config)
     left = Counter(record.state for record in records if record.state in ("running", "waiting"))
     failures = Counter(record.failure["kind"] for record in records if record.failure)
     twice = [key for key, times in keys.items() if times > 1]
-    lost = [key for key in baselines if key not in keys]
-    front = {str(record.number) for record in complete if not any(_dominates(other, record) for other in complete)}
-    there = {child.name for child in weights.iterdir()} if weights.is_dir() else set()
-    broken = [name for name in sorted(front & there) if not _is_whole(weights / name)]
+    untried = [key for key in baselines if key not in keys]
+    points = points_of(complete, OBJECTIVES)
+    on_front = {point.point for point in points if not any(_dominates(other, point) for other in points)}
+    front = {str(record.number) for record in complete if {record.point, best_epoch_of(record)} & on_front}
+    trained = {str(record.number): _machine_of(record, weights) for record in complete}
+    there = {child.name for name, folder in weights.items() if folder.is_dir() for child in folder.iterdir()}
+    lost = {number for number in front if not (weights[trained[number]] / number).is_dir()}
+    broken = [number for number in sorted(front - lost) if not _is_whole(weights[trained[number]] / number)]
     return {
         f"exactly {budget} trials are finished": "" if len(complete) == budget else f"{len(complete)} are",
         "no trial is running or waiting": _listed(left),
@@ -148,11 +206,16 @@ def audit(records: Sequence[Record], budget: int, baselines: Collection[str], we
             {k: n for k, n in failures.items() if k not in ("killed", "interrupted")}
         ),
         "no configuration was trained twice": _listed(twice),
-        "every baseline was trained": f"{len(lost)} of {len(baselines)} were not" if lost else "",
-        "the front's weights are there": _listed(front - there),
+        "every baseline was trained": f"{len(untried)} of {len(baselines)} were not" if untried else "",
+        "the front's weights are on the machine that its trials name": _listed(lost),
         "the front's weights are whole": _listed(broken),
         "no other weights are there": _listed(there - front),
     }
+
+
+def _machine_of(record: Record, weights: Mapping[str, Path]) -> str:
+    """The machine that the trial says it was trained on."""
+    return str(record.worker.get("host", "")).partition("/")[0] if len(weights) > 1 else ""
 
 
 def _dominates(one: Record, other: Record) -> bool:
@@ -182,29 +245,35 @@ def _listed(found: Collection[str]) -> str:
 
 @contextmanager
 def prepared(options: argparse.Namespace) -> Iterator[Soak]:
-    """A new search in a temporary folder, on the storage that was asked for."""
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    """A new search in a temporary folder for each machine, on the storage that was asked for."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("FAKE_SECONDS", str(options.seconds / EPOCHS))
-        made = new_search(Path(folder), patch, STUDY + BASELINES)
-        search = replace(made, job=replace(made.job, budget=options.trials))
-        chance = random.Random(options.seed)
-        if options.storage == "sqlite":
-            yield Soak(search, options.workers, None, chance)
-            return
-        with running() as server:
-            search = replace(search, job=replace(search.job, storage=server.new_database()))
-            yield Soak(search, options.workers, server, chance)
+        server = stack.enter_context(running()) if options.storage == "postgres" else None
+        url = server.new_database() if server else f"sqlite:///{folder}/storage.db"
+        names = [f"machine-{index}" for index in range(options.machines)] if options.machines > 1 else [""]
+        machines = []
+        for name in names:
+            (folder / name).mkdir(exist_ok=True)
+            made = new_search(folder / name, patch, STUDY + BASELINES)
+            job = replace(made.job, budget=options.trials, storage=url)
+            machines.append(Machine(replace(made, job=job), name))
+        yield Soak(machines, options.workers, server, random.Random(options.seed))
 
 
 def checked(soak: Soak, budget: int, in_time: bool) -> dict[str, str]:
     """`audit`, and what only the soak itself has seen."""
     orphans = soak.orphans()
+    soak.tidy()
     baselines = {baseline_config(soak.search.spec, baseline).key() for baseline in soak.search.spec.baselines}
     return {
         "a parent ended with the budget spent": "" if in_time else "none did in time",
         "no parent gave up": " | ".join(f"{times} times: {why[:200]}" for why, times in Counter(soak.gave_up).items()),
         "no worker outlived its parent": str(orphans or ""),
-        **audit(soak.search.records(), budget, baselines, soak.search.job.run_folder.weights),
+        **audit(
+            soak.search.records(), budget, baselines, {m.name: m.search.job.run_folder.weights for m in soak.machines}
+        ),
     }
 
 
@@ -212,7 +281,9 @@ def main() -> int:
     options = _options()
     with prepared(options) as soak:
         began = time.monotonic()
-        in_time = soak.run(options.kill_every, 120 + 10 * options.trials * options.seconds / options.workers)
+        in_time = soak.run(
+            options.kill_every, 120 + 10 * options.trials * options.seconds / options.workers / options.machines
+        )
         took = time.monotonic() - began
         checks = checked(soak, options.trials, in_time)
     print(
@@ -230,7 +301,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=1.0, help="that a trial takes")
     parser.add_argument("--kill-every", type=float, default=10.0, metavar="SECONDS")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="of each machine")
+    parser.add_argument("--machines", type=int, default=1, help="with a folder and a host's name each; needs root")
     parser.add_argument("--seed", type=int, default=0, help="of who is killed")
     return parser.parse_args()
 

@@ -36,7 +36,7 @@ def weights(tmp_path: Path) -> Path:
 
 def wrong(records: list[Record], weights: Path) -> dict[str, str]:
     assert BEST.config is not None
-    return {what: said for what, said in audit(records, 3, [BEST.config.key()], weights).items() if said}
+    return {what: said for what, said in audit(records, 3, [BEST.config.key()], {"": weights}).items() if said}
 
 
 def test_a_sound_search_has_nothing_wrong(weights: Path) -> None:
@@ -71,7 +71,10 @@ def test_a_baseline_that_was_lost(weights: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        (lambda folder: shutil.rmtree(folder / "0"), {"the front's weights are there": "0"}),
+        (
+            lambda folder: shutil.rmtree(folder / "0"),
+            {"the front's weights are on the machine that its trials name": "0"},
+        ),
         (
             lambda folder: (folder / "1" / "trainable.safetensors").write_text("{"),
             {"the front's weights are whole": "1"},
@@ -85,3 +88,16 @@ def test_weights_that_are_not_as_they_should_be(
 ) -> None:
     damage(weights)
     assert wrong([BEST, CHEAP, WORSE], weights) == found
+
+
+def test_weights_on_another_machine_than_the_trial_names(
+    weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each machine keeps the weights of its own trials; a trial says which machine that is."""
+    records = [replace(BEST, worker={"host": "a/1"}), replace(CHEAP, worker={"host": "b/1"})]
+    folders = {"a": weights, "b": tmp_path_factory.mktemp("b")}
+    assert BEST.config is not None
+    found = audit(records, 2, [BEST.config.key()], folders)
+    assert found["the front's weights are on the machine that its trials name"] == "1"
+    shutil.move(weights / "1", folders["b"] / "1")
+    assert not any(audit(records, 2, [BEST.config.key()], folders).values())
