@@ -136,13 +136,12 @@ class Supervisor:
         """Look after the workers until none is left to look after."""
         with requests_to_end(self.on_request_to_end):
             try:
-                while True:
+                goes_on = True
+                while goes_on:
                     with one_look() as look:
                         goes_on = self.step()
                         on_tick(records(self.study))
-                    if not goes_on:
-                        break
-                    self.wait(look.pause(self.look_seconds))
+                    self.wait(look.pause(self.look_seconds) if goes_on else 0.0)
             finally:
                 self.kill()
 
@@ -165,7 +164,7 @@ class Supervisor:
     def wait(self, seconds: float) -> None:
         """Wait for the next look at the storage, for a worker that ends, or for a request to end."""
         until = time.monotonic() + seconds
-        while not self.awake.wait(TICK_SECONDS) and time.monotonic() < until:
+        while not self.awake.wait(min(seconds, TICK_SECONDS)) and time.monotonic() < until:
             if any(worker.poll() is not None for worker in self.workers.values()):
                 break
         self.awake.clear()
