@@ -23,7 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RUNS = HERE.parent / "runs" / "benchmarks"
-TABLES = ("curves", "curves-glosses")
+TABLES = ("curves", "curves-glosses", "curves-news")
 """The recorded tables; `NAME.yaml` is the study of each."""
 
 EPOCH_FIELDS = (
