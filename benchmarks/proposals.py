@@ -17,7 +17,6 @@ import argparse
 import json
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,9 +53,6 @@ from peftsearch.study.suggest import suggest
 from peftsearch.study.values import middle
 
 UNTAUGHT = "from the middle of each range"
-ENOUGH = 5
-"""A replayed study has methods of which so many rows at least are recorded."""
-
 TAUGHT = ", with a portfolio"
 
 KINDS = (
@@ -157,8 +153,8 @@ def parameters_of(table: Table, spec: StudySpec, nearest: Nearest) -> Count:
 def study_of(name: str, table: Table) -> StudySpec:
     """The study of a recorded table, over those of its methods of which enough rows are recorded."""
     spec = load_study(str(HERE / f"{name}.yaml"))
-    rows = Counter(record.config.method for record in table.records if record.config)
-    return over(spec, [method for method in spec.methods if rows[method] >= ENOUGH])
+    rows = table.places_of()
+    return over(spec, [method for method in spec.methods if method in rows])
 
 
 def eight(spec: StudySpec, seed: int) -> list[str]:

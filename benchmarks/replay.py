@@ -43,6 +43,8 @@ HERE = Path(__file__).parent
 DIRECTIONS = ("maximize", "minimize", "minimize")
 TRIALS = 40
 TOLD, TOLD_EPOCHS = "dominated, told the ends", "every epoch dominated, told the epochs"
+ENOUGH = 5
+"""A replayed study has methods of which so many rows at least were recorded."""
 LOADED_FROM = 20
 """The trial from which on `--load` makes the machine slower."""
 
@@ -94,6 +96,13 @@ class Table:
             equal.setdefault(_work(record.config), []).append(place)
         for places in equal.values():
             self.quiet[places, 2] = np.median(losses[places, 2])
+
+    def places_of(self) -> dict[str, list[int]]:
+        """The rows of each method of which enough were recorded."""
+        found: dict[str, list[int]] = {}
+        for place, record in enumerate(self.records):
+            found.setdefault(record.config.method if record.config else "", []).append(place)
+        return {method: places for method, places in found.items() if len(places) >= ENOUGH}
 
     def volume(self, places: Sequence[int], *, quiet: bool = False) -> float:
         losses = self.quiet if quiet else self.losses
@@ -211,9 +220,7 @@ def measurement(curve: Sequence[EpochReport], best: EpochReport, seed: int) -> M
 
 def orders(table: Table, seeds: int, methods: int) -> Iterator[list[int]]:
     """For each seed, the rows of a study over this many methods: default configurations first, then random rows."""
-    of_method: dict[str, list[int]] = {}
-    for place, record in enumerate(table.records):  # a method's first row is its default point
-        of_method.setdefault(record.config.method if record.config else "", []).append(place)
+    of_method = table.places_of()  # a method's first row is its default point
     for seed in range(seeds):
         random = np.random.default_rng(seed)
         names = random.choice(sorted(of_method), methods, replace=False)

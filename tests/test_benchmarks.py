@@ -128,9 +128,12 @@ def test_when_a_search_reaches_anothers_hypervolume() -> None:
     assert share([(10.0, 0.4)], plain) == np.inf
 
 
-@pytest.mark.parametrize("name", ["curves", "curves-glosses"])
-def test_methods_tell_about_how_much_they_compute(name: str) -> None:
-    """What was recorded of a method's trials, in passes, is 0.75 to 1.9 times what it tells."""
+@pytest.mark.parametrize(("name", "least"), [("curves", 0.75), ("curves-glosses", 0.75), ("curves-news", 0.55)])
+def test_methods_tell_about_how_much_they_compute(name: str, least: float) -> None:
+    """What was recorded of a method's trials, in passes, is 0.75 to 1.9 times what it tells.
+
+    In an encoder with three layers the frozen ones save more than their share: 0.60.
+    """
     told: dict[str, list[float]] = {}
     took: dict[str, list[float]] = {}
     for record in replay.Table(name).records:
@@ -142,7 +145,7 @@ def test_methods_tell_about_how_much_they_compute(name: str) -> None:
     ratios = {method: float(np.median(took[method]) / one / np.median(told[method])) for method in told}
     assert ratios["probe"] == 1
     assert len(ratios) == 22
-    assert {method: ratio for method, ratio in ratios.items() if not 0.75 < ratio < 1.9} == {}
+    assert {method: ratio for method, ratio in ratios.items() if not least < ratio < 1.9} == {}
 
 
 def test_the_time_left_is_read_from_ended_trials_and_starting_points(table: replay.Table) -> None:
