@@ -43,8 +43,10 @@ HERE = Path(__file__).parent
 DIRECTIONS = ("maximize", "minimize", "minimize")
 TRIALS = 40
 TOLD, TOLD_EPOCHS = "dominated, told the ends", "every epoch dominated, told the epochs"
+
 ENOUGH = 5
 """A replayed study has methods of which so many rows at least were recorded."""
+
 LOADED_FROM = 20
 """The trial from which on `--load` makes the machine slower."""
 
@@ -99,6 +101,7 @@ class Table:
 
     def places_of(self) -> dict[str, list[int]]:
         """The rows of each method of which enough were recorded."""
+
         found: dict[str, list[int]] = {}
         for place, record in enumerate(self.records):
             found.setdefault(record.config.method if record.config else "", []).append(place)
