@@ -16,6 +16,7 @@ from peftsearch import api
 from peftsearch.core.errors import UserError
 from peftsearch.optimize import begin
 from peftsearch.workers.job import Job
+from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.outcome import Outcome
 from tests.helpers.hub import Hub
 from tests.helpers.records import complete, store
@@ -182,13 +183,10 @@ def test_options_of_a_search_go_before_the_study_s(work: Path, monkeypatch: pyte
         return Outcome("timeout")
 
     monkeypatch.setattr("peftsearch.optimize.run.run_workers", run_workers)
-    monkeypatch.setattr("peftsearch.optimize.run.local_engine", lambda *numbers, methods: numbers)
     asked = {"sampler": "random", "pruner": "none", "seed": 7, "exact": True, "cache_size": 10, "timeout": 5.0}
     ticks: list[Any] = []
-    results = peftsearch.run_study(
-        "quickstart", trials=3, workers=1, workers_per_device=2, on_tick=ticks.append, **asked
-    )
+    results = peftsearch.run_study("quickstart", trials=3, workers=3, on_tick=ticks.append, **asked)
     assert {name: given[0][name] for name in asked} == asked
-    assert (given[0]["budget"], given[0]["engine"]) == (3, (1, 2))
+    assert (given[0]["budget"], given[0]["engine"]) == (3, LocalEngine(3))
     assert results.outcome == Outcome("timeout")
     assert [len(records) for records in ticks] == [len(results.records())]

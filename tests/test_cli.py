@@ -26,6 +26,7 @@ from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.records import Record
 from peftsearch.storage.trial_attributes import assign_worker, write_heartbeat
 from peftsearch.workers.job import Job
+from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.outcome import Outcome
 from tests.helpers.hub import Hub
 from tests.helpers.records import OBJECTIVES, complete, config, report, store
@@ -588,12 +589,11 @@ def test_how_to_train_reaches_the_search(work: Path, monkeypatch: pytest.MonkeyP
         return Outcome("done")
 
     monkeypatch.setattr("peftsearch.optimize.run.run_workers", run_workers)
-    monkeypatch.setattr("peftsearch.optimize.run.local_engine", lambda *numbers, methods: numbers)
     optimize = ("optimize", "--study", "toy.yaml", "--trials", "1", "--fork", "x")
     how = ("--exact", "--cache-size", "2G", "--workers-per-device", "3", "--trial-timeout", "9.5")
     assert run(*optimize, *how).exit_code == 0
     names = ("exact", "cache_size", "engine", "trial_timeout")
-    assert [given[0][name] for name in names] == [True, 2 * 1024**3, (None, 3), 9.5]
+    assert [given[0][name] for name in names] == [True, 2 * 1024**3, LocalEngine(3), 9.5]
     shown = run("optimize", "--study", "toy.yaml", "--trials", "1", "--cache-size", "much")
     assert shown.exit_code == 2
     assert shown.output.splitlines()[-1] == (

@@ -51,3 +51,6 @@ class InProcess:
     def start(self, job: Job, index: int) -> EndedWorker:
         self.jobs.append(job)
         return EndedWorker(index, Ended(run_job(job.for_worker(index, 1), threading.Event(), self.make)))
+
+    def close(self) -> None:
+        return

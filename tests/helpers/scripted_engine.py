@@ -61,3 +61,6 @@ class ScriptedEngine:
     def start(self, job: Job, index: int) -> ScriptedWorker:
         self.started.append(ScriptedWorker(index))
         return self.started[-1]
+
+    def close(self) -> None:
+        return

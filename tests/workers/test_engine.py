@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
+from peftsearch.core.strategies import ENGINES
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.local import LocalEngine
+from tests.helpers.cluster import nodes
 from tests.helpers.search import FAKE_WORKER, Search, until
 
-ENGINES: dict[str, Callable[[], Engine]] = {"local": lambda: LocalEngine(2, module=FAKE_WORKER)}
+__all__ = ["nodes"]
+START_SECONDS = 120.0
+"""How long an actor and its worker may take to start where many processes want the same core."""
+
+MAKE: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {
+    "local": lambda _: LocalEngine(2, module=FAKE_WORKER),
+    "ray": lambda request: request.getfixturevalue("nodes").engine(2),
+}
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]()
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    with closing(MAKE[request.param](request)) as engine:
+        yield engine
 
 
 def end_of(worker: Worker) -> Ended:
-    until(lambda: worker.poll() is not None)
+    until(lambda: worker.poll() is not None, START_SECONDS)
     ended = worker.poll()
     assert ended is not None
     return ended
@@ -74,7 +85,7 @@ def test_a_worker_is_known_as_it_stands_on_its_trial(
     monkeypatch.setenv("FAKE_SECONDS", "60")
     search.prepare()
     worker = engine.start(search.job, 0)
-    until(lambda: one_trains(search))
+    until(lambda: one_trains(search), START_SECONDS)
     [on_trial] = [record.worker for record in search.records() if record.state == "running"]
     identity = worker.identity()
     assert identity is not None
@@ -91,7 +102,7 @@ def test_a_worker_that_does_not_listen_can_be_killed(
     monkeypatch.setenv("FAKE_DEAF", "1")
     search.prepare()
     worker = engine.start(search.job, 0)
-    until(lambda: one_trains(search))
+    until(lambda: one_trains(search), START_SECONDS)
     worker.interrupt()
     worker.kill()
     assert end_of(worker).how == "signal SIGKILL"

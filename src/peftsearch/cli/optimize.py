@@ -11,10 +11,11 @@ from peftsearch.cli.own_file import study_or_file_options
 from peftsearch.cli.shared.ended import CONTINUES, say_how_it_ended
 from peftsearch.cli.shared.options import ChosenStudy, example, json_option
 from peftsearch.cli.shared.output import debug, print_json, say, show
-from peftsearch.cli.shared.parsing import WholeNumber
+from peftsearch.cli.shared.parsing import Number, WholeNumber
 from peftsearch.cli.shared.search_options import search_options
 from peftsearch.cli.shared.volume import where_logs_are
 from peftsearch.core.files.run_folder import RunFolder
+from peftsearch.core.strategies import ENGINES
 
 if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
@@ -44,6 +45,24 @@ if TYPE_CHECKING:
     "--workers-per-device",
     type=WholeNumber(min=1),
     help="How many processes train on each GPU, or on the CPU.  [default: 1 on the CPU, on a GPU as many as fit]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(tuple(ENGINES)),
+    default="local",
+    show_default=True,
+    help="Where the workers run: in processes of this machine, or in actors of a Ray cluster.",
+)
+@click.option(
+    "--gpus-per-worker",
+    type=Number(min=0),
+    metavar="GPUS",
+    help="How much of a GPU each worker of --engine ray gets; with 0.5 two share one.  [default: 1 if there are GPUs]",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="The Ray cluster, for example auto or ray-head:6379.  [default: RAY_ADDRESS, else one that runs here]",
 )
 @search_options
 @json_option

@@ -1,7 +1,7 @@
-"""The names that a study's `search:` section may give, each with the function that it stands for.
+"""The names that a study's `search:` section or a command may give, each with the function that it stands for.
 
-The study file, the command line and the search all read these two tables. The functions live in `search/`, which stands
-above `study/` and needs Optuna, so an entry names its function instead of importing it.
+The study file, the command line and the search all read these tables. The functions live in `search/` and `workers/`,
+which stand above `study/` and need Optuna or Ray, so an entry names its function instead of importing it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,18 @@ PRUNERS: dict[str, str] = {
 }
 """Rules that stop a running trial early: each is a `peftsearch.search.pruning.Rule`."""
 
+ENGINES: dict[str, str] = {
+    "local": "peftsearch.workers.local:engine_of",
+    "ray": "peftsearch.workers.ray_engine:engine_of",
+}
+"""Places where the workers of a search run: functions of a `peftsearch.workers.engine.Wanted` to an `Engine`."""
+
 
 def load_strategy(table: Mapping[str, str], name: str) -> Any:
     """Import the function that `name` stands for.
 
     Args:
-        table: `SAMPLERS` or `PRUNERS`.
+        table: `SAMPLERS`, `PRUNERS` or `ENGINES`.
 
     Raises:
         KeyError: the table has no such name.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 from peftsearch.core.calls.arguments import checked
-from peftsearch.core.errors import NotBegun, UserError
+from peftsearch.core.errors import NotBegun, UserError, nearest
+from peftsearch.core.strategies import ENGINES, load_strategy
 from peftsearch.optimize.begin import begin, job_of
 from peftsearch.optimize.like import begun_like
 from peftsearch.results.open import Study, open_results
@@ -16,7 +18,8 @@ from peftsearch.storage.records import Record
 from peftsearch.storage.study_attributes import write_about
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, load_study
-from peftsearch.workers.local import LocalEngine, chosen_threads, local_engine
+from peftsearch.workers.engine import Engine, Wanted
+from peftsearch.workers.local import LocalEngine, chosen_threads
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import run_workers
 
@@ -28,6 +31,9 @@ def run_study(
     trials: int | None = None,
     workers: int | None = None,
     workers_per_device: int | None = None,
+    engine: str = "local",
+    gpus_per_worker: float | None = None,
+    address: str | None = None,
     timeout: float | None = None,
     until_flat: bool = False,
     like: str | None = None,
@@ -57,6 +63,10 @@ def run_study(
             room for and one beside them for methods that need no GPU. With 0 none is started, and the search is
             watched, which `run_worker` trains elsewhere; a request to end then ends the watching only.
         workers_per_device: the number of workers for each GPU, or for the CPU, where `workers` is not given.
+        engine: where the workers run: `local`, in processes of this machine, or `ray`, in actors of a Ray cluster.
+        gpus_per_worker: with `ray`, how much of a GPU each worker gets, as in 0.5; by default 1 where there are GPUs.
+        address: with `ray`, that of the cluster; by default what `RAY_ADDRESS` says, a cluster that runs on this
+            machine, or a new one of this machine alone.
         timeout: seconds after which the running trials are put back and the search ends. Checks and the preparation of
             the data come before that time.
         until_flat: end the search once the last 16 trials that the sampler proposed have added less than 0.5 % to the
@@ -107,17 +117,31 @@ def run_study(
         stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
         exact=exact, cache_size=cache_size, until_flat=until_flat,
     )  # fmt: skip
+    wanted = Wanted(workers, workers_per_device, list(spec.methods), gpus_per_worker, address)
     if workers == 0:
         say("no worker is started here; peftsearch worker starts one, on any machine that reaches the storage")
         say = _silent  # it would tell again and again which trials it waits for
-        engine = LocalEngine(0)
+        made: Engine = LocalEngine(0)
     else:
-        engine = local_engine(workers, workers_per_device, methods=list(spec.methods))
+        made = make_engine(engine, wanted)
         if threads := chosen_threads():
             say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
     on_tick(stored.records())
-    outcome = run_workers(stored.study, job, engine, on_tick=on_tick, timeout=timeout, say=say)
+    with closing(made):
+        outcome = run_workers(stored.study, job, made, on_tick=on_tick, timeout=timeout, say=say)
     return replace(stored, outcome=outcome)
+
+
+def make_engine(name: str, wanted: Wanted) -> Engine:
+    """The engine `name`.
+
+    Raises:
+        UserError: there is no such engine, or it cannot be had as it is wanted.
+    """
+    if name not in ENGINES:
+        raise UserError(f"no engine {name!r}; {nearest(name, ENGINES)}")
+    engine: Engine = load_strategy(ENGINES, name)(wanted)
+    return engine
 
 
 def found(spec: StudySpec, trials: int | None, storage: str | None, fork: str | None) -> StoredStudy | None:

@@ -2,17 +2,39 @@
 
 The supervisor decides how many workers a search needs, counts deaths, and puts trials back; an engine starts workers,
 stops them and tells how they ended. Workers share nothing but the storage, so an engine passes on a `Job`, and brings
-back a `WorkerReport`. Local processes (`workers/local.py`) are the first engine.
+back a `WorkerReport`. Local processes (`workers/local.py`) are one engine, the actors of a Ray cluster
+(`workers/ray_engine.py`) another. `core.strategies.ENGINES` lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from peftsearch.storage.takes import Takes
 from peftsearch.workers.job import Job, WorkerReport
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks of an engine.
+
+    Attributes:
+        workers: how many workers there shall be; by default the engine decides.
+        per_device: how many workers on each GPU, or on the CPU.
+        methods: the names of the methods that are trained; none if that is not known.
+        gpus_per_worker: how much of a GPU each worker gets; a fraction lets workers share one.
+        address: of the cluster.
+        module: the module that a worker process runs; it calls `workers.worker.main`.
+    """
+
+    workers: int | None = None
+    per_device: int | None = None
+    methods: Collection[str] = ()
+    gpus_per_worker: float | None = None
+    address: str | None = None
+    module: str = "peftsearch.workers.worker"
 
 
 @dataclass(frozen=True)
@@ -70,3 +92,6 @@ class Engine(Protocol):
 
     def start(self, job: Job, index: int) -> Worker:
         """Start the worker for the place `index`, which no living worker has. Never waits until it runs."""
+
+    def close(self) -> None:
+        """Give back what the engine holds. Workers that still live end, and put their trials back."""

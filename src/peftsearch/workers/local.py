@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from peftsearch.core.errors import UserError
 from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.takes import Takes
 from peftsearch.workers import devices
-from peftsearch.workers.engine import Ended
+from peftsearch.workers.engine import Ended, Wanted
 from peftsearch.workers.gpu_packing import GpuPacking
 from peftsearch.workers.job import Job, WorkerReport
 
@@ -145,6 +146,9 @@ class LocalEngine:
         _tell(process.stdin, job.for_worker(seeded, threads, takes, "cpu" if on_cpu else None))
         return LocalWorker(index, process, log)
 
+    def close(self) -> None:
+        """Do nothing: worker processes end with the pipes that this process holds open."""
+
 
 def local_engine(
     workers: int | None = None, per_device: int | None = None, module: str = WORKER, methods: Collection[str] = ()
@@ -168,6 +172,17 @@ def local_engine(
     packing = None if workers or per_device or not gpus else GpuPacking(gpus, cores - beside, devices.gpu_usage)
     number = workers or devices.default_workers(per_device or 1)
     return LocalEngine(number, packing, module, "texts" if beside else "nothing")
+
+
+def engine_of(wanted: Wanted) -> LocalEngine:
+    """The engine that a user asks for.
+
+    Raises:
+        UserError: what is asked for is another engine's.
+    """
+    if wanted.gpus_per_worker is not None or wanted.address is not None:
+        raise UserError("--gpus-per-worker and --address are for --engine ray; here, --workers-per-device shares a GPU")
+    return local_engine(wanted.workers, wanted.per_device, wanted.module, wanted.methods)
 
 
 def single_worker(methods: Collection[str], module: str = WORKER) -> LocalEngine:

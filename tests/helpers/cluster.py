@@ -1,0 +1,61 @@
+"""A small Ray cluster on this machine, whose nodes can be taken away."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.helpers.search import FAKE_WORKER
+
+OBJECT_STORE = 80 * 1024**2
+"""Bytes; the least that Ray takes is 75 MiB."""
+
+SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+
+
+@dataclass
+class Nodes:
+    """A head with a place for one worker, and any number of other nodes with a place for one each."""
+
+    cluster: Any
+
+    @property
+    def address(self) -> str:
+        address: str = self.cluster.address
+        return address
+
+    def add(self) -> Any:
+        return self.cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
+
+    def lose(self, node: Any) -> None:
+        self.cluster.remove_node(node, allow_graceful=False)
+
+    def engine(self, workers: int) -> Any:
+        """An engine of this cluster, whose workers train nothing."""
+        from peftsearch.workers.engine import Wanted
+        from peftsearch.workers.ray_engine import engine_of
+
+        return engine_of(Wanted(workers, address=self.address, module=FAKE_WORKER))
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """A cluster of one node, once for all tests of a module."""
+    pytest.importorskip("ray", reason="Ray is not installed; pip install 'peftsearch[ray]'")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from peftsearch.workers import ray_engine
+
+    head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": OBJECT_STORE, "_system_config": SOON}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_engine, "PASSED_ON", ("FAKE_", "PYTHONPATH"))
+        yield Nodes(cluster)
+    ray.shutdown()
+    cluster.shutdown()

@@ -1,0 +1,154 @@
+"""What only a cluster can do: lose a node, keep a worker waiting, outlive its driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from peftsearch.core.errors import UserError
+from peftsearch.storage.records import Record
+from peftsearch.workers.engine import Wanted
+from peftsearch.workers.local import engine_of as local_engine_of
+from peftsearch.workers.outcome import Outcome
+from peftsearch.workers.supervisor import run_workers
+from tests.helpers.cluster import Nodes, nodes
+from tests.helpers.search import Search, until
+
+__all__ = ["nodes"]
+ROOT = Path(__file__).parents[2]
+
+
+def running(search: Search) -> list[Record]:
+    return [record for record in search.records() if record.state == "running"]
+
+
+def test_a_lost_node_costs_no_try_and_its_worker_waits_for_another_place(
+    search: Search, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node goes away with all of its processes, so that nobody there puts the trial back."""
+    monkeypatch.setenv("FAKE_GATE", str(tmp_path / "gate"))
+    study, second, lost = search.prepare(), nodes.add(), []
+
+    def lose_the_second_node(now: list[Record]) -> None:
+        held = [record.worker["pid"] for record in now if record.state == "running" and record.worker]
+        if len(held) < 2 or lost:
+            return
+        lost.extend(held)
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        nodes.lose(second)
+        until(lambda: len(alive_nodes()) == sum(map(has_actor, held)) == 1, 60.0)
+        for pid in held:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT if has_actor(pid) else signal.SIGKILL)
+        (tmp_path / "gate").touch()
+
+    with closing(nodes.engine(2)) as engine:
+        outcome = run_workers(study, replace(search.job, since=time.time()), engine, on_tick=lose_the_second_node)
+    assert outcome == Outcome("done")
+    assert Counter(record.state for record in search.records()) == {"complete": 6}
+    assert len({record.config.key() for record in search.records() if record.config}) == 6
+
+
+def alive_nodes() -> list[str]:
+    import ray
+
+    return [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+
+
+def has_actor(pid: int) -> bool:
+    """Whether the actor that started a worker process still lives."""
+    try:
+        return "ray::" in " ".join(psutil.Process(psutil.Process(pid).ppid()).cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_an_interrupted_and_a_killed_driver_lose_nothing(
+    search: Search, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SECONDS", "60")
+    search.prepare()
+    command = [sys.executable, "-m", "tests.helpers.ray_driver", search.job.to_line(), nodes.address, "1"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as driver:
+        until(lambda: len(running(search)) == 1, 120.0)
+        driver.send_signal(signal.SIGINT)
+        said = driver.communicate(timeout=60)[0]
+    assert json.loads(said.splitlines()[-1])["message"] == "Ctrl-C"
+    assert Counter(record.state for record in search.records()) == {"waiting": 3}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as driver:
+        until(lambda: len(running(search)) == 1 and bool(running(search)[0].worker), 120.0)
+        worker = running(search)[0].worker
+        driver.kill()
+    until(lambda: has_ended(worker["pid"]), 60.0)  # Ray ends the actor with its driver, and the worker with the actor
+    monkeypatch.setenv("FAKE_SECONDS", "0")
+    with closing(nodes.engine(1)) as engine:
+        assert run_workers(search.prepare(), replace(search.job, since=time.time()), engine) == Outcome("done")
+    assert Counter(record.state for record in search.records() if record.counts) == {"complete": 6}
+    assert [record.failure["kind"] for record in search.records() if record.failure] in ([], ["interrupted"])
+
+
+def test_a_folder_that_a_node_does_not_have_is_the_users_to_share(search: Search, nodes: Nodes) -> None:
+    elsewhere = replace(search.job, path="/nowhere/toy.yaml")
+    with closing(nodes.engine(1)) as engine, pytest.raises(UserError) as caught:
+        run_workers(search.prepare(), elsewhere, engine)
+    said = "the folder /nowhere is not on the machine "
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).endswith("; --engine ray needs a folder that all nodes share")
+
+
+def test_a_cluster_of_several_machines_needs_a_database_that_all_reach(
+    search: Search, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    machines = [{"NodeID": name, "Alive": True, "NodeManagerAddress": name} for name in ("alpha", "beta")]
+    with closing(nodes.engine(1)) as engine:
+        monkeypatch.setattr(ray, "nodes", lambda: machines)
+        with pytest.raises(UserError) as caught:
+            engine.start(search.job, 0)
+    assert str(caught.value) == (
+        "the Ray cluster has 2 machines, and SQLite is for one; name a database that all of them reach, as in --storage"
+        " postgresql+psycopg://user@host/name"
+    )
+
+
+@pytest.mark.parametrize("wanted", [Wanted(gpus_per_worker=0.5), Wanted(address="auto")])
+def test_what_only_a_cluster_has_is_not_asked_of_this_machine(wanted: Wanted) -> None:
+    with pytest.raises(UserError) as caught:
+        local_engine_of(wanted)
+    assert str(caught.value) == (
+        "--gpus-per-worker and --address are for --engine ray; here, --workers-per-device shares a GPU"
+    )
+
+
+def test_without_ray_its_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from peftsearch.workers.ray_engine import engine_of
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError) as caught:
+        engine_of(Wanted())
+    assert str(caught.value) == "--engine ray: Ray is not installed; pip install 'peftsearch[ray]'"
+    with pytest.raises(UserError) as caught:
+        engine_of(Wanted(per_device=2))
+    assert str(caught.value) == (
+        "--workers-per-device is for --engine local; here, --gpus-per-worker 0.5 puts two on each GPU"
+    )
