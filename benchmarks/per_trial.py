@@ -1,10 +1,10 @@
-"""Compare single trials: peftsearch, a plain Trainer script, and a Trainer script that pads to `max_length`.
+"""Compare single trials: peftsearch, a plain Trainer script, the same in bf16, and one that pads to `max_length`.
 
     python -m benchmarks.per_trial --data ../shared/data/trec-qc-6.jsonl.gz
 
-The three ways use the same rows, model, head, seed, learning rate, batch size and number of steps. They take turns (A
-B C A B C), each in a process of its own. The plain script trains as a Trainer does by default: in fp32 and in random
-batches, each padded to its longest text. Runs that the results file holds are not repeated: delete the file to start
+The ways use the same rows, model, head, seed, learning rate, batch size and number of steps. They take turns (A B C D A
+B C D), each in a process of its own. The plain script trains as a Trainer does by default: in fp32 and in random
+batches, each padded to its longest text; `plain-bf16` sets `bf16=True`, which pays where the hardware has bf16. Runs that the results file holds are not repeated: delete the file to start
 again.
 """
 
@@ -26,7 +26,7 @@ from benchmarks import plain
 
 HERE = Path(__file__).parent
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
-WAYS = ("peftsearch", "plain", "padded")
+WAYS = ("peftsearch", "plain", "plain-bf16", "padded")
 METHODS: dict[str, tuple[int, dict[str, Any], tuple[float, float]]] = {
     "probe": (10, {"learning_rate": 1e-2, "head": "linear", "pooling": "mean"}, (0.06, 0.25)),
     "frozen": (5, {"learning_rate": 2e-4, "frozen_layers": 4}, (0.40, 0.25)),
@@ -39,8 +39,8 @@ METHODS: dict[str, tuple[int, dict[str, Any], tuple[float, float]]] = {
 training that peftsearch may take."""
 
 HEADER = (
-    "| method | epochs | peftsearch s | plain s | share (at most) | padded s | share (at most) "
-    "| process s: peftsearch, plain | peak MiB: peftsearch, plain | macro F1: peftsearch, plain |"
+    "| method | epochs | peftsearch s | plain s | share (at most) | plain bf16 s | share | padded s | share (at most) "
+    "| processor s of the process: all ways | peak MiB: all ways | macro F1: peftsearch, plain, plain bf16 |"
 )
 
 
@@ -52,7 +52,9 @@ def main() -> None:
     results = json.loads(options.results.read_text()) if options.results.exists() else []
     for seed in range(options.seeds):
         for method in options.methods.split(","):
-            for way in WAYS if seed < options.padded_seeds else WAYS[:2]:
+            for way in options.ways.split(","):
+                if way == "padded" and seed >= options.padded_seeds:
+                    continue
                 if not any((r["way"], r["method"], r["seed"]) == (way, method, seed) for r in results):
                     results.append(measure(way, method, seed, options))
                     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -168,8 +170,9 @@ def run_peftsearch(
 
 def run_plain(config: Any, data: Any, folder: Path, way: str, now: Callable[[], float], device: str) -> dict[str, Any]:
     """Train with a plain Trainer; the way `padded` trains one epoch only, since only its time counts."""
-    padded = way == "padded"
-    found = plain.train(config, data, folder, now, padded=padded, device=device, epochs=1 if padded else None)
+    padded, bf16 = way == "padded", way == "plain-bf16"
+    epochs = 1 if padded else None
+    found = plain.train(config, data, folder, now, padded=padded, bf16=bf16, device=device, epochs=epochs)
     return {**found, "macro_f1": found["macro_f1"][-1]}
 
 
@@ -178,38 +181,42 @@ def table(results: list[dict[str, Any]]) -> str:
     lines = [HEADER, "|" + "---|" * HEADER.count(" |")]
     for method, (epochs, _, (of_plain, of_padded)) in METHODS.items():
         runs = {way: [r for r in results if (r["way"], r["method"]) == (way, method)] for way in WAYS}
-        if not all(runs.values()):
+        ours = runs["peftsearch"]
+        if not ours or not runs["plain"]:
             continue
-        ours, plain = (_spread(runs[way], "train_seconds") for way in WAYS[:2])
-        padded = statistics.median(r["train_seconds"] * epochs / r["epochs"] for r in runs["padded"])
-        shares = [  # of runs with the same seed, one after the other, so that a busy minute counts on both sides
-            a["train_seconds"] / b["train_seconds"]
-            for a in runs["peftsearch"]
-            for b in runs["plain"]
-            if a["seed"] == b["seed"]
-        ]
+        padded = [r | {"train_seconds": r["train_seconds"] * epochs / r["epochs"]} for r in runs["padded"]]
         cells = (
             method,
             epochs,
-            ours,
-            plain,
-            f"{statistics.median(shares):.2f} ({of_plain:.2f})",
-            f"{padded:.1f}",
-            f"{_median(runs['peftsearch'], 'train_seconds') / padded:.2f} ({of_padded:.2f})",
-            ", ".join(f"{_median(runs[way], 'process_seconds'):.1f}" for way in WAYS[:2]),
-            ", ".join(f"{_median(runs[way], 'peak_memory_mb'):.0f}" for way in WAYS[:2]),
-            ", ".join(_spread(runs[way], "macro_f1", 3) for way in WAYS[:2]),
+            _spread(ours, "train_seconds"),
+            _spread(runs["plain"], "train_seconds"),
+            f"{_share(ours, runs['plain'])} ({of_plain:.2f})",
+            _spread(runs["plain-bf16"], "train_seconds"),
+            _share(ours, runs["plain-bf16"]),
+            _spread(padded, "train_seconds"),
+            f"{_share(ours, padded)} ({of_padded:.2f})",
+            ", ".join(_median(runs[way], "processor_seconds", 1) for way in WAYS),
+            ", ".join(_median(runs[way], "peak_memory_mb", 0) for way in WAYS),
+            ", ".join(_spread(runs[way], "macro_f1", 3) for way in WAYS[:3]),
         )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
-def _median(runs: list[dict[str, Any]], name: str) -> float:
-    return statistics.median(run[name] for run in runs)
+def _share(ours: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    """The median share of runs with the same seed, one after the other, so that a busy minute counts on both sides."""
+    pairs = [(a, b) for a in ours for b in others if a["seed"] == b["seed"]]
+    return f"{statistics.median(a['train_seconds'] / b['train_seconds'] for a, b in pairs):.2f}" if pairs else "–"
+
+
+def _median(runs: list[dict[str, Any]], name: str, digits: int) -> str:
+    return f"{statistics.median(run[name] for run in runs):.{digits}f}" if runs else "–"
 
 
 def _spread(runs: list[dict[str, Any]], name: str, digits: int = 1) -> str:
     values = [run[name] for run in runs]
+    if not values:
+        return "–"
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
@@ -220,6 +227,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--label", default="label", help="its column of classes")
     parser.add_argument("--backbone", default="sentence-transformers/all-MiniLM-L6-v2")
     parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--train", type=int, default=1000, help="training rows")
     parser.add_argument("--validation", type=int, default=500, help="validation rows")
     parser.add_argument("--seeds", type=int, default=3)

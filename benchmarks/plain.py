@@ -17,11 +17,15 @@ def train(
     now: Callable[[], float],
     *,
     padded: bool = False,
+    bf16: bool = False,
     device: str = "cpu",
     epochs: int | None = None,
     after_epoch: AfterEpoch | None = None,
 ) -> dict[str, Any]:
     """Train `config` in random batches, in fp32, each padded to its longest text, or to `max_length` if `padded`.
+
+    Args:
+        bf16: sets the Trainer's `bf16=True`, as a user would whose hardware has it.
 
     Returns:
         Seconds of training by the clock `now`, macro F1 of every epoch, and the number of trainable parameters.
@@ -54,6 +58,7 @@ def train(
             report_to=[],
             seed=config.training.seed,
             label_names=["labels"],
+            bf16=bf16,
             use_cpu=device == "cpu",
             disable_tqdm=True,
         ),

@@ -1,10 +1,11 @@
-"""Run a whole search in three ways: peftsearch, Optuna around a plain Trainer, and the latter with median pruning.
+"""Run a whole search in four ways: peftsearch, and Optuna around a plain Trainer, in fp32, in bf16 and with pruning.
 
     python -m benchmarks.search --data ../shared/data/trec-qc-6.jsonl.gz
 
-All three have the same space, rows, number of trials and seed, one process with one thread, and a SQLite storage:
+All have the same space, rows, number of trials and seed, one process with one thread, and a SQLite storage:
 
 * *plain* is Optuna's TPE over the study's three objectives around `benchmarks/plain.py`;
+* *plain-bf16* is the same with the Trainer's `bf16=True`;
 * *median* searches macro F1 alone with Optuna's MedianPruner, since Optuna does not prune with several objectives;
 * *peftsearch* is `peftsearch optimize`, as a user starts it.
 
@@ -36,7 +37,8 @@ from peftsearch.core.front.pareto import Array, hypervolume, non_dominated
 
 HERE = Path(__file__).parent
 STUDY = HERE / "search.yaml"
-WAYS = ("plain", "median", "peftsearch")
+PLAIN = ("plain", "plain-bf16")
+WAYS = (*PLAIN, "median", "peftsearch")
 FEWEST, MOST = 1e3, 1e8
 """The numbers of trainable parameters between which the hypervolume's scale lies."""
 
@@ -140,12 +142,13 @@ def search_plainly(way: str, seed: int, storage: str, options: argparse.Namespac
     spec = load_study(str(STUDY), Overrides({"train": from_here(str(options.data))}, limit=rows))
     folder = Path(storage.removeprefix("sqlite:///")).parent
     data = load_data(spec.data, spec.folder, folder / "data")
-    several = way == "plain"
+    several = way in PLAIN
 
     def objective(trial: Any) -> Any:
         config = suggest(spec, trial)
         stop = None if several else _asking(trial)
-        found = plain.train(config, data, folder / "trainer", time.perf_counter, after_epoch=stop)
+        bf16 = way == "plain-bf16"
+        found = plain.train(config, data, folder / "trainer", time.perf_counter, bf16=bf16, after_epoch=stop)
         trial.set_user_attr("trainable_parameters", found["trainable_parameters"])
         best = max(found["macro_f1"])
         return (best, found["trainable_parameters"], found["train_seconds"]) if several else best
@@ -190,30 +193,27 @@ def reached(run: dict[str, Any], wanted: float) -> float:
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    header = (
-        "seed",
-        "way",
-        "seconds",
-        "stopped",
-        "on the front",
-        "hypervolume",
-        "plain's final is reached after",
-        "share",
-    )
+    """A Markdown table; the last columns say when a run reached the final hypervolume of each plain search."""
+    header = ["seed", "way", "seconds", "trials", "stopped", "on the front", "hypervolume"]
+    for way in PLAIN:
+        header += [f"has that of {way} after", "share of its time"]
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for seed in sorted({r["seed"] for r in results}):
         runs = {r["way"]: r for r in results if r["seed"] == seed}
         for way in (way for way in WAYS if way in runs):
-            run, cells = runs[way], []
+            run = runs[way]
             states = [t["state"] for t in run["trials"]]
-            cells = [seed, way, f"{run['seconds']:.0f}", states.count("pruned")]
+            cells = [seed, way, f"{run['seconds']:.0f}", len(states), states.count("pruned")]
             cells += [int(non_dominated(losses(run["trials"])).sum()), f"{volume(run):.4f}"]
-            if "plain" in runs:
-                after = reached(run, volume(runs["plain"]))
-                whole = runs["plain"]["seconds"]
-                cells += [f"{after:.0f} s", f"{after / whole:.2f}"] if math.isfinite(after) else ["never", "–"]
+            for other in PLAIN:
+                cells += _compared(run, runs[other]) if other in runs else ["–", "–"]
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
+
+
+def _compared(run: dict[str, Any], plain: dict[str, Any]) -> list[str]:
+    after = reached(run, volume(plain))
+    return [f"{after:.0f} s", f"{after / plain['seconds']:.2f}"] if math.isfinite(after) else ["never", "–"]
 
 
 def _options() -> argparse.Namespace:
