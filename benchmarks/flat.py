@@ -26,6 +26,7 @@ from benchmarks.proposals import METHODS, Nearest, eight, over, search, study_of
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table
 
 from peftsearch.core.front.pareto import Array
+from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Tolerance
 from peftsearch.core.strategies import SAMPLERS, load_strategy
 from peftsearch.results.outlook.prospect import MORE, prospect
 from peftsearch.search.flatness import LEAST, WINDOW, added_after, added_by_last
@@ -34,6 +35,9 @@ from peftsearch.storage.records import Record
 
 LONG = 100
 """Trials of a search."""
+
+When = Callable[[Sequence[Record]], int]
+"""After how many of its trials a search ends."""
 
 MARKS = (24, 32, 40, 52, 60, 80)
 """The forecast is made after these numbers of trials."""
@@ -63,13 +67,18 @@ def as_records(table: Table, visited: Sequence[tuple[int, str]]) -> list[Record]
     ]
 
 
-def end_of(trials: Sequence[Record]) -> int:
+def end_of(trials: Sequence[Record], tolerance: Tolerance = AS_MEASURED) -> int:
     """After how many trials `--until-flat` ends a search; all of them if it never does."""
     for count in range(1, len(trials) + 1):
-        added = added_by_last(trials[:count], OBJECTIVES, every_epoch=True)
+        added = added_by_last(trials[:count], OBJECTIVES, every_epoch=True, tolerance=tolerance)
         if added is not None and added < LEAST:
             return count
     return len(trials)
+
+
+def end_by_the_clock(trials: Sequence[Record]) -> int:
+    """The same if every second counted, by noise or not."""
+    return end_of(trials, EXACT)
 
 
 def end_by_finished(trials: Sequence[Record]) -> int:
@@ -84,11 +93,28 @@ def forgone(trials: Sequence[Record], count: int) -> float:
     return added_after(trials, count, OBJECTIVES, every_epoch=True)
 
 
-def flat_row(name: str, runs: Sequence[Sequence[Record]], when: Callable[[Sequence[Record]], int]) -> str:
+def quiet(table: Table, runs: Sequence[Sequence[Record]]) -> list[list[Record]]:
+    """The same trials with equal seconds for equal work."""
+    logs = np.log10([record.values["train_seconds"] for record in table.records])
+    seconds = 10 ** (logs.min() + np.ptp(logs) * table.quiet[:, 2])
+    of_key = {record.config.key(): float(s) for record, s in zip(table.records, seconds, strict=True) if record.config}
+
+    def at_rest(trial: Record) -> Record:
+        if trial.state != "complete" or trial.config is None:
+            return trial
+        return replace(trial, values={**trial.values, "train_seconds": of_key[trial.config.key()]})
+
+    return [[at_rest(trial) for trial in run] for run in runs]
+
+
+def flat_row(name: str, runs: Sequence[Sequence[Record]], at_rest: Sequence[Sequence[Record]], when: When) -> str:
     ends = [when(run) for run in runs]
-    lost = [100 * forgone(run, end) for run, end in zip(runs, ends, strict=True)]
     low, high = np.quantile(ends, [0.1, 0.9])
-    return f"| {name} | {np.mean(ends):.0f} ({low:.0f}–{high:.0f}) | {np.mean(lost):.2f} % | {max(lost):.1f} % |"
+    cells = [name, f"{np.mean(ends):.0f} ({low:.0f}–{high:.0f})"]
+    for measured in (runs, at_rest):
+        lost = [100 * forgone(run, end) for run, end in zip(measured, ends, strict=True)]
+        cells += [f"{np.mean(lost):.2f} %", f"{max(lost):.1f} %"]
+    return f"| {' | '.join(cells)} |"
 
 
 def best_of(trials: Sequence[Record]) -> float:
@@ -131,11 +157,14 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     found = {name: searches(name, options.sampler, options.seeds)[options.skip :] for name in options.tables}
-    print(f"| search | trials (10th–90th percentile) | forgone of {LONG} trials | at most |\n|---|---|---|---|")
+    print(f"| search | trials (10th–90th percentile) | forgone of {LONG} trials | at most", end="")
+    print(" | with equal seconds for equal work | at most |\n" + "|---" * 6 + "|")
     for name, runs in found.items():
-        print(flat_row(f"{name}, until the last {WINDOW} added less than {100 * LEAST:g} %", runs, end_of))
-        print(flat_row(f"{name}, until the last {WINDOW} that finished did", runs, end_by_finished))
-        print(flat_row(f"{name}, always {TRIALS}", runs, lambda run: TRIALS))
+        at_rest = quiet(Table(name), runs)
+        print(flat_row(f"{name}, until the last {WINDOW} added less than {100 * LEAST:g} %", runs, at_rest, end_of))
+        print(flat_row(f"{name}, if every second counted", runs, at_rest, end_by_the_clock))
+        print(flat_row(f"{name}, if only trials that finished counted", runs, at_rest, end_by_finished))
+        print(flat_row(f"{name}, always {TRIALS}", runs, at_rest, lambda run: TRIALS))
     print(f"\n| {MORE} more trials: | after | points of F1: forecast | true | at most | within", end="")
     print(" | % of hypervolume: forecast | true | at most | within |\n" + "|---" * 10 + "|")
     everything = []

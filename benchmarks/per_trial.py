@@ -4,8 +4,8 @@
 
 The ways use the same rows, model, head, seed, learning rate, batch size and number of steps. They take turns (A B C D A
 B C D), each in a process of its own. The plain script trains as a Trainer does by default: in fp32 and in random
-batches, each padded to its longest text; `plain-bf16` sets `bf16=True`, which pays where the hardware has bf16. Runs that the results file holds are not repeated: delete the file to start
-again.
+batches, each padded to its longest text; `plain-bf16` sets `bf16=True`, which pays where the hardware has it. Runs that
+the results file holds are not repeated: delete the file to start again.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import curves, flat, front_noise, portfolio, replay, search, time_left, timing_noise
+from benchmarks import curves, flat, front_noise, like, per_trial, portfolio, replay, search, time_left, timing_noise
 from benchmarks.fronts import fronts_of
 from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
@@ -114,6 +114,45 @@ def test_a_recorded_configuration_is_nearest_to_itself(table: replay.Table, spec
     assert [nearest(record.config) for record in table.records if record.config] == list(range(60))
 
 
+def test_shares_are_of_runs_with_the_same_seed_and_missing_ways_are_left_open() -> None:
+    def run(way: str, seed: int, seconds: float) -> dict[str, Any]:
+        told = {"epochs": 3, "macro_f1": 0.7, "processor_seconds": 20.0, "peak_memory_mb": 900.0}
+        return {"way": way, "method": "lora", "seed": seed, "train_seconds": seconds, **told}
+
+    runs = [run("peftsearch", 0, 10), run("peftsearch", 1, 30), run("plain", 0, 20), run("plain", 1, 40)]
+    row = per_trial.table([*runs, run("plain-bf16", 0, 12.5)]).splitlines()[2]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[2:9] == [
+        "20.0 (10.0–30.0)",
+        "30.0 (20.0–40.0)",
+        "0.62 (0.60)",
+        "12.5 (12.5–12.5)",
+        "0.80",
+        "–",
+        "– (0.25)",
+    ]
+    assert cells[9] == "20.0, 20.0, 20.0, –"
+
+
+def test_a_search_is_compared_with_each_plain_one() -> None:
+    def run(way: str, seconds: float, *ended: tuple[float, float]) -> dict[str, Any]:
+        trials = [
+            {"after": a, "state": "complete", "macro_f1": f, "trainable_parameters": 1e3, "method": "probe"}
+            for a, f in ended
+        ]
+        return {"way": way, "seed": 0, "seconds": seconds, "trials": trials}
+
+    runs = [
+        run("plain", 100, (40, 0.4), (90, 0.5)),
+        run("plain-bf16", 60, (50, 0.4)),
+        run("peftsearch", 30, (6, 0.4), (20, 0.6)),
+    ]
+    rows = [line.strip("| ").split(" | ") for line in search.table(runs).splitlines()[2:]]
+    assert [row[1] for row in rows] == ["plain", "plain-bf16", "peftsearch"]
+    assert rows[1][-4:] == ["never", "–", "50 s", "0.83"]
+    assert rows[2][-4:] == ["20 s", "0.20", "6 s", "0.10"]
+
+
 def test_when_a_search_reaches_anothers_hypervolume() -> None:
     def trial(after: float, macro_f1: float, parameters: float) -> dict[str, Any]:
         return {"after": after, "state": "complete", "macro_f1": macro_f1, "trainable_parameters": parameters}
@@ -168,6 +207,22 @@ def test_a_tolerance_leaves_off_a_front_what_is_on_it_by_noise(table: replay.Tab
     sizes = {w: len(front_noise.places_on(table, everything, t)) for w, t in front_noise.TOLERANCES.items()}
     assert sizes["none"] > len(METHODS)
     assert set(sizes.values()) - {sizes["none"]} == {len(METHODS)}, "one of each method, which are far apart"
+
+
+def test_a_search_like_another_begins_with_its_front_and_the_best_of_each_method(
+    table: replay.Table, spec: StudySpec
+) -> None:
+    """In the made table a row is the better within its method, the later it comes modulo 17, and costs the same."""
+    visits = [Visit(place, replay.show(table.records[place], never, [], place)) for place in range(12)]
+    found = like.best_of(visits)
+    assert [(config.method, config.settings) for config in found] == [
+        (record.config.method, record.config.settings)
+        for record in (table.records[11], table.records[10], table.records[9])
+        if record.config
+    ]
+    begun = like.begun_with(spec, found)
+    assert [point.method for point in begun.baselines] == ["probe", "full", "lora", "probe", "lora", "full"]
+    assert begun.baselines[1].settings == found[0].settings
 
 
 def test_ratios_of_times_are_of_the_longer_to_the_shorter() -> None:

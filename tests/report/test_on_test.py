@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from peftsearch.confirm.summary import Confirmation, confirmation
@@ -15,9 +16,10 @@ from peftsearch.report.figures.method_style import style_of
 from peftsearch.report.figures.picture import FrontPicture
 from peftsearch.report.figures.save import save_front
 from peftsearch.report.on_test import cell_on_test, confirmed_trials, on_test_json, score_on_test, sentences_on_test
-from peftsearch.report.study_views import front_view, status_view
+from peftsearch.report.study_views import front_view, more_trials, status_view
 from peftsearch.report.tables import trials_table
 from peftsearch.report.trial_details import trial_details
+from peftsearch.results.outlook.prospect import Prospect
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.confirmations import SeedRun, write_run
 from tests.confirm.test_summary import WRONG, stored
@@ -37,6 +39,22 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
 @pytest.fixture(scope="module")
 def found(study: StoredStudy) -> Confirmation:
     return confirmation(study)
+
+
+def test_what_more_trials_bring_is_compared_with_the_seeds_of_the_confirmed_trials(
+    study: StoredStudy, found: Confirmation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert more_trials(study) == [], "three trials tell nothing"
+    prospect = Prospect(40, 0.5, 0.9, 0.01, 0.03)
+    monkeypatch.setattr(StoredStudy, "prospect", lambda self: prospect)
+    scores = [[run.measurement.metrics["macro_f1"] for run in row.counted if run.measurement] for row in found.rows]
+    seeds = float(np.sqrt(np.mean([np.var(each, ddof=1) for each in scores])))
+    assert [len(each) for each in scores] == [3, 3]
+    assert more_trials(study) == [
+        prospect.sentence("macro_f1"),
+        f"that gain of macro F1 is no less than what another seed changes: {seeds:.4f}, the standard deviation between"
+        " the seeds of the confirmed trials",
+    ]
 
 
 def test_a_cell_has_the_mean_and_its_interval(found: Confirmation) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from peftsearch.core.constraints import Constraint, checks_of
-from peftsearch.search.flatness import LEAST, WINDOW, Flatness, added_after, added_by_last
+from peftsearch.core.front.tolerance import AS_MEASURED, Margin
+from peftsearch.search.flatness import LEAST, WINDOW, Flatness, added_after, added_by_last, flatness_of
+from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.records import Record
+from peftsearch.storage.study_attributes import write_tolerance
 from tests.helpers.records import OBJECTIVES, complete
 
 BEFORE = 4
@@ -40,6 +44,28 @@ def test_less_than_half_a_percent_is_next_to_nothing() -> None:
         trials[5] = complete(5, "lora", 0.7 / (1 - share), 1000, 10.0)
         assert added_by_last(trials, OBJECTIVES) == pytest.approx(share)
         assert (reached(trials) is None) == goes_on
+
+
+def test_trials_that_are_faster_by_the_noise_of_their_times_add_nothing() -> None:
+    """Each of the last 16 takes 4 to 7 % less than all trials before them, but once the very last one 20 %."""
+    before = [complete(0, "lora", 0.7, 1000, 100.0), complete(1, "full", 0.6, 1000, 200.0)]
+    last = [complete(2 + number, "lora", 0.7, 1000, 96.0 - 0.2 * number) for number in range(WINDOW)]
+    by_the_clock = added_by_last([*before, *last], OBJECTIVES)
+    assert by_the_clock is not None
+    assert by_the_clock > 10 * LEAST
+    assert added_by_last([*before, *last], OBJECTIVES, tolerance=AS_MEASURED) == 0
+    faster = [*last[:-1], complete(17, "lora", 0.7, 1000, 80.0)]
+    found = added_by_last([*before, *faster], OBJECTIVES, tolerance=AS_MEASURED)
+    assert found is not None
+    assert found > LEAST
+
+
+def test_a_search_is_judged_with_the_tolerance_of_its_study(tmp_path: Path) -> None:
+    study = open_study(open_storage(f"sqlite:///{tmp_path}/trials.db"), "timed", OBJECTIVES)
+    write_tolerance(study, {"train_seconds": Margin(0.5, relative=True)})
+    found = flatness_of(study, 3)
+    assert found == Flatness(3, OBJECTIVES, tolerance={"train_seconds": Margin(0.5, relative=True)})
+    assert flatness_of(study, None) is None
 
 
 def test_trials_that_were_stopped_or_failed_or_break_a_constraint_add_nothing() -> None:

@@ -211,7 +211,8 @@ def test_equal_errors_end_the_search_and_say_so(search: Search, monkeypatch: pyt
 def test_workers_end_alike_once_the_search_is_flat(search: Search) -> None:
     outcome = search.run(workers=3, budget=300, flat_from=0)
     ended = search.records()
-    assert outcome == Outcome("flat", Flatness(0, search.spec.objectives).reached(ended) or "it is not flat")
+    flatness = Flatness(0, search.spec.objectives, every_epoch=True, tolerance=search.spec.tolerance)
+    assert outcome == Outcome("flat", flatness.reached(ended) or "it is not flat")
     decided = int(outcome.message.split(" trials")[0].split()[-1])
     assert states(search) == {"complete": len(ended)}, "a trial that ran is trained to its end"
     trials = search.prepare().get_trials(deepcopy=False)

@@ -8,7 +8,7 @@ Statistics 9, 1981, p. 1026; "Multiple Comparisons", 1996, chapter 4).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -199,3 +199,13 @@ def spread(scores: Sequence[float]) -> Spread:
     if len(scores) < 2:
         return Spread(mean, None, len(scores))
     return Spread(mean, math.sqrt(math.fsum((s - mean) ** 2 for s in scores) / (len(scores) - 1)), len(scores))
+
+
+def pooled_deviation(spreads: Iterable[Spread | None]) -> float | None:
+    """The standard deviation within several groups of scores; None if none of them has two scores.
+
+    >>> pooled_deviation([spread([1.0, 3.0]), spread([1.0, 1.0]), spread([5.0])])
+    1.0
+    """
+    known = [(s.deviation**2, s.seeds - 1) for s in spreads if s is not None and s.deviation is not None]
+    return math.sqrt(sum(v * n for v, n in known) / sum(n for _, n in known)) if known else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -53,21 +54,32 @@ def begun_like(spec: StudySpec, like: str, name: str, storage: str | None = None
     if not chosen:
         why = why_no_front(stored.records())
         raise UserError(f"--like {hide_url(like)}: study {stored.name!r} has nothing to begin with: {why}")
-    known = {baseline_config(spec, baseline).key() for baseline in spec.baselines}
-    found: dict[str, Baseline] = {}
+    points: list[Baseline] = []
     left_out: list[str] = []
     for row in chosen:
-        point = _fitted(spec, row.config)
+        point = fitted(spec, row.config)
         if isinstance(point, str):
             left_out.append(f"trial {row.record.number} ({point})")
-        elif (key := baseline_config(spec, point).key()) not in known:
-            found.setdefault(key, point)
+        else:
+            points.append(point)
     if len(left_out) == len(chosen):
         raise UserError(f"--like {hide_url(like)}: this study can hold none of its best trials: {', '.join(left_out)}")
-    cheap = len(list(takewhile(lambda point: _is_cheap(spec, point), spec.baselines)))
-    baselines = (*spec.baselines[:cheap], *found.values(), *spec.baselines[cheap:])
     notes = [f"of the best trials of {stored.name!r}, this study cannot hold {', '.join(left_out)}"] if left_out else []
-    return replace(spec, baselines=baselines, warnings=(*spec.warnings, *notes))
+    return replace(spec, baselines=with_first(spec, points), warnings=(*spec.warnings, *notes))
+
+
+def with_first(spec: StudySpec, points: Sequence[Baseline]) -> tuple[Baseline, ...]:
+    """The starting points of `spec`, with `points` after those that take seconds and before all others.
+
+    None that `spec` has already is tried twice.
+    """
+    known = {baseline_config(spec, baseline).key() for baseline in spec.baselines}
+    new: dict[str, Baseline] = {}
+    for point in points:
+        if (key := baseline_config(spec, point).key()) not in known:
+            new.setdefault(key, point)
+    cheap = len(list(takewhile(lambda point: _is_cheap(spec, point), spec.baselines)))
+    return (*spec.baselines[:cheap], *new.values(), *spec.baselines[cheap:])
 
 
 def _opened(like: str, name: str, storage: str | None) -> StoredStudy:
@@ -105,7 +117,7 @@ def _is_cheap(spec: StudySpec, point: Baseline) -> bool:
     return point.written is None and passes <= 1
 
 
-def _fitted(spec: StudySpec, config: TrialConfig) -> Baseline | str:
+def fitted(spec: StudySpec, config: TrialConfig) -> Baseline | str:
     """A configuration of an earlier study as a starting point of `spec`; why `spec` cannot hold it, if so."""
     if config.method not in spec.methods:
         return f"method {config.method} is not searched"

@@ -70,7 +70,7 @@ def run_study(
         timeout: seconds after which the running trials are put back and the search ends. Checks and the preparation of
             the data come before that time.
         until_flat: end the search once the last 16 trials that the sampler proposed have added less than 0.5 % to the
-            hypervolume; running trials are trained to their ends.
+            hypervolume, where values within the tolerance count as equal; running trials are trained to their ends.
         like: the name of a study whose trials are kept, or the URL of a database that holds one study. Its front and
             the best trial of each of its methods are tried first, after the methods that train no part of an encoder.
         trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default

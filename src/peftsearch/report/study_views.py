@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from peftsearch.confirm.statistics import pooled_deviation
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 from peftsearch.core.objectives import find_objective, quality_objective
@@ -48,9 +49,14 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
 
 
 def more_trials(stored: StoredStudy) -> list[str]:
-    """What more trials are likely to bring, in one line; empty while it cannot be told."""
+    """What more trials are likely to bring, and whether that is more than what seeds change; empty while unknown."""
     found = stored.prospect()
-    return [found.sentence(stored.quality)] if found else []
+    if found is None:
+        return []
+    confirmed = confirmation(stored)
+    spreads = [row.validation_spread for row in confirmed.rows if row.random and confirmed.metric == stored.quality]
+    beside = found.beside_seeds(stored.quality, pooled_deviation(spreads), stored.name)
+    return [found.sentence(stored.quality), *([beside] if beside else [])]
 
 
 def methods_view(stored: StoredStudy) -> list[RenderableType]:

@@ -1,23 +1,33 @@
 """When a search has become flat: its last trials added next to nothing to what all of them dominate.
 
-`python -m benchmarks.flat` measures on recorded searches after how many trials that is, and what it forgoes.
+A trial adds nothing if an earlier one is worse by no more than the study's tolerance in any objective, so that a search
+does not go on because of the noise of its times. `python -m benchmarks.flat` measures on recorded searches after how
+many trials a search is flat, and what it forgoes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
+from peftsearch.core.front.pareto import matches
+from peftsearch.core.front.tolerance import EXACT, Tolerance
 from peftsearch.core.front.volume import share_added
+from peftsearch.storage.database import objective_names
 from peftsearch.storage.points import points_of
 from peftsearch.storage.records import Record
+from peftsearch.storage.study_attributes import read_every_epoch, read_tolerance
+
+if TYPE_CHECKING:
+    from optuna.study import Study
 
 WINDOW = 16
 """So many trials in a row must have added next to nothing. Starting points are not among them.
 
 Trials that were stopped early or failed are: that they are dominated is what tells that little is left to find. If
-only finished ones counted, the recorded searches would take 74 and 69 trials where they take 44 and 40."""
+only finished ones counted, the recorded searches would take 60 and 46 trials where they take 40 and 29."""
 
 LEAST = 0.005
 """The share of the hypervolume that they must have added for the search to go on."""
@@ -34,11 +44,13 @@ class Flatness:
         trials: the least n that is still to be judged; at first, how many trials had ended when the search began.
         objectives: the study's, by name.
         every_epoch: whether each epoch of a trial is a point.
+        tolerance: within which the study's values count as equal.
     """
 
     trials: int
     objectives: tuple[str, ...]
     every_epoch: bool = False
+    tolerance: Tolerance = field(default_factory=lambda: EXACT)
 
     def reached(self, records: Sequence[Record]) -> str | None:
         """Why the search ends, in words; None while it goes on. Once it has an answer, that stays.
@@ -48,7 +60,9 @@ class Flatness:
         """
         ended = first_ended(records)
         while self.trials <= len(ended):
-            added = added_by_last(ended[: self.trials], self.objectives, every_epoch=self.every_epoch)
+            added = added_by_last(
+                ended[: self.trials], self.objectives, every_epoch=self.every_epoch, tolerance=self.tolerance
+            )
             if added is not None and added < LEAST:
                 return (
                     f"the last {WINDOW} of {self.trials} trials added {100 * added:.2f} % to the hypervolume, less than"
@@ -56,6 +70,13 @@ class Flatness:
                 )
             self.trials += 1
         return None
+
+
+def flatness_of(study: Study, first: int | None) -> Flatness | None:
+    """How `study` becomes flat, judged from its first `first` trials on; None if it does not end when it is flat."""
+    if first is None:
+        return None
+    return Flatness(first, objective_names(study), read_every_epoch(study), read_tolerance(study))
 
 
 def first_ended(records: Sequence[Record]) -> list[Record]:
@@ -70,6 +91,7 @@ def added_by_last(
     *,
     with_starting_points: bool = False,
     every_epoch: bool = False,
+    tolerance: Tolerance = EXACT,
 ) -> float | None:
     """The share of the hypervolume of `ended` that its last trials have added.
 
@@ -79,6 +101,7 @@ def added_by_last(
         window: how many trials the last ones are.
         with_starting_points: whether these may be among the last ones.
         every_epoch: whether each epoch of a trial is a point.
+        tolerance: a point of the last trials adds nothing if one of the others is as good within this tolerance.
 
     Returns:
         0..1; None if there are not so many trials, a starting point is among the last ones, or there is no point yet.
@@ -88,17 +111,28 @@ def added_by_last(
         return None
     if not any(point.feasible for point in points_of(ended, objectives, every_epoch=every_epoch)):
         return None
-    return added_after(ended, len(ended) - window, objectives, every_epoch=every_epoch)
+    return added_after(ended, len(ended) - window, objectives, every_epoch=every_epoch, tolerance=tolerance)
 
 
-def added_after(ended: Sequence[Record], count: int, objectives: Sequence[str], *, every_epoch: bool = False) -> float:
+def added_after(
+    ended: Sequence[Record],
+    count: int,
+    objectives: Sequence[str],
+    *,
+    every_epoch: bool = False,
+    tolerance: Tolerance = EXACT,
+) -> float:
     """The share of the hypervolume of `ended` that the trials after the first `count` have added; arguments as above.
 
     Points that break a constraint add nothing.
     """
     first, rest = (
-        [point for point in points_of(some, objectives, every_epoch=every_epoch) if point.feasible]
+        [
+            [point.values[name] for name in objectives]
+            for point in points_of(some, objectives, every_epoch=every_epoch)
+            if point.feasible
+        ]
         for some in (ended[:count], ended[count:])
     )
-    values = [[point.values[name] for name in objectives] for point in (*first, *rest)]
-    return share_added(values, len(first), objectives)
+    new = [values for values in rest if not matches(first, values, objectives, tolerance).any()]
+    return share_added([*first, *new], len(first), objectives)

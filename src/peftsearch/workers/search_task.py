@@ -16,12 +16,11 @@ from peftsearch.core.trained import TrainedModel
 from peftsearch.search import execute
 from peftsearch.search.ehvi.counting import Counter
 from peftsearch.search.execute import Train
-from peftsearch.search.flatness import Flatness
+from peftsearch.search.flatness import Flatness, flatness_of
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import ended_records, records, without_collector
-from peftsearch.storage.study_attributes import read_every_epoch
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import misfit, suggest
 from peftsearch.tracking.follow import Ending, Trackers
@@ -55,8 +54,7 @@ class SearchTask:
 
     @cached_property
     def flatness(self) -> Flatness | None:
-        first = self.job.flat_from
-        return None if first is None else Flatness(first, self.spec.objectives, read_every_epoch(self.study))
+        return flatness_of(self.study, self.job.flat_from)
 
     @cached_property
     def trackers(self) -> Trackers:

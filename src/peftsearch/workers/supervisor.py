@@ -11,17 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
-from peftsearch.search.flatness import Flatness
+from peftsearch.search.flatness import Flatness, flatness_of
 from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.budget import claimable, finished, is_over
 from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.connection.patience import patience_of
-from peftsearch.storage.database import objective_names
 from peftsearch.storage.liveness.recovery import blame, reclaim, release
 from peftsearch.storage.liveness.worker_identity import process_of, this_process
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
-from peftsearch.storage.study_attributes import read_every_epoch, write_supervised
+from peftsearch.storage.study_attributes import write_supervised
 from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import Job, WorkerReport
@@ -128,9 +127,7 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self.watchdog = Watchdog(self.job.trial_timeout)
-        first = self.job.flat_from
-        counts = read_every_epoch(self.study)
-        self.flatness = None if first is None else Flatness(first, objective_names(self.study), counts)
+        self.flatness = flatness_of(self.study, self.job.flat_from)
 
     def run(self, on_tick: Callable[[list[Record]], None]) -> None:
         """Look after the workers until none is left to look after."""

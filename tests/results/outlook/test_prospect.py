@@ -58,6 +58,25 @@ def test_it_is_one_sentence() -> None:
     )
 
 
+def test_the_gain_is_compared_with_what_another_seed_changes() -> None:
+    found = prospect(trials(30), OBJECTIVES)
+    assert found
+    told = replace(found, quality=0.0031)
+    assert told.beside_seeds("macro_f1", 0.01021, "reviews") == (
+        "that gain of macro F1 is less than what another seed changes: 0.0102, the standard deviation between the seeds"
+        " of the confirmed trials"
+    )
+    assert (told.beside_seeds("macro_f1", 0.002, "reviews") or "").startswith(
+        "that gain of macro F1 is no less than what another seed changes: 0.0020, "
+    )
+    assert told.beside_seeds("macro_f1", None, "reviews") == (
+        "that gain of macro F1 is less than what another seed changed in a benchmark: 0.008, a standard deviation;"
+        " peftsearch confirm --study reviews measures it here"
+    )
+    assert told.beside_seeds("accuracy", None, "reviews") is None, "no benchmark has measured it"
+    assert replace(found, quality=None).beside_seeds("macro_f1", 0.01, "reviews") is None
+
+
 def test_a_study_without_a_metric_is_told_the_hypervolume_alone() -> None:
     found = prospect(trials(30), OBJECTIVES[1:])
     assert found

@@ -25,7 +25,7 @@ SEARCH_OPTIONS = (
         "--until-flat",
         is_flag=True,
         help="End the search once the last 16 trials that the sampler proposed have added less than 0.5 % to the"
-        " hypervolume. Running trials are trained to their ends.",
+        " hypervolume; values within the tolerance count as equal. Running trials are trained to their ends.",
     ),
     click.option(
         "--like",

@@ -32,6 +32,12 @@ BEST = 8
 QUALITY, QUALITY_AT_MOST = 14.0, 64.0
 """The gain of quality, and what nine of ten searches did not exceed, in deviations of the best trials over trials."""
 
+SEED_DEVIATION = {"macro_f1": 0.008}
+"""Metric → by how much it differs between seeds, where a study has not measured that.
+
+It is the standard deviation on 250 validation rows of TREC, pooled over six methods and two ways to train them with
+three seeds each (`benchmarks/results/per_trial.json`)."""
+
 VOLUME, VOLUME_AT_MOST, VOLUME_FLOOR = 0.32, 1.1, 0.3
 """The gain of hypervolume, and what nine of ten searches did not exceed, over what the last 20 trials have added.
 
@@ -71,6 +77,26 @@ class Prospect:
             gains.insert(0, f"{self.quality:.4f} {label} (at most {self.quality_at_most:.4f})")
         return (
             f"{MORE} more trials are likely to add {' and '.join(gains)}; nine of ten recorded searches kept each limit"
+        )
+
+    def beside_seeds(self, quality: str, measured: float | None, study: str) -> str | None:
+        """One line that compares the gain of quality with what another seed changes; None if either is unknown.
+
+        Args:
+            quality: the objective that `quality` is the gain of.
+            measured: its standard deviation between seeds, if the study has measured it.
+            study: the study's name.
+        """
+        deviation = SEED_DEVIATION.get(quality) if measured is None else measured
+        if self.quality is None or deviation is None:
+            return None
+        compared = "less than" if self.quality < deviation else "no less than"
+        gain = f"that gain of {objective_label(quality)} is {compared} what another seed"
+        if measured is not None:
+            return f"{gain} changes: {deviation:.4f}, the standard deviation between the seeds of the confirmed trials"
+        return (
+            f"{gain} changed in a benchmark: {deviation:.3f}, a standard deviation;"
+            f" peftsearch confirm --study {study} measures it here"
         )
 
 
