@@ -39,6 +39,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.method)
 
+    def rows(self) -> list[tuple[float, ...]]:
+        """Each point as a tuple, which equal points have in common."""
+        return [(method, *row) for method, row in zip(self.method.tolist(), self.columns.tolist(), strict=True)]
+
     def where(self, mask: NDArray[np.bool_]) -> Points:
         """The points where `mask` is true."""
         return Points(self.method[mask], self.columns[mask])

@@ -32,6 +32,9 @@ SPREAD_VARIANCE, SPREAD_LENGTH = 1.0, 0.7
 STEPS = 30
 """The most steps of the search for hyperparameters."""
 
+LEARNT = 100
+"""The hyperparameters are learnt from so many points at most, the last ones; forecasts are from all of them."""
+
 JITTER = 1e-6
 
 
@@ -49,9 +52,10 @@ class Distances:
     away: Array
     shared: Array
 
-    def among(self, rows: NDArray[np.bool_] | slice, columns: NDArray[np.bool_]) -> Distances:
-        """The distances of some points from some others."""
-        return Distances(self.same[rows][:, columns], self.away[:, rows][:, :, columns], self.shared)
+    def among(self, some: NDArray[np.bool_]) -> Distances:
+        """The distances of some of the points from each other."""
+        away = np.ascontiguousarray(self.away[:, some][:, :, some])  # else each use would copy it
+        return Distances(self.same[some][:, some], away, self.shared)
 
 
 def distances(a: Points, b: Points, encoding: Encoding) -> Distances:
@@ -75,8 +79,9 @@ class GaussianProcess:
         from scipy.optimize import minimize
 
         self._mean, self._scale = float(values.mean()), float(values.std()) or 1.0
-        self._values = (values - self._mean) / self._scale
-        self._among = among
+        scaled = (values - self._mean) / self._scale
+        last = np.arange(len(values)) >= len(values) - LEARNT
+        self._values, self._among = scaled[last], among.among(last)
         columns = len(among.away)
         self._prior = np.log([*PRIOR, noise**2, *[LENGTH] * columns])
         self._spread = np.array([SPREAD_VARIANCE] * 4 + [SPREAD_LENGTH] * columns)
@@ -85,33 +90,31 @@ class GaussianProcess:
             self._loss, self._prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS}
         )
         self._logs: Array = found.x
-        covariance = sum(_parts(self._logs, among)) + self._noise(self._logs)
+        covariance = sum(_parts(self._logs, among)) + _noise(self._logs, len(scaled))
         self._factor = np.linalg.cholesky(covariance)
-        self._weights = np.linalg.solve(covariance, self._values)
+        self._weights = np.linalg.solve(covariance, scaled)
 
-    def forecast(self, away: Distances) -> tuple[Array, Array]:
+    def forecast(self, away: Distances, known: NDArray[np.bool_] | slice = slice(None)) -> tuple[Array, Array]:
         """Forecast the value of other points, without the noise.
 
         Args:
-            away: the distances of the other points from those that the process was fitted to.
+            away: the distances of the other points from points.
+            known: which of the latter the process was fitted to.
 
         Returns:
             Means and standard deviations, each of shape (other points,).
         """
         from scipy.linalg import solve_triangular
 
-        cross = np.asarray(sum(_parts(self._logs, away)))
+        cross = np.asarray(sum(_parts(self._logs, away)))[:, known]
         explained = (solve_triangular(self._factor, cross.T, lower=True) ** 2).sum(axis=0)
         variance = np.maximum(np.exp(self._logs[:3]).sum() - explained, JITTER)
         return self._mean + self._scale * (cross @ self._weights), self._scale * np.sqrt(variance)
 
-    def _noise(self, logs: Array) -> Array:
-        return np.asarray((np.exp(logs[3]) + JITTER) * np.eye(len(self._values)))
-
     def _loss(self, logs: Array) -> tuple[float, Array]:
         """The negative logarithm of the posterior density of hyperparameters, and its gradient."""
         method, own, common = _parts(logs, self._among)
-        covariance = method + own + common + self._noise(logs)
+        covariance = method + own + common + _noise(logs, len(self._values))
         inverse = np.linalg.inv(covariance)
         weights = inverse @ self._values
         slope = 0.5 * (inverse - np.outer(weights, weights))
@@ -122,6 +125,10 @@ class GaussianProcess:
         lengths = np.exp(-2 * logs[4:]) * (flat @ inner + self._among.shared * (flat @ outer))
         variances = [(slope * method).sum(), inner.sum(), outer.sum(), np.exp(logs[3]) * np.trace(slope)]
         return float(loss), np.concatenate([variances, lengths]) + off / self._spread
+
+
+def _noise(logs: Array, points: int) -> Array:
+    return np.asarray((np.exp(logs[3]) + JITTER) * np.eye(points))
 
 
 def _parts(logs: Array, away: Distances) -> Sequence[Array]:

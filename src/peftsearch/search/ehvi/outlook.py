@@ -62,12 +62,12 @@ class Quantity:
         if known.sum() < LEAST_VALUES:
             return None
         losses = scale.losses(values)
-        process = GaussianProcess(among.among(known, known), losses[known], NOISE[scale.objective.known])
+        process = GaussianProcess(among.among(known), losses[known], NOISE[scale.objective.known])
         return cls(scale, losses, known, process, tuple(bound for bound in bounds if bound.objective == name))
 
     def forecast(self, away: Distances) -> tuple[Array, Array]:
         """Means and deviations of the losses of other points, given their distances from all trials."""
-        return self.process.forecast(away.among(slice(None), self.known))
+        return self.process.forecast(away, self.known)
 
     def feasible(self, mean: Array, deviation: Array) -> Array:
         """The probability that losses with these forecasts keep the constraints. Shape (points,)."""
@@ -181,9 +181,8 @@ class Outlook:
                 drawn.append(self.encoding.near(method, self.points.columns[mine][order], NEAR, random))
         if not drawn:
             return self.points.where(np.zeros(len(self.points), dtype=bool))
-        candidates = joined(drawn)
-        away = distances(candidates, self.points, self.encoding)
-        return candidates.where(~((away.same > 0) & (away.away.sum(axis=0) == 0)).any(axis=1))
+        candidates, tried = joined(drawn), set(self.points.rows())
+        return candidates.where(np.array([row not in tried for row in candidates.rows()], dtype=bool))
 
     def _forecast(self, points: Points) -> tuple[Array, Array]:
         """Means and deviations, each of shape (points, quantities)."""
