@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import permutations
 
 import optuna
-from benchmarks.proposals import Nearest, Visit, eight, finished, over, search
+from benchmarks.proposals import Nearest, Visit, eight, over, search
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, mean
 
 from peftsearch.core.config import TrialConfig
@@ -65,8 +65,9 @@ def compare(names: Sequence[str], seeds: int, sampler: str) -> Found:
 
     def replayed(way: str, name: str, spec: StudySpec, seed: int) -> list[Visit]:
         visits = search(tables[name], spec, nearest[name], make, seed, rule=dominated)
-        volumes = [tables[name].volume(finished(visits[:mark]), quiet=True) for mark in MARKS]
-        found.setdefault(way, []).append(volumes)
+        done = [visit.place for visit in visits if visit.shown.state == "complete"]
+        ended = [sum(visit.shown.state == "complete" for visit in visits[:mark]) for mark in MARKS]
+        found.setdefault(way, []).append([tables[name].volume(done[:count], quiet=True) for count in ended])
         return visits
 
     for seed in range(seeds):
