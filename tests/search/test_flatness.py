@@ -64,7 +64,7 @@ def test_a_search_is_judged_with_the_tolerance_of_its_study(tmp_path: Path) -> N
     study = open_study(open_storage(f"sqlite:///{tmp_path}/trials.db"), "timed", OBJECTIVES)
     write_tolerance(study, {"train_seconds": Margin(0.5, relative=True)})
     found = flatness_of(study, 3)
-    assert found == Flatness(3, OBJECTIVES, tolerance={"train_seconds": Margin(0.5, relative=True)})
+    assert found == Flatness(3, OBJECTIVES, every_epoch=True, tolerance={"train_seconds": Margin(0.5, relative=True)})
     assert flatness_of(study, None) is None
 
 
