@@ -100,8 +100,10 @@ def test_an_interrupted_and_a_killed_driver_lose_nothing(
         driver.kill()
     until(lambda: has_ended(worker["pid"]), 60.0)  # Ray ends the actor with its driver, and the worker with the actor
     monkeypatch.setenv("FAKE_SECONDS", "0")
+    monkeypatch.chdir(Path(search.job.path).parent)  # a storage may be named from the driver's folder
+    there = replace(search.job, storage="sqlite:///runs/toy.db", since=time.time())
     with closing(nodes.engine(1)) as engine:
-        assert run_workers(search.prepare(), replace(search.job, since=time.time()), engine) == Outcome("done")
+        assert run_workers(search.prepare(), there, engine) == Outcome("done")
     assert Counter(record.state for record in search.records() if record.counts) == {"complete": 6}
     assert [record.failure["kind"] for record in search.records() if record.failure] in ([], ["interrupted"])
 

@@ -31,3 +31,15 @@ def test_a_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_request_is_heard_that_the_parent_had_held_back() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        heard: list[signal.Signals] = []
+        with requests_to_end(heard.append):
+            signal.raise_signal(signal.SIGINT)
+        assert heard == [signal.SIGINT]
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

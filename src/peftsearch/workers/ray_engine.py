@@ -37,18 +37,23 @@ AT_ONCE = 4
 class Actor:
     """Starts the worker process on its node when Ray makes it, and is the supervisor's hand there."""
 
-    def __init__(self, line: str, module: str, on_cpu: bool) -> None:
+    def __init__(self, line: str, folder: str, module: str, on_cpu: bool) -> None:
         """Start the worker.
 
         Args:
             line: the job, as `Job.to_line` writes it.
+            folder: the driver's working folder, from which a storage and a backbone may be named.
             module: what the worker process runs.
             on_cpu: whether the worker is to see no GPU.
         """
         job = Job.from_line(line)
-        self._missing = "" if Path(job.path).parent.is_dir() else str(Path(job.path).parent)
-        engine = LocalEngine(1, None, module, "everything" if on_cpu else "nothing", name=str(job.index))
-        self._worker: LocalWorker | None = None if self._missing else engine.start(job, 0)
+        needed = (folder, str(Path(job.path).parent))
+        self._missing = next((each for each in needed if not Path(each).is_dir()), "")
+        self._worker: LocalWorker | None = None
+        if not self._missing:
+            os.chdir(folder)  # Ray starts actors in the folder in which their node was started
+            engine = LocalEngine(1, None, module, "everything" if on_cpu else "nothing", name=str(job.index))
+            self._worker = engine.start(job, 0)
 
     def identity(self) -> tuple[Mapping[str, Any] | None, str]:
         """The worker's identity, and the id of its node in Ray."""
@@ -190,7 +195,7 @@ class RayEngine:
         line = job.for_worker(index, job.threads).to_line()
         shared = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
         remote = self._remote.options(runtime_env={"env_vars": shared}) if shared else self._remote
-        actor = remote.remote(line, self.module, not self.gpus)
+        actor = remote.remote(line, str(Path.cwd()), self.module, not self.gpus)
         return RayWorker(index, actor, actor.end.remote(), actor.identity.remote())
 
     def close(self) -> None:
