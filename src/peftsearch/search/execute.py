@@ -20,6 +20,7 @@ from peftsearch.core.secrets import hide_secrets
 from peftsearch.core.trained import TrainedModel
 from peftsearch.search.pruning import decide
 from peftsearch.storage.budget import state_of_failure
+from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.kept.front_checkpoints import (
     delete_dominated,
@@ -160,6 +161,7 @@ class Reporter:
         self._earlier = earlier_epochs(trial, config, folder) if folder else ()
         self._record = Record(trial.number, "running", config, curve=self._earlier, constraints=self._constraints)
 
+    @one_look()
     def __call__(self, report: EpochReport) -> None:
         from optuna import TrialPruned
 
@@ -185,6 +187,7 @@ class Reporter:
             raise TrialPruned(decision.reason)
 
 
+@one_look()
 def _complete(study: Study, trial: Trial, result: TrainedModel, folder: RunFolder) -> None:
     """Save checkpoint and predictions before the trial is told, so that every complete trial (on the front) has
     them."""

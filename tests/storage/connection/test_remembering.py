@@ -119,8 +119,8 @@ def test_within_a_look_what_has_not_ended_is_read_once(study: Study, url: str, r
         assert study.get_trials(states=(TrialState.WAITING, TrialState.RUNNING))[0].number == 0
         assert read == []
         assert [trial.state for trial in study.get_trials(states=ENDS)] == [TrialState.COMPLETE]
-        # What is known to have ended is no longer shown as running.
-        assert [(trial.number, trial.state) for trial in study.get_trials()] == [(0, TrialState.COMPLETE)]
+        # All trials are those of one moment: trial 0 beside trials that were begun after it had ended would be a gap.
+        assert [(trial.number, trial.state) for trial in study.get_trials()] == [(0, TrialState.RUNNING)]
         look_again()
         assert [trial.number for trial in study.get_trials()] == [0, 1]
     assert [trial.number for trial in study.get_trials(states=(TrialState.RUNNING,))] == [1]
@@ -148,3 +148,27 @@ def test_the_pause_after_a_look_grows_with_its_time(monkeypatch: pytest.MonkeyPa
     for now, pause in [(100.01, 1.0), (100.2, 2.0), (107.0, 5.0)]:
         monkeypatch.setattr("time.monotonic", lambda now=now: now)
         assert look.pause(1.0) == pytest.approx(pause)
+
+
+def test_within_a_look_a_studys_attributes_are_read_once_unless_they_are_written(study: Study, url: str) -> None:
+    other = open_study(open_storage(url), "x", ["macro_f1"])
+    study.set_user_attr("n", [1])
+    with one_look():
+        study.user_attrs["n"].append(2)
+        assert study.user_attrs["n"] == [1]
+        other.set_user_attr("n", [3])  # by this thread: as the look's own
+        assert study.user_attrs["n"] == [3]
+    study.set_user_attr("n", [4])
+    assert other.user_attrs["n"] == [4]
+
+
+def test_within_a_look_the_attributes_of_another_process_are_seen_later(
+    study: Study, url: str, read: list[str]
+) -> None:
+    with one_look():
+        first = study.user_attrs
+        read.clear()
+        assert study.user_attrs == first
+        assert read == []
+    assert study.user_attrs == first
+    assert "study_user_attributes" in read

@@ -1,4 +1,4 @@
-"""A look at the trials that several readers share, so that what may have changed is read once for all of them."""
+"""A look at a storage that several readers share, so that what may have changed is read once for all of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -22,11 +22,13 @@ class Look:
     """What has been seen since a look began.
 
     Attributes:
-        unended: a storage's own object and the id of a study → the trials that had not ended.
+        trials: a storage's own object and the id of a study → all of its trials, as they were at one moment.
+        attributes: the same, and whose attributes of the study they are (`user` or `system`) → these.
         began: when it began, on the monotonic clock.
     """
 
-    unended: dict[tuple[int, int], list[FrozenTrial]] = field(default_factory=dict)
+    trials: dict[tuple[int, int], list[FrozenTrial]] = field(default_factory=dict)
+    attributes: dict[tuple[int, int, str], dict[str, Any]] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     def pause(self, least: float) -> float:
@@ -39,9 +41,9 @@ _look: ContextVar[Look | None] = ContextVar("look", default=None)
 
 @contextlib.contextmanager
 def one_look() -> Iterator[Look]:
-    """Within this block and thread, trials that have not ended are read once, all of them at the first reading.
+    """Within this block and thread, a study's attributes are read once, and so are its trials as they stand.
 
-    What has ended is read whenever it is asked for: that costs little.
+    Trials that have ended are read anew where only those are asked for: that costs little.
     """
     look = Look()
     token = _look.set(look)
@@ -60,4 +62,5 @@ def look_again() -> None:
     """Let the next reading within this thread's look be a new one."""
     look = present_look()
     if look is not None:
-        look.unended.clear()
+        look.trials.clear()
+        look.attributes.clear()

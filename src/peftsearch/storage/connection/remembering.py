@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Collection, Container, Set
+from collections.abc import Callable, Collection, Container, Set
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from peftsearch.storage.connection.looking import present_look
+from peftsearch.storage.connection.looking import look_again, present_look
 
 ENDED = frozenset(state for state in TrialState if state.is_finished())
 
@@ -78,32 +79,26 @@ class RememberingStorage(RDBStorage):
     ) -> list[FrozenTrial]:
         wanted = {state for state in TrialState if states is None or state in states}
         look = None if wanted <= ENDED else present_look()
-        seen = None if look is None else look.unended.get((id(self), study_id))
-        with self._memory_lock:
-            memory = self._memories.setdefault(study_id, Memory())
-            if seen is None:
-                seen = self._read(memory, study_id, set(TrialState) if look else wanted)
-            ended = [trial for trial in memory.in_order if trial.state in wanted]
-            unended = [trial for trial in seen if trial.state in wanted and trial._trial_id not in memory.ended]
-        if look is not None:
-            look.unended[id(self), study_id] = seen
-        found = sorted([*ended, *unended], key=_number) if unended else ended
+        if look is None:
+            found = self._read(study_id, wanted)
+        else:
+            if (id(self), study_id) not in look.trials:
+                look.trials[id(self), study_id] = self._read(study_id, set(TrialState))
+            found = [trial for trial in look.trials[id(self), study_id] if trial.state in wanted]
         return copy.deepcopy(found) if deepcopy else found
 
-    def _read(self, memory: Memory, study_id: int, wanted: Set[TrialState]) -> list[FrozenTrial]:
-        """Learn of the trials that are not in `memory.ended`.
-
-        Args:
-            wanted: the states in which they are wanted. Whichever of `ENDED` are among these, all of them are learnt.
-
-        Returns:
-            Those that have not ended, as far as they are wanted.
-        """
+    def _read(self, study_id: int, wanted: Set[TrialState]) -> list[FrozenTrial]:
+        """The trials in these states by number, read as far as they are not in the memory."""
         whole = not wanted.isdisjoint(ENDED) and not wanted <= ENDED
+        # Whichever of those that have ended are wanted, all are read, so that none is read again.
         asked = None if whole else wanted if wanted.isdisjoint(ENDED) else ENDED
-        read = self._get_trials(study_id, asked, memory.unsettled, memory.reached)
-        memory.learn(read, whole=whole)
-        return [trial for trial in read if not trial.state.is_finished()]
+        with self._memory_lock:
+            memory = self._memories.setdefault(study_id, Memory())
+            read = self._get_trials(study_id, asked, memory.unsettled, memory.reached)
+            memory.learn(read, whole=whole)
+            ended = [trial for trial in memory.in_order if trial.state in wanted]
+        unended = [trial for trial in read if trial.state in wanted - ENDED]
+        return sorted([*ended, *unended], key=_number) if unended else ended
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         with self._memory_lock:
@@ -122,6 +117,20 @@ class RememberingStorage(RDBStorage):
             memory.directions = super().get_study_directions(study_id)
         return memory.directions
 
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._once((id(self), study_id, "user"), partial(super().get_study_user_attrs, study_id))
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._once((id(self), study_id, "system"), partial(super().get_study_system_attrs, study_id))
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        super().set_study_user_attr(study_id, key, value)
+        look_again()
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        super().set_study_system_attr(study_id, key, value)
+        look_again()
+
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         created = self._create_new_trial(study_id, template_trial)
         with self._memory_lock:
@@ -132,6 +141,16 @@ class RememberingStorage(RDBStorage):
         super().delete_study(study_id)
         with self._memory_lock:
             self._memories.pop(study_id, None)
+
+    @staticmethod
+    def _once(whose: tuple[int, int, str], read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Attributes of a study as this thread's look has seen them, or sees them now."""
+        look = present_look()
+        if look is None:
+            return read()
+        if whose not in look.attributes:
+            look.attributes[whose] = read()
+        return copy.deepcopy(look.attributes[whose])
 
 
 def _number(trial: FrozenTrial) -> int:

@@ -23,6 +23,7 @@ from peftsearch.core.files.run_folder import PREDICTIONS, TENSORS, RunFolder
 from peftsearch.core.front.pareto import dominates, losses_of, non_dominated
 from peftsearch.core.points import Point, parse_point
 from peftsearch.core.trained import Savable, TrainedModel
+from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.optuna_access import ended_trials
 from peftsearch.storage.points import epochs_of, points_of
@@ -125,6 +126,7 @@ class _WithPredictions:
             write_predictions(folder / PREDICTIONS, self.trained.predictions)
 
 
+@one_look()
 def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
     """Delete the checkpoints in `folder` of trials that have ended and are dominated, but none of a running trial."""
     ended = {trial.number for trial in ended_trials(study)}
