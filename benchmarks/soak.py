@@ -194,11 +194,12 @@ def audit(
     untried = [key for key in baselines if key not in keys]
     points = points_of(complete, OBJECTIVES)
     on_front = {point.point for point in points if not any(_dominates(other, point) for other in points)}
-    front = {str(record.number) for record in complete if {record.point, best_epoch_of(record)} & on_front}
-    trained = {str(record.number): _machine_of(record, weights) for record in complete}
+    kept = on_front | {record.point for record in complete if best_epoch_of(record) in on_front}
+    trained = {record.number: _machine_of(record, weights) for record in complete}
+    front = {str(point): weights[trained[point.trial]] / str(point) for point in kept}
     there = {child.name for name, folder in weights.items() if folder.is_dir() for child in folder.iterdir()}
-    lost = {number for number in front if not (weights[trained[number]] / number).is_dir()}
-    broken = [number for number in sorted(front - lost) if not _is_whole(weights[trained[number]] / number)]
+    lost = {name for name, folder in front.items() if not folder.is_dir()}
+    broken = [name for name in sorted(front.keys() - lost) if not _is_whole(front[name])]
     return {
         f"exactly {budget} trials are finished": "" if len(complete) == budget else f"{len(complete)} are",
         "no trial is running or waiting": _listed(left),
@@ -209,7 +210,7 @@ def audit(
         "every baseline was trained": f"{len(untried)} of {len(baselines)} were not" if untried else "",
         "the front's weights are on the machine that its trials name": _listed(lost),
         "the front's weights are whole": _listed(broken),
-        "no other weights are there": _listed(there - front),
+        "no other weights are there": _listed(there - front.keys()),
     }
 
 
@@ -282,7 +283,8 @@ def main() -> int:
     with prepared(options) as soak:
         began = time.monotonic()
         in_time = soak.run(
-            options.kill_every, 120 + 10 * options.trials * options.seconds / options.workers / options.machines
+            options.kill_every,
+            options.longest + 10 * options.trials * options.seconds / options.workers / options.machines,
         )
         took = time.monotonic() - began
         checks = checked(soak, options.trials, in_time)
@@ -303,6 +305,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kill-every", type=float, default=10.0, metavar="SECONDS")
     parser.add_argument("--workers", type=int, default=2, help="of each machine")
     parser.add_argument("--machines", type=int, default=1, help="with a folder and a host's name each; needs root")
+    parser.add_argument(
+        "--longest", type=float, default=120, help="seconds that are allowed beside ten times the trials'"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of who is killed")
     return parser.parse_args()
 

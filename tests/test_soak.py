@@ -16,9 +16,12 @@ from peftsearch.storage.records import Record
 from tests.helpers.records import complete
 
 BEST, CHEAP, WORSE = (
-    complete(0, "full", 0.90, 22_000_000, 40.0, learning_rate=2e-5),
-    complete(1, "lora", 0.88, 300_000, 20.0),
-    complete(2, "lora", 0.60, 400_000, 21.0, learning_rate=1e-3),
+    replace(trial, curve=())  # so that only whole trials are points
+    for trial in (
+        complete(0, "full", 0.90, 22_000_000, 40.0, learning_rate=2e-5),
+        complete(1, "lora", 0.88, 300_000, 20.0),
+        complete(2, "lora", 0.60, 400_000, 21.0, learning_rate=1e-3),
+    )
 )
 KILLED = Record(3, "failed", BEST.config, failure={"kind": "killed", "message": "its worker process was killed"})
 
@@ -88,6 +91,15 @@ def test_weights_that_are_not_as_they_should_be(
 ) -> None:
     damage(weights)
     assert wrong([BEST, CHEAP, WORSE], weights) == found
+
+
+def test_an_epoch_on_the_front_has_weights_too(weights: Path) -> None:
+    """The first epoch reached what the trial has at its end, for less."""
+    whole = complete(0, "full", 0.90, 22_000_000, 40.0, learning_rate=2e-5)
+    measured = replace(whole.curve[1], metrics={"macro_f1": 0.90}, trainable_parameters=22_000_000)
+    assert BEST.config is not None
+    found = audit([replace(whole, curve=(measured,))], 1, [BEST.config.key()], {"": weights})
+    assert found["the front's weights are on the machine that its trials name"] == "0@1"
 
 
 def test_weights_on_another_machine_than_the_trial_names(
