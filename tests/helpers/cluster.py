@@ -34,12 +34,12 @@ class Nodes:
     def lose(self, node: Any) -> None:
         self.cluster.remove_node(node, allow_graceful=False)
 
-    def engine(self, workers: int) -> Any:
+    def engine(self, workers: int, **wanted: Any) -> Any:
         """An engine of this cluster, whose workers train nothing."""
         from peftsearch.workers.engine import Wanted
         from peftsearch.workers.ray_engine import engine_of
 
-        return engine_of(Wanted(workers, address=self.address, module=FAKE_WORKER))
+        return engine_of(Wanted(workers, address=self.address, module=FAKE_WORKER, **wanted))
 
 
 @pytest.fixture(scope="module")

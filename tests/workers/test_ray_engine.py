@@ -117,6 +117,16 @@ def test_a_folder_that_a_node_does_not_have_is_the_users_to_share(search: Search
     assert str(caught.value).endswith("; --engine ray needs a folder that all nodes share")
 
 
+def test_workers_without_a_place_are_told_of(nodes: Nodes) -> None:
+    said: list[str] = []
+    for workers, gpus in ((1, None), (2, None), (2, 0.5)):
+        nodes.engine(workers, gpus_per_worker=gpus, say=said.append).close()
+    assert said == [
+        "the Ray cluster has places for 1 of 2 workers, with a CPU core each; the rest wait",
+        "the Ray cluster has places for 0 of 2 workers, with a CPU core and 0.5 of a GPU each; the rest wait",
+    ]
+
+
 def test_a_cluster_of_several_machines_needs_a_database_that_all_reach(
     search: Search, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,7 +117,7 @@ def run_study(
         stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
         exact=exact, cache_size=cache_size, until_flat=until_flat,
     )  # fmt: skip
-    wanted = Wanted(workers, workers_per_device, list(spec.methods), gpus_per_worker, address)
+    wanted = Wanted(workers, workers_per_device, list(spec.methods), gpus_per_worker, address, say=say)
     if workers == 0:
         say("no worker is started here; peftsearch worker starts one, on any machine that reaches the storage")
         say = _silent  # it would tell again and again which trials it waits for

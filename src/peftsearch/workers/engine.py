@@ -8,7 +8,7 @@ back a `WorkerReport`. Local processes (`workers/local.py`) are one engine, the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ class Wanted:
         gpus_per_worker: how much of a GPU each worker gets; a fraction lets workers share one.
         address: of the cluster.
         module: the module that a worker process runs; it calls `workers.worker.main`.
+        say: receives what the user should know of the place where the workers run, one line each.
     """
 
     workers: int | None = None
@@ -35,6 +36,7 @@ class Wanted:
     gpus_per_worker: float | None = None
     address: str | None = None
     module: str = "peftsearch.workers.worker"
+    say: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)

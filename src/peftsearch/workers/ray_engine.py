@@ -7,6 +7,7 @@ answer while the worker trains, even if that hangs, because the worker is a proc
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -224,8 +225,12 @@ def engine_of(wanted: Wanted) -> RayEngine:
         raise UserError(f"--address {wanted.address}: there is no such Ray cluster; {one_line(error)}") from None
     has = ray.cluster_resources()
     gpus = wanted.gpus_per_worker if wanted.gpus_per_worker is not None else float(has.get("GPU", 0) > 0)
-    places = has.get("GPU", 0) / gpus if gpus else has.get("CPU", 1)
-    return RayEngine(wanted.workers or max(1, int(places)), gpus, wanted.module)
+    places = int(min(has.get("CPU", 0), has.get("GPU", 0) / gpus if gpus else math.inf))
+    workers = wanted.workers or max(1, places)
+    if workers > places:
+        each = f"a CPU core and {gpus:g} of a GPU" if gpus else "a CPU core"
+        wanted.say(f"the Ray cluster has places for {places} of {workers} workers, with {each} each; the rest wait")
+    return RayEngine(workers, gpus, wanted.module)
 
 
 def _is_ready(result: ObjectRef[Any]) -> bool:

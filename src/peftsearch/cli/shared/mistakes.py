@@ -20,6 +20,7 @@ from peftsearch.core.errors import shown
 
 OTHER_COMMANDS: dict[str, str] = {
     **dict.fromkeys(("search", "run", "tune", "fit", "start", "resume", "continue"), "optimize"),
+    **dict.fromkeys(("join", "work", "agent", "workers"), "worker"),
     **dict.fromkeys(("new", "create", "draft"), "init"),
     **dict.fromkeys(("validate", "lint", "verify"), "check"),
     **dict.fromkeys(("results", "pareto", "plot", "best", "leaderboard"), "front"),
