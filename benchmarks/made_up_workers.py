@@ -249,21 +249,24 @@ class Forks:
 class Fork:
     index: int
     pid: int
+    ended: Ended | None = None
 
     def identity(self) -> dict[str, Any]:
         return {"pid": self.pid, "host": host()}
 
     def poll(self) -> Ended | None:
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        if not pid:
-            return None
-        return Ended(WorkerReport("budget")) if status == 0 else Ended(None, f"status {status}")
+        if self.ended is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.ended = Ended(WorkerReport("budget")) if status == 0 else Ended(None, f"status {status}")
+        return self.ended
 
     def interrupt(self) -> None:
         self.kill()
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def _work(job: Job, seconds: float, said: Path) -> None:
