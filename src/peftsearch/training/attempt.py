@@ -52,6 +52,19 @@ class Trained:
     predictions: Predictions | None
 
 
+def new_classifier(config: TrialConfig, resolved: ResolvedModel, classes: int) -> Classifier:
+    """The classifier of a trial before its first step, with the random numbers of its seed."""
+    set_seed(config.training.seed)
+    return build_classifier(
+        resolved,
+        ENCODER_METHODS[config.method],
+        config.settings,
+        classes,
+        max_length=config.max_length,
+        trust_remote_code=config.trust_remote_code,
+    )
+
+
 @dataclass(frozen=True)
 class AfterEpoch:
     """A classifier as its last epoch left it, for as long as the next one has not begun.
@@ -155,15 +168,7 @@ class Attempt:
     def _build(self) -> Classifier:
         """The classifier on its device, checked to train what its method says in every epoch."""
         config, device = self.config, self.compute.device
-        set_seed(config.training.seed)
-        classifier = build_classifier(
-            self.resolved,
-            ENCODER_METHODS[config.method],
-            config.settings,
-            len(self.rows.labels),
-            max_length=config.max_length,
-            trust_remote_code=config.trust_remote_code,
-        ).to(device)
+        classifier = new_classifier(config, self.resolved, len(self.rows.labels)).to(device)
         classifier.train()
         batch = {name: tensor.to(device) for name, tensor in self._checked_batch().items()}
         for _ in Stages(classifier, config).each():

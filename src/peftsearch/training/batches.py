@@ -104,13 +104,14 @@ class PadToLongest:
     def inputs(self, rows: Sequence[Columns]) -> dict[str, torch.Tensor]:
         """Tensors of shape (rows, width): the columns of `rows`, and the attention mask."""
         lengths = [len(columns["input_ids"]) for columns in rows]
-        width = self._width(max(lengths))
+        width = self.width(max(lengths))
         fill = {"input_ids": self.pad_token}
         batch = {name: _pad([columns[name] for columns in rows], width, fill.get(name, 0)) for name in rows[0]}
         batch["attention_mask"] = _pad([np.ones(length, dtype=np.int64) for length in lengths], width, 0)
         return batch
 
-    def _width(self, longest: int) -> int:
+    def width(self, longest: int) -> int:
+        """The width of a batch whose longest row has so many tokens."""
         rounded = -(-longest // self.multiple) * self.multiple
         return rounded if self.most is None else max(longest, min(rounded, self.most))
 

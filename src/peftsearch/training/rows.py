@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +62,16 @@ class TokenRows(Dataset[Row]):
         row = self.order[index]
         span = slice(self.starts[row], self.starts[row + 1])
         return {name: values[span] for name, values in self.flat.items()}, int(self.labels[row])
+
+    def picked(self, rows: NDArray[np.int64]) -> TokenRows:
+        """The rows at these places of the data, in this order; a row may be among them several times."""
+        found = copy(self)
+        found.__dict__.pop("fingerprint", None)
+        found.labels, found.lengths, found.order = self.labels[rows], self.lengths[rows], np.arange(len(rows))
+        tokens = np.concatenate([np.arange(self.starts[row], self.starts[row + 1]) for row in rows])
+        found.flat = {name: values[tokens] for name, values in self.flat.items()}
+        found.starts = np.concatenate([[0], np.cumsum(found.lengths)])
+        return found
 
     @cached_property
     def fingerprint(self) -> str:

@@ -129,7 +129,7 @@ def _run_encoder_trial(
     takes_steps = ENCODER_METHODS[config.method].takes_steps
     resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
     tokenizer = tokenizer_of(config, resolved)
-    rows = _rows(config, data, tokenizer, device, cache, exact)
+    rows = trial_rows(config, data, tokenizer, device, cache, exact)
     compute = Compute(device, _precision(config, resolved, rows, device, exact), config.training.batch_size)
     # A backbone's own code may compute anything, and without training nothing is computed twice.
     caches = takes_steps and not exact and not config.trust_remote_code
@@ -158,7 +158,7 @@ def _largest_that_fits(attempt: Attempt) -> Trained:
     raise TrialFailure("out_of_memory", f"one row of {config.max_length} tokens does not fit on {name}")
 
 
-def _rows(
+def trial_rows(
     config: TrialConfig,
     data: TextData,
     tokenizer: PreTrainedTokenizerBase,

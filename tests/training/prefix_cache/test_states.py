@@ -63,13 +63,13 @@ def made(cache: Path) -> int:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One item for every pass through a prefix."""
     found: list[str] = []
-    compute = features._compute
+    compute = features.compute_states
 
     def counted(*args: Any) -> Any:
         found.append("pass")
         return compute(*args)
 
-    monkeypatch.setattr(features, "_compute", counted)
+    monkeypatch.setattr(features, "compute_states", counted)
     return found
 
 

@@ -39,11 +39,14 @@ class Stages:
 
     def each(self) -> Iterator[int]:
         """Enter each stage in turn, and yield its first epoch while the model is in it."""
-        for epoch, names in enumerate(self._epochs or [set(self._all)]):
-            if names not in self._epochs[:epoch]:
-                self.enter(epoch)
-                yield epoch
+        for epoch in sorted(set(self.alike())):
+            self.enter(epoch)
+            yield epoch
         self.leave()
+
+    def alike(self) -> list[int]:
+        """For each epoch, the first one that trains the same parameters."""
+        return [self._epochs.index(names) for names in self._epochs] or [0] * self._length
 
     def counts(self) -> list[int]:
         """The number of trainable parameters in each epoch."""

@@ -131,15 +131,16 @@ def _states(
     files: ExitStack,
 ) -> CachedSplit:
     assert isinstance(rows, TokenRows)
-    layout = _layout(classifier, rows, how.compute.precision)
+    layout = layout_of(classifier, rows, how.compute.precision)
     key = digest(place, rows.fingerprint)
-    entry = store.get(key, layout.size, partial(_compute, classifier, rows, collate, layout, how))
+    entry = store.get(key, layout.size, partial(compute_states, classifier, rows, collate, layout, how))
     if entry is None:
         return CachedSplit(rows)
     return CachedSplit(StateRows(rows, files.enter_context(entry.states), layout), entry.cost, entry.made)
 
 
-def _layout(classifier: Classifier, tokens: TokenRows, precision: str) -> Layout:
+def layout_of(classifier: Classifier, tokens: TokenRows, precision: str) -> Layout:
+    """How the states of these rows lie in a file, for a classifier that has a prefix."""
     assert classifier.prefix is not None
     per_token = classifier.prefix.per_token
     starts = tokens.starts if per_token else np.arange(len(tokens) + 1)
@@ -175,7 +176,7 @@ def tensors_fingerprint(named: Iterable[tuple[str, torch.Tensor]]) -> str:
     return found.hexdigest()
 
 
-def _compute(
+def compute_states(
     classifier: Classifier, tokens: TokenRows, collate: PadToLongest, layout: Layout, how: PrefixPass, file: FileIO
 ) -> Cost:
     """Compute the states of all rows and write them to `file`."""
