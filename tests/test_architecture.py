@@ -238,6 +238,9 @@ WITHOUT_A_TOLERANCE = {
     ("search/pruning.py", "dominates"),
     ("storage/kept/front_checkpoints.py", "dominates"),
     ("storage/kept/front_checkpoints.py", "non_dominated"),
+    # A trial is left out if no shorter time of its own would bring it back, with whatever tolerance.
+    ("results/times/again.py", "dominates"),
+    ("results/times/again.py", "non_dominated"),
 }
 """Where trials are compared without their study's tolerance. Elsewhere the rule is `core.front.pareto.front_of`."""
 

@@ -86,5 +86,8 @@ def store(folder: Path, records: Sequence[Record], name: str = "toy", **user_att
         }
         state = states.get(found.state, TrialState.RUNNING)
         values = list(found.values.values()) or None
-        study.add_trial(optuna.trial.create_trial(state=state, values=values, user_attrs=attrs))
+        trial = optuna.trial.create_trial(state=state, values=values, user_attrs=attrs)
+        trial.datetime_start = found.started or trial.datetime_start
+        trial.datetime_complete = found.ended or trial.datetime_complete
+        study.add_trial(trial)
     return url

@@ -64,6 +64,12 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     help="The Ray cluster, for example auto or ray-head:6379.  [default: RAY_ADDRESS, else one that runs here]",
 )
+@click.option(
+    "--retime/--no-retime",
+    default=None,
+    help="Measure the training times of the front again at the end of the search: a few steps of each trial, alone and"
+    " in turns, for about a minute.  [default: where trials shared a GPU, unless the study says never to]",
+)
 @search_options
 @json_option
 def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: float | None, **options: Any) -> None:

@@ -94,6 +94,8 @@ class SearchConfig:
         startup_trials: how many random configurations are tried before the sampler's model proposes any.
         portfolio: whether configurations that did well on recorded learning curves are tried after each method's
             default settings: as many as the study has methods, as far as its ranges hold them.
+        retime: whether the training times of the front are measured again at the end of a search in which trials shared
+            a GPU, alone and in turns.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -103,6 +105,7 @@ class SearchConfig:
     seed: Seed = 0
     startup_trials: Annotated[int, Range(1, 10_000, integer=True)] = 6
     portfolio: Annotated[bool, Choice((False, True))] = False
+    retime: Annotated[bool, Choice((False, True))] = True
 
 
 SEARCHABLE_TRAINING: tuple[str, ...] = (

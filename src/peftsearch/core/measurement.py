@@ -164,6 +164,7 @@ class Measurement:
         out_of_time: whether the search's time limit ended it, so that more epochs might have made it better.
         clock: what the seconds are by: the wall clock on a GPU and in older trials.
         wall_seconds: `train_seconds` by the wall clock; older trials do not say.
+        searched_train_seconds: what `train_seconds` was in the search, where it was measured again, alone; else None.
     """
 
     metrics: Mapping[str, float]
@@ -193,6 +194,7 @@ class Measurement:
     median_latency_ms: float | None = None
     clock: Clock = "wall"
     wall_seconds: float | None = None
+    searched_train_seconds: float | None = None
 
     @property
     def cut_after(self) -> int | None:

@@ -11,6 +11,7 @@ from peftsearch.core.errors import NotBegun, UserError, nearest
 from peftsearch.core.strategies import ENGINES, load_strategy
 from peftsearch.optimize.begin import begin, job_of
 from peftsearch.optimize.like import begun_like
+from peftsearch.optimize.retiming.run import measure_again
 from peftsearch.results.open import Study, open_results
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
@@ -20,8 +21,10 @@ from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.workers.engine import Engine, Wanted
 from peftsearch.workers.local import LocalEngine, chosen_threads
-from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import run_workers
+
+NO_MORE = ("done", "flat", "timeout", "exhausted")
+"""How a search ends that is to train no further trial now."""
 
 
 @checked
@@ -46,6 +49,7 @@ def run_study(
     storage: str | None = None,
     storage_patience: float = PATIENCE_SECONDS,
     fork: str | None = None,
+    retime: bool | None = None,
     overrides: Overrides | None = None,
     on_tick: Callable[[list[Record]], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
@@ -83,6 +87,8 @@ def run_study(
         storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
         storage_patience: how many seconds the search waits for a storage that does not answer, before it ends.
         fork: another name under which to keep this search's trials.
+        retime: whether to measure the training times of the front again at the end, a few steps of each trial, alone
+            and in turns; by default where trials shared a GPU, unless the study says never to. It takes about a minute.
         overrides: other data, backbones or row limits for the same study.
         on_tick: called with every trial before the first worker starts, and about once a second after that.
         say: called with each note worth knowing, one line each.
@@ -109,10 +115,12 @@ def run_study(
     stored = found(spec, trials, storage, fork) if workers == 0 else None
     if stored is None:
         stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
+    if workers == 0 or (retime is None and not spec.search.retime):
+        retime = False
     done = stored.status().done
     if trials is not None and done >= trials:
         say(f"{done} of {trials} trials are already done")
-        return replace(stored, outcome=Outcome("done"))
+        return replace(stored, outcome=measure_again(stored, spec, say, retime))
     job = job_of(
         stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
         exact=exact, cache_size=cache_size, until_flat=until_flat,
@@ -129,6 +137,9 @@ def run_study(
     on_tick(stored.records())
     with closing(made):
         outcome = run_workers(stored.study, job, made, on_tick=on_tick, timeout=timeout, say=say)
+    if outcome.how in NO_MORE:
+        again = measure_again(stored, spec, say, retime)
+        outcome = outcome if again.how == "done" else again
     return replace(stored, outcome=outcome)
 
 

@@ -64,9 +64,11 @@ def warnings(found: Audit) -> Iterator[str]:
     if found.timings:
         yield timings_in_words(found.timings)
     if found.beside_others:
+        front = "those of the front were measured again, alone"
+        alone = front if found.timed_again else "peftsearch confirm measures times alone"
         yield (
             f"another trial ran on the same device during {len(found.beside_others)} of {found.finished} finished "
-            f"trials, whose times are longer and less exact for it; peftsearch confirm measures times alone"
+            f"trials, whose times are longer and less exact for it; {alone}"
         )
 
 

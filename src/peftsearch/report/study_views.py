@@ -26,6 +26,7 @@ from peftsearch.results.formatting import (
 from peftsearch.results.front import Row, best_of_methods, front, front_in_words, left_off
 from peftsearch.results.outlook.pace import likely_reached
 from peftsearch.results.status import Status, status
+from peftsearch.results.times.again import times_in_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,6 +46,7 @@ def front_view(stored: StoredStudy) -> list[RenderableType]:
     count, command = left_off(found), f"peftsearch front --study {stored.name} --tolerance none"
     shown = f"; {command} shows {'it' if count == 1 else 'them'}" if count else ""
     notes = [line + shown for line in front_in_words(found, stored.objectives, stored.tolerance)]
+    notes += times_in_words(stored.study, stored.objectives)
     return _with_reference(stored, heading, best, [*notes, *more_trials(stored)])
 
 

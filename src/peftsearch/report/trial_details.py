@@ -163,15 +163,18 @@ def _best_epoch(measurement: Measurement) -> str:
 
 
 def _timed_in(measurement: Measurement) -> str:
-    wall = measurement.wall_seconds
-    return f"times in {measurement.timed_in}" + (
-        f"; training took {wall:.2f} s by the wall clock" if wall is not None and measurement.clock != "wall" else ""
-    )
+    wall, searched = measurement.wall_seconds, measurement.searched_train_seconds
+    said = f"times in {measurement.timed_in}"
+    if wall is not None and measurement.clock != "wall":
+        said += f"; training took {wall:.2f} s by the wall clock"
+    if searched is not None:
+        said += f"; the train time was measured again, alone, and was {searched:.2f} s in the search"
+    return said
 
 
 def _frozen_prefix(measurement: Measurement) -> list[str]:
-    if not measurement.prefix_seconds:
-        return []
+    if not measurement.prefix_seconds or measurement.searched_train_seconds is not None:
+        return []  # measured again, the time of the first epoch holds another number of seconds for the pass
     return [
         f"the train time of epoch 1 includes {measurement.prefix_seconds:.2f} s for the pass through the frozen "
         "layers, whose results the later epochs reuse"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar, extreme
 from peftsearch.methods.table import METHODS, TEXT_METHODS
 from peftsearch.results.formatting import dimension_in_words
 from peftsearch.results.front import Row, best_of_methods
+from peftsearch.results.times.sharing import beside_others
 from peftsearch.storage.searched_space import searched_space
 from peftsearch.study.methods_section import valid_values
 from peftsearch.study.suggest import METHOD
@@ -92,12 +93,14 @@ class Audit:
         beside_others: those of them, timed by the wall clock, during which another trial ran on the same device, so
             that they took longer.
         timings: what `timings` finds.
+        timed_again: the trials whose training time was measured again, alone.
     """
 
     methods: tuple[MethodAudit, ...]
     finished: int
     beside_others: tuple[int, ...]
     timings: Mapping[str, tuple[int, ...]]
+    timed_again: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "methods": [found.to_dict() for found in self.methods]}
@@ -139,7 +142,8 @@ def audit_of(records: Sequence[Record], rows: Sequence[Row], space: Mapping[str,
     names = {str(name) for name in extremes(named)} if named else set()
     names |= {record.config.method for record in records if record.config}
     methods = tuple(_method(name, records, best.get(name), space) for name in sorted(names))
-    return Audit(methods, len(rows), _beside_others(records), timings(records))
+    timed_again = tuple(r.number for r in records if r.measurement and r.measurement.searched_train_seconds is not None)
+    return Audit(methods, len(rows), beside_others(records), timings(records), timed_again)
 
 
 def _method(name: str, records: Sequence[Record], best: Record | None, space: Mapping[str, Dimension]) -> MethodAudit:
@@ -213,24 +217,3 @@ def _still_falling(record: Record) -> float | None:
         return None
     fallen = 1 - losses[-1] / losses[-2]
     return fallen if fallen >= STILL_FALLING else None
-
-
-def _beside_others(records: Sequence[Record]) -> tuple[int, ...]:
-    """The finished trials timed by the wall clock during which another one ran on the same device and machine."""
-    places: dict[tuple[Any, Any], list[Record]] = {}
-    for record in records:
-        if record.started and record.ended and "host" in record.worker:
-            places.setdefault((record.worker["host"], record.worker.get("device")), []).append(record)
-    wall = {record.number for record in records if record.measurement and record.measurement.clock == "wall"}
-    return tuple(sorted(wall.intersection(number for own in places.values() for number in _overlapping(own))))
-
-
-def _overlapping(records: Sequence[Record]) -> Iterator[int]:
-    spans = sorted((r.started, r.ended, r.number, r.state) for r in records if r.started and r.ended)
-    last_end = None
-    for place, (started, ended, number, state) in enumerate(spans):
-        before = last_end is not None and started < last_end
-        after = place + 1 < len(spans) and spans[place + 1][0] < ended
-        if (before or after) and state == "complete":
-            yield number
-        last_end = max(last_end, ended) if last_end else ended

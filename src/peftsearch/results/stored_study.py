@@ -21,10 +21,11 @@ from peftsearch.results.front import Row, rows
 from peftsearch.results.outlook.prospect import Prospect, prospect
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
+from peftsearch.results.times.again import records_of
 from peftsearch.storage.database import objective_names, open_storage
 from peftsearch.storage.kept.predictions import read_predictions
 from peftsearch.storage.optuna_access import storage_of
-from peftsearch.storage.records import Record, records
+from peftsearch.storage.records import Record
 from peftsearch.storage.study_attributes import About, read_about, read_constraints, read_reference, read_tolerance
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ class StoredStudy:
         return replace(self, asked={**self.asked, **asked_tolerance(tolerance, self.objectives)})
 
     def records(self) -> list[Record]:
-        """Every trial in every state, by number."""
-        return records(self.study)
+        """Every trial in every state, by number; with the times that were measured again, if the front's were."""
+        return records_of(self.study, self.objectives)
 
     def rows(self) -> list[Row]:
         """Every finished trial, best quality first."""

@@ -1,6 +1,8 @@
-"""The runs of `confirm` as trials of a study of their own, so that workers claim and recover them as they do trials.
+"""The runs of `confirm`, and those that measure times again, as trials of studies of their own.
 
-That study, the queue, lies beside the searched study in its storage, and only says what is to be done: what a run has
+So workers claim and recover them as they do trials.
+
+Such a study, a queue, lies beside the searched study in its storage, and only says what is to be done: what a run has
 found is written onto the searched study (`storage.confirmations`). The queue's name holds a colon, as no name of a
 searched study does, and a token that the searched study carries, so that a study that was deleted and searched anew
 does not inherit runs.
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
-QUEUE = "confirm_queue"
-"""The attribute of a searched study that names its queue."""
+QUEUES = {":confirm-": "confirm_queue", ":time-": "timing_queue"}
+"""What stands in the name of a queue → the attribute of a searched study that names it."""
 
-MARK = ":confirm-"
+CONFIRM, TIME = QUEUES
 
 NOT_RUN: frozenset[str] = HIDDEN | {"interrupted"}
 """Kinds of failure of trials that were never trained to an end, and that another trial has taken the place of."""
@@ -50,6 +52,7 @@ class Repeat:
         alone: whether no other run is to be trained at the same time, so that its time can be compared.
         by: the process that wants the run.
         cut_after: the epoch after which it ends as the trial did for want of time; None for the configuration's end.
+        turn: which of several equal runs it is.
     """
 
     trial: int
@@ -58,11 +61,12 @@ class Repeat:
     alone: bool = False
     by: Mapping[str, Any] | None = None
     cut_after: int | None = None
+    turn: int = 0
 
 
 def is_queue(name: str) -> bool:
     """Whether a study of this name is a queue, which no list of studies shows."""
-    return MARK in name
+    return any(mark in name for mark in QUEUES)
 
 
 def without_queues(storage: BaseStorage, added: Callable[[str], Mapping[str, Any]] | None = None) -> BaseStorage:
@@ -80,16 +84,18 @@ def searched_by(queue: Study) -> Study:
     """The searched study whose queue this is."""
     import optuna
 
-    return optuna.load_study(study_name=queue.study_name.partition(MARK)[0], storage=storage_of(queue))
+    name = next(queue.study_name.partition(mark)[0] for mark in QUEUES if mark in queue.study_name)
+    return optuna.load_study(study_name=name, storage=storage_of(queue))
 
 
-def open_queue(study: Study) -> Study:
-    """The queue of a searched study, created if it is not there."""
+def open_queue(study: Study, mark: str = CONFIRM) -> Study:
+    """The queue of a searched study, created if it is not there; `mark` says of which runs."""
     from optuna.samplers import RandomSampler
 
-    if study.user_attrs.get(QUEUE) is None:
-        study.set_user_attr(QUEUE, f"{study.study_name}{MARK}{secrets.token_hex(4)}")
-    queue = open_study(storage_of(study), study.user_attrs[QUEUE], objective_names(study))
+    named = QUEUES[mark]
+    if study.user_attrs.get(named) is None:
+        study.set_user_attr(named, f"{study.study_name}{mark}{secrets.token_hex(4)}")
+    queue = open_study(storage_of(study), study.user_attrs[named], objective_names(study))
     queue.sampler = RandomSampler()  # it is never asked for anything
     return queue
 
@@ -111,6 +117,13 @@ def enqueue(queue: Study, wanted: Sequence[tuple[TrialConfig, Repeat]]) -> list[
         if number not in found and _is_left_behind(repeat_of(trial)):
             withdraw(queue, number, "the call that wanted it has ended")
     return found
+
+
+def stop_waiting(queue: Study, why: str, unwanted: Callable[[Repeat], bool] = lambda _: True) -> None:
+    """Let the waiting runs that are `unwanted` wait no longer."""
+    for trial in _waiting(queue):
+        if unwanted(repeat_of(trial)):
+            withdraw(queue, trial.number, why)
 
 
 def claim_run(queue: Study, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
@@ -159,7 +172,7 @@ def repeat_of(trial: Trial | FrozenTrial) -> Repeat:
 def is_run(trial: FrozenTrial, config: TrialConfig, repeat: Repeat) -> bool:
     """Whether a trial of the queue is the run of this configuration under these conditions, whoever wants it."""
     there = repeat_of(trial)
-    conditions = [(run.trial, run.threads, run.exact, run.alone, run.cut_after) for run in (there, repeat)]
+    conditions = [(run.trial, run.threads, run.exact, run.alone, run.cut_after, run.turn) for run in (there, repeat)]
     return conditions[0] == conditions[1] and TrialConfig.from_dict(trial.user_attrs[CONFIG]) == config
 
 

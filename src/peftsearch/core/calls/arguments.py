@@ -121,7 +121,10 @@ ARGUMENTS: dict[str, Kind] = {
     ),
     "min_quality": Kind("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
     **dict.fromkeys(
-        ("exact", "until_flat", "until_done", "overwrite", "retrain", "adapter", "onnx", "int8", "private", "all_rows"),
+        (
+            *("exact", "until_flat", "until_done", "retime", "overwrite", "retrain"),
+            *("adapter", "onnx", "int8", "private", "all_rows"),
+        ),
         FLAG,
     ),
     **dict.fromkeys(("on_tick", "on_run", "say"), FUNCTION),

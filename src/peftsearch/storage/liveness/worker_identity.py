@@ -18,13 +18,13 @@ def this_process() -> dict[str, Any]:
 
 
 def identity(device: str, parent: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """This process as a worker.
+    """This process as a worker, with the GPUs that it sees, unless it sees all.
 
     Args:
         device: what it trains on.
         parent: the process that started it, as `this_process` tells it there; None if nothing watches over it.
     """
-    return {**this_process(), "device": device, "parent": parent}
+    return {**this_process(), "device": device, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"), "parent": parent}
 
 
 def is_this_process(process: Mapping[str, Any]) -> bool:
