@@ -21,7 +21,7 @@ from peftsearch.study.spec import load_study
 from peftsearch.study.suggest import suggest
 from tests.helpers import fake_trainer
 from tests.helpers.search import STUDY, Search
-from tests.search.test_execute import front_of_points
+from tests.search.test_execute import front_of_points, front_of_whole_trials
 
 
 def searched(search: Search, constraints: str, trials: int, sampler: str = "tpe") -> StoredStudy:
@@ -51,7 +51,9 @@ def test_it_proposes_what_keeps_the_constraint_more_often_than_chance(search: Se
     assert untrained
     assert all(record.config and record.config.method != "probe" and not record.curve for record in untrained)
     assert {row.config.method for row in found.front()} == {"probe"}
-    assert {path.name for path in found.folder.weights.iterdir()} == front_of_points(found.study)
+    assert {path.name for path in found.folder.weights.iterdir()} == (
+        front_of_points(found.study) | front_of_whole_trials(found.study)
+    )
 
 
 def test_what_breaks_a_constraint_is_said_wherever_trials_are_shown(search: Search) -> None:

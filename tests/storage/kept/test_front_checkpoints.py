@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -20,6 +21,10 @@ from peftsearch.storage.kept.front_checkpoints import (
     reaches_front,
     save_checkpoint,
 )
+from peftsearch.storage.points import points_of
+from peftsearch.storage.records import records
+from peftsearch.storage.trial_attributes import write_curve, write_measurement
+from tests.helpers.records import measurement, report
 
 OBJECTIVES = ("macro_f1", "train_seconds")
 
@@ -135,3 +140,20 @@ def test_a_kill_in_the_middle_of_saving_leaves_nothing_that_is_taken_for_whole(s
     assert checkpoint_problem(tmp_path / "0@2") == f"missing ({tmp_path / '0@2'})"
     delete_dominated(study, tmp_path, OBJECTIVES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whole_trials_of_an_earlier_version_keep_their_weights_beside_epochs_that_have_none(
+    study: Study, tmp_path: Path
+) -> None:
+    """The second trial's first epoch dominates the first trial, but no weights of it were kept."""
+    for scores in ((0.2, 0.5), (0.6, 0.7)):
+        curve = [report(epoch, score) for epoch, score in enumerate(scores, 1)]
+        trial, measured = study.ask(), measurement(scores[-1], best_epoch=2)
+        write_curve(trial, [replace(one, train_seconds=one.train_seconds + trial.number / 10) for one in curve])
+        write_measurement(trial, measured)
+        study.tell(trial, [scores[-1], 6.0 + 0.2 * trial.number])
+        save_checkpoint(Weights(), tmp_path, Point(trial.number))
+    points = points_of(records(study), OBJECTIVES)
+    assert any(p.point == Point(1, 1) and p.values["train_seconds"] < 6.0 for p in points)
+    delete_dominated(study, tmp_path, OBJECTIVES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]

@@ -1,7 +1,9 @@
 """The checkpoints on disk: at any time those of points that no other one dominates, each in a folder with its name.
 
 A point is a whole trial, `7`, or where each epoch counts also a trial after one of its epochs, `7@3`. The weights of a
-whole trial are those of its best epoch. So it is kept as long as that one is, and both share one file of tensors.
+whole trial are those of its best epoch. So it is kept as long as that one is, and both share one file of tensors. Whole
+trials that no other whole trial dominates are kept too: a study may have been searched by an earlier version, which has
+kept no epoch, and a person may want to look at whole trials only.
 
 The tolerance of the study plays no part here. A point that it leaves off the front may come back, once a later trial
 takes the place of the one that was as good; what is dominated never does. With `--tolerance none` all of them are on
@@ -84,8 +86,9 @@ def checkpoint_problem(checkpoint: Path, *, trust_times: bool = False) -> str | 
 
 
 def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
-    """Whether no point of an ended trial that keeps all constraints dominates `values`, one for each objective."""
-    losses = losses_of(_values(_candidates(study, objectives), objectives), objectives)
+    """Whether no whole trial that keeps all constraints dominates `values`, in the order of `objectives`."""
+    whole = [point for point in _candidates(study, objectives) if point.epoch is None]
+    losses = losses_of(_values(whole, objectives), objectives)
     return not dominates(losses, losses_of([values], objectives)[0]).any()
 
 
@@ -131,10 +134,15 @@ def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> N
     """Delete the checkpoints in `folder` of trials that have ended and are dominated, but none of a running trial."""
     ended = {trial.number for trial in ended_trials(study)}
     candidates = _candidates(study, objectives)
-    front = non_dominated(losses_of(_values(candidates, objectives), objectives))
-    stays = {record.point for record, on_front in zip(candidates, front, strict=True) if on_front}
-    stays |= {record.point for record in candidates if record.epoch is None and best_epoch_of(record) in stays}
+    whole = [record for record in candidates if record.epoch is None]
+    stays = _undominated(candidates, objectives) | _undominated(whole, objectives)
+    stays |= {record.point for record in whole if best_epoch_of(record) in stays}
     _delete(folder, lambda point: point.trial in ended and point not in stays)
+
+
+def _undominated(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
+    front = non_dominated(losses_of(_values(points, objectives), objectives))
+    return {record.point for record, on_front in zip(points, front, strict=True) if on_front}
 
 
 def delete_epochs(folder: Path, trial: int, since: int = 1) -> None:
