@@ -232,6 +232,7 @@ def test_the_parent_of_a_search_loads_no_torch() -> None:
 
 PLAIN = {"non_dominated", "dominates"}
 WITHOUT_A_TOLERANCE = {
+    ("core/front/pareto.py", "dominates"),
     ("core/front/pareto.py", "non_dominated"),
     ("search/ehvi/improvement.py", "non_dominated"),  # a hypervolume has no tolerance
     # What a tolerance leaves off a front may come back with a later trial; what is dominated never does.

@@ -142,7 +142,7 @@ def test_the_front_is_chosen_with_the_tolerance_that_an_option_names(
     assert json.loads(run("trial", "best", *of_study, "--json").stdout)["trial"] == front[0]
     page = tmp_path / "report.html"
     assert run("report", *of_study, "--out", str(page)).exit_code == 0
-    assert f"{len(front)} of 2 finished trials are on the Pareto front" in page.read_text()
+    assert f"{len(front)} of 2 finished trials {'is' if len(front) == 1 else 'are'} on the" in page.read_text()
 
 
 def test_what_to_do_next_names_the_tolerance_too(nearly: None) -> None:
@@ -183,6 +183,7 @@ def test_front_as_json_has_the_promised_keys(stored: None) -> None:
     for row in found:
         assert list(row) == [
             "trial",
+            "epoch",
             "method",
             "backbone",
             "params",
@@ -214,7 +215,7 @@ def test_the_best_trial_in_full(stored: None) -> None:
     assert json.loads(run("trial", "best", "--study", "toy.yaml", "--json").stdout)["trial"] == 0
     wrong = run("trial", "bets", "--study", "toy.yaml")
     assert wrong.exit_code == 2
-    assert wrong.stderr.endswith("'bets' is neither a trial's number nor 'best'\n")
+    assert wrong.stderr.endswith("'bets' is neither a trial, as 7, nor an epoch of one, as 7@3, nor 'best'\n")
 
 
 def test_a_trial_in_full(stored: None) -> None:
@@ -495,7 +496,7 @@ def test_from_search_to_prediction(work: Path, hub: Hub) -> None:
     best = json.loads(run("front", "--study", "toy.yaml", "--json").stdout)[0]
     exported = run("export", "--study", "toy.yaml", "--trial", "best", "--out", "best", "--json")
     size = sum(path.stat().st_size for path in (work / "best").rglob("*") if path.is_file())
-    told = {"trial": best["trial"], "method": best["method"], "out": "best", "bytes": size}
+    told = {"trial": best["trial"], "epoch": best["epoch"], "method": best["method"], "out": "best", "bytes": size}
     assert json.loads(exported.stdout) == told
 
     again = run("export", "--study", "toy.yaml", "--out", "best")

@@ -135,7 +135,7 @@ def test_changed_data_is_refused(work: Path) -> None:
 def test_a_trial_is_a_number_or_best(work: Path) -> None:
     shown = run("--trial", "first")
     assert shown.exit_code == 2
-    assert "'first' is neither a trial's number nor 'best'" in shown.stderr
+    assert "'first' is neither a trial, as 7, nor an epoch of one, as 7@3, nor 'best'" in shown.stderr
 
 
 def test_from_python(work: Path) -> None:

@@ -92,7 +92,8 @@ def test_a_value_with_spaces_that_was_not_quoted(command: str) -> None:
         ("front --study", "Option '--study' requires an argument."),
         ("trial rev.yaml", "name a trial, and the study with --study: peftsearch trial best --study rev.yaml"),
         ("trial --json rev", "name a trial, and the study with --study: peftsearch trial best --study rev"),
-        ("trial rev --study x", "Invalid value for 'N|best': 'rev' is neither a trial's number nor 'best'"),
+        ("trial rev --study x", "Invalid value for 'N|N@EPOCH|best': 'rev' is neither a trial, as 7, nor an epoch of "
+         "one, as 7@3, nor 'best'"),
         ("methods lora full", "peftsearch methods takes one name; leave out 'full'"),
         ("init a.csv b.csv", "peftsearch init takes one file; leave out 'b.csv'"),
         ("predict m new.csv", "name the file with --file: peftsearch predict m --file new.csv"),
@@ -190,7 +191,7 @@ def test_options_by_the_names_of_other_programs() -> None:
          "optimize and peftsearch worker"),
         ("trial -1 --study x", "-1 is less than 0, which nothing here takes"),
         ("optimize --study x --trial 3",
-         "No such option '--trial'. (Did you mean one of: '--storage', '--trial-timeout', '--trials'?)"),
+         "No such option '--trial'. (Did you mean one of: '--trial-timeout', '--trials', '--whole-trials'?)"),
     ],
 )  # fmt: skip
 def test_options_that_belong_elsewhere(arguments: str, message: str) -> None:

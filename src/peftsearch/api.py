@@ -15,6 +15,7 @@ from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RunFolder
+from peftsearch.core.points import Point
 from peftsearch.draft.new_file import init_study
 from peftsearch.export.configuration import export_config, export_front_configs
 from peftsearch.export.push import push_export
@@ -94,7 +95,7 @@ def check_study(study: Study, *, overrides: Overrides | None = None) -> TextData
 def confirm_study(
     study: Study,
     *,
-    trials: Sequence[int | str] = (),
+    trials: Sequence[int | str | Point] = (),
     best: int = BEST,
     seeds: int = SEEDS,
     workers: int | None = None,
@@ -118,8 +119,9 @@ def confirm_study(
 
     Args:
         study: a name, the path of a YAML file, or a loaded study. The data is read as the search read it.
-        trials: trial numbers, or `best`; by default the front and its runners-up by quality.
-        best: how many trials that default takes: all of the front, and then the best others.
+        trials: numbers of trials, epochs of trials as `"7@3"`, or `best`; by default the front and its runners-up.
+        best: how many trials that default takes: all of the front, each at its best point there, and then the best
+            others by quality.
         seeds: how many other seeds each trial is trained with. A method without randomness is trained once.
         workers: the number of worker processes, as for `run_study`.
         workers_per_device: as for `run_study`.
@@ -154,7 +156,7 @@ def confirm_study(
 @checked
 def export_trial(
     study: Study | StoredStudy,
-    trial: int | str,
+    trial: int | str | Point,
     out: str | Path,
     *,
     storage: str | None = None,
@@ -171,7 +173,7 @@ def export_trial(
 
     Args:
         study: results that are open already, or a study as `open_results` takes it.
-        trial: a number, or `best`: the trial on the front with the best quality.
+        trial: a number, an epoch of a trial as `"7@3"`, or `best`: the point on the front with the best quality.
         out: a new or empty folder.
         storage: as for `open_results`.
         fork: as for `open_results`.
@@ -184,7 +186,7 @@ def export_trial(
         say: called with each note worth knowing, one line each.
 
     Returns:
-        The trial that was exported: its number, configuration and measurement.
+        What was exported: its number and epoch, configuration and measurement.
 
     Raises:
         UserError: no trial has finished, the trial's checkpoint is missing or damaged, `out` is not empty, or the
@@ -198,8 +200,8 @@ def export_trial(
     stored = results_of(study, storage, fork, overrides)
     source = study.name if isinstance(study, StoredStudy) else study
 
-    def again(number: int) -> None:
-        train_again(stored, load_study(source, overrides), number, say)
+    def again(point: Point) -> None:
+        train_again(stored, load_study(source, overrides), point, say)
 
     run_again = again if retrain else None
     how: dict[str, bool] = {"overwrite": overwrite, "adapter": adapter, "onnx": onnx, "int8": int8}

@@ -33,12 +33,14 @@ def test_one_row_for_each_confirmed_trial_best_first(tmp_path: Path) -> None:
 def test_it_joins_the_front_by_trial_and_lacks_what_is_not_known(tmp_path: Path) -> None:
     study = stored(tmp_path, {})
     write_run(study.study, old_run(1, 43, 0.8))
-    joined = study.front_frame().merge(open_confirmation(study).frame()[["trial", "test_mean", "test_low"]], how="left")
+    joined = study.front_frame().merge(
+        open_confirmation(study).frame()[["trial", "epoch", "test_mean", "test_low"]], how="left"
+    )
     means = dict(zip(joined["trial"], joined["test_mean"], strict=True))
     assert means[1] == 0.8
     assert pd.isna(means[0])
     assert joined["test_low"].isna().all()
 
 
-def test_without_confirmed_trials_it_is_empty(tmp_path: Path) -> None:
+def test_without_confirmed_points_it_is_empty(tmp_path: Path) -> None:
     assert list(open_confirmation(stored(tmp_path, {})).frame()["test_mean"]) == []

@@ -11,7 +11,7 @@ import pytest
 
 from peftsearch.confirm.once import run_once
 from peftsearch.confirm.plan import reseeded
-from peftsearch.core.config import TrainingConfig, TrialConfig
+from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure
 from peftsearch.core.measurement import EpochReport
 from peftsearch.data.base import TextData
@@ -73,3 +73,18 @@ def test_it_can_be_stopped_while_the_test_split_is_measured(tmp_path: Path, monk
             report=reports.append, should_stop=lambda: bool(asked),
         )  # fmt: skip
     assert len(reports) == 1
+
+
+def test_an_epoch_is_confirmed_in_the_search_s_own_seed_with_just_what_the_search_had(tmp_path: Path) -> None:
+    """Trained as far as that epoch under the schedule of all, without choosing a best one."""
+    training = TrainingConfig(epochs=4, batch_size=16, precision="fp32", early_stopping=EarlyStopping(1))
+    config = TrialConfig(str(tiny_model(tmp_path / "bert")), "lora", settings_of("lora"), training, max_length=24)
+    curve: list[EpochReport] = []
+    whole = trial_module.run_trial(config, DATA, curve.append, cache=tmp_path / "cache")
+    assert whole.measurement.epochs == len(curve) > 1
+    for report in curve:
+        found = run_once(config, DATA, tmp_path / "cache", last_epoch=report.epoch)
+        assert found.measurement.metrics == {**report.metrics, "validation_loss": report.validation_loss}
+        assert (found.measurement.epochs, found.measurement.best_epoch) == (report.epoch, report.epoch)
+    best = run_once(config, DATA, tmp_path / "cache", last_epoch=whole.measurement.best_epoch)
+    assert best.test == run_once(config, DATA, tmp_path / "cache").test, "the whole trial's weights are these"

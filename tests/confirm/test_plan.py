@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.confirm.plan import alone_last, chosen_trials, missing_runs, reseeded, unknown_conditions
+from peftsearch.confirm.plan import alone_last, chosen_points, missing_runs, reseeded, unknown_conditions
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.confirm_queue import REFERENCE, Repeat
+from peftsearch.storage.confirm_queue import REFERENCE, REFERENCE_POINT, Repeat
 from peftsearch.storage.confirmations import RowClasses, SeedRun
 from peftsearch.storage.study_attributes import write_constraints, write_reference
 from tests.helpers.confirming import RECORDS
@@ -26,30 +27,30 @@ def stored(tmp_path: Path) -> StoredStudy:
 
 
 def keys(stored: StoredStudy, seeds: int, *known: SeedRun) -> list[tuple[int, int]]:
-    return [run.key for run in missing_runs(stored, RECORDS[:3], seeds, known)]
+    return [(run.key[0].trial, run.key[1]) for run in missing_runs(stored, RECORDS[:3], seeds, known)]
 
 
 def test_by_default_the_front_and_then_the_best_others(stored: StoredStudy) -> None:
-    assert [record.number for record in chosen_trials(stored, ())] == [0, 1, 2, 3]
-    assert [record.number for record in chosen_trials(stored, (), best=1)] == [0, 1, 2], "the front is never cut"
+    assert [record.number for record in chosen_points(stored, ())] == [0, 1, 2, 3]
+    assert [record.number for record in chosen_points(stored, (), best=1)] == [0, 1, 2], "the front is never cut"
 
 
 def test_the_front_that_is_confirmed_is_chosen_with_the_tolerance(tmp_path: Path) -> None:
     trials = [complete(0, "lora", 0.90, 1000, 10.5), complete(1, "lora", 0.88, 1000, 10.0)]
     found = open_stored("toy", store(tmp_path, trials))
-    assert [record.number for record in chosen_trials(found, (), best=1)] == [0]
-    assert [record.number for record in chosen_trials(found, (), best=2)] == [0, 1], "what it leaves off runs up"
-    assert [record.number for record in chosen_trials(found.with_tolerance("none"), (), best=1)] == [0, 1]
+    assert [record.number for record in chosen_points(found, (), best=1)] == [0]
+    assert [record.number for record in chosen_points(found, (), best=2)] == [0, 1], "what it leaves off runs up"
+    assert [record.number for record in chosen_points(found.with_tolerance("none"), (), best=1)] == [0, 1]
 
 
 def test_no_runner_up_breaks_a_constraint(stored: StoredStudy) -> None:
     write_constraints(stored.study, [Constraint("trainable_parameters", 1500)])
-    assert [record.number for record in chosen_trials(stored, ())] == [0, 1, 2]
-    assert [record.number for record in chosen_trials(stored, (3,))] == [3], "unless it is named"
+    assert [record.number for record in chosen_points(stored, ())] == [0, 1, 2]
+    assert [record.number for record in chosen_points(stored, (3,))] == [3], "unless it is named"
 
 
 def test_best_and_numbers_each_once(stored: StoredStudy) -> None:
-    assert [record.number for record in chosen_trials(stored, ("best", 3, 0))] == [0, 3]
+    assert [record.number for record in chosen_points(stored, ("best", 3, 0))] == [0, 3]
 
 
 def test_a_trial_that_cannot_be_confirmed(stored: StoredStudy) -> None:
@@ -58,7 +59,7 @@ def test_a_trial_that_cannot_be_confirmed(stored: StoredStudy) -> None:
         (4, "--trial 4: it is pruned, and only complete trials can be trained again: 0, 1, 2, 3"),
     ):
         with pytest.raises(UserError) as caught:
-            chosen_trials(stored, (0, trial))
+            chosen_points(stored, (0, trial))
         assert str(caught.value) == message
 
 
@@ -84,21 +85,22 @@ def test_the_conditions_of_the_search_are_repeated(stored: StoredStudy) -> None:
     assert [run.repeat for run in runs] == [Repeat(0, 2, False), Repeat(1, 4, True), Repeat(2, 2, False)]
     assert [run.config.training.precision for run in runs] == ["bf16", "fp32", "auto"], "tf-idf has no choice of one"
     older = replace(RECORDS[3], measurement=measurement())
-    assert unknown_conditions([exact, older]) == [3]
+    assert unknown_conditions([exact, older]) == [Point(3)]
     assert missing_runs(stored, [older], 1, ())[0].repeat == Repeat(3, None, False)
 
 
 def test_the_reference_is_measured_once_where_the_search_has_one(stored: StoredStudy) -> None:
     write_reference(stored.study, {"metrics": {"macro_f1": 0.6}, "seconds": 2.0, "fingerprint": "x"})
-    [*_, reference] = [run for run in missing_runs(stored, RECORDS[:2], 2, ()) if run.key[0] == REFERENCE]
+    [*_, reference] = [run for run in missing_runs(stored, RECORDS[:2], 2, ()) if run.key[0] == REFERENCE_POINT]
     assert (reference.config.method, reference.config.settings["inverse_penalty"]) == ("tfidf", 10.0)
     assert keys(stored, 2)[:4] == [(0, 43), (1, 43), (2, 43), (REFERENCE, 43)]
 
 
 def test_the_last_run_of_each_trial_is_trained_alone(stored: StoredStudy) -> None:
     together, alone = alone_last(missing_runs(stored, RECORDS[:3], 3, ()))
-    assert [run.key for run in together] == [(0, 43), (1, 43), (0, 44), (1, 44)]
-    assert [(run.key, run.repeat.alone) for run in alone] == [((0, 45), True), ((1, 45), True), ((2, 43), True)]
+    assert [run.key for run in together] == [(Point(0), 43), (Point(1), 43), (Point(0), 44), (Point(1), 44)]
+    assert [run.key for run in alone] == [(Point(0), 45), (Point(1), 45), (Point(2), 43)]
+    assert all(run.repeat.alone for run in alone)
 
 
 def test_only_the_seed_differs() -> None:

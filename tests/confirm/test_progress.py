@@ -10,14 +10,15 @@ import pytest
 
 from peftsearch.confirm.plan import Run
 from peftsearch.confirm.progress import ConfirmedRun, Progress, RunsSoFar, seconds_in_the_search
-from peftsearch.storage.confirm_queue import REFERENCE, Repeat, claim_run, enqueue, open_queue
+from peftsearch.core.points import Point
+from peftsearch.storage.confirm_queue import REFERENCE_POINT, Repeat, claim_run, enqueue, open_queue
 from peftsearch.storage.confirmations import SeedRun, now, write_run
 from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.storage.records import records
 from tests.helpers.confirming import Confirming, confirming
 from tests.helpers.records import config
 
-EXPECTED = {0: 10.0, 1: 40.0}
+EXPECTED = {Point(0): 10.0, Point(1): 40.0}
 
 
 @dataclass
@@ -92,7 +93,7 @@ def test_workers_share_the_runs_but_for_those_that_are_trained_alone(toy: Confir
 def test_a_search_s_seconds_are_those_of_the_whole_trial_where_they_are_known(toy: Confirming) -> None:
     found = toy.stored.records()
     whole = seconds_in_the_search(toy.stored, found)
-    assert whole.keys() == {0, 1, 2, 3, REFERENCE}
-    assert all(whole[r.number] >= r.measurement.train_seconds for r in found if r.measurement)
+    assert whole.keys() == {*map(Point, range(4)), REFERENCE_POINT}
+    assert all(whole[r.point] >= r.measurement.train_seconds for r in found if r.measurement)
     longer = replace(found[2], ended=found[2].started and found[2].started.replace(year=3000))
-    assert seconds_in_the_search(toy.stored, [longer])[2] > 1e9
+    assert seconds_in_the_search(toy.stored, [longer])[Point(2)] > 1e9

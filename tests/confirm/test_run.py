@@ -11,10 +11,14 @@ from typing import Any
 import optuna
 import pytest
 
+from peftsearch.confirm.once import Tested
+from peftsearch.confirm.plan import chosen_points
 from peftsearch.confirm.run import Places, searched_data
+from peftsearch.confirm.summary import confirmation
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import OutOfTime, TrialFailure, UserError
 from peftsearch.core.measurement import EpochReport
+from peftsearch.core.points import Point
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.confirm_queue import Repeat, without_queues
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_run
@@ -24,7 +28,7 @@ from peftsearch.workers.outcome import Outcome
 from tests.helpers import fake_tester
 from tests.helpers.confirming import DATA, RECORDS, Confirming, confirming
 from tests.helpers.fake_trainer import epoch_report
-from tests.helpers.records import measurement, store
+from tests.helpers.records import EPOCHS, measurement, store, trained
 from tests.helpers.studies import STUDY, study
 
 
@@ -236,3 +240,44 @@ def test_the_secrets_of_the_data_s_url_come_from_the_study(toy: Confirming, monk
     assert (
         str(caught.value) == "the search read its data from a URL whose secrets are not kept; name it again with --data"
     )
+
+
+def test_an_epoch_is_confirmed_as_far_as_it_goes_and_kept_under_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the whole trial, whose runs are others; a second call does nothing."""
+    toy = confirming(tmp_path, monkeypatch)
+    asked: list[Repeat] = []
+
+    def train(config: TrialConfig, repeat: Repeat, *rest: Any) -> Tested:
+        asked.append(repeat)
+        return fake_tester.train(config, repeat, *rest)
+
+    assert toy.go(trials=["1@1", 1, "1@1"], seeds=2, train=train).how == "done"
+    assert [(repeat.point, repeat.epoch) for repeat in asked] == 2 * [(Point(1, 1), 1), (Point(1), None)]
+    assert {name for name in toy.again().study.user_attrs if name.startswith("confirmed:")} == {
+        "confirmed:1@1:43", "confirmed:1@1:44", "confirmed:1:43", "confirmed:1:44"
+    }  # fmt: skip
+    assert [opening.points for opening in read_openings(toy.stored.study)] == [(Point(1, 1), Point(1))]
+    found = confirmation(toy.again())
+    assert {row.point: sorted(row.test) for row in found.rows} == {Point(1, 1): [43, 44], Point(1): [43, 44]}
+    assert list(found.frame().sort_values("epoch", na_position="first")["epoch"].fillna(0)) == [0, 1]
+    assert (tmp_path / "runs" / "toy" / "predictions" / "1@1-seed-43-test.npz").is_file()
+    asked.clear()
+    toy.go(trials=["1@1"], seeds=2, train=train)
+    assert (asked, toy.said) == ([], ["all of these runs are already done"])
+    toy.go(trials=["1@2"], seeds=1)
+    assert toy.said[0].startswith("note: the test split was opened before (")
+    assert ", trials 1@1, 1); whoever" in toy.said[0]
+
+
+def test_by_default_each_trial_of_the_front_is_confirmed_at_its_best_point_there(tmp_path: Path) -> None:
+    """The pruned trial 2 too; a trial that is on it at several points is trained again once."""
+    stored = open_stored("toy", store(tmp_path, EPOCHS, every_epoch=True))
+    assert [str(record.point) for record in chosen_points(stored, ())] == ["0", "1@2", "2@2"]
+    assert [str(record.point) for record in chosen_points(stored.with_every_epoch(False), ())] == ["0", "1"]
+    late = trained(3, "lora", (0.1, 0.2, 0.3), 400_000, 9.0)
+    (tmp_path / "more").mkdir()
+    more = open_stored("toy", store(tmp_path / "more", [*EPOCHS, late], every_epoch=True))
+    assert [str(record.point) for record in chosen_points(more, ())] == ["0", "1@2", "2@2", "3"], "3 is a runner-up"
+    assert [str(record.point) for record in chosen_points(more, (), best=3)] == ["0", "1@2", "2@2"]

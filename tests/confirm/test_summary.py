@@ -17,6 +17,7 @@ from peftsearch.confirm.statistics import Comparison, Scores
 from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import ClassReport, SplitScores
+from peftsearch.core.points import Point
 from peftsearch.core.predictions import Predictions
 from peftsearch.report.confirmation import confirmation_view, sentences
 from peftsearch.report.confirmation_json import confirmation_json
@@ -171,10 +172,10 @@ def test_how_far_validation_overstates_is_said_of_each_trial(tmp_path: Path) -> 
     rows = {row.record.number: row for row in told.rows}
     over = rows[0].overstated
     assert over is not None
-    assert over == rows[0].compared.overstatement(0, validation_values("macro_f1", perfect))  # type: ignore[union-attr]
+    assert over == rows[0].compared.overstatement(Point(0), validation_values("macro_f1", perfect))  # type: ignore[union-attr]
     assert over.mean == pytest.approx(1 - np.mean(list(rows[0].test.values())))
     assert (rows[1].overstated.told_apart, rows[2].overstated) == (False, None)  # type: ignore[union-attr]
-    gaps = told.optimism
+    gaps = {point.trial: gap for point, gap in told.optimism.items()}
     assert list(sentences(told))[3:] == [
         f"the search's validation macro F1 of trial 0 was better than its test macro F1: {over.mean:+.4f}, 95 % "
         f"interval {over.low:+.4f} to {over.high:+.4f}, more than rows and seeds explain",
@@ -238,7 +239,7 @@ def test_runs_of_an_earlier_version_are_read_and_can_be_repeated(tmp_path: Path)
     told = confirmation(results)
     old = next(row for row in told.rows if row.record.number == 0)
     assert (old.interval, old.may_be_best, old.test_spread.mean) == (None, None, pytest.approx(0.865))  # type: ignore[union-attr]
-    assert told.without_rows == (0,)
+    assert told.without_rows == (Point(0),)
     assert list(sentences(told))[-1] == (
         "an earlier version confirmed trial 0 and did not keep what was said of each row, so there is no interval; "
         "to do these runs again: peftsearch confirm --study toy --trial 0"
@@ -261,10 +262,10 @@ def test_nothing_yet(tmp_path: Path) -> None:
 
 def test_json_has_everything_but_the_rows(tmp_path: Path) -> None:
     results = stored(tmp_path)
-    write_opening(results.study, [0, 1, 2])
+    write_opening(results.study, [Point(0), Point(1), Point(2)])
     write_run(results.study, run(REFERENCE, 43, said(320, 9)))
     told = confirmation_json(confirmation(results))
-    assert (told["metric"], told["test_rows"], told["opened"][0]["trials"]) == ("macro_f1", 1200, (0, 1, 2))
+    assert (told["metric"], told["test_rows"], told["opened"][0]["trials"]) == ("macro_f1", 1200, [0, 1, 2])
     assert (told["may_be_best"], told["cheapest"]) == ([0, 1], 1)
     assert told["cheapest_by"] == ["trainable_parameters", "train_seconds"]
     first, second, third = told["trials"]
@@ -299,7 +300,7 @@ def test_of_an_error_less_is_better(tmp_path: Path) -> None:
         Confirmed(record, config("lora"), measurement(metrics={mae: 0.2}), (_of(mae, number, score),), mae)
         for number, (record, score) in enumerate(zip(RECORDS[:2], (0.3, 0.4), strict=True))
     )
-    assert Confirmation("toy", mae, rows, ()).optimism == {0: pytest.approx(0.1), 1: pytest.approx(0.2)}
+    assert Confirmation("toy", mae, rows, ()).optimism == {Point(0): pytest.approx(0.1), Point(1): pytest.approx(0.2)}
 
 
 def test_a_metric_that_is_not_counted_row_by_row_has_no_interval_and_says_so() -> None:

@@ -14,6 +14,7 @@ from peftsearch.backbones.loading import load_native, resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.dimensions import Scalar
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.export.proof import expected_logits, made_up_rows, prove
 from peftsearch.export.standard.adapterhub_adapter import write_adapterhub_adapter
 from peftsearch.export.standard.folder import write_standard
@@ -108,7 +109,7 @@ def test_what_adapterhub_itself_would_compute_otherwise_is_refused(
 ) -> None:
     config = TrialConfig(str(tiny_model(tmp_path, architecture)), method, settings_of(method, head="native"))
     with pytest.raises(UserError) as caught:
-        adapter_form_of(config, 7)
+        adapter_form_of(config, Point(7))
     assert str(caught.value) == (f"--trial 7: {reason}, so its own format cannot hold this trial; leave out --adapter")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from peftsearch.confirm.statistics import Interval
 from peftsearch.core.constraints import Check, Constraint
+from peftsearch.core.points import Point
 from peftsearch.export.card.evidence import Evidence
 from peftsearch.export.plainer import plainer_trial
 from peftsearch.results.front import rows
@@ -29,7 +30,8 @@ def said(records: list[Record], tested: Mapping[int, Any] | None = None, number:
     found = rows(records, OBJECTIVES)
     exported = next(row for row in found if row.record.number == number)
     kept = Checkpoint(number, Path(), exported.config, measurement(), ("a", "b"))
-    return plainer_trial(kept, Evidence(objectives=OBJECTIVES, rows=found, tested=tested or {}))
+    tested_points = {Point(n): row for n, row in (tested or {}).items()}
+    return plainer_trial(kept, Evidence(objectives=OBJECTIVES, rows=found, tested=tested_points))
 
 
 POOLED = trial(0, "lora", 0.9, head="mlp")

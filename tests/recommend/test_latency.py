@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from peftsearch.confirm.summary import Confirmation
+from peftsearch.core.points import Point
 from peftsearch.recommend.candidates import Candidate, Judged, candidates
 from peftsearch.recommend.latency import with_latency
 from peftsearch.recommend.limits import read_limits
@@ -23,24 +24,24 @@ KNOWN = candidates(rows(RECORDS, OBJECTIVES), Confirmation("toy", "macro_f1", ()
 
 def timed(**limits: float) -> tuple[list[Candidate], list[int]]:
     """The candidates with their latency, and which trials were asked for. The weights of trial 2 are not kept."""
-    asked: list[int] = []
+    asked: list[Point] = []
 
-    def measure(numbers: Sequence[int]) -> dict[int, float]:
-        asked.extend(numbers)
-        return {number: 20.0 for number in numbers if number != 2}
+    def measure(points: Sequence[Point]) -> dict[Point, float]:
+        asked.extend(points)
+        return {point: 20.0 for point in points if point != Point(2)}
 
     return with_latency(KNOWN, read_limits(limits, "macro_f1"), measure), asked
 
 
 def test_what_is_not_recorded_is_measured_where_weights_are_kept() -> None:
     found, asked = timed(max_latency_ms=30.0)
-    assert sorted(asked) == [1, 2]
-    values = {candidate.number: candidate.values.get("latency_ms") for candidate in found}
+    assert asked == [Point(1), Point(2)]
+    values = {candidate.point.trial: candidate.values.get("latency_ms") for candidate in found}
     assert values == {0: 50.0, 1: 20.0, 2: None}
 
 
 def test_what_misses_another_limit_is_not_measured() -> None:
-    assert timed(max_latency_ms=30.0, min_quality=0.8)[1] == [1]
+    assert timed(max_latency_ms=30.0, min_quality=0.8)[1] == [Point(1)]
     assert timed(max_latency_ms=30.0, min_quality=0.895)[1] == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.recommend.preferences import PREFERENCES
 from peftsearch.recommend.recommendation import recommend_trial
 from peftsearch.recommend.sentences import heading, next_command, recommendation_json, sentences
@@ -76,7 +77,7 @@ def test_limits_and_preferences(
 ) -> None:
     found = recommend_trial(searched, **arguments)  # type: ignore[arg-type]
     assert found.fits
-    assert (found.trial, found.runner_up and found.runner_up.number) == (trial, runner_up)
+    assert (found.trial, found.runner_up and found.runner_up.point.trial) == (trial, runner_up)
 
 
 def test_where_none_fits_the_nearest_is_named_with_what_it_misses(searched: StoredStudy) -> None:
@@ -90,17 +91,18 @@ def test_where_none_fits_the_nearest_is_named_with_what_it_misses(searched: Stor
     ]
 
 
-def test_confirmed_trials_are_chosen_from_by_their_scores_on_test_alone(searched: StoredStudy) -> None:
+def test_confirmed_points_are_chosen_from_by_their_scores_on_test_alone(searched: StoredStudy) -> None:
     found = recommend_trial(confirmed(searched, {1: [240, 230], 2: [480, 470]}))
     assert (found.trial, found.confirmed, found.pool) == (1, True, 2)
     assert found.by_validation is not None
-    assert found.by_validation.number == 0
+    assert found.by_validation.point == Point(0)
     assert list(sentences(found))[-1] == (
         "by the search alone it would be trial 0, full (lr 3.1e-4), which is not confirmed; to compare it on test: "
         "peftsearch confirm --study toy --trial 0"
     )
     assert next_command(found, "--study toy") == "peftsearch export --study toy --trial 1 --out DIR"
-    dominated = replace(found, chosen=replace(found.chosen, row=replace(found.chosen.row, undominated=False)))
+    row = replace(found.chosen.row, kept=False)
+    dominated = replace(found, chosen=replace(found.chosen, row=row))
     assert next_command(dominated, "--study toy") == "peftsearch export --study toy --trial 1 --retrain --out DIR"
 
 
@@ -109,7 +111,7 @@ def test_where_no_confirmed_trial_fits_one_is_chosen_by_validation(searched: Sto
     assert (found.trial, found.confirmed, found.by_validation) == (1, False, None)
 
 
-def test_of_confirmed_trials_the_cheapest_that_may_be_the_best_is_taken(searched: StoredStudy) -> None:
+def test_of_confirmed_points_the_cheapest_that_may_be_the_best_is_taken(searched: StoredStudy) -> None:
     stored = confirmed(searched, {0: [160, 150, 140], 1: [165, 150, 155], 2: [360, 350, 370]})
     assert [line for line in told(stored) if line.startswith(("why", "runner"))] == [
         "why: of 3 confirmed trials, it is the cheapest of the 2 that may be the best on test",
@@ -201,7 +203,7 @@ def test_a_trial_that_is_better_by_less_than_the_tolerance_is_no_runner_up(tmp_p
     )
     runner_up = recommend_trial(stored.with_tolerance("none")).runner_up
     assert runner_up is not None
-    assert runner_up.number == 1
+    assert runner_up.point == Point(1)
 
 
 def test_the_knee_is_on_the_front_with_the_tolerance(tmp_path: Path) -> None:

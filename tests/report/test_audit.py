@@ -73,7 +73,7 @@ def test_the_command_prints_it_after_the_front(searched: StoredStudy) -> None:
     result = CliRunner().invoke(main, ["front", "--study", "toy", "--audit"])
     assert result.exit_code == 0, result.output
     front, given = result.stdout.split("what each method was given\n")
-    assert front.startswith("toy: 1 of 2 trials are on the Pareto front")
+    assert front.startswith("toy: 1 of 2 trials is on the Pareto front")
     assert ["full", "2", "0", "0", "0", "6", "1"] in [line.split() for line in given.splitlines()]
     assert [line.strip() for line in given.splitlines()[-3:]] == WARNINGS
     assert "what each method" not in CliRunner().invoke(main, ["front", "--study", "toy"]).stdout

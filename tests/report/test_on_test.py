@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from peftsearch.confirm.summary import Confirmation, confirmation
+from peftsearch.core.points import Point
 from peftsearch.report.dashboard.note import trial_note
 from peftsearch.report.figures.interactive import front_figure
 from peftsearch.report.figures.method_style import style_of
 from peftsearch.report.figures.picture import FrontPicture
 from peftsearch.report.figures.save import save_front
-from peftsearch.report.on_test import cell_on_test, confirmed_trials, on_test_json, score_on_test, sentences_on_test
+from peftsearch.report.on_test import cell_on_test, confirmed_points, on_test_json, score_on_test, sentences_on_test
 from peftsearch.report.study_views import front_view, more_trials, status_view
 from peftsearch.report.tables import trials_table
 from peftsearch.report.trial_details import trial_details
@@ -58,7 +59,7 @@ def test_what_more_trials_bring_is_compared_with_the_seeds_of_the_confirmed_tria
 
 
 def test_a_cell_has_the_mean_and_its_interval(found: Confirmation) -> None:
-    row = confirmed_trials(found)[0]
+    row = confirmed_points(found)[Point(0)]
     assert row.interval is not None
     assert cell_on_test(row) == f"{row.interval.mean:.3f} ({row.interval.low:.3f}–{row.interval.high:.3f})"
     assert cell_on_test(None) == "–"
@@ -66,7 +67,7 @@ def test_a_cell_has_the_mean_and_its_interval(found: Confirmation) -> None:
 
 
 def test_a_sentence_says_of_how_many_seeds(found: Confirmation) -> None:
-    row = confirmed_trials(found)[0]
+    row = confirmed_points(found)[Point(0)]
     assert row.interval is not None
     assert score_on_test(row) == (
         f"macro F1 {row.interval.mean:.4f} on test (95 % interval {row.interval.low:.4f} to {row.interval.high:.4f}, "
@@ -79,14 +80,14 @@ def test_a_sentence_says_of_how_many_seeds(found: Confirmation) -> None:
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_no_number_of_a_confirmed_front_is_cropped(study: StoredStudy, found: Confirmation, width: int) -> None:
     text = printed(*front_view(study), width=width)
-    cells = [cell_on_test(row) for row in confirmed_trials(found).values()]
+    cells = [cell_on_test(row) for row in confirmed_points(found).values()]
     for word in (*cells, "0.9000", "22 M", "300,000", "40.00", "100 %", "1.4 %", "query_value"):
         assert word in text
     assert max(map(len, text.splitlines())) <= width
 
 
 def test_only_what_was_confirmed_has_a_score_on_test(study: StoredStudy, found: Confirmation) -> None:
-    lines = printed(trials_table(study.records(), "macro_f1", confirmed_trials(found)), width=200).splitlines()
+    lines = printed(trials_table(study.records(), "macro_f1", confirmed_points(found)), width=200).splitlines()
     assert [bool(re.search(r"\(0\.\d{3}–0\.\d{3}\)", line)) for line in lines[-3:]] == [True, True, False]
     assert "on test" not in printed(trials_table(study.records(), "macro_f1"), width=200)
 
@@ -101,24 +102,25 @@ def test_the_status_says_what_is_confirmed(study: StoredStudy, found: Confirmati
 
 def test_a_trial_shows_its_runs_with_other_seeds_and_why_one_failed(study: StoredStudy, found: Confirmation) -> None:
     text = printed(*trial_details(study.trial(0), OBJECTIVES, None, found))
-    assert f"confirmed: {score_on_test(confirmed_trials(found)[0])}" in " ".join(text.split())
+    assert f"confirmed: {score_on_test(confirmed_points(found)[Point(0)])}" in " ".join(text.split())
     runs = text[text.index("trained again with other seeds") :].splitlines()
     assert [line.split()[0] for line in runs[3:7]] == ["43", "44", "45", "99"]
-    assert runs[3].split()[1] == f"{confirmed_trials(found)[0].test[43]:.4f}"
+    assert runs[3].split()[1] == f"{confirmed_points(found)[Point(0)].test[43]:.4f}"
     assert runs[6].split()[1:] == ["–", "–", "–", "–", "not_finite:", "loss", "is", "nan"]
     assert "trained again" not in printed(*trial_details(study.trial(2), OBJECTIVES, None, found))
 
 
 def test_the_dashboard_s_note_has_the_confirmed_score(study: StoredStudy, found: Confirmation) -> None:
-    row = confirmed_trials(found)[1]
-    assert f"- confirmed: {score_on_test(row)}" in trial_note(study.trial(1), OBJECTIVES, row)
+    row = confirmed_points(found)[Point(1)]
+    assert f"- confirmed: {score_on_test(row)}" in trial_note(study.trial(1), OBJECTIVES, [row])
 
 
 def test_as_data(found: Confirmation) -> None:
-    row = confirmed_trials(found)[0]
+    row = confirmed_points(found)[Point(0)]
     assert row.interval is not None
     assert on_test_json(row) == {
         "trial": 0,
+        "epoch": None,
         "metric": "macro_f1",
         "test_mean": row.interval.mean,
         "test_low": row.interval.low,
@@ -132,9 +134,9 @@ def test_as_data(found: Confirmation) -> None:
 def test_pictures_show_the_means_on_test_with_their_intervals(
     study: StoredStudy, found: Confirmation, tmp_path: Path
 ) -> None:
-    picture = FrontPicture(study.rows(), OBJECTIVES, "toy", confirmed_trials(found))
+    picture = FrontPicture(study.rows(), OBJECTIVES, "toy", confirmed_points(found))
     figure = front_figure(picture)
-    row = confirmed_trials(found)[0]
+    row = confirmed_points(found)[Point(0)]
     tested = [trace for trace in figure.data if trace.name == f"{row.config.method} on test"]
     assert len(tested) == 2, "one against each cost"
     assert sum(trace.name.endswith(" on test") for trace in figure.data) == 4

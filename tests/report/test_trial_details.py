@@ -55,7 +55,7 @@ def test_it_says_what_it_is_what_it_reached_and_where_its_weights_are() -> None:
         assert line in text.splitlines()
     assert table_row(text, "learning_rate")[1] == "3.1e-4"
     assert table_row(text, "focal_gamma")[1] == "0"
-    assert "weights: not kept, because only those of trials on the front are" in printed(with_classes(THREE))
+    assert "weights: not kept, because only those of the front are" in printed(with_classes(THREE))
 
 
 def test_the_conditions_of_its_training_are_shown_where_they_are_known() -> None:

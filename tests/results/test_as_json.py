@@ -17,21 +17,30 @@ THREE = ClassReport(("cat", "dog", "[red]"), ((0, 0, 30), (0, 1, 2), (1, 1, 20),
 
 def test_json_has_exactly_the_promised_keys() -> None:
     found = trial_json(LORA)
-    assert list(found) == ["trial", "method", "backbone", "params", "objectives", "measurement", "state", "constraints"]
+    keys = ["trial", "epoch", "method", "backbone", "params", "objectives", "measurement", "state", "constraints"]
+    assert list(found) == keys
     assert found["objectives"] == {"macro_f1": 0.88, "trainable_parameters": 2000.0, "train_seconds": 20.0}
     assert found["params"]["learning_rate"] == 3.1e-4
     assert found["params"]["batch_size"] == 32
     assert found["measurement"] == measurement(0.88, 2_000, 20.0).to_dict()
     whole = trial_with_curve_json(LORA)
-    assert list(whole)[8:] == ["curve", "reason", "failure"]
+    assert list(whole)[9:] == ["curve", "reason", "failure", "on_front"]
     assert [epoch["epoch"] for epoch in whole["curve"]] == [1, 2, 3]
 
 
 def test_json_of_a_trial_that_has_not_begun() -> None:
     found = trial_with_curve_json(Record(3, "waiting"))
     assert found == {
-        **dict.fromkeys(("method", "backbone", "measurement", "reason", "failure")),
-        **{"trial": 3, "state": "waiting", "params": {}, "objectives": {}, "curve": [], "constraints": []},
+        **dict.fromkeys(("epoch", "method", "backbone", "measurement", "reason", "failure")),
+        **{
+            "trial": 3,
+            "state": "waiting",
+            "params": {},
+            "objectives": {},
+            "curve": [],
+            "constraints": [],
+            "on_front": [],
+        },
     }
 
 

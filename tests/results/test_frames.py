@@ -33,7 +33,7 @@ def test_a_row_for_each_trial_in_any_state() -> None:
 def test_the_front_with_its_shares() -> None:
     frame = front_frame([row for row in rows([LORA, FULL], OBJECTIVES) if row.on_front], OBJECTIVES)
     assert list(frame["trial"]) == [0, 1]
-    assert list(frame.columns[:6]) == [*FIRST, *OBJECTIVES]
+    assert list(frame.columns[:7]) == ["trial", "epoch", *FIRST[1:], *OBJECTIVES]
     assert list(frame["parameters_share"]) == [1.0, pytest.approx(0.02)]
     assert list(frame["time_share"]) == [1.0, pytest.approx(0.5)]
     assert pd.api.types.is_float_dtype(frame["macro_f1"])

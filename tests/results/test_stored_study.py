@@ -10,7 +10,8 @@ import pytest
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import ClassReport
-from peftsearch.results.stored_study import open_stored, storage_url
+from peftsearch.results.stored_study import open_stored
+from peftsearch.storage.connection.where import storage_url
 from tests.helpers.records import OBJECTIVES, complete, measurement, store
 
 NONE = "study 'toy' has no trials yet; start it with: peftsearch optimize --study toy --trials 20"
@@ -50,7 +51,7 @@ def test_nothing_is_made_when_there_is_nothing(tmp_path: Path, monkeypatch: pyte
 
 def test_what_is_no_trial(tmp_path: Path) -> None:
     stored = open_stored("toy", store(tmp_path, [complete(0, "lora", 0.9, 1000, 2.0)]))
-    with pytest.raises(UserError, match=r"^'bets' is neither a trial's number nor 'best'$"):
+    with pytest.raises(UserError, match=r"^'bets' is neither a trial, as 7, nor an epoch of one, as 7@3, nor 'best'$"):
         stored.trial("bets")
     assert stored.trial("0") == stored.trial("best")
 
@@ -92,11 +93,13 @@ def test_a_class_report_survives_the_storage(tmp_path: Path) -> None:
 
 
 def test_weights_are_where_they_were_kept(tmp_path: Path) -> None:
-    stored = replace(open_stored("toy", store(tmp_path, [])), folder=RunFolder(tmp_path))
-    (tmp_path / "weights" / "3").mkdir(parents=True)
-    assert stored.weights(3) is None
-    (tmp_path / "weights" / "3" / "trainable.safetensors").touch()
-    assert stored.weights(3) == tmp_path / "weights" / "3"
+    stored = replace(
+        open_stored("toy", store(tmp_path, [complete(0, "lora", 0.9, 1000, 2.0)])), folder=RunFolder(tmp_path)
+    )
+    (tmp_path / "weights" / "0").mkdir(parents=True)
+    assert stored.weights(0) is None
+    (tmp_path / "weights" / "0" / "trainable.safetensors").touch()
+    assert stored.weights(0) == tmp_path / "weights" / "0"
 
 
 NEARLY = [

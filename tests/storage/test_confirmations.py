@@ -4,6 +4,7 @@ import optuna
 import pytest
 
 from peftsearch.core.measurement import ClassReport, SplitScores
+from peftsearch.core.points import Point
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening, write_run
 from tests.helpers.records import measurement
 
@@ -30,9 +31,9 @@ def test_runs_are_read_back_by_trial_and_seed_and_the_last_one_stays(study: optu
 
 def test_every_opening_of_the_test_split_stays(study: optuna.study.Study) -> None:
     assert read_openings(study) == []
-    write_opening(study, [0, 3])
-    write_opening(study, [5])
-    assert [opening.trials for opening in read_openings(study)] == [(0, 3), (5,)]
+    write_opening(study, [Point(0), Point(3, 2)])
+    write_opening(study, [Point(5)])
+    assert [opening.points for opening in read_openings(study)] == [(Point(0), Point(3, 2)), (Point(5),)]
 
 
 def test_the_names_are_those_of_earlier_versions(study: optuna.study.Study) -> None:

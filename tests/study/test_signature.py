@@ -102,6 +102,10 @@ def test_a_signature_of_an_earlier_version_is_compared_as_it_was_and_cleaned():
     assert "hush" not in str(differences(study(), earlier))
 
 
+def test_whether_every_epoch_counts_may_change_between_two_runs_of_a_study():
+    assert differences(study(STUDY + "every_epoch: false\n"), signature(study())) == []
+
+
 def test_the_tolerance_may_change_between_two_runs_of_a_study():
     assert differences(study(STUDY + "tolerance: {macro_f1: 0.01}\n"), signature(study())) == []
 

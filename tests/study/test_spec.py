@@ -409,3 +409,10 @@ def test_a_tolerance_says_which_values_count_as_equal():
 )
 def test_a_tolerance_that_cannot_be_meant(written, problem):
     assert problems(STUDY + f"tolerance: {written}\n") == [problem]
+
+
+def test_every_epoch_counts_unless_the_file_says_otherwise():
+    assert study().every_epoch
+    assert study(STUDY + "every_epoch:\n").every_epoch
+    assert not study(STUDY + "every_epoch: false\n").every_epoch
+    assert problems(STUDY + "every_epoch: 3\n") == ["every_epoch: must be true or false, but got 3"]

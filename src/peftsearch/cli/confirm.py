@@ -8,7 +8,7 @@ import click
 
 from peftsearch.cli.live import confirming
 from peftsearch.cli.shared.ended import EXIT_CODES
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored, tolerance_option
+from peftsearch.cli.shared.options import ChosenStudy, example, front_options, json_option, storage_options, stored
 from peftsearch.cli.shared.output import complain, debug, print_json, say, show
 from peftsearch.cli.shared.parsing import WholeNumber, parse_trials
 from peftsearch.cli.shared.volume import where_logs_are
@@ -24,21 +24,23 @@ if TYPE_CHECKING:
     )
 )
 @storage_options
-@tolerance_option
+@front_options
 @click.option(
     "--trial",
     "trials",
     multiple=True,
     callback=parse_trials,
-    metavar="N|best",
-    help="A trial to train again; may be repeated.  [default: the front and its runners-up, see --best]",
+    metavar="N|N@EPOCH|best",
+    help="A trial to train again, or with 7@3 as far as its epoch 3; may be repeated."
+    "  [default: the front and its runners-up, see --best]",
 )
 @click.option(
     "--best",
     type=WholeNumber(min=1),
     default=8,
     show_default=True,
-    help="How many trials to train again: all of the front, and then the best others by quality.",
+    help="How many trials to train again: all of the front, each at its best point there, and then the best others by "
+    "quality.",
 )
 @click.option(
     "--seeds",
@@ -60,9 +62,9 @@ def confirm(study: ChosenStudy, fork: str | None, storage: str | None, as_json: 
     """Train the best trials again and measure them on the test split.
 
     Each trial is trained with other seeds than in the search, under the conditions of the search, and its best epoch is
-    again chosen on the validation split. TF-IDF, the reference, is measured too. No other command reads the test split,
-    and the study records that it was opened. Running the command again, also after Ctrl-C, trains only what is missing;
-    more seeds or trials add to what is there.
+    again chosen on the validation split; an epoch such as 7@3 is trained as far as that. TF-IDF, the reference, is
+    measured too. No other command reads the test split, and the study records that it was opened. Running the command
+    again, also after Ctrl-C, trains only what is missing; more seeds or trials add to what is there.
 
     With several workers, each trial's last run is trained after the others and alone, so that its time can be compared;
     the times shown are those of runs that were trained alone.

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, tolerance_option
+from peftsearch.cli.shared.options import ChosenStudy, example, front_options, json_option, storage_options
 from peftsearch.cli.shared.output import print_json, say, tell
 from peftsearch.cli.shared.parsing import BEST, RECOMMENDED, parse_exported_trial
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 
 
 @click.command(
@@ -23,14 +24,14 @@ from peftsearch.core.errors import UserError
     )
 )
 @storage_options
-@tolerance_option
+@front_options
 @click.option(
     "--trial",
     callback=parse_exported_trial,
     default=BEST,
     show_default=True,
-    metavar="N|best|recommended",
-    help="The trial to export.",
+    metavar="N|N@EPOCH|best|recommended",
+    help="The trial to export; 7@3 is trial 7 as it was after its epoch 3.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="A new folder, for the classifier.")
 @click.option(
@@ -71,7 +72,7 @@ def export(
     study: ChosenStudy,
     fork: str | None,
     storage: str | None,
-    trial: int | str,
+    trial: str,
     out: Path | None,
     config: Path | None,
     script: Path | None,
@@ -88,9 +89,9 @@ def export(
 ) -> None:
     """Write a trial's classifier to a folder, ready to use.
 
-    The folder holds weights, tokenizer, label names, configuration and a model card. Only trials on the front
-    have their weights kept; --retrain exports any other finished trial too. `best` is the one with the best quality,
-    and `recommended` the one that `peftsearch recommend` chooses without limits.
+    The folder holds weights, tokenizer, label names, configuration and a model card. Only what is on the front has its
+    weights kept; --retrain exports any other finished trial, or epoch of a trial, too. `best` is what has the best
+    quality, and `recommended` what `peftsearch recommend` chooses without limits.
     --config writes the trial's configuration to a file, with which `peftsearch train` trains it, and --script writes
     a script that trains it without peftsearch. Both work for any trial, also for one that was pruned.
     """
@@ -115,8 +116,8 @@ def export(
     written: dict[str, Any] = {}
     if trial == RECOMMENDED:
         found = api.recommend_trial(study.name, storage=storage, fork=fork, overrides=study.overrides)
-        trial = found.chosen.number
-        say(f"recommended is trial {trial}: {found.reason}")
+        trial = str(found.point)
+        say(f"recommended is {found.point.in_words}: {found.reason}")
     if configs:
         files = api.export_front_configs(study.name, configs, **where)
         written |= {"configs": [str(file) for file in files]}
@@ -128,7 +129,13 @@ def export(
         how: dict[str, Any] = {"retrain": retrain, "adapter": adapter, "onnx": onnx, "int8": int8}
         kept = api.export_trial(study.name, trial, out, **where, **how, say=say)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-        written |= {"trial": kept.number, "method": kept.config.method, "out": str(out), "bytes": size}
+        written |= {
+            "trial": kept.number,
+            "epoch": kept.epoch,
+            "method": kept.config.method,
+            "out": str(out),
+            "bytes": size,
+        }
     if out and push:
         written |= {"pushed": api.push_export(out, push, private=private)}
     if as_json:
@@ -157,17 +164,19 @@ def _lines(written: Mapping[str, Any]) -> Iterator[str]:
         yield f"the script is in {written['script']}, and its rows are beside it; to run it:"
         yield f"  python {written['script']}"
     if "out" in written:
-        yield from _about_the_folder(written["trial"], written["method"], Path(written["out"]), written["bytes"])
+        yield from _about_the_folder(
+            Point(written["trial"], written["epoch"]), written["method"], Path(written["out"]), written["bytes"]
+        )
     if "pushed" in written:
         yield f"it is on the hub too: {written['pushed']}"
 
 
-def _about_the_folder(number: int, method: str, out: Path, size: int) -> Iterator[str]:
+def _about_the_folder(point: Point, method: str, out: Path, size: int) -> Iterator[str]:
     """Where the classifier is, how large, and the few lines of its model card that open it."""
     from peftsearch.export.card.how_to_load import code_in
     from peftsearch.export.description import CARD
 
-    yield f"trial {number} ({method}) is in {out} ({size / 1e6:,.1f} MB), and {out / CARD} says what is known of it"
+    yield f"{point.in_words} ({method}) is in {out} ({size / 1e6:,.1f} MB), and {out / CARD} says what is known of it"
     yield "to label texts:"
     yield f"  peftsearch predict {out} --text '…'"
     yield "to open it in Python:"

@@ -33,6 +33,7 @@ def search_view(
     *,
     err: bool = False,
     tolerance: Tolerance = AS_MEASURED,
+    every_epoch: bool = True,
 ) -> Iterator[OnTick]:
     """Show a search to a person: redraw a view at each call, or print each ended trial once.
 
@@ -42,6 +43,7 @@ def search_view(
         timeout: the seconds from the first call on after which the search ends, if there is a limit.
         err: whether to write to the standard error, because the standard output is for JSON.
         tolerance: the study's.
+        every_epoch: whether each epoch of a trial is a point of the front.
     """
     from peftsearch.report.study_views import progress_view
 
@@ -51,7 +53,9 @@ def search_view(
         if is_quiet():
             yield lambda _: None
         elif can_redraw(err):
-            yield _live(lambda records: progress_view(records, objectives, budget, left(), tolerance), err, stack)
+            yield _live(
+                lambda records: progress_view(records, objectives, budget, left(), tolerance, every_epoch), err, stack
+            )
         else:
             yield _lines(objectives, budget, err, left)
 

@@ -14,6 +14,7 @@ from peftsearch.cli.shared.output import debug, print_json, say, show
 from peftsearch.cli.shared.parsing import Number, WholeNumber
 from peftsearch.cli.shared.search_options import search_options
 from peftsearch.cli.shared.volume import where_logs_are
+from peftsearch.core.calls.precedence import of_study
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.strategies import ENGINES
 
@@ -85,7 +86,9 @@ def optimize(study: ChosenStudy, as_json: bool, trials: int | None, timeout: flo
 
     spec = study.load()
     debug(where_logs_are(RunFolder.of(options["fork"] or spec.name)))
-    with search_view(spec.objectives, trials, timeout, err=as_json, tolerance=spec.tolerance) as on_tick:
+    counts = of_study(options["every_epoch"], spec.every_epoch)
+    front = {"tolerance": spec.tolerance, "every_epoch": counts}
+    with search_view(spec.objectives, trials, timeout, err=as_json, **front) as on_tick:
         results = api.run_study(spec, trials=trials, timeout=timeout, **options, on_tick=on_tick, say=say)
     _print_front(results, as_json)
     if results.outcome:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, tolerance_option
+from peftsearch.cli.shared.options import ChosenStudy, example, front_options, json_option, storage_options
 from peftsearch.cli.shared.output import print_json, print_line, show
 from peftsearch.cli.shared.parsing import Number, UnboundedNumber
 
@@ -24,7 +24,7 @@ PREFERENCES = ("quality", "small", "fast", "knee")
     )
 )
 @storage_options
-@tolerance_option
+@front_options
 @click.option(
     "--max-parameters", metavar="N|SHARE", help="The most trainable parameters: 500k, or 1% of full fine-tuning's."
 )
@@ -71,9 +71,10 @@ def recommend(
 
 
 def _options(study: ChosenStudy, fork: str | None) -> str:
-    """The options that name the study in the next command, and the tolerance with which its front is chosen."""
+    """The options that name the study in the next command, and those with which its front is chosen."""
     tolerance = study.overrides.tolerance
     if isinstance(tolerance, Mapping):
         tolerance = ",".join(f"{name}={amount}" for name, amount in tolerance.items())
-    fork_option = ["--fork", fork] if fork else []
-    return shlex.join(["--study", study.name, *fork_option, *(["--tolerance", tolerance] if tolerance else [])])
+    epochs = {None: [], True: ["--every-epoch"], False: ["--whole-trials"]}[study.overrides.every_epoch]
+    named = ["--study", study.name, *(["--fork", fork] if fork else [])]
+    return shlex.join([*named, *(["--tolerance", tolerance] if tolerance else []), *epochs])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, storage_options, stored, tolerance_option
+from peftsearch.cli.shared.options import ChosenStudy, example, front_options, storage_options, stored
 from peftsearch.cli.shared.output import say
 from peftsearch.cli.shared.parsing import WholeNumber
 
@@ -18,7 +18,7 @@ from peftsearch.cli.shared.parsing import WholeNumber
     )
 )
 @storage_options
-@tolerance_option
+@front_options
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The page to write."
 )

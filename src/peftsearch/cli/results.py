@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from peftsearch.cli.shared.options import ChosenStudy, example, json_option, storage_options, stored, tolerance_option
+from peftsearch.cli.shared.options import ChosenStudy, example, front_options, json_option, storage_options, stored
 from peftsearch.cli.shared.output import complain, print_json, say, show
 from peftsearch.cli.shared.parsing import parse_trial
 
@@ -41,44 +41,50 @@ def status(study: ChosenStudy, fork: str | None, storage: str | None, as_json: b
 def trials(study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
     """List every trial, and why it was pruned or failed."""
     from peftsearch.confirm.summary import confirmation
-    from peftsearch.report.on_test import confirmed_trials, with_confirmed
-    from peftsearch.report.tables import trials_table
+    from peftsearch.report.on_test import confirmed_points, with_confirmed
+    from peftsearch.report.tables import trials_table, what_points_are
     from peftsearch.results.as_json import trial_with_curve_json
 
     results = stored(study, fork, storage)
-    records, confirmed = results.records(), confirmed_trials(confirmation(results))
+    records, confirmed = results.records(), confirmed_points(confirmation(results))
+    front = sorted((row.point for row in results.front()), key=lambda point: point.order)
     if as_json:
-        print_json([with_confirmed(trial_with_curve_json(record), confirmed) for record in records])
+        print_json([with_confirmed(trial_with_curve_json(record, front), confirmed) for record in records])
     else:
-        show(trials_table(records, results.quality, confirmed))
+        show(trials_table(records, results.quality, confirmed, front), *what_points_are(front))
 
 
 @click.command(
-    epilog=example("peftsearch trial 3 --study quickstart", "peftsearch trial best --study quickstart --json")
+    epilog=example(
+        "peftsearch trial 3 --study quickstart",
+        "peftsearch trial 3@2 --study quickstart",
+        "peftsearch trial best --study quickstart --json",
+    )
 )
-@click.argument("number", metavar="N|best", callback=parse_trial)
+@click.argument("number", metavar="N|N@EPOCH|best", callback=parse_trial)
 @storage_options
-@tolerance_option
+@front_options
 @json_option
-def trial(number: int | str, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
-    """Show one trial in full. `best` is the one on the front with the best quality.
+def trial(number: str, study: ChosenStudy, fork: str | None, storage: str | None, as_json: bool) -> None:
+    """Show one trial in full.
 
-    These are its settings, learning curve, scores by class, weights, and what went wrong.
+    `3@2` is trial 3 as it was after its epoch 2, and `best` what has the best quality on the front. What is shown are
+    settings, learning curve, scores by class, weights, and what went wrong.
     """
     from peftsearch.confirm.summary import confirmation
-    from peftsearch.report.on_test import confirmed_trials, runs_of, with_confirmed
+    from peftsearch.report.on_test import confirmed_points, runs_of, with_confirmed
     from peftsearch.report.trial_details import trial_details
     from peftsearch.results.as_json import full_trial_json
 
     results = stored(study, fork, storage)
     record = results.trial(number)
-    weights = results.weights(record.number)
-    found = confirmation(results)
+    weights, found = results.weights(record.point), confirmation(results)
+    front = sorted((row.point for row in results.front()), key=lambda point: point.order)
     if as_json:
-        shown = with_confirmed(full_trial_json(record, weights), confirmed_trials(found))
-        print_json({**shown, "runs": [run.to_dict() for run in runs_of(found, record.number)]})
+        shown = with_confirmed(full_trial_json(record, weights, front), confirmed_points(found))
+        print_json({**shown, "runs": [run.to_dict() for run in runs_of(found, record.point)]})
     else:
-        show(*trial_details(record, results.objectives, weights, found))
+        show(*trial_details(record, results.objectives, weights, found, front))
 
 
 @click.command(
@@ -90,7 +96,7 @@ def trial(number: int | str, study: ChosenStudy, fork: str | None, storage: str 
     )
 )
 @storage_options
-@tolerance_option
+@front_options
 @json_option
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front to a .png or .html file.")
 @click.option("--each-method", is_flag=True, help="Show the best trial of each method instead of the front.")
@@ -112,11 +118,13 @@ def front(
 ) -> None:
     """Show the Pareto front, best quality first.
 
-    It holds the finished trials that no other one dominates. Values within the tolerance count as equal.
+    It holds the points that no other one dominates: finished trials and, unless the study or --whole-trials says
+    otherwise, trials as they were after each of their epochs. `3@2` is trial 3 after its epoch 2. Values within the
+    tolerance count as equal. The table has a row for each trial; --json has every point.
     """
     from peftsearch.confirm.summary import confirmation
     from peftsearch.report.audit import audit_json, audit_view
-    from peftsearch.report.on_test import confirmed_trials, with_confirmed
+    from peftsearch.report.on_test import confirmed_points, with_confirmed
     from peftsearch.report.study_views import front_view, methods_view
     from peftsearch.results.as_json import trial_json
     from peftsearch.results.audit import audit
@@ -129,7 +137,7 @@ def front(
 
         save_front(front_picture(results), plot)
     if as_json:
-        rows, confirmed = results.rows(), confirmed_trials(confirmation(results))
+        rows, confirmed = results.points(), confirmed_points(confirmation(results))
         chosen = best_of_methods(rows) if each_method else [row for row in rows if row.on_front]
         listed = [with_confirmed(trial_json(row.record), confirmed) for row in chosen]
         for line in front_in_words(rows, results.objectives, results.tolerance):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.statistics import Comparison, Scores
 from peftsearch.core.objectives import EVALUATE, find_objective
+from peftsearch.core.points import Point
 from peftsearch.methods.table import METHODS
 from peftsearch.storage.confirmations import SeedRun
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from peftsearch.core.predictions import Predictions
 
 
-def comparison(metric: str, runs: Mapping[int, Sequence[SeedRun]], methods: Mapping[int, str]) -> Comparison | None:
+def comparison(metric: str, runs: Mapping[Point, Sequence[SeedRun]], methods: Mapping[Point, str]) -> Comparison | None:
     """Compare trials by the runs that have kept the classes of the test rows.
 
     Args:
         metric: the metric that is compared.
-        runs: trial number → its runs.
-        methods: trial number → its method.
+        runs: point → its runs.
+        methods: point → its method.
 
     Returns:
         None if the metric follows from more than true and predicted classes, or no run has kept them.

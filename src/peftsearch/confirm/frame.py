@@ -10,22 +10,24 @@ if TYPE_CHECKING:
     from peftsearch.confirm.summary import Confirmation, Confirmed
 
 COLUMNS = (
-    *("trial", "method", "backbone", "searched", "test_mean", "test_low", "test_high", "seeds", "may_be_best"),
+    *("trial", "epoch", "method", "backbone", "searched", "test_mean", "test_low", "test_high", "seeds", "may_be_best"),
     *("trainable_parameters", "train_seconds"),
 )
 
 
 def confirmation_frame(found: Confirmation) -> pd.DataFrame:
-    """One row for each trial with a score on test: see `Confirmation.frame`."""
+    """One row for each point with a score on test: see `Confirmation.frame`."""
     import pandas as pd
 
-    return pd.DataFrame([_cells(row) for row in found.measured], columns=list(COLUMNS))
+    frame = pd.DataFrame([_cells(row) for row in found.measured], columns=list(COLUMNS))
+    return frame.astype({"epoch": "Int64"})  # whole numbers, though some are missing
 
 
 def _cells(row: Confirmed) -> dict[str, Any]:
     spread, interval = row.test_spread, row.interval
     return {
-        "trial": row.record.number,
+        "trial": row.point.trial,
+        "epoch": row.point.epoch,
         "method": row.config.method,
         "backbone": row.config.backbone,
         "searched": row.searched,

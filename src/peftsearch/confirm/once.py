@@ -37,6 +37,7 @@ def run_once(
     cache: Path,
     *,
     exact: bool = False,
+    last_epoch: int | None = None,
     device: str = "auto",
     cache_size: int | None = None,
     report: Callable[[EpochReport], None] = lambda _: None,
@@ -48,6 +49,8 @@ def run_once(
         data: with the test split, which training does not get.
         cache: folder of the tokenised splits.
         exact: as for `training.trial.run_trial`; so are the others.
+        last_epoch: the epoch that ends the training, under the schedule of all, and whose weights are measured; None to
+            choose the best epoch.
 
     Raises:
         TrialFailure: the memory is too small, or a loss or a metric is not finite.
@@ -58,8 +61,9 @@ def run_once(
 
     sealed = replace(data, splits={name: rows for name, rows in data.splits.items() if name != TEST})
     result = run_trial(
-        config, sealed, report, cache=cache, device=device, should_stop=should_stop, cache_size=cache_size, exact=exact
-    )
+        config, sealed, report, cache=cache, device=device, should_stop=should_stop, cache_size=cache_size, exact=exact,
+        last_epoch=last_epoch,
+    )  # fmt: skip
     said = predict_split(result, data, TEST, cache=cache, device=device, should_stop=should_stop)
     scores = split_scores(said, TEST, data.labels, config.evaluate)
     return Tested(result.measurement, result.predictions, scores, said)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.methods.table import ENCODER_METHODS, METHODS
+from peftsearch.results.front import Row, best_of_trials, whole_trials
 from peftsearch.results.reference import SETTINGS
 from peftsearch.storage.confirm_queue import REFERENCE, Repeat
 from peftsearch.storage.confirmations import SeedRun
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
 
 BEST, SEEDS = 8, 3
-"""How many trials are confirmed by default, and with how many seeds."""
+"""How many points are confirmed by default, and with how many seeds."""
 
 HOPELESS = "not_finite"
 """The kind of failure that another try with the same seed would only repeat."""
@@ -32,48 +34,61 @@ class Run:
     repeat: Repeat
 
     @property
-    def key(self) -> tuple[int, int]:
-        """The number of the trial, and the seed."""
-        return self.repeat.trial, self.config.training.seed
+    def key(self) -> tuple[Point, int]:
+        """The point, and the seed."""
+        return self.repeat.point, self.config.training.seed
 
     def alone(self) -> Run:
         """The same run, to be trained while no other one is."""
         return Run(self.config, replace(self.repeat, alone=True))
 
 
-def chosen_trials(stored: StoredStudy, trials: Sequence[int | str], best: int = BEST) -> list[Record]:
-    """The finished trials that `trials` names, each once; by default the front and its runners-up.
-
-    No runner-up breaks a constraint of the study.
+def chosen_points(stored: StoredStudy, trials: Sequence[int | str | Point], best: int = BEST) -> list[Record]:
+    """The points that `trials` names, each once; by default the front and its runners-up.
 
     Args:
-        trials: trial numbers, or `best`; none for the default.
-        best: how many trials the default takes: all of the front, and then the best others by quality.
+        trials: trials, epochs as `7@3`, or `best`; none for the default.
+        best: how many points the default takes (`default_points`).
 
     Raises:
         UserError: a trial is missing or unfinished, or no trial has finished.
     """
     if not trials:
-        front = stored.nonempty_front()
-        others = [row for row in stored.rows() if not row.on_front and row.record.feasible]
-        return [row.record for row in [*front, *others[: max(0, best - len(front))]]]
-    found = [stored.trial(number) for number in dict.fromkeys(map(stored.number, trials))]
-    for record in found:
+        stored.nonempty_front()
+        return [row.record for row in default_points(stored.points(), best)]
+    found = {record.point: record for record in map(stored.trial, trials)}
+    for record in found.values():
         if record.state != "complete" or record.config is None:
-            finished = ", ".join(str(row.record.number) for row in stored.rows()) or "none"
+            finished = ", ".join(str(row.point) for row in stored.rows()) or "none"
             raise UserError(
-                f"--trial {record.number}: it is {record.state}, and only complete trials can be trained again: "
+                f"--trial {record.point}: it is {record.state}, and only complete trials can be trained again: "
                 f"{finished}"
             )
-    return found
+    return list(found.values())
+
+
+def default_points(points: Sequence[Row], best: int = BEST) -> list[Row]:
+    """What is confirmed unless someone says otherwise: each trial of the front at its best point on it, and, if these
+    are fewer than `best`, the whole trials next in quality.
+
+    No runner-up breaks a constraint of the study.
+
+    Args:
+        points: every point, best quality first.
+        best: how many there are to be, at least.
+    """
+    chosen = best_of_trials([row for row in points if row.on_front])
+    taken = {row.point.trial for row in chosen}
+    others = [row for row in whole_trials(points) if row.point.trial not in taken and row.record.feasible]
+    return [*chosen, *others[: max(0, best - len(chosen))]]
 
 
 def missing_runs(stored: StoredStudy, chosen: Sequence[Record], seeds: int, known: Sequence[SeedRun]) -> list[Run]:
-    """The runs still to do: every trial with the first seed, then with the next, and the reference once.
+    """The runs still to do: every point with the first seed, then with the next, and the reference once.
 
     A stop therefore leaves trials with the same seeds, which can be compared.
     """
-    done = {(run.trial, run.seed) for run in known if is_over(run)}
+    done = {(run.point, run.seed) for run in known if is_over(run)}
     planned = [
         (place, Run(config, _conditions(record)))
         for record in chosen
@@ -97,21 +112,23 @@ def reseeded(config: TrialConfig, seeds: int) -> Iterator[TrialConfig]:
 
 
 def alone_last(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
-    """The runs that several workers may train at once, and the last run of each trial, which is to be trained alone."""
-    last = {run.repeat.trial: run for run in runs}
-    return [run for run in runs if run is not last[run.repeat.trial]], [run.alone() for run in last.values()]
+    """The runs that several workers may train at once, and the last run of each point, which is to be trained alone."""
+    last = {run.repeat.point: run for run in runs}
+    return [run for run in runs if run is not last[run.repeat.point]], [run.alone() for run in last.values()]
 
 
-def unknown_conditions(chosen: Sequence[Record]) -> list[int]:
-    """The trials of an earlier version, which kept neither the number of threads nor whether they were exact."""
-    return [record.number for record in chosen if record.measurement and record.measurement.exact is None]
+def unknown_conditions(chosen: Sequence[Record]) -> list[Point]:
+    """The points of an earlier version, which kept neither the number of threads nor whether they were exact."""
+    return [record.point for record in chosen if record.measurement and record.measurement.exact is None]
 
 
 def _conditions(record: Record) -> Repeat:
     measured = record.measurement
     if measured is None:
         return Repeat(record.number)
-    return Repeat(record.number, measured.threads, bool(measured.exact), cut_after=measured.cut_after)
+    return Repeat(
+        record.number, measured.threads, bool(measured.exact), cut_after=measured.cut_after, epoch=record.epoch
+    )
 
 
 def _as_computed(record: Record) -> TrialConfig:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.plan import Run
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.points import Point
 from peftsearch.results.outlook.pace import seconds_of_trials
 from peftsearch.results.status import life_signs
-from peftsearch.storage.confirm_queue import REFERENCE, Repeat, ended_runs, running_runs
+from peftsearch.storage.confirm_queue import REFERENCE_POINT, Repeat, ended_runs, running_runs
 from peftsearch.storage.confirmations import SeedRun, read_runs, write_run
 from peftsearch.storage.records import Record
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from peftsearch.results.stored_study import StoredStudy
 
-Key = tuple[int, int]
-"""The number of a trial (or `REFERENCE`), and a seed."""
+Key = tuple[Point, int]
+"""A point (or `REFERENCE_POINT`), and a seed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Progress:
 
     Attributes:
         runs: those to do.
-        expected: trial → the seconds that it took in the search, loading and evaluation included.
+        expected: point → the seconds that it took in the search, loading and evaluation included.
         on_run: receives each run that has ended.
         on_tick: receives how far the runs are, about once a second.
         seen: the numbers of the queue's trials that had ended before, or that were told of.
@@ -72,7 +73,7 @@ class Progress:
     study: Study
     queue: Study
     runs: Sequence[Run]
-    expected: Mapping[int, float]
+    expected: Mapping[Point, float]
     on_run: Callable[[ConfirmedRun], None]
     on_tick: Callable[[RunsSoFar], None]
     seen: set[int] = field(init=False)
@@ -94,10 +95,10 @@ class Progress:
 
     def _tell_ended(self, running: Sequence[tuple[Repeat, Record]]) -> None:
         new = [ended for ended in ended_runs(self.queue) if ended.number not in self.seen]
-        kept = {(run.trial, run.seed): run for run in read_runs(self.study)} if new else {}
+        kept = {(run.point, run.seed): run for run in read_runs(self.study)} if new else {}
         for ended in new:
             self.seen.add(ended.number)
-            key = ended.run.trial, ended.run.seed
+            key = ended.run.point, ended.run.seed
             found = kept.get(key) if ended.run.failure is None else ended.run
             if found is None:
                 continue
@@ -115,13 +116,13 @@ class Progress:
         signs = {_key(repeat, record): life_signs(record) for repeat, record in running}
         if not self.told and all(sign.left is None for sign in signs.values()):
             return None
-        before = sum(self.expected.get(trial, 0.0) for trial, _ in self.told)
+        before = sum(self.expected.get(point, 0.0) for point, _ in self.told)
         pace = sum(self.told.values()) / before if before else 1.0
         shared = alone = 0.0
         for run in self.runs:
             if run.key in self.told:
                 continue
-            sign, whole = signs.get(run.key), pace * self.expected.get(run.repeat.trial, 0.0)
+            sign, whole = signs.get(run.key), pace * self.expected.get(run.repeat.point, 0.0)
             rest = whole if sign is None else max(0.0, whole - sign.age) if sign.left is None else sign.left
             if run.repeat.alone:
                 alone += rest
@@ -130,15 +131,20 @@ class Progress:
         return shared / max(1, len(running)) + alone
 
 
-def seconds_in_the_search(stored: StoredStudy, chosen: Sequence[Record]) -> dict[int, float]:
-    """Trial → the seconds that it took in the search; those of its training alone where that is not known."""
+def seconds_in_the_search(stored: StoredStudy, chosen: Sequence[Record]) -> dict[Point, float]:
+    """Point → the seconds that it took in the search; those of its training alone where that is not known."""
     found = {
-        record.number: max(record.measurement.duration, *seconds_of_trials([record]), 0.0)
+        record.point: max(record.measurement.duration, *_seconds(record), 0.0)
         for record in chosen
         if record.measurement
     }
-    return {**found, REFERENCE: stored.reference.seconds if stored.reference else 0.0}
+    return {**found, REFERENCE_POINT: stored.reference.seconds if stored.reference else 0.0}
+
+
+def _seconds(record: Record) -> list[float]:
+    """The wall time of a trial; of an epoch, that of its training and evaluation until then."""
+    return seconds_of_trials([record]) if record.epoch is None else [sum(report.duration for report in record.curve)]
 
 
 def _key(repeat: Repeat, record: Record) -> Key:
-    return repeat.trial, record.config.training.seed if record.config else 0
+    return repeat.point, record.config.training.seed if record.config else 0

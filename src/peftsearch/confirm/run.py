@@ -12,18 +12,19 @@ from peftsearch.confirm.plan import (
     SEEDS,
     Run,
     alone_last,
-    chosen_trials,
+    chosen_points,
     is_over,
     missing_runs,
     unknown_conditions,
 )
 from peftsearch.confirm.progress import ConfirmedRun, Progress, RunsSoFar, seconds_in_the_search
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.core.secrets import HIDDEN, hide_source
 from peftsearch.data.splits import check_split
 from peftsearch.optimize.begin import job_of
 from peftsearch.results.formatting import duration
-from peftsearch.storage.confirm_queue import REFERENCE, enqueue, open_queue
+from peftsearch.storage.confirm_queue import REFERENCE_POINT, enqueue, open_queue
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening
 from peftsearch.storage.records import Record
 from peftsearch.workers.engine import Engine
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.study.spec import StudySpec
 
-__all__ = ["TEST", "Places", "Wanted", "check_same_data", "chosen_trials", "confirm", "searched_data"]
+__all__ = ["TEST", "Places", "Wanted", "check_same_data", "chosen_points", "confirm", "searched_data"]
 
 WORKER = "peftsearch.confirm.worker"
 
@@ -47,12 +48,12 @@ class Wanted:
     """What to confirm.
 
     Attributes:
-        trials: trial numbers, or `best`; none for the front and its runners-up.
-        best: how many trials the front and its runners-up are.
-        seeds: how many other seeds each trial is trained with.
+        trials: trials, epochs as `7@3`, or `best`; none for the front and its runners-up.
+        best: how many points the front and its runners-up are.
+        seeds: how many other seeds each of them is trained with.
     """
 
-    trials: Sequence[int | str] = ()
+    trials: Sequence[int | str | Point] = ()
     best: int = BEST
     seeds: int = SEEDS
 
@@ -108,18 +109,18 @@ def confirm(
     Raises:
         UserError: a trial is missing or unfinished, the data has changed, or it has no test split.
     """
-    chosen = chosen_trials(stored, wanted.trials, wanted.best)
+    chosen = chosen_points(stored, wanted.trials, wanted.best)
     check_same_data(stored, chosen, data)
     known = read_runs(stored.study)
     missing = missing_runs(stored, chosen, wanted.seeds, known)
     if not missing:
         say("all of these runs are already done")
         return Outcome("done")
-    numbers = sorted({run.repeat.trial for run in missing} - {REFERENCE})
+    points = sorted({run.repeat.point for run in missing} - {REFERENCE_POINT}, key=lambda point: point.order)
     check_split(data, TEST)
-    for note in (*opened_before(stored, numbers), *_notes(stored, chosen, missing, known)):
+    for note in (*opened_before(stored, points), *_notes(stored, chosen, missing, known)):
         say(note)
-    write_opening(stored.study, numbers)  # before the first look: a look that fails is a look too
+    write_opening(stored.study, points)  # before the first look: a look that fails is a look too
     together, alone = alone_last(missing) if places.together else ([], [run.alone() for run in missing])
     expected, queue = seconds_in_the_search(stored, chosen), open_queue(stored.study)
     progress = Progress(stored.study, queue, [*together, *alone], expected, on_run, on_tick)
@@ -175,14 +176,14 @@ def _with_secrets(searched: Mapping[str, Any], spec: StudySpec) -> Mapping[str, 
     return {**searched, "source": written}
 
 
-def opened_before(stored: StoredStudy, trials: Sequence[int]) -> list[str]:
-    """A warning if the test split was opened before, but not for all of `trials`."""
+def opened_before(stored: StoredStudy, points: Sequence[Point]) -> list[str]:
+    """A warning if the test split was opened before, but not for all of `points`."""
     earlier = read_openings(stored.study)
-    known = {number for opening in earlier for number in opening.trials}
-    if not earlier or set(trials) <= known:
+    known = sorted({point for opening in earlier for point in opening.points}, key=lambda point: point.order)
+    if not earlier or set(points) <= set(known):
         return []
     return [
-        f"note: the test split was opened before ({earlier[-1].when}, trials {', '.join(map(str, sorted(known)))}); "
+        f"note: the test split was opened before ({earlier[-1].when}, trials {', '.join(map(str, known))}); "
         f"whoever chooses trials by their test scores makes these scores as optimistic as the validation scores"
     ]
 
@@ -192,7 +193,7 @@ def _notes(
 ) -> list[str]:
     """What is worth knowing before the first run: one line each."""
     notes, wanted = [], {run.key for run in missing}
-    again = [run for run in known if not run.failure and not is_over(run) and (run.trial, run.seed) in wanted]
+    again = [run for run in known if not run.failure and not is_over(run) and (run.point, run.seed) in wanted]
     if again:
         notes.append(
             f"note: {_runs(len(again))} of an earlier version did not keep what was said of each row, without which "
@@ -204,15 +205,15 @@ def _notes(
             f"note: an earlier version trained {_trials(unknown)}, and did not keep the number of CPU threads nor "
             "--exact; this machine's threads are used, without --exact"
         )
-    cut = [record.number for record in chosen if record.measurement and record.measurement.out_of_time]
+    cut = [record.point for record in chosen if record.measurement and record.measurement.out_of_time]
     if cut:
         notes.append(
             f"note: the time limit of the search ended {_trials(cut)} before the last epoch; the new runs end after "
             "the same epoch"
         )
-    times = {record.number: record.measurement.duration for record in chosen if record.measurement}
-    times[REFERENCE] = stored.reference.seconds if stored.reference else 0.0
-    seconds = sum(times[run.repeat.trial] for run in missing)
+    times = {record.point: record.measurement.duration for record in chosen if record.measurement}
+    times[REFERENCE_POINT] = stored.reference.seconds if stored.reference else 0.0
+    seconds = sum(times[run.repeat.point] for run in missing)
     return [*notes, f"{_runs(len(missing))} to do, about {duration(seconds)} of training"]
 
 
@@ -220,8 +221,8 @@ def _runs(count: int) -> str:
     return f"{count} run{'' if count == 1 else 's'}"
 
 
-def _trials(numbers: Sequence[int]) -> str:
-    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+def _trials(points: Sequence[Point]) -> str:
+    return points[0].in_words if len(points) == 1 else f"trials {', '.join(map(str, points))}"
 
 
 def check_same_data(stored: StoredStudy, chosen: Sequence[Record], data: TextData) -> None:

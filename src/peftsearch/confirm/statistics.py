@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from peftsearch.confirm.variance import Floats, Part, SeedVariance, over_rows, reach
+from peftsearch.core.points import Point
 
 CONFIDENCE = 0.95
 
@@ -81,12 +82,12 @@ class Comparison:
     """Trials that were measured on the same test rows.
 
     Attributes:
-        trials: trial number → scores.
+        trials: point → scores.
         larger_is_better: whether a higher value of the metric is better.
         bounds: the lowest and the highest value of the metric, which no interval exceeds.
     """
 
-    trials: Mapping[int, Scores]
+    trials: Mapping[Point, Scores]
     larger_is_better: bool = True
     bounds: tuple[float, float] = (-math.inf, math.inf)
 
@@ -95,18 +96,18 @@ class Comparison:
         """From all trials together; None if none has several seeds."""
         return SeedVariance.estimated({n: scores.values for n, scores in self.trials.items() if scores.random})
 
-    def interval(self, trial: int) -> Interval:
+    def interval(self, trial: Point) -> Interval:
         """What the trial would score with other rows and other seeds."""
         scores = self.trials[trial]
         return self._interval(scores.mean, scores.by_row, [trial]).within(*self.bounds)
 
-    def difference(self, one: int, other: int) -> Interval:
+    def difference(self, one: Point, other: Point) -> Interval:
         """The score of `one` minus the score of `other`: 95 % for these two alone, whatever other trials there are."""
         ours, theirs = self.trials[one], self.trials[other]
         found = self._interval(ours.mean - theirs.mean, ours.by_row - theirs.by_row, [one, other])
         return found.within(-self._width, self._width)
 
-    def overstatement(self, trial: int, validation: Floats) -> Interval:
+    def overstatement(self, trial: Point, validation: Floats) -> Interval:
         """By how much the search's validation score of a trial was better than what the trial scores on test.
 
         The interval covers the choice of the validation rows, of the test rows and of all seeds. It says what chance
@@ -129,18 +130,18 @@ class Comparison:
         return highest - lowest
 
     @cached_property
-    def best_set(self) -> Mapping[int, bool | None]:
+    def best_set(self) -> Mapping[Point, bool | None]:
         """Which trials may be the best: those that no other trial exceeds by more than chance does.
 
         The best trial is left out in at most 5 % of studies (Hsu). A trial has None where it cannot be said.
         """
         return {trial: self._may_be_best(trial) for trial in self.trials}
 
-    def _may_be_best(self, trial: int) -> bool | None:
+    def _may_be_best(self, trial: Point) -> bool | None:
         found = [self._exceeds(other, trial) for other in self.trials if other != trial]
         return False if any(found) else None if None in found else True
 
-    def _exceeds(self, one: int, other: int) -> bool | None:
+    def _exceeds(self, one: Point, other: Point) -> bool | None:
         """Whether `one` is better than `other` by more than the critical value; None if the variance is unknown."""
         ours, theirs = self.trials[one], self.trials[other]
         parts = self._parts([one, other])
@@ -155,11 +156,11 @@ class Comparison:
         Two trials are compared as strictly as three, so that what is said agrees with `difference`, a two-sided one."""
         return 1 - (1 - CONFIDENCE) / max(len(self.trials) - 1, 2)
 
-    def _interval(self, mean: float, by_row: Floats, trials: Sequence[int]) -> Interval:
+    def _interval(self, mean: float, by_row: Floats, trials: Sequence[Point]) -> Interval:
         parts = self._parts(trials)
         return _interval(mean, None if parts is None else [over_rows(by_row), *parts])
 
-    def _parts(self, trials: Sequence[int], extra: float = 0.0) -> list[Part] | None:
+    def _parts(self, trials: Sequence[Point], extra: float = 0.0) -> list[Part] | None:
         """What the seeds of these trials add, with `extra` more runs of each; None if that is unknown."""
         weights = {n: extra + 1 / self.trials[n].seeds for n in trials if self.trials[n].random}
         if not weights:

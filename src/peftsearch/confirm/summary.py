@@ -17,9 +17,10 @@ from peftsearch.core.front.pareto import tiers
 from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import DEFAULT_METRIC, find_objective, is_metric
+from peftsearch.core.points import Point
 from peftsearch.methods.table import METHODS
 from peftsearch.results.reference import SETTINGS
-from peftsearch.storage.confirm_queue import REFERENCE
+from peftsearch.storage.confirm_queue import REFERENCE, REFERENCE_POINT
 from peftsearch.storage.confirmations import Opening, SeedRun, read_openings, read_runs
 from peftsearch.storage.records import Record
 
@@ -36,10 +37,10 @@ COSTS = ("trainable_parameters", "train_seconds")
 
 @dataclass(frozen=True)
 class Confirmed:
-    """One trial of the search and its runs with other seeds.
+    """One point of the search and its runs with other seeds.
 
     Attributes:
-        record: the trial as it stands in the storage.
+        record: the point as it stands in the storage.
         config: the record's configuration.
         measurement: the record's measurement, which the search made.
         runs: the runs with other seeds.
@@ -58,6 +59,11 @@ class Confirmed:
     compared: Comparison | None = field(default=None, repr=False, compare=False)
     may_be_best: bool | None = None
     overstated: Interval | None = None
+
+    @property
+    def point(self) -> Point:
+        """What names it."""
+        return self.record.point
 
     @property
     def random(self) -> bool:
@@ -84,7 +90,7 @@ class Confirmed:
     def interval(self) -> Interval | None:
         """The mean score on the test split with its 95 % interval over rows and seeds; None without kept rows."""
         found = self.comparable
-        return found.interval(self.record.number) if found else None
+        return found.interval(self.point) if found else None
 
     @property
     def test_spread(self) -> Spread | None:
@@ -107,12 +113,12 @@ class Confirmed:
     def behind(self, other: Confirmed) -> Interval | None:
         """This trial's test score minus the one of `other`, with its 95 % interval; None if rows were not kept."""
         found = self.comparable
-        return found.difference(self.record.number, other.record.number) if found and other.comparable else None
+        return found.difference(self.point, other.point) if found and other.comparable else None
 
     @property
     def comparable(self) -> Comparison | None:
         """The comparison that this trial is in; None if its runs have not kept the classes of the rows."""
-        return self.compared if self.compared and self.record.number in self.compared.trials else None
+        return self.compared if self.compared and self.point in self.compared.trials else None
 
 
 @dataclass(frozen=True)
@@ -178,23 +184,23 @@ class Confirmation:
         return sum(rows for _, _, rows in found.classes.cells) if found else 0
 
     @property
-    def without_rows(self) -> tuple[int, ...]:
+    def without_rows(self) -> tuple[Point, ...]:
         """The trials whose runs an earlier version made, which did not keep the classes of the test rows."""
-        return tuple(row.record.number for row in self.measured if not any(run.rows for run in row.counted))
+        return tuple(row.point for row in self.measured if not any(run.rows for run in row.counted))
 
     @property
-    def optimism(self) -> dict[int, float]:
-        """Trial number → by how much its mean test score is worse than its validation score in the search."""
+    def optimism(self) -> dict[Point, float]:
+        """Point → by how much its mean test score is worse than its validation score in the search."""
         spreads = ((row, row.test_spread) for row in self.measured)
-        return {row.record.number: self.sign * (row.searched - found.mean) for row, found in spreads if found}
+        return {row.point: self.sign * (row.searched - found.mean) for row, found in spreads if found}
 
     def frame(self) -> pd.DataFrame:
         """The trials with a score on test as a pandas frame, best mean first.
 
         Returns:
-            One row for each trial, with these columns:
+            One row for each point, with these columns:
 
-            - `trial`, `method`, `backbone`;
+            - `trial`, `epoch`, `method`, `backbone`; the epoch is missing where the point is the whole trial;
             - `searched`: the validation score by which the search chose it;
             - `test_mean`, `test_low`, `test_high`: the mean over `seeds` on the test split and its 95 % interval, which
               is missing where one seed was trained or an earlier version has not kept what was said of each row;
@@ -207,20 +213,20 @@ class Confirmation:
 def confirmation(stored: StoredStudy) -> Confirmation:
     """Read from the storage what confirming has found so far."""
     metric = stored.quality if is_metric(stored.quality) else DEFAULT_METRIC
-    runs: dict[int, list[SeedRun]] = {}
+    runs: dict[Point, list[SeedRun]] = {}
     for run in read_runs(stored.study):
-        runs.setdefault(run.trial, []).append(run)
-    known = [row for row in stored.rows() if row.record.number in runs] if runs else []
-    found = [_confirmed(row, runs[row.record.number], metric) for row in known]
-    reference = _reference(known, runs.get(REFERENCE, ()), metric)
+        runs.setdefault(run.point, []).append(run)
+    known = [row for row in stored.with_every_epoch(True).points() if row.point in runs] if runs else []
+    found = [_confirmed(row, runs[row.point], metric) for row in known]
+    reference = _reference(known, runs.get(REFERENCE_POINT, ()), metric)
     rows = _compared(stored, [*found, *([reference] if reference else [])], metric)
-    trials = sorted((row for row in rows if row.record.number != REFERENCE), key=_by_test_score)
+    trials = sorted((row for row in rows if row.point != REFERENCE_POINT), key=_by_test_score)
     return Confirmation(
         stored.name,
         metric,
         tuple(trials),
         tuple(read_openings(stored.study)),
-        next((row for row in rows if row.record.number == REFERENCE), None),
+        next((row for row in rows if row.point == REFERENCE_POINT), None),
         stored.objectives,
         tolerance=stored.tolerance,
     )
@@ -241,29 +247,29 @@ def _reference(known: Sequence[Row], runs: Sequence[SeedRun], metric: str) -> Co
 
 def _compared(stored: StoredStudy, rows: Sequence[Confirmed], metric: str) -> list[Confirmed]:
     """The same trials and the reference, with what follows from comparing them."""
-    runs = {row.record.number: row.runs for row in rows}
-    found = comparison(metric, runs, {row.record.number: row.config.method for row in rows})
+    runs = {row.point: row.runs for row in rows}
+    found = comparison(metric, runs, {row.point: row.config.method for row in rows})
     if found is None:
         return list(rows)
-    trials = {number: scores for number, scores in found.trials.items() if number != REFERENCE}
+    trials = {point: scores for point, scores in found.trials.items() if point != REFERENCE_POINT}
     best = replace(found, trials=trials).best_set
     return [
         replace(
             row,
             compared=found,
-            may_be_best=best.get(row.record.number),
-            overstated=_overstated(stored, row.record.number, found, metric),
+            may_be_best=best.get(row.point),
+            overstated=_overstated(stored, row.point, found, metric),
         )
         for row in rows
     ]
 
 
-def _overstated(stored: StoredStudy, trial: int, found: Comparison, metric: str) -> Interval | None:
+def _overstated(stored: StoredStudy, point: Point, found: Comparison, metric: str) -> Interval | None:
     try:
-        said = stored.predictions(trial) if trial in found.trials else None
+        said = stored.predictions(point) if point in found.trials and point != REFERENCE_POINT else None
     except UserError:  # the file is damaged, and nothing else depends on it
         return None
-    return None if said is None else found.overstatement(trial, validation_values(metric, said))
+    return None if said is None else found.overstatement(point, validation_values(metric, said))
 
 
 def _cost(row: Confirmed, name: str) -> float:

@@ -30,6 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from peftsearch.core.points import Point
+
 Floats = NDArray[np.float64]
 
 
@@ -57,14 +59,14 @@ class SeedVariance:
         own: how much of the s² of a trial with several seeds is its own; the rest is `pooled`.
     """
 
-    scores: Mapping[int, Part]
-    interaction: Mapping[int, float]
+    scores: Mapping[Point, Part]
+    interaction: Mapping[Point, float]
     pooled: float
     pooled_interaction: float
     own: float = 0.5
 
     @classmethod
-    def estimated(cls, trials: Mapping[int, Floats]) -> SeedVariance | None:
+    def estimated(cls, trials: Mapping[Point, Floats]) -> SeedVariance | None:
         """From values of shape (seeds, rows) by trial; None if no trial has several seeds."""
         several = {trial: values for trial, values in trials.items() if len(values) > 1}
         if not several:
@@ -76,7 +78,7 @@ class SeedVariance:
         shared = sum(interaction[n] * part.freedom for n, part in scores.items()) / freedom
         return cls(scores, interaction, pooled, shared)
 
-    def parts(self, weights: Mapping[int, float]) -> list[Part]:
+    def parts(self, weights: Mapping[Point, float]) -> list[Part]:
         """Of the trials' weighted variances between seeds on endless rows. Their sum is never negative.
 
         Args:
@@ -91,7 +93,7 @@ class SeedVariance:
         ]
         return found + [Part(-weight * self._shared(n), math.inf) for n, weight in weights.items()]
 
-    def _shared(self, trial: int) -> float:
+    def _shared(self, trial: Point) -> float:
         """The part of a trial's s² that the rows account for already."""
         if trial not in self.scores:
             return min(self.pooled, self.pooled_interaction)

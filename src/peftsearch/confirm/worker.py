@@ -82,9 +82,10 @@ class ConfirmTask:
         folder = self.job.run_folder
         for split, said in (("validation", tested.predictions), (TEST, tested.test_predictions)):
             if said is not None:
-                write_predictions(folder.seed_predictions(repeat.trial, seed, split), said)
+                write_predictions(folder.seed_predictions(repeat.point, seed, split), said)
         rows = RowClasses.of(tested.test_predictions)
         found = {"measurement": tested.measurement, "test": tested.test, "rows": rows, "alone": repeat.alone}
+        found |= {"epoch": repeat.epoch}
         write_run(self.searched, SeedRun(repeat.trial, seed, seconds, now(), **found))  # type: ignore[arg-type]
 
     def _tell(self, trial: Trial, tested: Tested) -> None:
@@ -117,7 +118,7 @@ def real_tester(spec: StudySpec, job: Job) -> TrainAndTest:
         torch.set_num_threads(repeat.threads or job.threads)
         return run_once(
             config, data, job.run_folder.tokens, exact=repeat.exact, device=job.device, cache_size=job.cache_size,
-            report=report, should_stop=should_stop,
+            report=report, should_stop=should_stop, last_epoch=repeat.epoch,
         )  # fmt: skip
 
     return train

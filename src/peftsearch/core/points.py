@@ -27,6 +27,11 @@ class Point:
         return str(self.trial) if self.epoch is None else f"{self.trial}@{self.epoch}"
 
     @property
+    def as_json(self) -> int | str:
+        """As lists of JSON data name it: the number of a whole trial, or else what is written on a command line."""
+        return self.trial if self.epoch is None else str(self)
+
+    @property
     def in_words(self) -> str:
         """As a sentence names it."""
         return f"trial {self.trial}" if self.epoch is None else f"trial {self.trial}, epoch {self.epoch}"

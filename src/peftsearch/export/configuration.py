@@ -14,6 +14,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.disk import replacing
 from peftsearch.core.packages import expanded
+from peftsearch.core.points import Point
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import objective_with_unit
 from peftsearch.results.open import Study, results_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @checked
 def export_config(
     study: Study | StoredStudy,
-    trial: int | str,
+    trial: int | str | Point,
     file: str | Path,
     *,
     storage: str | None = None,
@@ -44,7 +45,7 @@ def export_config(
 
     Args:
         study: results that are open already, or a study as `open_results` takes it.
-        trial: a number, of a trial in any state that has a configuration, or `best`.
+        trial: a number, of a trial in any state that has a configuration, an epoch of a trial as `"7@3"`, or `best`.
         file: a new file; its suffix says in which format: `.yaml`, `.yml` or `.json`.
         storage: as for `open_results`.
         fork: as for `open_results`.
@@ -79,7 +80,7 @@ def export_front_configs(
     overrides: Overrides | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write the configuration of every trial on the front to a folder, as `export_config` does.
+    """Write the configuration of every point on the front to a folder, as `export_config` does.
 
     Args:
         study: results that are open already, or a study as `open_results` takes it.
@@ -90,7 +91,7 @@ def export_front_configs(
         overwrite: whether existing files are replaced.
 
     Returns:
-        The files, `trial-N-METHOD.yaml` each, the best quality first.
+        The files, `trial-N-METHOD.yaml` or `trial-N@EPOCH-METHOD.yaml` each, the best quality first.
 
     Raises:
         UserError: no trial has finished, or a file exists or cannot be written.
@@ -101,7 +102,7 @@ def export_front_configs(
     """
     stored, folder = opened(study, storage, fork, overrides)
     front = [(row.record, config_of(row.record)) for row in stored.nonempty_front()]
-    files = [Path(out) / f"trial-{record.number}-{config.method}.yaml" for record, config in front]
+    files = [Path(out) / f"trial-{record.point}-{config.method}.yaml" for record, config in front]
     check_new(files, "--configs", overwrite)  # before the first is written
     return [_write(stored, record, config, file, folder) for (record, config), file in zip(front, files, strict=True)]
 
@@ -139,7 +140,7 @@ def config_of(record: Record) -> TrialConfig:
         UserError: it has none yet.
     """
     if record.config is None:
-        raise UserError(f"--trial {record.number}: it is {record.state}, and has no configuration yet")
+        raise UserError(f"--trial {record.point}: it is {record.state}, and has no configuration yet")
     return record.config
 
 
@@ -166,7 +167,7 @@ def _document(stored: StoredStudy, record: Record, config: TrialConfig, file: Pa
     settings = config.settings
     active = {name: value for name, value in settings.items() if is_active(METHODS[config.method], name, settings)}
     return {
-        "name": f"{stored.name}-{record.number}",
+        "name": f"{stored.name}-{str(record.point).replace('@', '-after-')}",
         **({"goal": stored.about.goal} if stored.about.goal else {}),
         "data": _data(stored, config, file, folder),
         "backbones": [_backbone(config)],
@@ -229,7 +230,7 @@ def _origin(stored: StoredStudy, record: Record, config: TrialConfig) -> dict[st
     if measured:
         known |= {"best_epoch": measured.best_epoch or None, "epochs": measured.epochs}
         known |= {"fingerprint": measured.data_fingerprint, "exact": measured.exact or None}
-        known |= {"out_of_time": measured.out_of_time or None}
+        known |= {"out_of_time": measured.out_of_time or None, "epoch": record.epoch}
     return {name: value for name, value in known.items() if value is not None}
 
 
@@ -238,7 +239,8 @@ def trial_in_words(stored: StoredStudy, record: Record) -> str:
     reached = ""
     if stored.quality in record.values:
         reached = f", {objective_with_unit(stored.quality, record.values[stored.quality])}"
-    return f"Trial {record.number} of the study {stored.name}: {record.state}{reached}"
+    state = record.state if record.epoch is None else f"as it was after epoch {record.epoch}"
+    return f"Trial {record.number} of the study {stored.name}: {state}{reached}"
 
 
 def _yaml(document: Mapping[str, Any], words: str, file: Path) -> str:

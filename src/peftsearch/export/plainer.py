@@ -24,7 +24,7 @@ def plainer_trial(kept: Checkpoint, evidence: Evidence) -> str | None:
         kept: the exported trial.
         evidence: what is known of its study.
     """
-    own = next((row for row in evidence.rows if row.record.number == kept.number), None)
+    own = next((row for row in evidence.rows if row.point == kept.point), None)
     if own is None or form_of(kept.config) in ("architecture", "tfidf"):
         return None
     for other in evidence.rows:  # best quality first
@@ -46,7 +46,7 @@ def _gap(own: Row, other: Row, evidence: Evidence) -> float | None:
     Where both were confirmed, their means on the test split are compared, and the interval of `own` decides.
     """
     metric = quality_objective(evidence.objectives)
-    mine, theirs = (_on_test(evidence.tested.get(row.record.number), metric) for row in (own, other))
+    mine, theirs = (_on_test(evidence.tested.get(row.point), metric) for row in (own, other))
     if mine and theirs and mine.low is not None:
         width, difference = mine.mean - mine.low, mine.mean - theirs.mean
     else:
@@ -63,5 +63,5 @@ def _sentence(row: Row, gap: float, quality: str) -> str:
     # Rounded up, so that the sentence is true of what was measured.
     within = f"is within {math.ceil(round(gap * 1000, 6)) / 1000:.3f} {quality}"
     words = within if gap > 0 else f"is at least as good in {quality}"
-    option = f"--trial {row.record.number}" + ("" if row.undominated else " --retrain")
-    return f"trial {row.record.number} (head: native) {words} and opens without custom code; to export it: {option}"
+    option = f"--trial {row.point}" + ("" if row.kept else " --retrain")
+    return f"{row.point.in_words} (head: native) {words} and opens without custom code; to export it: {option}"

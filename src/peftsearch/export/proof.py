@@ -90,7 +90,7 @@ def prove(kept: Checkpoint, form: str, folder: Path, rows: Rows) -> Proof:
     [found] = fresh_logits([job(form, folder, kept, rows.texts)])
     proof = compared(expected, found, rows.what)
     if proof.changed:
-        raise UserError(f"--trial {kept.number}: nothing was exported, because the folder is not the trial: {proof}")
+        raise UserError(f"--trial {kept.point}: nothing was exported, because the folder is not the trial: {proof}")
     return proof
 
 

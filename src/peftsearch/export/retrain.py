@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from peftsearch.confirm.run import TEST, check_same_data, chosen_trials, searched_data
+from peftsearch.confirm.run import TEST, check_same_data, chosen_points, searched_data
 from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.points import Point
@@ -27,12 +27,12 @@ def no_weights(stored: StoredStudy, record: Record, problem: str) -> str:
     Args:
         problem: what `checkpoint_problem` says of its checkpoint.
     """
-    trial, file = f"--trial {record.number}", f"trial-{record.number}.yaml"
-    if record.number in (row.record.number for row in stored.rows() if row.undominated):
+    trial, file = f"--trial {record.point}", f"trial-{record.point}.yaml"
+    if record.point in (row.point for row in stored.points() if row.kept):
         return f"{trial}: its checkpoint is {problem}; to train the trial again and then export it, add --retrain"
     if record.config is None or record.state in ("waiting", "running"):
         return f"{trial}: it is {record.state}, and has no weights yet"
-    written = f"peftsearch export --study {stored.name} --trial {record.number} --config {file}"
+    written = f"peftsearch export --study {stored.name} --trial {record.point} --config {file}"
     train = f"train its configuration: {written}, then: peftsearch train --config {file} --out DIR"
     if record.state == "complete":
         why = "its weights were not kept (only the front's are)"
@@ -40,8 +40,8 @@ def no_weights(stored: StoredStudy, record: Record, problem: str) -> str:
     return f"{trial}: it is {record.state}, and has no weights; {train}"
 
 
-def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable[[str], None]) -> None:
-    """Train a finished trial with its own configuration and seed, and save its checkpoint.
+def train_again(stored: StoredStudy, spec: StudySpec, point: Point, say: Callable[[str], None]) -> None:
+    """Train a finished trial, or one as far as an epoch, with its own configuration and seed, and save its checkpoint.
 
     On the same machine the result is the trial's own; other hardware or versions round differently. What the trial
     measured in the search stays as it is in the storage; the checkpoint holds what was measured now.
@@ -54,7 +54,7 @@ def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable
     """
     from peftsearch.training.trial import run_trial
 
-    [record] = chosen_trials(stored, [number])
+    [record] = chosen_points(stored, [point])
     data = searched_data(stored, spec)
     check_same_data(stored, [record], data)
     sealed = replace(data, splits={name: rows for name, rows in data.splits.items() if name != TEST})
@@ -62,13 +62,15 @@ def train_again(stored: StoredStudy, spec: StudySpec, number: int, say: Callable
     exact = bool(record.measurement and record.measurement.exact)
     report = ending_after(record.measurement.cut_after if record.measurement else None, lambda _: None)
     try:
-        result = run_trial(record.config, sealed, report, cache=stored.folder.tokens, exact=exact)
+        result = run_trial(
+            record.config, sealed, report, cache=stored.folder.tokens, exact=exact, last_epoch=record.epoch
+        )
     except TrialFailure as failure:
-        raise UserError(f"--trial {number}: it failed when it was trained again: {failure}") from failure
-    save_checkpoint(result, stored.folder.weights, Point(number))
+        raise UserError(f"--trial {record.point}: it failed when it was trained again: {failure}") from failure
+    save_checkpoint(result, stored.folder.weights, record.point)
     now = find_objective(stored.quality).read(result.measurement)
     quality, earlier = (objective_with_unit(stored.quality, value) for value in (now, record.values[stored.quality]))
-    say(f"trial {number} was trained again{_end(result.measurement)}: {quality}; in the search: {earlier}")
+    say(f"{record.point.in_words} was trained again{_end(result.measurement)}: {quality}; in the search: {earlier}")
 
 
 def _end(measured: Measurement) -> str:

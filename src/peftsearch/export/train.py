@@ -15,6 +15,7 @@ from peftsearch.core.errors import TrialFailure, UserError
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import DEFAULT_METRIC
+from peftsearch.core.points import Point
 from peftsearch.core.progress import ending_after
 from peftsearch.core.secrets import HIDDEN
 from peftsearch.export.card.evidence import Evidence, TrainingRows
@@ -79,7 +80,7 @@ def train_config(
     spec = _read(config, overrides)
     spec = replace(spec, training=replace(spec.training, seed=of_study(seed, spec.training.seed)))
     chosen, folder = only_config(spec), Path(out)
-    last_epoch = _epochs_found(spec, chosen) if all_rows else None
+    last_epoch = _epochs_found(spec, chosen) if all_rows else (spec.origin or Origin()).epoch
     check_out(folder, overwrite)
     caches = RunFolder.of(spec.origin.study if spec.origin and spec.origin.study else spec.name)
     data = check_data(spec, caches)
@@ -87,6 +88,8 @@ def train_config(
     for note in data.notes:
         say(note)
     say(_announcement(chosen, rows, last_epoch, _cut_after(spec)))
+    if spec.origin and spec.origin.epoch and not all_rows:
+        say("the weights are those of that epoch; to train all epochs, delete origin.epoch in the file")
     if _cut_after(spec) and not all_rows:
         say("the time limit of its search ended it there; to train all epochs, delete origin.out_of_time in the file")
     selection = None if all_rows else chosen.selection
@@ -211,16 +214,17 @@ def _write(
 
     origin = spec.origin
     trial = origin.trial if origin else None
-    number = trial or 0
+    point = Point(trial or 0, origin.epoch if origin else None)
     about: dict[str, Any] = {
         "study": (origin and origin.study) or spec.name,
         "trial": trial,
+        "epoch": point.epoch,
         "goal": spec.goal,
         "data": spec.data.model_dump(mode="json"),
     }
     with tempfile.TemporaryDirectory(prefix="peftsearch-") as weights:
-        result.save(Path(weights) / str(number))
-        kept = read_checkpoint(Path(weights), number)
+        result.save(Path(weights) / str(point))
+        kept = read_checkpoint(Path(weights), point)
         with written_whole(out, overwrite) as folder:
             say(str(prove(kept, write_files(kept, folder, about, evidence), folder, shown)))
     return kept

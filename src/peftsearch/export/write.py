@@ -33,18 +33,21 @@ from peftsearch.export.retrain import no_weights
 from peftsearch.export.standard.folder import write_standard
 from peftsearch.export.standard.forms import adapter_form_of
 from peftsearch.export.target import check_out, written_whole
+from peftsearch.results.checkpoints import checkpoint_of, weights_of
 from peftsearch.storage.kept.front_checkpoints import checkpoint_problem
-from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
+from peftsearch.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
+    from peftsearch.core.points import Point
     from peftsearch.results.stored_study import StoredStudy
+    from peftsearch.storage.records import Record
 
 
 def write_export(
     stored: StoredStudy,
-    trial: int | str,
+    trial: int | str | Point,
     out: Path,
-    retrain: Callable[[int], None] | None = None,
+    retrain: Callable[[Point], None] | None = None,
     *,
     overwrite: bool = False,
     adapter: bool = False,
@@ -56,9 +59,9 @@ def write_export(
 
     Args:
         stored: the study.
-        trial: a number, or `best`: the trial on the front with the best quality.
+        trial: a number, an epoch of a trial as `7@3`, or `best`: the point on the front with the best quality.
         out: a new or empty folder.
-        retrain: trains the trial with this number again and saves its checkpoint; called if that is missing or damaged.
+        retrain: trains the point again and saves its checkpoint; called if that is missing or damaged.
         overwrite: whether `out` may be an earlier export, which is replaced.
         adapter: leave out the backbone, and write the folder in the format of the library that has tuned it.
         onnx: write the classifier for onnxruntime, too, and prove that it labels the same.
@@ -70,21 +73,20 @@ def write_export(
             be written as an adapter, or the folder would not label as the trial does.
     """
     check_out(out, overwrite)
-    number = stored.number(trial)
-    config = stored.trial(number).config
-    if adapter and config is not None:  # before a trial is trained again
-        adapter_form_of(config, number)
+    record = stored.trial(trial)
+    if adapter and record.config is not None:  # before a trial is trained again
+        adapter_form_of(record.config, record.point)
     try:
-        kept = _checkpoint(stored, number)
+        kept = _checkpoint(stored, record)
     except UserError:
-        if retrain is None or stored.trial(number).state == "pruned":
+        if retrain is None or record.state == "pruned":
             raise
-        retrain(number)
-        kept = _checkpoint(stored, number)
+        retrain(record.point)
+        kept = _checkpoint(stored, record)
     if onnx:
         check_method(kept)
     with written_whole(out, overwrite) as folder:
-        about = {"study": stored.name, "trial": number, **stored.about.to_dict()}
+        about = {"study": stored.name, "trial": kept.number, "epoch": kept.epoch, **stored.about.to_dict()}
         evidence = evidence_of(stored, kept)
         form = write_files(kept, folder, about, evidence, adapter)
         say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
@@ -103,11 +105,12 @@ def _published(config: TrialConfig) -> TrialConfig:
     return replace(config, backbone=public_name(config.backbone), tokenizer=tokenizer)
 
 
-def _checkpoint(stored: StoredStudy, number: int) -> Checkpoint:
-    problem = checkpoint_problem(stored.folder.weights / str(number))
+def _checkpoint(stored: StoredStudy, record: Record) -> Checkpoint:
+    folder = weights_of(record, stored.folder.weights) or stored.folder.weights / str(record.point)
+    problem = checkpoint_problem(folder)
     if problem:
-        raise UserError(no_weights(stored, stored.trial(number), problem))
-    return read_checkpoint(stored.folder.weights, number)
+        raise UserError(no_weights(stored, record, problem))
+    return checkpoint_of(record, stored.folder.weights)
 
 
 def write_files(
@@ -120,7 +123,8 @@ def write_files(
     """Write every file of an export into `folder`.
 
     Args:
-        about: what is known of the study: its name as `study`, the number of the `trial`, and `goal` and `data`.
+        about: what is known of the study: its name as `study`, the number of the `trial`, its `epoch`, and
+            `goal` and `data`.
         evidence: what the model card says of quality besides the checkpoint's own measurement.
         adapter: as for `write_export`.
 
@@ -135,6 +139,7 @@ def write_files(
         "form": form,
         "study": about.get("study"),
         "trial": about.get("trial"),
+        "epoch": about.get("epoch"),
         "labels": list(kept.labels),
         "text": data.get("text"),
         "strip": data.get("strip", False),

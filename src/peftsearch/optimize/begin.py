@@ -15,8 +15,9 @@ from peftsearch.core.objectives import check_classes
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.optimize.number_format import format_notes
 from peftsearch.results.reference import measure_reference
-from peftsearch.results.stored_study import StoredStudy, storage_url
+from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
+from peftsearch.storage.connection.where import storage_url
 from peftsearch.storage.prepare import prepare
 from peftsearch.storage.study_attributes import About, not_told_yet, write_about, write_reference
 from peftsearch.study.compatibility import check_feasible

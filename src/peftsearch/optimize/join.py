@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from peftsearch.core.calls.arguments import checked
+from peftsearch.core.calls.precedence import of_study
 from peftsearch.core.errors import NotBegun, UserError
 from peftsearch.optimize.begin import begin, job_of
 from peftsearch.optimize.like import begun_like
@@ -32,6 +33,7 @@ def run_worker(
     timeout: float | None = None,
     until_flat: bool = False,
     like: str | None = None,
+    every_epoch: bool | None = None,
     trial_timeout: float | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
@@ -59,6 +61,7 @@ def run_worker(
         timeout: seconds after which this worker ends; its running trial ends with the epochs that it has.
         until_flat: as for `run_study`.
         like: as for `run_study`.
+        every_epoch: as for `run_study`; all workers of a search should be told the same.
         trial_timeout: as for `run_study`.
         sampler: as for `run_study`.
         pruner: as for `run_study`.
@@ -87,6 +90,7 @@ def run_worker(
         ('done', 2)
     """
     spec = load_study(study, overrides)
+    spec = replace(spec, every_epoch=of_study(every_epoch, spec.every_epoch))
     name = fork or spec.name
     total = trials or total_asked_for(name, storage)
     if total is None and timeout is None and not until_flat:

@@ -13,7 +13,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.core.secrets import hide_url
 from peftsearch.methods.table import METHODS
 from peftsearch.results.feasibility import why_no_front
-from peftsearch.results.front import best_of_methods
+from peftsearch.results.front import best_of_methods, best_of_trials
 from peftsearch.results.open import open_results
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirm_queue import is_queue
@@ -48,9 +48,9 @@ def begun_like(spec: StudySpec, like: str, name: str, storage: str | None = None
         UserError: there is no such study, it has no trial to begin with, or `spec` can hold none of them.
     """
     stored = _opened(like, name, storage)
-    rows = stored.rows()
+    rows = stored.points()
     best = best_of_methods(rows)
-    chosen = [row for row in rows if row.record.feasible and (row.on_front or row in best)]
+    chosen = best_of_trials([row for row in rows if row.record.feasible and (row.on_front or row in best)])
     if not chosen:
         why = why_no_front(stored.records())
         raise UserError(f"--like {hide_url(like)}: study {stored.name!r} has nothing to begin with: {why}")

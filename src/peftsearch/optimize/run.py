@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from peftsearch.core.calls.arguments import checked
+from peftsearch.core.calls.precedence import of_study
 from peftsearch.core.errors import NotBegun, UserError, nearest
 from peftsearch.core.strategies import ENGINES, load_strategy
 from peftsearch.optimize.begin import begin, job_of
@@ -40,6 +41,7 @@ def run_study(
     timeout: float | None = None,
     until_flat: bool = False,
     like: str | None = None,
+    every_epoch: bool | None = None,
     trial_timeout: float | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
@@ -77,6 +79,8 @@ def run_study(
             hypervolume, where values within the tolerance count as equal; running trials are trained to their ends.
         like: the name of a study whose trials are kept, or the URL of a database that holds one study. Its front and
             the best trial of each of its methods are tried first, after the methods that train no part of an encoder.
+        every_epoch: whether every epoch of a trial counts as a point of the front; by default what the study says, and
+            else that it does.
         trial_timeout: seconds without a step after which a trial is stopped as hung, and tried once more; by default
             ten times its slowest step so far and at least five minutes, and half an hour before its first step.
         sampler: what proposes configurations: `tpe`, `ehvi` or `random`; by default what the study says.
@@ -105,11 +109,12 @@ def run_study(
         >>> results.outcome.how
         'done'
         >>> list(results.front_frame().columns[:4])
-        ['trial', 'method', 'backbone', 'macro_f1']
+        ['trial', 'epoch', 'method', 'backbone']
     """
     if trials is None and timeout is None and not until_flat:
         raise UserError("a search needs an end: give trials=20, timeout=1800 (seconds), until_flat=True, or several")
     spec = load_study(study, overrides)
+    spec = replace(spec, every_epoch=of_study(every_epoch, spec.every_epoch))
     if like is not None:
         spec = begun_like(spec, like, fork or spec.name, storage)
     stored = found(spec, trials, storage, fork) if workers == 0 else None

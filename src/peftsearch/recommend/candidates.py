@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 from peftsearch.core.objectives import find_objective, is_metric, value_of
+from peftsearch.core.points import Point
 from peftsearch.recommend.limits import LATENCY, SHARE, SIZE
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One finished trial.
+    """One point: a finished trial, or a trial as it was after an epoch.
 
     Attributes:
-        row: the trial as the search measured it.
+        row: the point as the search measured it.
         confirmed: its runs with other seeds; None if it was not confirmed.
         values: quantity → number: the study's objectives and its metric, trainable parameters with their share of those
             of full fine-tuning, MiB to ship, and training seconds. Of a confirmed trial, metrics and seconds are means
@@ -54,8 +55,8 @@ class Candidate:
     timed_now: bool = False
 
     @property
-    def number(self) -> int:
-        return self.row.record.number
+    def point(self) -> Point:
+        return self.row.point
 
     @property
     def config(self) -> TrialConfig:
@@ -68,13 +69,13 @@ class Candidate:
 
 
 def candidates(rows: Sequence[Row], found: Confirmation) -> list[Candidate]:
-    """Every finished trial as a candidate, in the order of `rows`."""
-    measured = {row.record.number: row for row in found.measured}
-    return [_candidate(row, measured.get(row.record.number), found.metric) for row in rows]
+    """Every point as a candidate, in the order of `rows`."""
+    measured = {row.point: row for row in found.measured}
+    return [_candidate(row, measured.get(row.point), found.metric) for row in rows]
 
 
 def as_searched(row: Row, metric: str) -> dict[str, float]:
-    """The values of a finished trial as the search measured them."""
+    """The values of a point as the search measured them."""
     values = {name: find_objective(name).read(row.measurement) for name in (metric, *ALWAYS)}
     latency = value_of(LATENCY, row.measurement)
     values |= {LATENCY: latency} if latency is not None else {}

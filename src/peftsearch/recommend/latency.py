@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.run import searched_data
+from peftsearch.core.points import Point
 from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.recommend.candidates import Candidate
 from peftsearch.recommend.limits import LATENCY, Limit
-from peftsearch.training.checkpoint import Checkpoint, read_checkpoint
+from peftsearch.results.checkpoints import checkpoint_of
+from peftsearch.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.study.spec import StudySpec
 
-Measure = Callable[[Sequence[int]], dict[int, float]]
-"""Numbers of trials → the milliseconds of those whose weights are kept."""
+Measure = Callable[[Sequence[Point]], dict[Point, float]]
+"""Points → the milliseconds of those whose weights are kept."""
 
 
 def with_latency(known: Sequence[Candidate], limits: Iterable[Limit], measure: Measure) -> list[Candidate]:
@@ -29,33 +31,33 @@ def with_latency(known: Sequence[Candidate], limits: Iterable[Limit], measure: M
     """
     others = [limit for limit in limits if limit.quantity != LATENCY]
     unknown = [
-        candidate.number
+        candidate.point
         for candidate in known
         if LATENCY not in candidate.values and not any(limit.missed_by(candidate.values) for limit in others)
     ]
     found = measure(unknown) if unknown else {}
     return [
-        replace(candidate, values={**candidate.values, LATENCY: found[candidate.number]}, timed_now=True)
-        if candidate.number in found
+        replace(candidate, values={**candidate.values, LATENCY: found[candidate.point]}, timed_now=True)
+        if candidate.point in found
         else candidate
         for candidate in known
     ]
 
 
-def measure_latency(stored: StoredStudy, spec: StudySpec, numbers: Sequence[int]) -> dict[int, float]:
-    """Time the trials whose weights are kept, on the CPU and on rows of the validation split.
+def measure_latency(stored: StoredStudy, spec: StudySpec, points: Sequence[Point]) -> dict[Point, float]:
+    """Time the points whose weights are kept, on the CPU and on rows of the validation split.
 
     Returns:
-        Number → the 95th percentile of the milliseconds for one text.
+        Point → the 95th percentile of the milliseconds for one text.
 
     Raises:
         UserError: the study's data is gone, or the weights are damaged.
     """
-    kept = [number for number in numbers if stored.weights(number)]
+    kept = [point for point in points if stored.weights(point)]
     if not kept:
         return {}
     rows = searched_data(stored, spec).splits["validation"]
-    return {number: _milliseconds(read_checkpoint(stored.folder.weights, number), rows) for number in kept}
+    return {point: _milliseconds(checkpoint_of(stored.trial(point), stored.folder.weights), rows) for point in kept}
 
 
 def _milliseconds(checkpoint: Checkpoint, rows: Dataset) -> float:

@@ -1,7 +1,8 @@
 """What a user may prefer among the trials that fit: each preference puts them into an order, the first choice first.
 
 Values within the tolerance of the best one count as equal (`core.front.pareto.tiers`). Ties are broken by the quality,
-then by trainable parameters, training time and the trial's number, so that the same trials always give the same order.
+then by trainable parameters and training time; whole trials come before epochs, and what is left is ordered by number,
+so that the same trials always give the same order.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def _by_time(pool: Sequence[Candidate], by: Judged) -> Ranking:
 def _by_distance(pool: Sequence[Candidate], by: Judged) -> Ranking:
     """The front by its distance to the ideal point, then the rest by quality."""
     ranked = _sorted(pool, by, by.metric, *ALWAYS)
-    on_front = front_of(values_of(ranked, by.names), by.names, by.tolerance)
+    points = [candidate.point for candidate in ranked]
+    on_front = front_of(values_of(ranked, by.names), by.names, by.tolerance, points)
     front = [candidate for candidate, chosen in zip(ranked, on_front, strict=True) if chosen]
     rest = [candidate for candidate, chosen in zip(ranked, on_front, strict=True) if not chosen]
     distances = distances_to_ideal(_on_log_axes(front, by.names))
@@ -96,18 +98,19 @@ PREFERENCES: dict[str, Preference] = {
 
 def _best_set(ranked: Sequence[Candidate]) -> list[Candidate]:
     """Those that may be the best of these confirmed trials; none if that cannot be said."""
-    confirmed = {candidate.number: candidate.confirmed for candidate in ranked if candidate.confirmed}
+    confirmed = {candidate.point: candidate.confirmed for candidate in ranked if candidate.confirmed}
     compared = next((row.comparable for row in confirmed.values() if row.comparable), None)
     if compared is None:
         return []
     among_these = replace(compared, trials={n: scores for n, scores in compared.trials.items() if n in confirmed})
-    return [candidate for candidate in ranked if among_these.best_set.get(candidate.number)]
+    return [candidate for candidate in ranked if among_these.best_set.get(candidate.point)]
 
 
 def _sorted(pool: Sequence[Candidate], by: Judged, *names: str) -> list[Candidate]:
-    """By the first of the quantities `names`, where that is equal by the next one, and so on; then by number."""
+    """By the first of the quantities `names`, then by the next one, and so on; of what is equal, whole trials first."""
     keys = [tiers([candidate.values[name] for candidate in pool], name, by.tolerance) for name in names]
-    numbers = [candidate.number for candidate in pool]
+    keys.append([candidate.point.epoch or 0 for candidate in pool])
+    numbers = [candidate.point.trial for candidate in pool]
     return [pool[place] for *_, place in sorted(zip(*keys, numbers, range(len(pool)), strict=True))]
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from peftsearch.confirm.plan import default_points
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.calls.arguments import checked
 from peftsearch.core.errors import UserError, nearest
 from peftsearch.core.front.pareto import matches
 from peftsearch.core.front.tolerance import Tolerance
+from peftsearch.core.points import Point
 from peftsearch.recommend.candidates import Candidate, Judged, as_searched, candidates, judged_by, values_of
 from peftsearch.recommend.latency import measure_latency, with_latency
 from peftsearch.recommend.limits import Limit, read_limits
@@ -23,7 +25,7 @@ from peftsearch.study.spec import load_study
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One trial of a study.
+    """One trial of a study, or one as it was after an epoch.
 
     Attributes:
         study: the study's name in the storage.
@@ -32,14 +34,16 @@ class Recommendation:
         preference: what was preferred, one of `PREFERENCES`.
         chosen: the trial.
         reason: why it was chosen among those that fit, as a clause; empty if none fits.
-        runner_up: the next choice that is better than the chosen trial in some quantity; None if there is none.
-        pool: from how many trials it was chosen: the confirmed ones that fit, or else all that fit.
-        finished: how many trials have finished.
+        runner_up: the next choice, of another trial, that is better in some quantity; None if there is none.
+        pool: from how many points it was chosen: the confirmed ones that fit, or else all that fit.
+        finished: among how many points it was looked for.
         limits: what was asked for.
         timed: how many trials' latency was measured now.
         tolerance: within which two trials' values count as equal.
         by_validation: what would be chosen by validation scores alone, if the choice is a confirmed trial and this one
             is not.
+        epochs: whether epochs of trials were among these points.
+        in_default: whether `confirm` trains it again without being told its name.
     """
 
     study: str
@@ -55,6 +59,8 @@ class Recommendation:
     timed: int = 0
     by_validation: Candidate | None = None
     tolerance: Tolerance = field(default_factory=dict)
+    epochs: bool = False
+    in_default: bool = True
 
     @property
     def missed(self) -> list[Limit]:
@@ -74,7 +80,12 @@ class Recommendation:
     @property
     def trial(self) -> int:
         """The trial's number."""
-        return self.chosen.number
+        return self.chosen.point.trial
+
+    @property
+    def point(self) -> Point:
+        """What names the choice: the whole trial, or an epoch of it."""
+        return self.chosen.point
 
 
 @checked
@@ -94,8 +105,8 @@ def recommend_trial(
     """Choose one trial of a study, with the reason and the runner-up.
 
     Scores on test and on validation are not one scale. If confirmed trials fit, one of them is chosen by its mean on
-    test; with `prefer="quality"` it is the cheapest of those that may be the best. Else one of all finished trials is
-    chosen by its validation score.
+    test; with `prefer="quality"` it is the cheapest of those that may be the best. Else it is chosen by its validation
+    score among all finished trials and, where every epoch counts, all epochs; of what is equal, a whole trial is taken.
 
     Args:
         study: results that are open already, or a study as `open_results` takes it.
@@ -139,17 +150,20 @@ def recommend_trial(
     found = confirmation(stored)
     limits = tuple(read_limits(written, found.metric))
     judged = judged_by(stored.objectives, found.metric, stored.tolerance)
-    known = candidates([row for row in stored.rows() if row.record.feasible], found)
+    points = stored.points()
+    known = candidates([row for row in points if row.record.feasible], found)
     if max_latency_ms is not None:
         spec = load_study(stored.name if isinstance(study, StoredStudy) else study, overrides)
         known = with_latency(known, limits, partial(measure_latency, stored, spec))
-    return choose(stored.name, known, limits, prefer, judged)
+    chosen = choose(stored.name, known, limits, prefer, judged)
+    in_default = chosen.point in {row.point for row in default_points(points)}
+    return replace(chosen, epochs=stored.every_epoch, in_default=in_default)
 
 
 def choose(
     study: str, known: Sequence[Candidate], limits: tuple[Limit, ...], prefer: str, judged: Judged
 ) -> Recommendation:
-    """The recommendation from every finished trial."""
+    """The recommendation from every point."""
     preference, timed = PREFERENCES[prefer], sum(candidate.timed_now for candidate in known)
     fitting = [candidate for candidate in known if not _missed(candidate, limits)]
     pool = [candidate for candidate in fitting if candidate.confirmed] or fitting
@@ -189,8 +203,9 @@ def _nearest(known: Sequence[Candidate], limits: Sequence[Limit], preference: Pr
 
 
 def _first_undominated(others: Sequence[Candidate], chosen: Candidate, judged: Judged) -> Candidate | None:
-    """The first of `others` that is better than the chosen trial in some quantity by more than the tolerance."""
+    """The first of another trial that is better than the choice in some quantity by more than the tolerance."""
     [best] = values_of([chosen], judged.names)
+    others = [other for other in others if other.point.trial != chosen.point.trial]
     for other, values in zip(others, values_of(others, judged.names), strict=True):
         if not matches([best], values, judged.names, judged.tolerance).all():
             return other
@@ -203,6 +218,6 @@ def _by_validation(
     """The choice among the trials as the search measured them, if it was not confirmed."""
     searched = [replace(c, confirmed=None, values={**c.values, **as_searched(c.row, judged.metric)}) for c in known]
     fitting = [c for c in searched if not _missed(c, limits)]
-    confirmed = {c.number for c in known if c.confirmed}
+    confirmed = {c.point for c in known if c.confirmed}
     first = preference.rank(fitting, judged).candidates[0] if fitting else None
-    return None if first is None or first.number in confirmed else first
+    return None if first is None or first.point in confirmed else first

@@ -29,7 +29,7 @@ def heading(found: Recommendation) -> str:
     named = _named(found.chosen)
     if found.fits:
         return f"{found.study}: take {named}"
-    return f"{found.study}: none of {found.finished} finished trials fits; the nearest is {named}"
+    return f"{found.study}: none of {found.finished} {_noun(found)} fits; the nearest is {named}"
 
 
 def sentences(found: Recommendation) -> Iterator[str]:
@@ -41,13 +41,15 @@ def sentences(found: Recommendation) -> Iterator[str]:
         yield _why(found)
         yield _runner_up(found)
     if found.timed:
-        those = f"for {found.timed} of {found.finished} trials, whose weights are kept"
+        those = (
+            f"for {found.timed} of {found.finished} {_noun(found).removeprefix('finished ')}, whose weights are kept"
+        )
         yield f"latency was measured now, on this machine's CPU, {those}"
     if not found.confirmed:
         yield "not confirmed: its scores are of one seed, on the rows by which it was chosen"
     if found.by_validation:
-        number, named = found.by_validation.number, _named(found.by_validation)
-        again = f"to compare it on test: peftsearch confirm --study {found.study} --trial {number}"
+        point, named = found.by_validation.point, _named(found.by_validation)
+        again = f"to compare it on test: peftsearch confirm --study {found.study} --trial {point}"
         yield f"by the search alone it would be {named}, which is not confirmed; {again}"
 
 
@@ -59,11 +61,10 @@ def next_command(found: Recommendation, options: str) -> str | None:
     """
     if not found.fits:
         return None
-    if found.confirmed:  # only the weights of undominated trials are kept
-        again = "" if found.chosen.row.undominated else " --retrain"
-        return f"peftsearch export {options} --trial {found.trial}{again} --out DIR"
-    off_front = "" if found.chosen.row.on_front else f" --trial {found.trial}"
-    return f"peftsearch confirm {options}{off_front}"
+    if found.confirmed:
+        again = "" if found.chosen.row.kept else " --retrain"
+        return f"peftsearch export {options} --trial {found.point}{again} --out DIR"
+    return f"peftsearch confirm {options}{'' if found.in_default else f' --trial {found.point}'}"
 
 
 def recommendation_json(found: Recommendation) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def recommendation_json(found: Recommendation) -> dict[str, Any]:
             {**asdict(limit), "value": (value := found.chosen.values.get(limit.quantity)), "miss": limit.miss(value)}
             for limit in found.missed
         ],
-        "by_validation": found.by_validation.number if found.by_validation else None,
+        "by_validation": found.by_validation.point.as_json if found.by_validation else None,
         "notes": list(sentences(found)),
     }
 
@@ -103,7 +104,7 @@ def trade(other: Candidate, chosen: Candidate, metric: str, judged: Sequence[str
 
 def _named(candidate: Candidate) -> str:
     settings = config_in_words(candidate.config)
-    return f"trial {candidate.number}, {candidate.config.method}" + (f" ({settings})" if settings else "")
+    return f"{candidate.point.in_words}, {candidate.config.method}" + (f" ({settings})" if settings else "")
 
 
 def _reached(found: Recommendation) -> str:
@@ -156,7 +157,16 @@ def _kind(found: Recommendation, count: int) -> str:
     """`confirmed trials that fit` and the like."""
     one = count == 1
     fitting = (" that fits" if one else " that fit") if found.limits else ""
-    return f"{'confirmed' if found.confirmed else 'finished'} trial{'' if one else 's'}{fitting}"
+    if found.confirmed:
+        return f"confirmed trial{'' if one else 's'}{fitting}"
+    if one:
+        return f"{'trial or epoch' if found.epochs else 'finished trial'}{fitting}"
+    return f"{_noun(found)}{fitting}"
+
+
+def _noun(found: Recommendation) -> str:
+    """What a choice was made from."""
+    return "trials and epochs" if found.epochs else "finished trials"
 
 
 def _quality(metric: str, difference: float) -> str:
@@ -192,7 +202,8 @@ def _factor(ratio: float) -> str:
 
 def _candidate_json(candidate: Candidate) -> dict[str, Any]:
     return {
-        "trial": candidate.number,
+        "trial": candidate.point.trial,
+        "epoch": candidate.point.epoch,
         "method": candidate.config.method,
         "backbone": candidate.config.backbone,
         "params": searchable_settings(candidate.config),

@@ -9,9 +9,11 @@ from peftsearch.confirm.compared import is_counted
 from peftsearch.confirm.statistics import Interval
 from peftsearch.confirm.summary import Confirmation, Confirmed
 from peftsearch.core.objectives import find_objective
+from peftsearch.core.points import Point
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.tables import trials_beginning
 from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label
+from peftsearch.storage.confirm_queue import REFERENCE_POINT
 from peftsearch.storage.confirmations import SeedRun
 
 if TYPE_CHECKING:
@@ -43,10 +45,10 @@ def confirmation_table(found: Confirmation) -> FittedTable:
     for heading in ("in the\nsearch", "seeds", "trainable\nparameters", "train\nmean s"):
         table.add_column(heading, "number")
     for row in found.rows:
-        table.add_row(*first.cells(row.record.number, row.config), *_numbers(found, row))
+        table.add_row(*first.cells(row.point, row.config), *_numbers(found, row))
     if found.reference:
         table.add_section()
-        _, *cells = first.cells(found.reference.record.number, found.reference.config)
+        _, *cells = first.cells(found.reference.point, found.reference.config)
         table.add_row("ref.", *cells, *_numbers(found, found.reference))
     return table
 
@@ -75,7 +77,7 @@ def sentences(found: Confirmation) -> Iterator[str]:
     for row in (*found.rows, *([found.reference] if found.reference else [])):
         for run in row.runs:
             if run.failure:
-                yield f"{named(run.trial)}, seed {run.seed} failed: {failure_in_words(run)}"
+                yield f"{words_of(run.point)}, seed {run.seed} failed: {failure_in_words(run)}"
 
 
 def _best(found: Confirmation) -> Iterator[str]:
@@ -88,13 +90,13 @@ def _best(found: Confirmation) -> Iterator[str]:
         if best.interval.low is None:
             yield "one seed does not show how far scores spread; use --seeds 2 or more"
         return
-    unknown = [row.record.number for row in found.measured if row.may_be_best is None]
+    unknown = [row.point for row in found.measured if row.may_be_best is None]
     if unknown:
         yield f"which trial may be the best cannot be said from one seed each ({_list(unknown)}); use --seeds 2 or more"
         return
-    able = [row.record.number for row in found.may_be_best]
+    able = [row.point for row in found.may_be_best]
     if len(able) == 1:
-        yield f"trial {able[0]} is better on test than every other trial here (95 %, over rows and seeds)"
+        yield f"{able[0].in_words} is better on test than every other trial here (95 %, over rows and seeds)"
         return
     yield (
         f"trials {_list(able)} may be the best: the others are worse by more than rows and seeds explain (95 %)"
@@ -104,7 +106,7 @@ def _best(found: Confirmation) -> Iterator[str]:
     for row in found.may_be_best:
         difference = row.behind(best) if row is not best else None
         if difference:
-            yield f"trial {row.record.number} minus trial {best.record.number} on test: {_signed(found, difference)}"
+            yield f"{row.point.in_words} minus {best.point.in_words} on test: {_signed(found, difference)}"
 
 
 def _cheapest(found: Confirmation) -> Iterator[str]:
@@ -115,7 +117,7 @@ def _cheapest(found: Confirmation) -> Iterator[str]:
                          for name in found.costs)  # fmt: skip
     best = ", and has the best mean" if cheapest is found.measured[0] else ""
     yield (
-        f"trial {cheapest.record.number} ({cheapest.config.method}) is the cheapest of those that may be the best, "
+        f"{cheapest.point.in_words} ({cheapest.config.method}) is the cheapest of those that may be the best, "
         f"by {how}{best}"
     )
 
@@ -126,7 +128,7 @@ def _against_the_reference(found: Confirmation) -> Iterator[str]:
     difference = best.behind(reference) if reference else None
     if difference is None:
         return
-    gained, name = found.sign * difference.mean, f"trial {best.record.number}"
+    gained, name = found.sign * difference.mean, best.point.in_words
     said = f"{name} minus {TF_IDF} on test: {_signed(found, difference)}"
     if difference.told_apart:
         yield said if gained > 0 else f"{said}; {name} is worse than it"
@@ -140,14 +142,14 @@ def _overstatement(found: Confirmation) -> Iterator[str]:
     digits = find_objective(found.metric).digits
     explained = []
     for row in found.measured:
-        number, gap = row.record.number, gaps[row.record.number]
+        named, gap = row.point.in_words, gaps[row.point]
         if row.overstated is not None and row.overstated.told_apart:
             yield (
-                f"the search's validation {label} of trial {number} was {'better' if gap > 0 else 'worse'} than its "
+                f"the search's validation {label} of {named} was {'better' if gap > 0 else 'worse'} than its "
                 f"test {label}: {_signed(found, row.overstated)}, more than rows and seeds explain"
             )
         else:
-            explained.append(f"{gap:+.{digits}f} (trial {number})")
+            explained.append(f"{gap:+.{digits}f} ({named})")
     if explained:
         known = all(row.overstated and row.overstated.told_apart is False for row in found.measured
                     if not (row.overstated and row.overstated.told_apart))  # fmt: skip
@@ -157,24 +159,24 @@ def _overstatement(found: Confirmation) -> Iterator[str]:
 
 def _old_runs(found: Confirmation) -> Iterator[str]:
     if found.without_rows:
-        trials = " ".join(f"--trial {number}" for number in found.without_rows)
+        trials = " ".join(f"--trial {point}" for point in found.without_rows)
         yield (
             f"an earlier version confirmed {_trials(found.without_rows)} and did not keep what was said of each row, "
             f"so there is no interval; to do these runs again: peftsearch confirm --study {found.study} {trials}"
         )
 
 
-def named(trial: int) -> str:
-    """What sentences call a trial, or the reference."""
-    return f"trial {trial}" if trial >= 0 else "the reference"
+def words_of(point: Point) -> str:
+    """What sentences call a point, or the reference."""
+    return "the reference" if point == REFERENCE_POINT else point.in_words
 
 
-def _trials(numbers: Sequence[int]) -> str:
-    return f"trial{'' if len(numbers) == 1 else 's'} {_list(numbers)}"
+def _trials(points: Sequence[Point]) -> str:
+    return points[0].in_words if len(points) == 1 else f"trials {_list(points)}"
 
 
-def _list(numbers: Sequence[int]) -> str:
-    *first, last = map(str, numbers)
+def _list(points: Sequence[Point]) -> str:
+    *first, last = map(str, points)
     return f"{', '.join(first)} and {last}" if first else last
 
 

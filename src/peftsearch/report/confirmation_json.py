@@ -19,11 +19,11 @@ def confirmation_json(found: Confirmation) -> dict[str, Any]:
         "study": found.study,
         "metric": found.metric,
         "test_rows": found.test_rows,
-        "opened": [asdict(opening) for opening in found.openings],
+        "opened": [opening.to_dict() for opening in found.openings],
         "trials": [_row_json(found, row, best) for row in found.rows],
         "reference": _row_json(found, found.reference, best) if found.reference else None,
-        "may_be_best": [row.record.number for row in found.may_be_best],
-        "cheapest": found.cheapest.record.number if found.cheapest else None,
+        "may_be_best": [row.point.as_json for row in found.may_be_best],
+        "cheapest": found.cheapest.point.as_json if found.cheapest else None,
         "cheapest_by": list(found.costs),
         "notes": list(sentences(found)),
     }
@@ -32,7 +32,8 @@ def confirmation_json(found: Confirmation) -> dict[str, Any]:
 def _row_json(found: Confirmation, row: Confirmed, best: Confirmed | None) -> dict[str, Any]:
     behind = row.behind(best) if best and row is not best else None
     return {
-        "trial": row.record.number if row is not found.reference else None,
+        "trial": row.point.trial if row is not found.reference else None,
+        "epoch": row.point.epoch,
         "method": row.config.method,
         "backbone": row.config.backbone if row is not found.reference else None,
         "params": searchable_settings(row.config),
@@ -42,7 +43,7 @@ def _row_json(found: Confirmation, row: Confirmed, best: Confirmed | None) -> di
         "interval": _interval_json(row.interval),
         "may_be_best": row.may_be_best,
         "validation": asdict(row.validation_spread) if row.validation_spread else None,
-        "optimism": found.optimism.get(row.record.number),
+        "optimism": found.optimism.get(row.point),
         "overstated": _interval_json(row.overstated),
         "behind_best": _interval_json(behind),
         "trainable_parameters": row.measurement.trainable_parameters,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from peftsearch.report.confirmation import failure_in_words, named
+from peftsearch.report.confirmation import failure_in_words, words_of
 from peftsearch.report.running import running_view
 from peftsearch.results.formatting import duration, objective_in_words, objective_label
 
@@ -27,7 +27,7 @@ def confirming_view(now: RunsSoFar, metric: str) -> Iterator[RenderableType]:
 def progress_line(done: ConfirmedRun, metric: str) -> str:
     """One line about a run that has just ended."""
     run, config = done.run, done.config
-    heading = f"{done.place}/{done.total} {named(run.trial)} ({config.method}), seed {run.seed}"
+    heading = f"{done.place}/{done.total} {words_of(run.point)} ({config.method}), seed {run.seed}"
     if run.test is None or run.measurement is None:
         return ", ".join([f"{heading} failed: {failure_in_words(run)}", *_left(done.left)])
     test, validation = (objective_in_words(metric, m[metric]) for m in (run.test.metrics, run.measurement.metrics))
@@ -41,4 +41,4 @@ def _left(seconds: float | None) -> list[str]:
 
 def _name(repeat: Repeat, record: Record) -> str:
     config = record.config
-    return named(repeat.trial) + (f" {config.method}, seed {config.training.seed}" if config else "")
+    return words_of(repeat.point) + (f" {config.method}, seed {config.training.seed}" if config else "")

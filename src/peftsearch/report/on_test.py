@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.confirm.statistics import Interval
 from peftsearch.core.errors import one_line
 from peftsearch.core.objectives import find_objective
+from peftsearch.core.points import Point
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.results.formatting import objective_in_words, objective_label
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from peftsearch.storage.confirmations import SeedRun
 
 
-def confirmed_trials(found: Confirmation) -> dict[int, Confirmed]:
-    """Number → trial, for every trial with a score on the test split."""
-    return {row.record.number: row for row in found.measured}
+def confirmed_points(found: Confirmation) -> dict[Point, Confirmed]:
+    """Every point with a score on the test split."""
+    return {row.point: row for row in found.measured}
 
 
 def interval_of(row: Confirmed) -> Interval:
@@ -34,7 +35,7 @@ def heading_on_test(metric: str) -> str:
 
 
 def cell_on_test(row: Confirmed | None) -> str:
-    """`0.781 (0.742–0.820)`; without an interval the mean alone, and a dash for a trial that was not confirmed."""
+    """`0.781 (0.742–0.820)`; without an interval the mean alone, and a dash for a point that was not confirmed."""
     if row is None:
         return "–"
     found, digits = interval_of(row), find_objective(row.metric).digits - 1
@@ -53,24 +54,25 @@ def score_on_test(row: Confirmed) -> str:
 
 
 def sentences_on_test(found: Confirmation) -> Iterator[str]:
-    """Which trials were confirmed, and which of them is the best on the test split; nothing if none was."""
+    """What was confirmed, and which of it is the best on the test split; nothing if nothing was."""
     if not found.measured:
         return
-    best, numbers = found.measured[0], [row.record.number for row in found.measured]
-    if len(numbers) == 1:
-        yield f"trial {numbers[0]} is confirmed: {score_on_test(best)}"
+    best, points = found.measured[0], [row.point for row in found.measured]
+    if len(points) == 1:
+        yield f"{best.point.in_words} is confirmed: {score_on_test(best)}"
         return
-    yield f"{len(numbers)} trials are confirmed, best on test first: {', '.join(map(str, numbers))}"
-    yield f"trial {numbers[0]} has {score_on_test(best)}"
+    yield f"{len(points)} trials are confirmed, best on test first: {', '.join(map(str, points))}"
+    yield f"{best.point.in_words} has {score_on_test(best)}"
 
 
 def on_test_json(row: Confirmed | None) -> dict[str, Any] | None:
-    """The confirmed numbers of one trial; null if it was not confirmed."""
+    """The confirmed numbers of one point; null if it was not confirmed."""
     if row is None:
         return None
     found = interval_of(row)
     return {
-        "trial": row.record.number,
+        "trial": row.point.trial,
+        "epoch": row.point.epoch,
         "metric": row.metric,
         "test_mean": found.mean,
         "test_low": found.low,
@@ -102,11 +104,11 @@ def failure_in_words(run: SeedRun) -> str:
     return f"{run.failure['kind']}: {one_line(run.failure['message'])}" if run.failure else ""
 
 
-def runs_of(found: Confirmation, number: int) -> tuple[SeedRun, ...]:
-    """The runs of a trial with other seeds; none if it was not confirmed."""
-    return next((row.runs for row in found.rows if row.record.number == number), ())
+def runs_of(found: Confirmation, point: Point) -> tuple[SeedRun, ...]:
+    """The runs of a point with other seeds; none if it was not confirmed."""
+    return next((row.runs for row in found.rows if row.point == point), ())
 
 
-def with_confirmed(trial: dict[str, Any], confirmed: Mapping[int, Confirmed]) -> dict[str, Any]:
-    """A trial's JSON with its confirmed numbers under `confirmed`."""
-    return {**trial, "confirmed": on_test_json(confirmed.get(trial["trial"]))}
+def with_confirmed(trial: dict[str, Any], confirmed: Mapping[Point, Confirmed]) -> dict[str, Any]:
+    """The JSON of a point with its confirmed numbers under `confirmed`."""
+    return {**trial, "confirmed": on_test_json(confirmed.get(Point(trial["trial"], trial["epoch"])))}

@@ -10,10 +10,10 @@ from peftsearch.confirm.summary import confirmation
 from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 from peftsearch.core.objectives import find_objective, quality_objective
 from peftsearch.report.audit import timings_in_words
-from peftsearch.report.on_test import confirmed_trials, sentences_on_test
+from peftsearch.report.on_test import confirmed_points, sentences_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.report.running import running_view
-from peftsearch.report.tables import front_table, running_table, status_table, time_left
+from peftsearch.report.tables import front_table, running_table, status_table, time_left, what_points_are
 from peftsearch.results.audit import timings
 from peftsearch.results.feasibility import tally, why_no_front
 from peftsearch.results.formatting import (
@@ -23,7 +23,15 @@ from peftsearch.results.formatting import (
     objective_with_unit,
     reason_in_words,
 )
-from peftsearch.results.front import Row, best_of_methods, front, front_in_words, left_off
+from peftsearch.results.front import (
+    Row,
+    best_of_methods,
+    front,
+    front_in_words,
+    left_off,
+    on_front_in_words,
+    whole_trials,
+)
 from peftsearch.results.outlook.pace import likely_reached
 from peftsearch.results.status import Status, status
 from peftsearch.results.times.again import times_in_words
@@ -37,16 +45,15 @@ if TYPE_CHECKING:
 
 def front_view(stored: StoredStudy) -> list[RenderableType]:
     """The front, with the number of trials it was chosen from and the reference."""
-    known, found = stored.records(), stored.rows()
+    known, found = stored.records(), stored.points()
     best = [row for row in found if row.on_front]
     if not best:
         return [f"{stored.name}: {why_no_front(known)}"]
-    finished = sum(record.done for record in known)
-    heading = f"{stored.name}: {len(best)} of {finished} trials are on the Pareto front"
+    heading = f"{stored.name}: {on_front_in_words(best, f'{sum(record.done for record in known)} trials')}"
     count, command = left_off(found), f"peftsearch front --study {stored.name} --tolerance none"
     shown = f"; {command} shows {'it' if count == 1 else 'them'}" if count else ""
     notes = [line + shown for line in front_in_words(found, stored.objectives, stored.tolerance)]
-    notes += times_in_words(stored.study, stored.objectives)
+    notes += times_in_words(stored.study, stored.objectives, stored.epochs_asked)
     return _with_reference(stored, heading, best, [*notes, *more_trials(stored)])
 
 
@@ -63,12 +70,12 @@ def more_trials(stored: StoredStudy) -> list[str]:
 
 def methods_view(stored: StoredStudy) -> list[RenderableType]:
     """The best trial of each method, and the reference."""
-    found = stored.rows()
+    found = stored.points()
     best = best_of_methods(found)
     if not best:
         return [f"{stored.name}: {why_no_front(stored.records())}"]
-    label = objective_label(stored.quality)
-    heading = f"{stored.name}: the best trial of each method by {label}, out of {len(found)} finished trials"
+    label, finished = objective_label(stored.quality), len(whole_trials(found))
+    heading = f"{stored.name}: the best trial of each method by {label}, out of {finished} finished trials"
     return _with_reference(stored, heading, best)
 
 
@@ -88,18 +95,20 @@ def progress_view(
     budget: int | None,
     limit: float | None = None,
     tolerance: Tolerance = AS_MEASURED,
+    every_epoch: bool = False,
 ) -> list[RenderableType]:
     """How far the search is, the running trials and the front so far, for a terminal that is redrawn.
 
     Args:
         limit: the seconds until the time limit, if there is one.
         tolerance: with which the front is chosen.
+        every_epoch: whether each epoch of a trial is a point of it.
     """
     now = status(records, budget)
     left = _left(now, limit) if limit is None else likely_reached(records, limit, budget) or _left(now, limit)
     parts: list[RenderableType] = [Paragraph(", ".join(part for part in (_done(now), left) if part))]
     parts += running_view(now.running, quality_objective(objectives))
-    best = front(records, objectives, tolerance)
+    best = front(records, objectives, tolerance, every_epoch=every_epoch)
     return [*parts, front_table(best, objectives, title="\nPareto front so far")] if best else parts
 
 
@@ -163,10 +172,11 @@ def _with_reference(
     reference if it is known."""
     reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
     found = confirmation(stored)
-    table = front_table(rows, stored.objectives, confirmed=confirmed_trials(found))
+    table = front_table(rows, stored.objectives, confirmed=confirmed_points(found))
+    names = what_points_are(row.point for row in rows)
     constraints = map(str, tally(stored.records(), stored.constraints))
     told = [*sentences_on_test(found), *_mixed_times(stored)]
-    return [heading, table, *map(Paragraph, notes), *constraints, *map(Paragraph, told), *reference]
+    return [heading, table, *map(Paragraph, (*names, *notes)), *constraints, *map(Paragraph, told), *reference]
 
 
 def _mixed_times(stored: StoredStudy) -> list[str]:

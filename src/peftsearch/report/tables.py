@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from peftsearch.core.objectives import find_objective, is_metric
+from peftsearch.core.points import Point
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.on_test import cell_on_test, heading_on_test
 from peftsearch.results.audit import timings
@@ -21,7 +22,7 @@ from peftsearch.results.formatting import (
     reason_in_words,
     varied_training,
 )
-from peftsearch.results.front import Row
+from peftsearch.results.front import Row, best_of_trials
 from peftsearch.results.status import Status, life_signs
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ class ConfigurationColumns:
             table.add_column("backbone")
         table.add_column("settings")
 
-    def cells(self, number: int, config: TrialConfig | None, otherwise: str = "") -> list[str]:
-        """The first cells of a trial's row; where it has no configuration yet, its number and `otherwise`."""
+    def cells(self, point: Point, config: TrialConfig | None, otherwise: str = "") -> list[str]:
+        """The first cells of a row; where a trial has no configuration yet, its number and `otherwise`."""
         if config is None:
-            return [str(number), "", *([""] if self._several_backbones else []), otherwise]
+            return [str(point), "", *([""] if self._several_backbones else []), otherwise]
         backbone = [backbone_in_words(config.backbone)] if self._several_backbones else []
-        return [str(number), config.method, *backbone, config_in_words(config, self._varied)]
+        return [str(point), config.method, *backbone, config_in_words(config, self._varied)]
 
 
 def trials_beginning(
@@ -68,18 +69,18 @@ def front_table(
     objectives: Sequence[str],
     *,
     title: str | None = None,
-    confirmed: Mapping[int, Confirmed] = MappingProxyType({}),
+    confirmed: Mapping[Point, Confirmed] = MappingProxyType({}),
 ) -> FittedTable:
-    """Finished trials with their objectives.
+    """Points with their objectives, a row for each trial: the best of its points, and which others there are.
 
     Args:
         rows: the Pareto front, best quality first. If others are among them, a column marks those on the front.
         objectives: the study's, by name.
         title: a line above the table.
-        confirmed: number → trial, of those that were confirmed; a column shows their scores on test.
+        confirmed: those points that were confirmed; a column shows their scores on test.
     """
     table, first = trials_beginning([row.config for row in rows], title)
-    others = not all(row.on_front for row in rows)
+    others, best = not all(row.on_front for row in rows), best_of_trials(rows)
     if others:
         table.add_column("front", "word")
     for name in objectives:
@@ -87,44 +88,63 @@ def front_table(
     on_test = _on_test_column(table, confirmed)
     for heading in ("epochs", "params\nvs full", "time\nvs full"):
         table.add_column(heading, "number")
-    for row in rows:
+    also = _also_column(table, rows, best)
+    for row in best:
         table.add_row(
-            *first.cells(row.record.number, row.config),
+            *first.cells(row.point, row.config),
             *(["*" if row.on_front else ""] if others else []),
             *(objective_in_words(name, row.objectives[name]) for name in objectives),
-            *on_test(row.record.number),
+            *on_test(row.point),
             str(row.measurement.epochs),
             percent(row.parameters_share),
             percent(row.time_share),
+            *also(row.point),
         )
     return table
 
 
+def what_points_are(points: Iterable[Point]) -> list[str]:
+    """One line on what a name such as `7@3` means, if one of the points has such a name."""
+    example = next((point for point in points if point.epoch is not None), None)
+    if example is None:
+        return []
+    return [f"{example} is trial {example.trial} as it was after its epoch {example.epoch}; --trial {example} names it"]
+
+
 def trials_table(
-    records: Sequence[Record], quality: str, confirmed: Mapping[int, Confirmed] = MappingProxyType({})
+    records: Sequence[Record],
+    quality: str,
+    confirmed: Mapping[Point, Confirmed] = MappingProxyType({}),
+    front: Iterable[Point] = (),
 ) -> FittedTable:
     """Every trial with its state, its quality, and why it was pruned or failed.
 
     Args:
         records: the trials.
         quality: the objective that is shown: of a finished trial its value, of another one the best epoch's so far.
-        confirmed: number → trial, of those that were confirmed; a column shows their scores on test.
+        confirmed: those points that were confirmed; a column shows their scores on test.
+        front: the points on the front; a column shows them if epochs are among them.
     """
+    points = sorted(front, key=lambda point: point.order)
     table, first = trials_beginning([record.config for record in records if record.config])
     table.add_column("state", "word")
     table.add_column("epochs", "number")
     table.add_column(_so_far(quality), "number")
     on_test = _on_test_column(table, confirmed)
     timed = _timed_column(table, records)
+    with_epochs = any(point.epoch for point in points)
+    if with_epochs:
+        table.add_column("on the front")
     table.add_column("reason")
     for record in records:
         table.add_row(
-            *first.cells(record.number, record.config),
+            *first.cells(record.point, record.config),
             _styled(record.state),
             str(len(record.curve)),
             quality_so_far(record, quality),
-            *on_test(record.number),
+            *on_test(record.point),
             *timed(record.number),
+            *([", ".join(str(point) for point in points if point.trial == record.number)] if with_epochs else []),
             reason_in_words(record),
         )
     return table
@@ -153,7 +173,7 @@ def running_table(running: Sequence[Record], quality: str) -> FittedTable:
     for record in running:
         life = life_signs(record)
         table.add_row(
-            *first.cells(record.number, record.config, "starting"),
+            *first.cells(record.point, record.config, "starting"),
             f"{len(record.curve)}/{record.config.training.epochs}" if record.config else "",
             quality_so_far(record, quality),
             duration(life.age),
@@ -176,13 +196,24 @@ def quality_so_far(record: Record, quality: str) -> str:
     return objective_in_words(quality, (max if find_objective(quality).direction == "maximize" else min)(values))
 
 
-def _on_test_column(table: FittedTable, confirmed: Mapping[int, Confirmed]) -> Callable[[int], list[str]]:
-    """Add the column of the scores on test, if a trial has one; returns what gives its cell for a trial's number."""
+def _on_test_column(table: FittedTable, confirmed: Mapping[Point, Confirmed]) -> Callable[[Point], list[str]]:
+    """Add the column of the scores on test, if a point has one; returns what gives its cell."""
     metric = next((row.metric for row in confirmed.values()), None)
     if metric is None:
-        return lambda number: []
+        return lambda point: []
     table.add_column(heading_on_test(metric), "number")
-    return lambda number: [cell_on_test(confirmed.get(number))]
+    return lambda point: [cell_on_test(confirmed.get(point))]
+
+
+def _also_column(table: FittedTable, rows: Sequence[Row], best: Sequence[Row]) -> Callable[[Point], list[str]]:
+    """Add a column of the other points of each trial, if one has several; returns what gives its cell."""
+    if len(rows) == len(best):
+        return lambda point: []
+    table.add_column("also on the front")
+    others: dict[int, list[Point]] = {}
+    for point in sorted({row.point for row in rows} - {row.point for row in best}, key=lambda point: point.order):
+        others.setdefault(point.trial, []).append(point)
+    return lambda point: [", ".join(map(str, others.get(point.trial, ())))]
 
 
 def _timed_column(table: FittedTable, records: Sequence[Record]) -> Callable[[int], list[str]]:

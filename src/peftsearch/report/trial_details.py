@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import visible
 from peftsearch.core.objectives import is_metric
+from peftsearch.core.points import Point
 from peftsearch.report.fitted_table import LONGEST_WORD, FittedTable
-from peftsearch.report.on_test import confirmed_trials, runs_of, runs_table, score_on_test
+from peftsearch.report.on_test import confirmed_points, runs_of, runs_table, score_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.results.formatting import (
     count_in_words,
@@ -43,26 +44,33 @@ TITLE = "confusion matrix, a row for each true class and a column for each predi
 
 
 def trial_details(
-    record: Record, objectives: Sequence[str], weights: Path | None, found: Confirmation | None = None
+    record: Record,
+    objectives: Sequence[str],
+    weights: Path | None,
+    found: Confirmation | None = None,
+    front: Collection[Point] = (),
 ) -> list[RenderableType]:
-    """A trial's results, settings, learning curve, scores by class, runs with other seeds, and traceback.
+    """A trial's results, or those that it had after an epoch, with all that is known of it.
+
+    These are its settings, learning curve, scores by class, runs with other seeds, and traceback.
 
     Args:
-        record: the trial.
+        record: the trial, or the trial as it was after an epoch.
         objectives: the study's, by name.
         weights: the folder of its kept weights, if there is one.
         found: what confirming the study has found.
+        front: the points on the front.
     """
     from rich.text import Text
 
-    confirmed = confirmed_trials(found).get(record.number) if found else None
-    runs = runs_of(found, record.number) if found else ()
+    confirmed = confirmed_points(found).get(record.point) if found else None
+    runs = runs_of(found, record.point) if found else ()
     heading, *lines = _summary(record, weights, confirmed)
     parts: list[RenderableType] = [Paragraph(heading), *(Paragraph(line, indent=2) for line in lines)]
     if record.config:
         parts += ["settings:", settings_table(record)]
     if record.curve:
-        parts += ["epochs:", curve_table(record, objectives)]
+        parts += ["epochs:", curve_table(record, objectives, front)]
     report = record.measurement.classes if record.measurement else None
     if report:
         parts += ["classes on the validation split:", class_table(report), *confusion(report)]
@@ -73,14 +81,14 @@ def trial_details(
     return parts
 
 
-def curve_table(record: Record, objectives: Sequence[str]) -> FittedTable:
-    """One row for each epoch; trainable parameters are shown only if they change."""
+def curve_table(record: Record, objectives: Sequence[str], front: Collection[Point] = ()) -> FittedTable:
+    """One row for each epoch, with whether it is on the front; trainable parameters are shown only if they change."""
     names = [*filter(is_metric, objectives), "macro_f1", "accuracy"]
     shown = [name for name in dict.fromkeys(names) if all(name in report.metrics for report in record.curve)]
     varies = len({report.trainable_parameters for report in record.curve}) > 1
     headings = ["epoch", "train loss", "validation loss", *map(objective_label, shown), "train s", "evaluation s"]
     table = _table(*headings, *(["trainable parameters"] if varies else []), "")
-    best = record.measurement.best_epoch if record.measurement else None
+    best = record.measurement.best_epoch if record.measurement and record.epoch is None else None
     for report in record.curve:
         table.add_row(
             str(report.epoch),
@@ -88,7 +96,12 @@ def curve_table(record: Record, objectives: Sequence[str]) -> FittedTable:
             *(f"{report.metrics[name]:.4f}" for name in shown),
             *(f"{seconds:.2f}" for seconds in (report.train_seconds, report.evaluation_seconds)),
             *([f"{report.trainable_parameters:,}"] if varies else []),
-            "best" if report.epoch == best else "",
+            ", ".join(
+                [
+                    *(["best"] if report.epoch == best else []),
+                    *(["on the front"] if Point(record.number, report.epoch) in front else []),
+                ]
+            ),
         )
     return table
 
@@ -122,7 +135,7 @@ def confusion_table(report: ClassReport) -> tuple[str, FittedTable]:
 
 
 def _summary(record: Record, weights: Path | None, confirmed: Confirmed | None) -> list[str]:
-    heading = f"trial {record.number}: {record.state}"
+    heading = f"{record.point.in_words}: {record.state if record.epoch is None else 'as it was then'}"
     lines = [f"{heading}, {record.config.method} on {record.config.backbone}" if record.config else heading]
     lines += [objective_with_unit(name, value) for name, value in record.values.items()]
     if confirmed:
@@ -131,16 +144,16 @@ def _summary(record: Record, weights: Path | None, confirmed: Confirmed | None) 
         lines.append(reason_in_words(record))
     lines += [f"constraint {check}" for check in record.checks if not check.broken]
     if record.measurement:
-        lines += _circumstances(record.measurement)
+        lines += _circumstances(record.measurement, record)
     if record.state == "complete":
-        lines.append(f"weights: {weights or 'not kept, because only those of trials on the front are'}")
+        lines.append(f"weights: {weights or 'not kept, because only those of the front are'}")
     return lines
 
 
-def _circumstances(measurement: Measurement) -> list[str]:
+def _circumstances(measurement: Measurement, record: Record) -> list[str]:
     parameters = [count_in_words(n) for n in (measurement.trainable_parameters, measurement.total_parameters)]
     return [
-        f"{_best_epoch(measurement)}, seed {measurement.seed}",
+        f"{_epochs(measurement, record)}, seed {measurement.seed}",
         _timed_in(measurement),
         *_frozen_prefix(measurement),
         f"{parameters[0]} of {parameters[1]} parameters trained",
@@ -156,7 +169,9 @@ def _threads(measurement: Measurement) -> str:
     return f" with {measurement.threads} CPU thread{'' if measurement.threads == 1 else 's'}"
 
 
-def _best_epoch(measurement: Measurement) -> str:
+def _epochs(measurement: Measurement, record: Record) -> str:
+    if record.epoch is not None and record.config:
+        return f"after epoch {record.epoch} of a schedule of {record.config.training.epochs}"
     if not measurement.epochs:
         return "fitted without epochs"
     return f"best epoch {measurement.best_epoch} of {measurement.epochs}"

@@ -30,10 +30,11 @@ def trials_frame(records: Sequence[Record], objectives: Sequence[str]) -> pd.Dat
 
 
 def front_frame(rows: Sequence[Row], objectives: Sequence[str]) -> pd.DataFrame:
-    """One row for each trial of the front: see `StoredStudy.front_frame`."""
+    """One row for each point of the front: see `StoredStudy.front_frame`."""
     cells = [
         {
             **_what_it_is(row.record),
+            "epoch": row.point.epoch,
             **_numbers(row.record, objectives),
             "epochs_trained": row.measurement.epochs,
             "parameters_share": row.parameters_share,
@@ -41,9 +42,9 @@ def front_frame(rows: Sequence[Row], objectives: Sequence[str]) -> pd.DataFrame:
         }
         for row in rows
     ]
-    return _frame(
-        cells, ("trial", "method", "backbone", *objectives), ("epochs_trained", "parameters_share", "time_share")
-    )
+    first, last = ("trial", "epoch", "method", "backbone"), ("epochs_trained", "parameters_share", "time_share")
+    found = _frame(cells, (*first, *objectives), last)
+    return found.astype({"epoch": "Int64"})  # whole numbers, though some are missing
 
 
 def _what_it_is(record: Record) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def open_results(
     stored = open_stored(fork or name, storage, _as_written(study, name, fork))
     if overrides or isinstance(study, StudySpec):
         check_space(stored.study, load_study(study, overrides))
-    return stored.with_tolerance(overrides.tolerance) if overrides is not None else stored
+    if overrides is None:
+        return stored
+    return stored.with_tolerance(overrides.tolerance).with_every_epoch(overrides.every_epoch)
 
 
 def results_of(

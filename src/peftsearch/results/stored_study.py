@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftsearch.core.calls.precedence import RUNS_VARIABLE, STORAGE_VARIABLE, of_environment
+from peftsearch.core.calls.precedence import of_study
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import NotBegun, UserError
-from peftsearch.core.files.run_folder import RUNS, TENSORS, RunFolder, runs_folder
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.front.tolerance import Tolerance, asked_tolerance
 from peftsearch.core.objectives import quality_objective
+from peftsearch.core.points import Point
 from peftsearch.results import frames
-from peftsearch.results.checkpoints import checkpoint_problems
+from peftsearch.results.checkpoints import checkpoint_problems, weights_of
 from peftsearch.results.feasibility import why_no_front
-from peftsearch.results.front import Row, rows
+from peftsearch.results.front import Row, points, whole_trials
+from peftsearch.results.naming import BEST, point_named, record_at
 from peftsearch.results.outlook.prospect import Prospect, prospect
 from peftsearch.results.reference import Reference
 from peftsearch.results.status import Status, status
 from peftsearch.results.times.again import records_of
+from peftsearch.storage.connection.where import is_missing_file, looked_in, storage_url
 from peftsearch.storage.database import objective_names, open_storage
 from peftsearch.storage.kept.predictions import read_predictions
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record
-from peftsearch.storage.study_attributes import About, read_about, read_constraints, read_reference, read_tolerance
+from peftsearch.storage.study_attributes import (
+    About,
+    read_about,
+    read_constraints,
+    read_every_epoch,
+    read_reference,
+    read_tolerance,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +58,7 @@ class StoredStudy:
         url: the storage's URL; it may hold a password.
         outcome: how the search ended that returned these results; None for results that were only opened.
         asked: the tolerance that `with_tolerance` was given, which comes before the study's own.
+        epochs_asked: what `with_every_epoch` was given, which does so too.
 
     Examples:
         >>> import peftsearch
@@ -66,6 +76,7 @@ class StoredStudy:
     url: str = field(repr=False)
     outcome: Outcome | None = None
     asked: Tolerance = field(default_factory=dict)
+    epochs_asked: bool | None = None
 
     @property
     def storage(self) -> BaseStorage:
@@ -114,37 +125,59 @@ class StoredStudy:
         """
         return replace(self, asked={**self.asked, **asked_tolerance(tolerance, self.objectives)})
 
+    @property
+    def every_epoch(self) -> bool:
+        """Whether each epoch of a trial is a point of its own: as asked for, or else as the last search had it."""
+        return of_study(self.epochs_asked, read_every_epoch(self.study))
+
+    def with_every_epoch(self, counts: bool | None) -> StoredStudy:
+        """The same results, whose front is chosen among every epoch of the trials, or among whole trials only.
+
+        Args:
+            counts: whether each epoch is a point; None for what the study says. The study itself stays as it is.
+
+        Example:
+            >>> results = peftsearch.open_results("quickstart").with_every_epoch(False)
+            >>> all(row.point.epoch is None for row in results.front())
+            True
+        """
+        return replace(self, epochs_asked=counts)
+
     def records(self) -> list[Record]:
         """Every trial in every state, by number; with the times that were measured again, if the front's were."""
-        return records_of(self.study, self.objectives)
+        return records_of(self.study, self.objectives, self.epochs_asked)
+
+    def points(self) -> list[Row]:
+        """Every point that can be on the front, best quality first: the finished trials and, where every epoch counts,
+        each trial as it was after each of its epochs, also if it was stopped early."""
+        return points(self.records(), self.objectives, self.tolerance, every_epoch=self.every_epoch)
 
     def rows(self) -> list[Row]:
         """Every finished trial, best quality first."""
-        return rows(self.records(), self.objectives, self.tolerance)
+        return whole_trials(self.points())
 
     def front(self) -> list[Row]:
-        """The Pareto front, best quality first: the finished trials that no other one dominates.
+        """The Pareto front, best quality first: the points that no other one dominates.
 
-        Values within the tolerance count as equal. A trial that breaks a constraint neither is on it nor dominates
-        another.
+        Values within the tolerance count as equal. What breaks a constraint neither is on it nor dominates another.
         """
-        return [row for row in self.rows() if row.on_front]
+        return [row for row in self.points() if row.on_front]
 
     def front_frame(self) -> pd.DataFrame:
         """The Pareto front as a pandas frame, best quality first.
 
         Returns:
-            One row for each trial on the front, with these columns:
+            One row for each point on the front, with these columns:
 
-            - `trial`, `method`, `backbone`;
+            - `trial`, `epoch`, `method`, `backbone`; the epoch is missing where the point is the whole trial;
             - each objective by its name, in the study's order and in its own unit;
             - each hyperparameter that a study can search by its name, missing where the method has none;
-            - `epochs_trained`: how many epochs the trial has run;
+            - `epochs_trained`: how many epochs that takes;
             - `parameters_share`, `time_share`: trainable parameters and training seconds over those of the best full
               fine-tuning of the same backbone. Without one, parameters are over the model's total, and the time is
               missing.
 
-            What `confirm` has measured on the test split is in `peftsearch.open_confirmation(…).frame()`, by `trial`.
+            `peftsearch.open_confirmation(…).frame()` has what was measured on the test split, by `trial` and `epoch`.
         """
         return frames.front_frame(self.front(), self.objectives)
 
@@ -176,63 +209,49 @@ class StoredStudy:
         return found
 
     def best(self) -> Row:
-        """The trial on the front with the best quality.
+        """The point on the front with the best quality.
 
         Raises:
             UserError: no trial has finished.
         """
         return self.nonempty_front()[0]
 
-    def number(self, trial: int | str) -> int:
-        """A trial's number.
+    def point(self, trial: int | str | Point) -> Point:
+        """What a person calls a point.
 
         Args:
-            trial: the number itself, or `best`: the trial on the front with the best quality.
+            trial: a trial's number, an epoch of it as `7@3`, or `best`: the point on the front with the best quality.
 
         Raises:
-            UserError: `best` was asked for, and no trial has finished; or it is neither a number nor `best`.
+            UserError: `best` was asked for, and no trial has finished; or it names nothing.
         """
-        if trial == "best":
-            return self.best().record.number
-        if not re.fullmatch(r"-?\d+", str(trial)):
-            raise UserError(f"{trial!r} is neither a trial's number nor 'best'")
-        return int(trial)
+        return self.best().point if trial == BEST else point_named(trial)
 
-    def trial(self, trial: int | str) -> Record:
-        """One trial in any state.
+    def trial(self, trial: int | str | Point) -> Record:
+        """One trial in any state, or as it was after one of its epochs.
 
         Args:
-            trial: its number, or `best`.
+            trial: as for `point`.
 
         Raises:
-            UserError: there is no such trial; the message says which there are.
+            UserError: there is no such trial or epoch; the message says which there are.
         """
-        number, known = self.number(trial), self.records()
-        found = next((record for record in known if record.number == number), None)
-        if found is None:
-            numbers = f"its trials are {known[0].number} to {known[-1].number}" if known else "it has none yet"
-            raise UserError(f"study {self.name!r} has no trial {number}; {numbers}")
-        return found
+        return record_at(self.point(trial), self.records(), self.objectives, self.name)
 
-    def weights(self, number: int) -> Path | None:
-        """The folder with a trial's weights; None if they were not kept, as only those of undominated trials are."""
-        folder = self.folder.weights / str(number)
-        return folder if (folder / TENSORS).is_file() else None
+    def weights(self, trial: int | str | Point) -> Path | None:
+        """The folder with a point's weights; None if they were not kept, as only those of undominated points are."""
+        return weights_of(self.trial(trial), self.folder.weights)
 
-    def predictions(self, number: int) -> Predictions | None:
-        """What the trial's best epoch said about the validation rows.
+    def predictions(self, trial: int | str | Point) -> Predictions | None:
+        """What a trial's best epoch, or the epoch that is named, said about the validation rows, in their order.
 
-        Args:
-            number: the trial's.
-
-        Returns:
-            Logits and labels in the order of the validation split. None if they are not here: the trial has not
-            finished, an earlier version trained it, or another machine did.
+        None if it is not here: the trial has not finished, an earlier version or another machine trained it, or it is
+        an epoch that is not on the front.
 
         Raises:
-            UserError: their file is damaged.
+            UserError: the file is damaged.
         """
-        return read_predictions(self.folder.predictions(number))
+        return read_predictions(self.folder.predictions(self.trial(trial).point))
 
     def checkpoint_problems(self, *, trust_times: bool = False) -> list[str]:
         """What is wrong with the checkpoints of the front, one line for each that is missing or damaged.
@@ -253,11 +272,6 @@ class StoredStudy:
         return prospect(self.records(), self.objectives)
 
 
-def storage_url(name: str, storage: str | None = None) -> str:
-    """The URL `storage`, or else that of `PEFTSEARCH_STORAGE`, or else the study's own SQLite file under `runs/`."""
-    return of_environment(storage, STORAGE_VARIABLE) or f"sqlite:///{RunFolder.of(name).database}"
-
-
 def open_stored(name: str, storage: str | None = None, options: str = "") -> StoredStudy:
     """Open the results of the study `name`. Nothing is created if there are none.
 
@@ -273,8 +287,8 @@ def open_stored(name: str, storage: str | None = None, options: str = "") -> Sto
 
     url = storage_url(name, storage)
     again = f"start it with: peftsearch optimize {options or f'--study {name}'} --trials 20"
-    missing = NotBegun(f"study {name!r} has no trials yet{_looked_in(name, url)}; {again}")
-    if _is_missing_file(url):
+    missing = NotBegun(f"study {name!r} has no trials yet{looked_in(name, url)}; {again}")
+    if is_missing_file(url):
         raise missing
     opened = open_storage(url)
     try:
@@ -282,17 +296,3 @@ def open_stored(name: str, storage: str | None = None, options: str = "") -> Sto
     except KeyError:
         raise missing from None
     return StoredStudy(name, study, objective_names(study), RunFolder.of(name), url)
-
-
-def _looked_in(name: str, url: str) -> str:
-    """Where the trials were looked for, if nobody has named a storage, and how to name another folder."""
-    if url != storage_url(name, ""):
-        return ""
-    runs = runs_folder().absolute()
-    return f" in {runs} (if it was searched from another folder, go there or set {RUNS_VARIABLE}=THAT_FOLDER/{RUNS})"
-
-
-def _is_missing_file(url: str) -> bool:
-    """Whether the URL names a SQLite file that does not exist; opening it would create it."""
-    file = url.removeprefix("sqlite:///")
-    return file != url and file != ":memory:" and not Path(file.partition("?")[0]).is_file()

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.points import Point
 from peftsearch.storage.claims import claim
 from peftsearch.storage.confirmations import SeedRun, now
 from peftsearch.storage.database import objective_names, open_study
@@ -40,6 +41,8 @@ NOT_RUN: frozenset[str] = HIDDEN | {"interrupted"}
 REFERENCE = -1
 """Stands for the reference, TF-IDF with logistic regression, where a trial's number is asked for."""
 
+REFERENCE_POINT = Point(REFERENCE)
+
 
 @dataclass(frozen=True)
 class Repeat:
@@ -53,6 +56,7 @@ class Repeat:
         by: the process that wants the run.
         cut_after: the epoch after which it ends as the trial did for want of time; None for the configuration's end.
         turn: which of several equal runs it is.
+        epoch: the epoch that ends it and whose weights are measured; None for the best one of a whole trial.
     """
 
     trial: int
@@ -62,6 +66,12 @@ class Repeat:
     by: Mapping[str, Any] | None = None
     cut_after: int | None = None
     turn: int = 0
+    epoch: int | None = None
+
+    @property
+    def point(self) -> Point:
+        """The point that it repeats."""
+        return Point(self.trial, self.epoch)
 
 
 def is_queue(name: str) -> bool:
@@ -172,7 +182,7 @@ def repeat_of(trial: Trial | FrozenTrial) -> Repeat:
 def is_run(trial: FrozenTrial, config: TrialConfig, repeat: Repeat) -> bool:
     """Whether a trial of the queue is the run of this configuration under these conditions, whoever wants it."""
     there = repeat_of(trial)
-    conditions = [(run.trial, run.threads, run.exact, run.alone, run.cut_after, run.turn) for run in (there, repeat)]
+    conditions = [(run.point, run.threads, run.exact, run.alone, run.cut_after, run.turn) for run in (there, repeat)]
     return conditions[0] == conditions[1] and TrialConfig.from_dict(trial.user_attrs[CONFIG]) == config
 
 
@@ -181,7 +191,8 @@ def _ended(trial: FrozenTrial) -> EndedRun:
     if trial.user_attrs.get(FAILURE):
         failure = {name: trial.user_attrs[FAILURE][name] for name in ("kind", "message")}
     seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    run = SeedRun(repeat.trial, config.training.seed, seconds, now(), failure=failure, alone=repeat.alone)
+    known: dict[str, Any] = {"failure": failure, "alone": repeat.alone, "epoch": repeat.epoch}
+    run = SeedRun(repeat.trial, config.training.seed, seconds, now(), **known)
     return EndedRun(trial.number, config, run)
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.measurement import Measurement, SplitScores
+from peftsearch.core.points import Point, parse_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from peftsearch.core.predictions import Predictions
 
 RUN, OPENINGS = "confirmed:", "test_opened"
-"""`confirmed:TRIAL:SEED` is one run; `test_opened` lists every opening of the test split."""
+"""`confirmed:TRIAL:SEED` is one run, with `7@3` in the place of TRIAL where an epoch is confirmed; `test_opened` lists
+every opening of the test split."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class RowClasses:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """The configuration of a finished trial, trained once more with another seed.
+    """The configuration of a point, trained once more with another seed.
 
     Attributes:
         trial: the number of the trial, or `confirm_queue.REFERENCE`.
@@ -59,6 +61,7 @@ class SeedRun:
         failure: `kind` and `message`, if it failed.
         rows: what the classifier said about each test row; runs of earlier versions have not kept it.
         alone: whether no other run was trained at the same time; as all runs of earlier versions were.
+        epoch: the epoch that ended it and whose weights were measured; None for a whole trial.
     """
 
     trial: int
@@ -70,6 +73,12 @@ class SeedRun:
     failure: Mapping[str, str] | None = None
     rows: RowClasses | None = None
     alone: bool = True
+    epoch: int | None = None
+
+    @property
+    def point(self) -> Point:
+        """The point that was confirmed."""
+        return Point(self.trial, self.epoch)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -87,32 +96,46 @@ class SeedRun:
 
 @dataclass(frozen=True)
 class Opening:
-    """One time that the test split was opened: when (ISO 8601, in UTC), and for which trials."""
+    """One time that the test split was opened: when (ISO 8601, in UTC), and for which points."""
 
     when: str
-    trials: tuple[int, ...]
+    points: tuple[Point, ...]
+
+    @property
+    def trials(self) -> tuple[int, ...]:
+        """The numbers of their trials."""
+        return tuple(point.trial for point in self.points)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"when": self.when, "trials": [point.as_json for point in self.points]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Opening:
+        """Read `to_dict`; earlier versions have written numbers of trials only."""
+        found = (parse_point(str(written)) for written in data["trials"])
+        return cls(data["when"], tuple(point for point in found if point))
 
 
 def write_run(study: Study, run: SeedRun) -> None:
-    """Write one run; an earlier one of the same trial and seed is replaced."""
-    study.set_user_attr(f"{RUN}{run.trial}:{run.seed}", run.to_dict())
+    """Write one run; an earlier one of the same point and seed is replaced."""
+    study.set_user_attr(f"{RUN}{run.point}:{run.seed}", run.to_dict())
 
 
 def read_runs(study: Study) -> list[SeedRun]:
-    """Every run that was written, ordered by trial and seed."""
+    """Every run that was written, ordered by point and seed."""
     found = [SeedRun.from_dict(raw) for name, raw in study.user_attrs.items() if name.startswith(RUN)]
-    return sorted(found, key=lambda run: (run.trial, run.seed))
+    return sorted(found, key=lambda run: (run.point.order, run.seed))
 
 
-def write_opening(study: Study, trials: Sequence[int]) -> None:
-    """Write that the test split is opened now, for these trials."""
+def write_opening(study: Study, points: Sequence[Point]) -> None:
+    """Write that the test split is opened now, for these points."""
     earlier = study.user_attrs.get(OPENINGS, [])
-    study.set_user_attr(OPENINGS, [*earlier, {"when": now(), "trials": list(trials)}])
+    study.set_user_attr(OPENINGS, [*earlier, Opening(now(), tuple(points)).to_dict()])
 
 
 def read_openings(study: Study) -> list[Opening]:
     """Every time that the test split was opened, the first one first."""
-    return [Opening(raw["when"], tuple(raw["trials"])) for raw in study.user_attrs.get(OPENINGS, [])]
+    return [Opening.from_dict(raw) for raw in study.user_attrs.get(OPENINGS, [])]
 
 
 def now() -> str:

@@ -13,7 +13,13 @@ from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.liveness.recovery import reclaim, withdraw
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
-from peftsearch.storage.study_attributes import read_space, write_constraints, write_space, write_tolerance
+from peftsearch.storage.study_attributes import (
+    read_space,
+    write_constraints,
+    write_every_epoch,
+    write_space,
+    write_tolerance,
+)
 from peftsearch.storage.trial_attributes import (
     baseline_attributes,
     enqueued_with,
@@ -69,6 +75,7 @@ def prepare(spec: StudySpec, url: str, name: str | None = None, *, patience: flo
     check_space(study, spec)
     write_constraints(study, spec.constraints)
     write_tolerance(study, spec.tolerance)
+    write_every_epoch(study, spec.every_epoch)
     reclaim(study)
     enqueue_baselines(study, spec)
     return study

@@ -21,6 +21,8 @@ class Overrides:
         limit: the most rows of a split, which replaces that split's limit in `data.limit`.
         tolerance: with which the front of results is chosen that are opened (`StoredStudy.with_tolerance`). It is no
             part of what was searched, and changes no document.
+        every_epoch: whether every epoch of a trial counts as a point of the front of results that are opened
+            (`StoredStudy.with_every_epoch`); None for what the study says. It changes no document either.
     """
 
     source: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +30,7 @@ class Overrides:
     backbones: tuple[str, ...] = ()
     limit: Mapping[str, int] = field(default_factory=dict)
     tolerance: Mapping[str, float | str] | str | None = None
+    every_epoch: bool | None = None
 
     def __post_init__(self) -> None:
         check("Overrides", vars(self))

@@ -1,4 +1,4 @@
-"""The short sections of a study file: backbones, training, objectives, constraints, tolerance, search."""
+"""The short sections of a study file: backbones, training, objectives, constraints, tolerance, search, and others."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ class Origin:
         best_epoch: the epoch whose weights were kept; 1 for the first.
         epochs: how many epochs the trial has run.
         out_of_time: whether the search's time limit ended it after `epochs`, where training it again ends too.
+        epoch: the epoch after which training ends, under the schedule of all, and whose weights are taken.
         fingerprint: the fingerprint of the data.
         exact: whether the search did without the speed-ups that change results.
     """
@@ -100,6 +101,7 @@ class Origin:
     fingerprint: str | None = None
     exact: StrictBool = False
     out_of_time: StrictBool = False
+    epoch: Annotated[int, Range(1, 10_000, integer=True)] | None = None
 
     @field_validator("study")
     @classmethod
@@ -189,6 +191,13 @@ def read_tolerance(raw: Any, objectives: Sequence[str], problems: Problems) -> T
     for name, complaint in complaints.items():
         problems.add(("tolerance", name) if name else ("tolerance",), complaint)
     return found
+
+
+def read_every_epoch(raw: Any, problems: Problems) -> bool:
+    """The key `every_epoch:`; true where the file does not say."""
+    if raw is not None and not isinstance(raw, bool):
+        problems.add(("every_epoch",), f"must be true or false, but got {shown(raw)}")
+    return raw is not False
 
 
 def _unreachable(name: str, bound: float) -> str | None:

@@ -2,7 +2,8 @@
 
 It holds everything that decides a trial's result: data, backbones, training, objectives and the methods' dimensions.
 Goal, baselines, sampler, pruner and the sampler's seed may change between two runs of one study, and so may the
-constraints and the tolerance: no trial's result depends on them, and the front is chosen anew.
+constraints, the tolerance and whether every epoch counts: no trial's result depends on them, and the front is chosen
+anew.
 """
 
 from __future__ import annotations

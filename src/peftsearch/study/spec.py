@@ -28,6 +28,7 @@ from peftsearch.study.sections import (
     check_tuned,
     read_backbones,
     read_constraints,
+    read_every_epoch,
     read_objectives,
     read_origin,
     read_search,
@@ -57,6 +58,7 @@ class StudySpec:
             it is asked for.
         constraints: bounds that a trial must keep to be on the front.
         tolerance: within which values of an objective count as equal on the front, where the file says so.
+        every_epoch: whether every epoch of a trial counts as a point of the front.
         path: the study file; paths in `data` are relative to its folder.
         document: the YAML file's data with the overrides, as plain JSON; `parse_study` makes the same study of it.
         warnings: what is unusual but allowed, one line each.
@@ -78,6 +80,7 @@ class StudySpec:
     warnings: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     tolerance: Tolerance = field(default_factory=dict)
+    every_epoch: bool = True
     tracking: tuple[str, ...] = ()
     origin: Origin | None = None
 
@@ -155,6 +158,7 @@ def parse_study(
     objectives = read_objectives(document.get("objectives"), problems)
     constraints = read_constraints(document.get("constraints"), problems)
     tolerance = read_tolerance(document.get("tolerance"), objectives, problems)
+    every_epoch = read_every_epoch(document.get("every_epoch"), problems)
     spaces = read_methods(document.get("methods"), table, problems)
     check_tuned(backbones, spaces, problems)
     known = Vocabulary(table, spaces, tuple(b for b in backbones if b.name))
@@ -180,6 +184,7 @@ def parse_study(
         warnings=tuple(problems.warnings),
         constraints=constraints,
         tolerance=tolerance,
+        every_epoch=every_epoch,
         tracking=tracking,
         origin=origin,
     )

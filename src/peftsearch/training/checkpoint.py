@@ -18,6 +18,7 @@ from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError, one_line
 from peftsearch.core.files.run_folder import TENSORS
 from peftsearch.core.measurement import MIB, Measurement
+from peftsearch.core.points import Point, parse_point
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +35,7 @@ class Checkpoint:
 
     Attributes:
         number: the trial's, in its study.
+        epoch: the epoch after which its training ended, if it was not to be trained to the end.
         folder: holds the checkpoint's files.
         labels: the names of the classes, by index.
     """
@@ -43,6 +45,12 @@ class Checkpoint:
     config: TrialConfig
     measurement: Measurement
     labels: tuple[str, ...]
+    epoch: int | None = None
+
+    @property
+    def point(self) -> Point:
+        """What names it in its study."""
+        return Point(self.number, self.epoch)
 
     def classifier(self) -> Classifier:
         """The backbone with the method applied and the trained tensors loaded, on the CPU in evaluation mode.
@@ -113,25 +121,27 @@ def save_text_model(
     _write_about(config, measurement, labels, folder)
 
 
-def read_checkpoint(weights: Path, number: int) -> Checkpoint:
-    """The checkpoint of the trial `number`.
+def read_checkpoint(weights: Path, trial: Point | int) -> Checkpoint:
+    """The checkpoint of a whole trial, or of an epoch of one.
 
     Args:
-        weights: the folder that holds a folder for each trial with a checkpoint.
+        weights: the folder that holds a folder for each of them.
+        trial: the point, or the number of a whole trial.
 
     Raises:
-        UserError: the trial has none, and which trials have one; or its `trial.json` is damaged.
+        UserError: it has none, and which have one; or its `trial.json` is damaged.
     """
-    folder = weights / str(number)
+    point = trial if isinstance(trial, Point) else Point(trial)
+    folder = weights / str(point)
     if not (folder / TENSORS).is_file() or not (folder / ABOUT).is_file():
-        others = ", ".join(map(str, _numbers(weights))) or "none"
+        others = ", ".join(map(str, _points(weights))) or "none"
         raise UserError(
-            f"--trial {number}: it has no weights (only the front's are kept); trials with weights: {others}"
+            f"--trial {point}: it has no weights (only the front's are kept); trials with weights: {others}"
         )
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         config, measurement = TrialConfig.from_dict(about["config"]), Measurement.from_dict(about["measurement"])
-        return Checkpoint(number, folder, config, measurement, tuple(about["labels"]))
+        return Checkpoint(point.trial, folder, config, measurement, tuple(about["labels"]), point.epoch)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{folder / ABOUT} is damaged, or of another version; train the trial again: peftsearch export --retrain"
@@ -174,6 +184,7 @@ def _write_about(config: TrialConfig, measurement: Measurement, labels: Sequence
     (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def _numbers(weights: Path) -> list[int]:
-    """The trials that have a checkpoint in this folder."""
-    return sorted(int(folder.parent.name) for folder in weights.glob(f"*/{TENSORS}") if folder.parent.name.isdigit())
+def _points(weights: Path) -> list[Point]:
+    """The points that have a checkpoint in this folder."""
+    found = (parse_point(tensors.parent.name) for tensors in weights.glob(f"*/{TENSORS}"))
+    return sorted((point for point in found if point), key=lambda point: point.order)

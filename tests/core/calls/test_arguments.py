@@ -49,6 +49,7 @@ FITTING: dict[str, list[Any]] = {
     "Overrides.columns": [{"label": "stars"}],
     "Overrides.backbones": [("x",), ["x"]],
     "Overrides.tolerance": [None, "none", {"macro_f1": 0.005, "train_seconds": "10%"}],
+    "Overrides.every_epoch": [None, True, False],
     "Overrides.limit": [{"train": 5, "test": 1}],
 }
 
@@ -134,14 +135,15 @@ def test_a_parameter_that_there_is_not(name: str) -> None:
         (lambda: peftsearch.run_study("reviews", trials=4, storage=Path("runs/reviews.db")),
          "storage must be the URL of a database, as in 'sqlite:///runs/NAME.db', but got PosixPath('runs/reviews.db')"),
         (lambda: peftsearch.confirm_study("reviews", trials=1),
-         "trials must be a list of trial numbers or 'best', as in [1, 4], but got 1"),
+         "trials must be a list of trials, epochs or 'best', as in [1, '4@2'], but got 1"),
         (lambda: peftsearch.confirm_study("reviews", trials="best"),
-         "trials must be a list of trial numbers or 'best', as in [1, 4], but got 'best'"),
+         "trials must be a list of trials, epochs or 'best', as in [1, '4@2'], but got 'best'"),
         (lambda: peftsearch.confirm_study("reviews", seeds=0), "seeds must be a whole number, at least 1, but got 0"),
         (lambda: Overrides(backbones="bert"), "backbones must be a list of names, as in ['NAME'], but got 'bert'"),
         (lambda: Overrides(tolerance="10%"),
          "tolerance must be 'none' or a dict with an amount for each objective, as in {'macro_f1': 0.005}, but got "
          "'10%'"),
+        (lambda: Overrides(every_epoch="no"), "every_epoch must be True or False, but got 'no'"),
         (lambda: Overrides(limit=500), "limit must be a dict with rows for each split, as in {'train': 500}, but got "
          "500"),
         (lambda: Overrides(limit={"valid": 5}), "limit must be a dict with rows for each split, as in {'train': 500}, "

@@ -15,7 +15,7 @@ from peftsearch import Overrides, api, load_study
 from peftsearch.cli import COMMANDS, main
 from peftsearch.core.calls.precedence import RUNS_VARIABLE, STORAGE_VARIABLE
 from peftsearch.core.files.run_folder import runs_folder
-from peftsearch.results.stored_study import storage_url
+from peftsearch.storage.connection.where import storage_url
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.workers.job import Job
 from peftsearch.workers.outcome import Outcome

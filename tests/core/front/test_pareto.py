@@ -14,7 +14,8 @@ from peftsearch.core.front.pareto import (
     non_dominated,
     tiers,
 )
-from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Margin
+from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Margin, margin_of
+from peftsearch.core.points import Point
 
 
 def test_maximised_columns_are_turned_round():
@@ -191,3 +192,46 @@ def test_the_places_of_values_that_count_as_equal():
     assert tiers([3.0, float("inf"), float("inf")], "train_seconds") == [0, 1, 1]
     assert tiers([100.0, 95.0, 50.0], "throughput") == [0, 0, 1]
     assert tiers([], "train_seconds") == []
+
+
+@pytest.mark.parametrize("tolerance", TOLERANCES.values(), ids=TOLERANCES)
+@pytest.mark.parametrize("objectives", [NAMES[:1], NAMES[:3], NAMES], ids=len)
+def test_a_front_of_whole_trials_and_epochs_over_many_sets_of_points(tolerance, objectives):
+    """What is dominated by more than the tolerance is never on it, and no epoch is there that a whole trial matches."""
+    preferred, timed = 0, [name == "train_seconds" for name in objectives]
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        whole = made_points(seed, objectives, int(random.integers(1, 40)))
+        earlier = whole.copy()  # each trial's best epoch, which is a little faster
+        earlier[:, timed] /= 1.05
+        points, epochs = np.concatenate([whole, earlier]), np.repeat([0, 1], len(whole))
+        trials = np.tile(np.arange(len(whole)), 2)
+        named = [Point(int(trial), int(epoch) or None) for trial, epoch in zip(trials, epochs, strict=True)]
+        front = front_of(points, objectives, tolerance, named)
+        losses = losses_of(points, objectives)
+        order = random.permutation(len(points))
+        assert (front_of(points[order], objectives, tolerance, [named[place] for place in order]) == front[order]).all()
+        for point in points[non_dominated(losses)]:
+            assert matches(points[front], point, objectives, tolerance).any(), "all that is best is as good as on it"
+        for place in np.flatnonzero(front):
+            better = dominates(losses, losses[place])
+            preferred += better.any()
+            assert not (better & front).any()
+            assert epochs[place] == 0 or not better.any(), "only whole trials may be dominated"
+            nearly = [matches([points[place]], other, objectives, tolerance).all() for other in points[better]]
+            assert (trials[better] == trials[place]).all(), "by epochs of their own"
+            assert all(nearly)
+            if epochs[place]:
+                trained_whole = front & (epochs == 0)
+                assert not matches(points[trained_whole], points[place], objectives, tolerance).any()
+    assert (preferred > 0) == any(
+        margin_of(name, tolerance).amount > 0 for name in objectives if name == "train_seconds"
+    )
+
+
+def test_of_equal_points_the_whole_trial_and_else_the_earliest_epoch_are_on_the_front():
+    points = [[0.9, 100.0], [0.9, 100.0], [0.9, 100.0], [0.8, 10.0], [0.8, 10.0]]
+    objectives = NAMES[:2]
+    named = [Point(4, 2), Point(7), Point(7, 1), Point(4, 3), Point(5, 1)]
+    assert front_of(points, objectives, EXACT, named).tolist() == [False, True, False, False, True]
+    assert front_of(points, objectives, EXACT).tolist() == [True] * 5

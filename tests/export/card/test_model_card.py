@@ -18,6 +18,7 @@ from peftsearch.confirm.statistics import Interval
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import ClassReport, Measurement, SplitScores
+from peftsearch.core.points import Point
 from peftsearch.core.predictions import Predictions
 from peftsearch.data.describe import TokenLengths
 from peftsearch.export.card.evidence import Evidence, TrainingRows, evidence_of
@@ -74,7 +75,7 @@ def said(wrong: int, seed: int) -> Predictions:
 
 def confirm(stored: StoredStudy, wrong: Mapping[int, int], seeds: Sequence[int] = (43, 44), rows: bool = True) -> None:
     """Confirm trials that get these numbers of test rows wrong; `rows`: whether what they said of each row is kept."""
-    write_opening(stored.study, list(wrong))
+    write_opening(stored.study, list(map(Point, wrong)))
     for trial, count in wrong.items():
         for seed in seeds:
             found = said(count, seed)
@@ -190,7 +191,7 @@ def test_a_trial_that_others_were_opened_for(stored: StoredStudy, tmp_path: Path
         ({1: 1, 2: 1}, "By these scores it is not the best of the confirmed trials: that may be trials 1, 2."),
     ],
 )  # fmt: skip
-def test_which_confirmed_trials_may_be_the_best(
+def test_which_confirmed_points_may_be_the_best(
     stored: StoredStudy, tmp_path: Path, others: dict[int, int], words: str
 ) -> None:
     confirm(stored, {0: 30, **others}, seeds=(43, 44, 45))
@@ -311,7 +312,7 @@ def test_the_folder_gets_the_picture_and_no_placeholder_is_left(stored: StoredSt
     write_card(out, kept, ABOUT, HOW, evidence_of(stored, kept))
     card, adapters = ((out / name).read_text(encoding="utf-8") for name in ("README.md", "adapter/README.md"))
     assert "](front.png)" in card
-    assert "A ring marks this trial, number 0." in card
+    assert "A ring marks this one, trial 0." in card
     assert "Diamonds" not in card
     assert Image.open(out / "front.png").format == "PNG"
     assert "More Information Needed" not in adapters
@@ -320,7 +321,7 @@ def test_the_folder_gets_the_picture_and_no_placeholder_is_left(stored: StoredSt
     assert "](../README.md)" in adapters
 
 
-def test_the_picture_shows_the_confirmed_trials_a_second_time(stored: StoredStudy, tmp_path: Path) -> None:
+def test_the_picture_shows_the_confirmed_points_a_second_time(stored: StoredStudy, tmp_path: Path) -> None:
     confirm(stored, {0: 30, 1: 120})
     (out := tmp_path / "out").mkdir()
     write_card(out, (kept := checkpoint(tmp_path)), ABOUT, HOW, evidence_of(stored, kept))

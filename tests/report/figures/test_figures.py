@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.report.figures.interactive import front_figure
 from peftsearch.report.figures.method_style import STYLES, style_of
 from peftsearch.report.figures.picture import FrontPicture, front_picture
@@ -54,7 +55,7 @@ def test_every_trial_has_its_method_s_marker_strong_on_the_front_and_pale_otherw
 
 def test_a_pruned_trial_stands_at_its_best_epoch_and_at_what_it_has_spent() -> None:
     (stopped,) = [point for point in WHOLE.points if point.kind == "stopped early"]
-    assert (stopped.number, stopped.quality, stopped.costs) == (
+    assert (stopped.point.trial, stopped.quality, stopped.costs) == (
         4, 0.5, {"trainable_parameters": 1000.0, "train_seconds": 6.0},
     )  # fmt: skip
     hover = next(trace.text[0] for trace in drawn(WHOLE) if trace.name == "bitfit")
@@ -152,12 +153,12 @@ def test_a_ring_marks_one_trial(tmp_path: Path) -> None:
     from matplotlib.image import imread
 
     drawn = {}
-    for marked in (None, 0, 1):
+    for marked in (None, Point(0), Point(1)):
         save_front(FrontPicture(ROWS, OBJECTIVES, "toy", marked=marked), file := tmp_path / f"{marked}.png")
         drawn[marked] = imread(file)
-    changed = {marked: (drawn[marked] != drawn[None]).any(axis=2).nonzero() for marked in (0, 1)}
+    changed = {marked: (drawn[marked] != drawn[None]).any(axis=2).nonzero() for marked in drawn if marked}
     assert all(500 < len(rows) < 5_000 for rows, _ in changed.values()), "one ring in each of two plots"
-    assert changed[0][0].mean() != changed[1][0].mean(), "each at its own height"
+    assert changed[Point(0)][0].mean() != changed[Point(1)][0].mean(), "each at its own height"
 
 
 def test_matplotlib_has_a_shape_of_its_own_for_every_marker() -> None:

@@ -109,7 +109,7 @@ def test_it_answers_and_says_why(work: Path) -> None:
         "Which is best, plain?",
         "Take trial 0, lora (lr 1e-3, targets plain). It has macro F1 0.9000 on validation, 1,000 trainable parameters",
         "Not confirmed: its scores are of one seed, on the rows by which it was chosen.",
-        "1 of 2 finished trials are on the Pareto front",
+        "1 of 2 finished trials is on the Pareto front",
         "For reference: TF-IDF + logistic regression reaches macro F1 0.500 in 0.4 s.",
         "The validation loss after each epoch",
         "because plain",

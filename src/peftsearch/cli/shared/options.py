@@ -62,6 +62,21 @@ STORAGE_OPTIONS = (
     storage_option,
 )
 
+tolerance_option = click.option(
+    "--tolerance",
+    callback=parse_tolerance,
+    metavar="OBJECTIVE=AMOUNT,…|none",
+    help="Values that differ by no more than this count as equal on the front, for example "
+    "macro_f1=0.005,train_seconds=10%; with none only the same values do.  "
+    "[default: what the study says, and 10% for what is timed]",
+)
+every_epoch_option = click.option(
+    "--every-epoch/--whole-trials",
+    default=None,
+    help="Whether every epoch of a trial counts as a point of the front, or only whole trials do.  "
+    "[default: what the study says, and every epoch]",
+)
+
 
 @dataclass(frozen=True)
 class ChosenStudy:
@@ -110,21 +125,22 @@ def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return study_option(with_options(command, STORAGE_OPTIONS))
 
 
-def tolerance_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--tolerance` to a command with `storage_options`, whose `ChosenStudy` then holds it."""
+def front_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options with which a front is chosen to a command with `storage_options`, whose `ChosenStudy` then holds
+    them."""
 
     @functools.wraps(command)
-    def with_tolerance(*args: Any, study: ChosenStudy, tolerance: dict[str, str] | str | None, **kwargs: Any) -> Any:
-        return command(*args, study=replace(study, overrides=replace(study.overrides, tolerance=tolerance)), **kwargs)
+    def with_front(
+        *args: Any,
+        study: ChosenStudy,
+        tolerance: dict[str, str] | str | None,
+        every_epoch: bool | None,
+        **kwargs: Any,
+    ) -> Any:
+        overrides = replace(study.overrides, tolerance=tolerance, every_epoch=every_epoch)
+        return command(*args, study=replace(study, overrides=overrides), **kwargs)
 
-    return click.option(
-        "--tolerance",
-        callback=parse_tolerance,
-        metavar="OBJECTIVE=AMOUNT,…|none",
-        help="Values that differ by no more than this count as equal on the front, for example "
-        "macro_f1=0.005,train_seconds=10%; with none only the same values do.  "
-        "[default: what the study says, and 10% for what is timed]",
-    )(with_tolerance)
+    return with_options(with_front, (tolerance_option, every_epoch_option))
 
 
 def json_option(command: Command) -> Command:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from peftsearch.core.files.run_folder import STUDY_NAME
+from peftsearch.core.points import parse_point
 
 BEST, NONE, RECOMMENDED = "best", "none", "recommended"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -25,23 +26,22 @@ def parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int 
     return int(float(written[1]) * 1024 ** (UNITS.index(written[2]) + 1 if written[2] else 0)) if written else None
 
 
-def parse_trial(_: click.Context, __: click.Parameter, value: str) -> int | str:
-    """A trial's number, or `best`."""
-    if value != BEST and not value.isdecimal():
-        raise click.BadParameter(f"{value!r} is neither a trial's number nor {BEST!r}")
-    return value if value == BEST else int(value)
+def parse_trial(_: click.Context, __: click.Parameter, value: str) -> str:
+    """A trial's number, an epoch of a trial as `7@3`, or `best`."""
+    if value != BEST and parse_point(value) is None:
+        raise click.BadParameter(f"{value!r} is neither a trial, as 7, nor an epoch of one, as 7@3, nor {BEST!r}")
+    return value
 
 
-def parse_exported_trial(context: click.Context, option: click.Parameter, value: str) -> int | str:
+def parse_exported_trial(context: click.Context, option: click.Parameter, value: str) -> str:
     """As `parse_trial`, or `recommended`."""
-    if value == RECOMMENDED:
-        return value
-    if value != BEST and not value.isdecimal():
-        raise click.BadParameter(f"{value!r} is neither a trial's number nor {BEST!r} nor {RECOMMENDED!r}")
-    return parse_trial(context, option, value)
+    if value != RECOMMENDED and value != BEST and parse_point(value) is None:
+        either = f"neither a trial, as 7, nor an epoch of one, as 7@3, nor {BEST!r}, nor {RECOMMENDED!r}"
+        raise click.BadParameter(f"{value!r} is {either}")
+    return value
 
 
-def parse_trials(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[int | str, ...]:
+def parse_trials(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Each value of a repeated option, as `parse_trial` reads it."""
     return tuple(parse_trial(context, option, value) for value in values)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from peftsearch.cli.shared.options import with_options
+from peftsearch.cli.shared.options import every_epoch_option, with_options
 from peftsearch.cli.shared.parsing import Number, WholeNumber, parse_duration, parse_size
 from peftsearch.core.strategies import PRUNERS, SAMPLERS
 
@@ -33,6 +33,7 @@ SEARCH_OPTIONS = (
         help="Try the front of an earlier study first, and the best trial of each of its methods: the name of a study"
         " whose trials are kept, or the URL of a database that holds one study.",
     ),
+    every_epoch_option,
     click.option(
         "--trial-timeout",
         type=Number(min=0, min_open=True),

@@ -68,6 +68,11 @@ def is_list(value: Any, fits: Callable[[Any], bool]) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes) and all(map(fits, value))
 
 
+def is_trial(value: Any) -> bool:
+    """Whether a value may name a trial or an epoch of one."""
+    return is_text(value) or is_a("Point")(value) or whole(0).fits(value)
+
+
 def by_name(names: Sequence[str], fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     """Whether a value is a mapping from some of `names` to values that fit."""
     return lambda value: (
@@ -92,10 +97,9 @@ ARGUMENTS: dict[str, Kind] = {
     "overrides": Kind("Overrides, as in Overrides(limit={'train': 500})", is_a("Overrides")),
     "trials": whole(1),
     "confirm_study.trials": Kind(
-        "a list of trial numbers or 'best', as in [1, 4]",
-        lambda value: is_list(value, lambda trial: is_text(trial) or whole(0).fits(trial)),
+        "a list of trials, epochs or 'best', as in [1, '4@2']", lambda value: is_list(value, is_trial)
     ),
-    "trial": Kind("a trial's number or 'best'", lambda value: is_text(value) or whole(0).fits(value)),
+    "trial": Kind("a trial's number, an epoch of a trial, as '4@2', or 'best'", lambda value: is_trial(value)),
     **dict.fromkeys(("workers", "workers_per_device", "best", "seeds"), whole(1)),
     "run_study.workers": whole(0),
     "gpus_per_worker": number("a number of GPUs, at least 0, as in 0.5"),
@@ -120,13 +124,8 @@ ARGUMENTS: dict[str, Kind] = {
         lambda value: is_text(value) or number("").fits(value),
     ),
     "min_quality": Kind("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
-    **dict.fromkeys(
-        (
-            *("exact", "until_flat", "until_done", "retime", "overwrite", "retrain"),
-            *("adapter", "onnx", "int8", "private", "all_rows"),
-        ),
-        FLAG,
-    ),
+    **dict.fromkeys(("exact", "every_epoch", "until_flat", "until_done", "retime", "retrain"), FLAG),
+    **dict.fromkeys(("overwrite", "adapter", "onnx", "int8", "private", "all_rows"), FLAG),
     **dict.fromkeys(("on_tick", "on_run", "say"), FUNCTION),
     "Overrides.source": Kind(
         "a dict with a file for each split, as in {'train': 'rows.csv'}", by_name(SPLITS, is_text)
@@ -140,6 +139,7 @@ ARGUMENTS: dict[str, Kind] = {
         "'none' or a dict with an amount for each objective, as in {'macro_f1': 0.005}",
         lambda value: value is None or value == "none" or (isinstance(value, Mapping) and all(map(is_text, value))),
     ),
+    "Overrides.every_epoch": Kind("True or False", lambda value: value is None or isinstance(value, bool)),
     "Overrides.limit": Kind("a dict with rows for each split, as in {'train': 500}", by_name(SPLITS, whole(1).fits)),
 }
 """What each parameter of a public function may be, under its name, or under `FUNCTION.NAME` if it differs there."""

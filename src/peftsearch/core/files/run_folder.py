@@ -99,15 +99,15 @@ class RunFolder:
             return self.weights / str(point) / PREDICTIONS
         return self.root / "predictions" / f"{point}.npz"
 
-    def seed_predictions(self, trial: int, seed: int, split: str) -> Path:
-        """What the trial's configuration, trained with another seed, said about the rows of a split.
+    def seed_predictions(self, point: Point, seed: int, split: str) -> Path:
+        """What the configuration of a point, trained with another seed, said about the rows of a split.
 
         Args:
-            trial: its number; a negative one stands for the reference.
+            point: a whole trial or an epoch of one; a negative trial stands for the reference.
             seed: the other seed.
             split: `validation` or `test`.
         """
-        name = trial if trial >= 0 else "reference"
+        name = str(point) if point.trial >= 0 else "reference"
         return self.root / "predictions" / f"{name}-seed-{seed}-{split}.npz"
 
     @property

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance, margin_of
 from peftsearch.core.objectives import directions_of
+from peftsearch.core.points import Point
 
 Array = NDArray[np.float64]
 
@@ -55,7 +56,10 @@ def non_dominated(losses: Array) -> NDArray[np.bool_]:
 
 
 def front_of(
-    values: Sequence[Sequence[float]] | Array, objectives: Sequence[str], tolerance: Tolerance = AS_MEASURED
+    values: Sequence[Sequence[float]] | Array,
+    objectives: Sequence[str],
+    tolerance: Tolerance = AS_MEASURED,
+    points: Sequence[Point] | None = None,
 ) -> NDArray[np.bool_]:
     """Which points are on the front: this is the only rule by which trials are put on one or left off.
 
@@ -70,6 +74,10 @@ def front_of(
     other has the smaller sum. With three, points can match each other in a circle, which no order breaks; more of them
     may then stay.
 
+    Whole trials come before epochs in this order, and a whole trial is among those that are taken although epochs of
+    its own dominate it, if it matches each of these: a person would rather have a trial that was trained as it was
+    configured, and the weights are the same. Of equal epochs, the earliest are taken.
+
     The result is an epsilon-Pareto set (Laumanns et al., "Combining convergence and diversity in evolutionary
     multiobjective optimization", 2002). It is the kernel of the relation "matches and comes first", in the sense of von
     Neumann and Morgenstern ("Theory of games and economic behavior", 1944), which is unique because the relation has no
@@ -79,15 +87,22 @@ def front_of(
         values: of shape (points, objectives).
         objectives: their names, in the study's order.
         tolerance: objective → margin, of those that do not have their own. With `EXACT`, the front is what
-            `non_dominated` says.
+            `non_dominated` says, but for epochs that equal a whole trial or an earlier one.
+        points: which of them are whole trials, and which are epochs; by default all are whole trials.
 
     Returns:
-        Shape (points,). Equal points are all on the front, or none of them is.
+        Shape (points,). Equal whole trials are all on the front, or none of them is.
     """
     losses = losses_of(values, objectives)
+    units, reach = _in_units(losses, objectives, tolerance)
+    named = [Point(place) for place in range(len(losses))] if points is None else points
+    epochs, trials = np.array([(point.epoch or 0, point.trial) for point in named], dtype=int).reshape(-1, 2).T
     on_front = non_dominated(losses)
+    for place in np.flatnonzero((epochs == 0) & ~on_front & np.isin(trials, trials[epochs > 0])):
+        better = dominates(losses, losses[place])
+        on_front[place] = (trials[better] == trials[place]).all() and (units[place] <= units[better] + reach).all()
     places = np.flatnonzero(on_front)
-    on_front[places] = _kernel(*_in_units(losses[places], objectives, tolerance))
+    on_front[places] = _kernel(units[places], reach, epochs[places])
     return on_front
 
 
@@ -174,12 +189,13 @@ def _in_units(losses: Array, objectives: Sequence[str], tolerance: Tolerance) ->
     return units, reach
 
 
-def _kernel(units: Array, reach: Array) -> NDArray[np.bool_]:
-    """Which of these points, of which none dominates another, `front_of` puts on the front. Shape (points,)."""
-    distinct, place = np.unique(units, axis=0, return_inverse=True)  # in lexical order
+def _kernel(units: Array, reach: Array, epochs: NDArray[np.int_]) -> NDArray[np.bool_]:
+    """Which of these points `front_of` puts on the front. Shape (points,)."""
+    keyed, place = np.unique(np.column_stack([units, epochs]), axis=0, return_inverse=True)  # in lexical order
+    distinct, later = keyed[:, :-1], keyed[:, -1] > 0
     exact = reach == 0
     kept = np.zeros(len(distinct), dtype=bool)
-    remaining = np.lexsort((distinct[:, ~exact].sum(axis=1), *distinct[:, exact].T[::-1]))
+    remaining = np.lexsort((distinct[:, ~exact].sum(axis=1), *distinct[:, exact].T[::-1], later))
     while len(remaining):
         first = remaining[0]
         kept[first] = True

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from peftsearch.confirm.summary import Confirmed, confirmation
 from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.core.objectives import DEFAULT_METRIC
+from peftsearch.core.points import Point
 from peftsearch.data.describe import TokenLengths, classes_of, token_lengths
 from peftsearch.data.load import open_prepared
 from peftsearch.methods.table import TEXT_METHODS
+from peftsearch.results.front import shown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,7 +47,7 @@ class Evidence:
     Attributes:
         metric: the name of the metric that the search compared trials by.
         objectives: those of the study, by name; none if no search is known.
-        rows: every finished trial of the study.
+        rows: every finished trial of the study, and the epochs on its front.
         confirmed: the trial's runs with other seeds, if it was confirmed.
         tested: number → trial, of all that were confirmed.
         contenders: the numbers of the confirmed trials that may be the best; empty if that cannot be said.
@@ -60,9 +62,9 @@ class Evidence:
     objectives: Sequence[str] = ()
     rows: Sequence[Row] = ()
     confirmed: Confirmed | None = None
-    tested: Mapping[int, Confirmed] = field(default_factory=dict)
-    contenders: Sequence[int] = ()
-    cheapest: int | None = None
+    tested: Mapping[Point, Confirmed] = field(default_factory=dict)
+    contenders: Sequence[Point] = ()
+    cheapest: Point | None = None
     openings: Sequence[Opening] | None = None
     training: TrainingRows | None = None
     all_rows: bool = False
@@ -72,17 +74,17 @@ class Evidence:
 
 def evidence_of(stored: StoredStudy, kept: Checkpoint) -> Evidence:
     """Gather what the study's storage and its prepared data say of the trial `kept`."""
-    found, rows = confirmation(stored), stored.rows()
-    tested = {row.record.number: row for row in found.measured}
-    own = next((row for row in rows if row.record.number == kept.number), None)
+    found, points = confirmation(stored), stored.points()
+    tested = {row.point: row for row in found.measured}
+    own = next((row for row in points if row.point == kept.point), None)
     return Evidence(
         metric=found.metric,
         objectives=stored.objectives,
-        rows=rows,
-        confirmed=tested.get(kept.number),
+        rows=shown(points),
+        confirmed=tested.get(kept.point),
         tested=tested,
-        contenders=[row.record.number for row in found.may_be_best],
-        cheapest=found.cheapest.record.number if found.cheapest else None,
+        contenders=[row.point for row in found.may_be_best],
+        cheapest=found.cheapest.point if found.cheapest else None,
         openings=found.openings,
         tolerance=stored.tolerance,
         training=training_rows(stored, kept),

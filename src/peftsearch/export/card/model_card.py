@@ -9,6 +9,7 @@ from typing import Any
 from peftsearch.backbones.names import hub_name
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.objectives import quality_objective
+from peftsearch.core.points import Point
 from peftsearch.export.card.evidence import Evidence
 from peftsearch.export.card.front_matter import front_matter
 from peftsearch.export.card.how_to_load import HowToLoad
@@ -22,6 +23,7 @@ from peftsearch.report.figures.picture import FrontPicture
 from peftsearch.report.figures.points import axis_label, costs
 from peftsearch.report.figures.save import save_front
 from peftsearch.results.formatting import backbone_in_words, config_in_words, count_in_words
+from peftsearch.results.front import whole_trials
 from peftsearch.training.checkpoint import Checkpoint
 
 PICTURE = "front.png"
@@ -83,9 +85,9 @@ def write_card(
     """
     evidence = evidence or Evidence()
     if len(evidence.rows) > 1:
-        title = f"{about.get('study')}: {len(evidence.rows)} finished trials"
+        title = f"{about.get('study')}: {len(whole_trials(evidence.rows))} finished trials"
         picture = FrontPicture(
-            evidence.rows, evidence.objectives, title, evidence.tested, kept.number, tolerance=evidence.tolerance
+            evidence.rows, evidence.objectives, title, evidence.tested, kept.point, tolerance=evidence.tolerance
         )
         save_front(picture, folder / PICTURE)
     for card in folder.rglob(f"*/{CARD}"):
@@ -160,12 +162,14 @@ def _made(kept: Checkpoint, about: Mapping[str, Any], evidence: Evidence) -> str
 
 def _picture(kept: Checkpoint, evidence: Evidence) -> str:
     on_test = " Hollow markers are means on the test rows, with 95 % intervals." if evidence.tested else ""
+    finished = len(whole_trials(evidence.rows))
+    epochs = " and of the epochs on the front" if finished < len(evidence.rows) else ""
     axes = " and ".join(f"against {axis_label(cost)}" for cost in costs(evidence.objectives))
     return (
         f"![Quality against cost of the study's finished trials]({PICTURE})\n\n"
         f"*The {axis_label(quality_objective(evidence.objectives))} {axes}, one marker for each of the "
-        f"{len(evidence.rows)} finished trials. Strong colours are on the Pareto front: no other trial is at least as "
-        f"good in every objective and better in one.{on_test} A ring marks this trial, number {kept.number}.*"
+        f"{finished} finished trials{epochs}. Strong colours are on the Pareto front: nothing else is at least as "
+        f"good in every objective and better in one.{on_test} A ring marks this one, {kept.point.in_words}.*"
     )
 
 
@@ -174,7 +178,9 @@ def _chosen_from(about: Mapping[str, Any]) -> str:
     if not name:
         return "not recorded"
     study = markdown_text(str(name))
-    return f"no search; {study} was trained as its file says" if trial is None else f"study {study}, trial {trial}"
+    if trial is None:
+        return f"no search; {study} was trained as its file says"
+    return f"study {study}, {Point(trial, about.get('epoch')).in_words}"
 
 
 def _title(kept: Checkpoint, about: Mapping[str, Any]) -> str:

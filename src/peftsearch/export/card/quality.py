@@ -9,9 +9,11 @@ from peftsearch.confirm.statistics import Interval
 from peftsearch.confirm.summary import Confirmed
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.measurement import ClassReport, Measurement
+from peftsearch.core.points import Point
 from peftsearch.export.card.evidence import Evidence
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import objective_in_words, objective_label
+from peftsearch.results.front import whole_trials
 from peftsearch.training.checkpoint import Checkpoint
 
 SHOWN = ("macro_f1", "accuracy", "weighted_f1", "macro_precision", "macro_recall")
@@ -81,7 +83,7 @@ def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _sentences(kept: Checkpoint, evidence: Evidence) -> Iterator[str]:
-    label, finished = objective_label(evidence.metric), len(evidence.rows)
+    label, finished = objective_label(evidence.metric), len(whole_trials(evidence.rows))
     trial = [f"this trial among the {finished} finished ones of the search"] if finished > 1 else []
     epoch = ["the epoch whose weights these are"] if METHODS[kept.config.method].takes_steps else []
     if trial or epoch:
@@ -92,10 +94,10 @@ def _sentences(kept: Checkpoint, evidence: Evidence) -> Iterator[str]:
             f"The trial was trained again for this export, on {markdown_text(kept.measurement.device)}; in the search "
             f"its {label} on the validation rows was {objective_in_words(evidence.metric, evidence.searched)}."
         )
-    yield from _about_the_test_split(kept.number, evidence)
+    yield from _about_the_test_split(kept.point, evidence)
 
 
-def _about_the_test_split(number: int, evidence: Evidence) -> Iterator[str]:
+def _about_the_test_split(point: Point, evidence: Evidence) -> Iterator[str]:
     confirmed, openings = evidence.confirmed, evidence.openings
     if openings is None:
         yield "Whether the test split of its study was opened is not recorded here."
@@ -104,7 +106,7 @@ def _about_the_test_split(number: int, evidence: Evidence) -> Iterator[str]:
     elif confirmed is None:
         yield f"The test split was opened on {_dates(evidence)}, for other trials; this one was not measured on it."
     else:
-        opened = {trial for opening in openings for trial in opening.trials}
+        opened = {point for opening in openings for point in opening.points}
         chosen = "; if this one was chosen by its test score, that score is optimistic too" if len(opened) > 1 else ""
         yield (
             f"The search did not see the test split. It was opened on {_dates(evidence)}, for "
@@ -117,7 +119,7 @@ def _about_the_test_split(number: int, evidence: Evidence) -> Iterator[str]:
                 "folder, of the search's own seed, were not measured on the test split themselves."
             )
         yield from _how_sure(evidence, confirmed)
-        yield from _among_the_best(number, evidence)
+        yield from _among_the_best(point, evidence)
 
 
 def _how_sure(evidence: Evidence, confirmed: Confirmed) -> Iterator[str]:
@@ -133,14 +135,14 @@ def _how_sure(evidence: Evidence, confirmed: Confirmed) -> Iterator[str]:
         yield f"The search overstated its {label} by {amount}."
 
 
-def _among_the_best(number: int, evidence: Evidence) -> Iterator[str]:
+def _among_the_best(point: Point, evidence: Evidence) -> Iterator[str]:
     contenders = evidence.contenders
-    others = sorted(other for other in contenders if other != number)
-    named = f"trial{'s' if len(others) > 1 else ''} {', '.join(map(str, others))}"
-    if number in contenders and others:
-        cheapest = ", and is the cheapest of them" if number == evidence.cheapest else ""
+    others = sorted((other for other in contenders if other != point), key=lambda other: other.order)
+    named = others[0].in_words if len(others) == 1 else f"trials {', '.join(map(str, others))}"
+    if point in contenders and others:
+        cheapest = ", and is the cheapest of them" if point == evidence.cheapest else ""
         yield f"By these scores it may be the best of the confirmed trials, as may {named}{cheapest}."
-    elif number in contenders:
+    elif point in contenders:
         yield "By these scores it is the best of the confirmed trials."
     elif others:
         yield f"By these scores it is not the best of the confirmed trials: that may be {named}."

@@ -41,6 +41,7 @@ class EncoderScript:
         pair: whether a row has two texts.
         precision: the number format that the trial computed in.
         cut_after: the epoch after which the time limit of the search ended it; None if it did not.
+        last_epoch: the epoch that ends the training and whose weights are kept; None to keep the best one's.
     """
 
     config: TrialConfig
@@ -48,6 +49,7 @@ class EncoderScript:
     pair: bool
     precision: str
     cut_after: int | None = None
+    last_epoch: int | None = None
 
     def unfaithful(self) -> str | None:
         """Why no short script would do the same, in half a sentence; None if one does."""
@@ -97,7 +99,9 @@ class EncoderScript:
             "schedule": pieces.SCHEDULES[config.training.schedule],
             "enter_stage": "enter(model.encoder, epoch)" if self._stages else "",
             "clip": "nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)" * bool(config.training.max_grad_norm),
-            "stop_early": pieces.STOPS_EARLY * bool(config.training.early_stopping) + pieces.CUT * bool(self.cut_after),
+            "keep": "epoch + 1 == LAST_EPOCH" if self.last_epoch else "score > best",
+            "kept": "last" if self.last_epoch else "best",
+            "stop_early": self._stop_early(),
             "tokenizer": self._tokenizer(),
             "given": '[{"text": options.label[0], "pair": options.label[1]}]'
             if self.pair
@@ -186,6 +190,13 @@ class EncoderScript:
             for start in prefixes(frozenset(name for name in found if found[name] == factor), self._names)
         }
 
+    def _stop_early(self) -> str:
+        """The lines that end the training before its last epoch."""
+        if self.last_epoch:
+            return pieces.CUT.replace("<<why_cut>>", "of the schedule, this is as far as it is trained")
+        cut = pieces.CUT.replace("<<why_cut>>", "the time limit of the search ended it here")
+        return pieces.STOPS_EARLY * bool(self.config.training.early_stopping) + cut * bool(self.cut_after)
+
     def _constants(self) -> Iterator[tuple[str, object]]:
         """Names and values, in the order in which a person looks for them."""
         config, training, settings = self.config, self.config.training, self.config.settings
@@ -195,8 +206,8 @@ class EncoderScript:
         yield "INPUTS", self._inputs()
         yield "BLOCKS", self._blocks()
         yield from (("MAX_LENGTH", config.max_length), ("EPOCHS", training.epochs), ("BATCH_SIZE", training.batch_size))
-        if self.cut_after:
-            yield "LAST_EPOCH", self.cut_after
+        if self.last_epoch or self.cut_after:
+            yield "LAST_EPOCH", self.last_epoch or self.cut_after
         yield "LEARNING_RATE", rate
         yield "HEAD_LEARNING_RATE", rate * float(settings["head_learning_rate_ratio"])
         yield "HEAD_DROPOUT", float(settings["head_dropout"])

@@ -125,7 +125,7 @@ def share_of_rate(step, steps, start):
 
 
 def train(model, tokenizer, rows, validation):
-    """Train for all epochs, and leave the best epoch's weights in the model."""
+    """Train, and leave the weights of the <<kept>> epoch in the model."""
     <<weights>>
     optimizer, schedule = optimizer_of(model, EPOCHS * math.ceil(len(rows) / BATCH_SIZE))
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -146,7 +146,7 @@ def train(model, tokenizer, rows, validation):
             optimizer.zero_grad()
         score = score_of(logits_of(model, tokenizer, validation), labels_of(validation))
         print(f"epoch {epoch + 1}: <<metric_name>> {score:.4f}", flush=True)
-        if score > best:
+        if <<keep>>:
             best = score
             now = dict(model.named_parameters())
             kept = {name: now[name].detach().cpu().clone() for name in trained}

@@ -170,7 +170,7 @@ if idle >= PATIENCE:
 """
 
 CUT = """\
-if epoch + 1 == LAST_EPOCH:  # the time limit of the search ended it here
+if epoch + 1 == LAST_EPOCH:  # <<why_cut>>
     break
 """
 

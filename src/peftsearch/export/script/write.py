@@ -11,6 +11,7 @@ from peftsearch.confirm.run import check_same_data, searched_data
 from peftsearch.core.calls.arguments import checked
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.export.configuration import check_new, config_of, trial_in_words, write_text_whole
 from peftsearch.methods.table import TEXT_METHODS
 from peftsearch.results.open import Study, results_of
@@ -31,7 +32,7 @@ SPLITS = ("train", "validation")
 @checked
 def export_script(
     study: Study | StoredStudy,
-    trial: int | str,
+    trial: int | str | Point,
     file: str | Path,
     *,
     storage: str | None = None,
@@ -47,7 +48,7 @@ def export_script(
 
     Args:
         study: results that are open already, or a study as `open_results` takes it.
-        trial: a number, of a trial in any state that has a configuration, or `best`.
+        trial: a number, of a trial in any state that has a configuration, an epoch of a trial as `"7@3"`, or `best`.
         file: a new file that ends in `.py`.
         storage: as for `open_results`.
         fork: as for `open_results`.
@@ -96,7 +97,7 @@ def _text(stored: StoredStudy, record: Record, config: TrialConfig, data: TextDa
         return text_script(config, data.labels, about)
     measured = record.measurement
     how = (measured.precision, measured.cut_after) if measured else ("fp32", None)
-    script = EncoderScript(config, data.labels, data.pair, *how)
+    script = EncoderScript(config, data.labels, data.pair, *how, last_epoch=record.epoch)
     reason = script.unfaithful()
     if reason:
         raise UserError(f"--script {file}: {reason}; write the configuration instead: --config FILE")

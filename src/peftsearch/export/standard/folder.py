@@ -83,7 +83,7 @@ def _write_adapter(kept: Checkpoint, folder: Path) -> str:
     from peftsearch.export.standard.adapterhub_adapter import write_adapterhub_adapter
     from peftsearch.export.standard.peft_adapter import write_peft_adapter
 
-    config, form = kept.config, adapter_form_of(kept.config, kept.number)
+    config, form = kept.config, adapter_form_of(kept.config, kept.point)
     _check_no_code(kept)
     resolved, classifier = resolve(config.backbone, config.revision), kept.classifier()
     write = {"peft_adapter": write_peft_adapter, "adapterhub_adapter": write_adapterhub_adapter}[form]
@@ -98,7 +98,7 @@ def _write_adapter(kept: Checkpoint, folder: Path) -> str:
 def _check_no_code(kept: Checkpoint) -> None:
     if kept.config.trust_remote_code:
         raise UserError(
-            f"--trial {kept.number}: its backbone {kept.config.backbone!r} brings its own code, which an exported "
+            f"--trial {kept.point}: its backbone {kept.config.backbone!r} brings its own code, which an exported "
             "folder cannot hold; choose a trial with another backbone"
         )
 

@@ -12,6 +12,7 @@ from peftsearch.backbones.heads import HEADS
 from peftsearch.backbones.names import resolve
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.points import Point
 from peftsearch.methods.adapterhub.base import own_format_lacks
 from peftsearch.methods.table import ENCODER_METHODS, TEXT_METHODS
 
@@ -146,7 +147,7 @@ def form_of(config: TrialConfig, library: str | None = None) -> str:
     return "architecture" if config.settings["head"] == "native" else "own_head"
 
 
-def adapter_form_of(config: TrialConfig, number: int) -> str:
+def adapter_form_of(config: TrialConfig, point: Point) -> str:
     """The form in which `--adapter` exports a trial: a key of `FORMS`.
 
     Raises:
@@ -154,21 +155,21 @@ def adapter_form_of(config: TrialConfig, number: int) -> str:
     """
     method = ENCODER_METHODS.get(config.method)
     if method is None or method.library == "torch":
-        raise UserError(f"--trial {number}: {config.method} adds no adapter to a backbone; leave out --adapter")
+        raise UserError(f"--trial {point}: {config.method} adds no adapter to a backbone; leave out --adapter")
     head = config.settings["head"]
     if not HEADS[str(head)].native:
         raise UserError(
-            f"--trial {number}: an adapter's folder cannot hold head: {head}; leave out --adapter, or choose a trial "
+            f"--trial {point}: an adapter's folder cannot hold head: {head}; leave out --adapter, or choose a trial "
             "with head: native"
         )
     if method.changes_input:
         raise UserError(
-            f"--trial {number}: with {method.name}, PEFT hands the head a virtual token's state, on which it was not "
+            f"--trial {point}: with {method.name}, PEFT hands the head a virtual token's state, on which it was not "
             "trained; leave out --adapter"
         )
     anatomy = anatomy_of_config(resolve(config.backbone, config.revision).config())
     described = method.adapter(anatomy, config.settings)
     lacks = own_format_lacks(anatomy, described) if described["library"] == "adapters" else None
     if lacks:
-        raise UserError(f"--trial {number}: {lacks}, so its own format cannot hold this trial; leave out --adapter")
+        raise UserError(f"--trial {point}: {lacks}, so its own format cannot hold this trial; leave out --adapter")
     return ADAPTERS[described["library"]]

@@ -59,7 +59,7 @@ def _report(stored: StoredStudy, record: Record) -> bytes:
 
     console = Console(file=None, width=REPORT_WIDTH, no_color=True, markup=False, highlight=False, emoji=False)
     with console.capture() as printed:
-        for part in trial_details(record, stored.objectives, stored.weights(record.number)):
+        for part in trial_details(record, stored.objectives, stored.weights(record.point)):
             console.print(part)
     return visible(printed.get()).encode()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.objectives import quality_objective
+from peftsearch.core.points import Point
 from peftsearch.recommend.recommendation import recommend_trial
 from peftsearch.recommend.sentences import heading, sentences
 from peftsearch.report.figures.points import axis_label
-from peftsearch.report.on_test import cell_on_test, confirmed_trials, heading_on_test, score_on_test
+from peftsearch.report.on_test import cell_on_test, confirmed_points, heading_on_test, score_on_test
+from peftsearch.report.tables import what_points_are
 from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.formatting import (
     config_in_words,
@@ -21,7 +23,7 @@ from peftsearch.results.formatting import (
     searchable_settings,
     value_in_words,
 )
-from peftsearch.results.front import front_in_words
+from peftsearch.results.front import front_counted, front_in_words
 
 if TYPE_CHECKING:
     from peftsearch.confirm.summary import Confirmation, Confirmed
@@ -46,46 +48,58 @@ def with_own_words(ours: str, written: str) -> str:
 
 def study_note(stored: StoredStudy, found: Confirmation) -> str:
     """Which trial to take and why, the front as a table, and the reference."""
-    rows = stored.rows()
+    rows = stored.points()
     front = [row for row in rows if row.on_front]
     if not front:
         return markdown_text(f"{stored.name}: {why_no_front(stored.records())}")
     answer = recommend_trial(stored)
     reference = [stored.reference.sentence(stored.quality)] if stored.reference else []
-    lines = [*sentences(answer), *front_in_words(rows, stored.objectives, stored.tolerance), *reference]
-    counted = f"{len(front)} of {len(rows)} finished trials are on the Pareto front, best quality first:"
+    names = what_points_are(row.point for row in front)
+    lines = [*sentences(answer), *names, *front_in_words(rows, stored.objectives, stored.tolerance), *reference]
+    counted = f"{front_counted(rows)}, best quality first:"
     return "\n".join([
         f"**{markdown_text(heading(answer))}**", "",
         *(f"- {markdown_text(line)}" for line in lines), "",
-        counted, "", *_front_table(front, stored.objectives, confirmed_trials(found), found.metric), "",
+        counted, "", *_front_table(front, stored.objectives, confirmed_points(found), found.metric), "",
         "The plot `front` shows them on logarithmic axes, each method in its own colour and marker. "
         "Every trial has its learning curve, confusion matrix and report as artifacts.",
     ])  # fmt: skip
 
 
 def _front_table(
-    front: Sequence[Row], objectives: Sequence[str], confirmed: Mapping[int, Confirmed], metric: str
+    front: Sequence[Row], objectives: Sequence[str], confirmed: Mapping[Point, Confirmed], metric: str
 ) -> list[str]:
     headings = ["trial", "method", "settings", *map(axis_label, objectives)]
     if confirmed:
         headings.append(heading_on_test(metric))
     return _table(headings, [
         (
-            str(row.record.number), row.config.method, config_in_words(row.config),
+            str(row.point), row.config.method, config_in_words(row.config),
             *(objective_in_words(name, row.objectives[name]) for name in objectives),
-            *([cell_on_test(confirmed.get(row.record.number))] if confirmed else []),
+            *([cell_on_test(confirmed.get(row.point))] if confirmed else []),
         )
         for row in front
     ])  # fmt: skip
 
 
-def trial_note(record: Record, objectives: Sequence[str], confirmed: Confirmed | None = None) -> str:
-    """What the trial is, what it reached in the search and when it was confirmed, its settings and its epochs."""
+def trial_note(
+    record: Record, objectives: Sequence[str], confirmed: Iterable[Confirmed] = (), front: Sequence[Point] = ()
+) -> str:
+    """What the trial is, what it reached in the search and when it was confirmed, its settings and its epochs.
+
+    Args:
+        record: the whole trial.
+        objectives: the study's, by name.
+        confirmed: the trial and those of its epochs that were confirmed.
+        front: its points on the front.
+    """
     if record.config is None:
         return ""
     reached = [objective_with_unit(name, value) for name, value in record.values.items()]
-    if confirmed:
-        reached.append(f"confirmed: {score_on_test(confirmed)}")
+    for row in confirmed:
+        reached.append(f"{f'epoch {row.point.epoch} ' if row.point.epoch else ''}confirmed: {score_on_test(row)}")
+    if any(point.epoch for point in front):
+        reached.append(f"on the front: {', '.join(map(str, front))}")
     lines = [f"**{markdown_text(record.config.method)}** on {markdown_text(record.config.backbone)}", ""]
     lines += [
         f"- {markdown_text(line)}"

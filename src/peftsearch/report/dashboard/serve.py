@@ -17,7 +17,6 @@ from peftsearch.report.dashboard.note import study_note, trial_note, with_own_wo
 from peftsearch.report.dashboard.store import DashboardStore
 from peftsearch.report.figures.interactive import front_figure
 from peftsearch.report.figures.picture import front_picture
-from peftsearch.report.on_test import confirmed_trials
 from peftsearch.storage.confirm_queue import without_queues
 from peftsearch.storage.optuna_access import is_there
 
@@ -63,13 +62,15 @@ def serve(stored: StoredStudy, port: int, allow_edit: bool = False) -> None:
 def decorate(stored: StoredStudy) -> None:
     """Write the front's figure, and a note for the study and every trial. What has not changed is not written again."""
     store, found = DashboardStore(stored.study), confirmation(stored)
-    picture, confirmed = front_picture(stored), confirmed_trials(found)
+    picture, front = front_picture(stored), [row.point for row in stored.front()]
     if picture.rows:
         store.save_figure("front", front_figure(picture))
     store.save_note(None, with_own_words(study_note(stored, found), store.note(None)))
     for record in stored.records():
         if record.config:
-            note = trial_note(record, stored.objectives, confirmed.get(record.number))
+            mine = [row for row in found.measured if row.point.trial == record.number]
+            of_it = [point for point in front if point.trial == record.number]
+            note = trial_note(record, stored.objectives, mine, of_it)
             store.save_note(record.number, with_own_words(note, store.note(record.number)))
 
 

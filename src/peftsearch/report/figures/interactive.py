@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from peftsearch.core.escaping import html_text
 from peftsearch.report.figures.method_style import style_of
 from peftsearch.report.figures.picture import FRONT_LINE, FrontPicture, Mean
-from peftsearch.report.figures.points import Kind, Point, axis_label
+from peftsearch.report.figures.points import Kind, Mark, axis_label
 from peftsearch.report.on_test import score_on_test
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def front_figure(picture: FrontPicture) -> Figure:
 def _traces(picture: FrontPicture, cost: str) -> Iterator[Scatter]:
     """What is drawn over the others comes last: the trials of the front, then those that were confirmed."""
     yield _line(picture, cost)
+    yield from (_of_one_trial(picture, cost, marks) for marks in picture.of_one_trial(cost))
     for kinds in (("stopped early", "dominated"), ("on the front",)):
         for method in picture.methods:
             points = picture.chosen(method, kinds, cost)
@@ -111,7 +112,23 @@ def _line(picture: FrontPicture, cost: str) -> Scatter:
     )
 
 
-def _method(picture: FrontPicture, cost: str, method: str, points: Sequence[Point]) -> Scatter:
+def _of_one_trial(picture: FrontPicture, cost: str, marks: Sequence[Mark]) -> Scatter:
+    """A thin line through the points of one trial."""
+    from plotly.graph_objects import Scatter
+
+    method = marks[0].method
+    return Scatter(
+        x=picture.at(marks, cost),
+        y=[mark.quality for mark in marks],
+        mode="lines",
+        line={"color": style_of(method).pale, "width": 1, "dash": "dot"},
+        legendgroup=method,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _method(picture: FrontPicture, cost: str, method: str, points: Sequence[Mark]) -> Scatter:
     from plotly.graph_objects import Scatter
 
     style = style_of(method)
@@ -172,13 +189,13 @@ def _draw_axis(figure: Figure, picture: FrontPicture, cost: str, column: int) ->
     )
 
 
-def _hover(point: Point) -> str:
+def _hover(point: Mark) -> str:
     return "<br>".join([_bold(point), *map(html_text, filter(None, point.words))])
 
 
 def _hover_on_test(mean: Mean, picture: FrontPicture) -> str:
-    return f"{_bold(mean.point)}<br>{html_text(score_on_test(picture.confirmed[mean.point.number]))}"
+    return f"{_bold(mean.point)}<br>{html_text(score_on_test(picture.confirmed[mean.point.point]))}"
 
 
-def _bold(point: Point) -> str:
-    return f"<b>trial {point.number}: {html_text(point.method)}</b>, {point.kind}"
+def _bold(point: Mark) -> str:
+    return f"<b>{point.point.in_words}: {html_text(point.method)}</b>, {point.kind}"

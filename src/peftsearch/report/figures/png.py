@@ -90,6 +90,9 @@ def _draw_lines(plot: Any, picture: FrontPicture, cost: str) -> None:
 
 
 def _draw_trials(plot: Any, picture: FrontPicture, cost: str) -> None:
+    for marks in picture.of_one_trial(cost):
+        heights, colour = [mark.quality for mark in marks], style_of(marks[0].method).pale
+        plot.plot(picture.at(marks, cost), heights, color=colour, linewidth=0.9, linestyle=":", zorder=2)
     for method in picture.methods:
         style = style_of(method)
         for kind, size in SIZES.items():
@@ -112,7 +115,7 @@ def _draw_means_on_test(plot: Any, picture: FrontPicture, cost: str) -> None:
 
 
 def _draw_ring(plot: Any, picture: FrontPicture, cost: str) -> None:
-    marked = [point for point in picture.points if point.number == picture.marked]
+    marked = [point for point in picture.points if point.point == picture.marked]
     heights = [point.quality for point in marked]
     plot.scatter(picture.at(marked, cost), heights, s=190, facecolors="none", edgecolors="black", zorder=6)
 
@@ -130,19 +133,19 @@ def _draw_axis(plot: Any, picture: FrontPicture, cost: str) -> None:
 
 
 def _draw_labels(plot: Any, picture: FrontPicture, cost: str) -> None:
-    """The numbers of the trials on the front."""
-    front = [point for point in picture.points if point.kind == "on the front"]
+    """The name of each trial on the front, at the best of its points there."""
+    front = picture.labelled
     places = list(zip(picture.at(front, cost), [point.quality for point in front], strict=True))
     where, unit = _pixels(plot, places), plot.figure.dpi / 72
     # A digit of DejaVu Sans is 0.64 of its size wide.
-    sizes = [((0.64 * 8 * len(str(point.number)) + 1) * unit, 9 * unit) for point in front]
+    sizes = [((0.64 * 8 * len(str(point.point)) + 1) * unit, 9 * unit) for point in front]
     boxes = place_labels(where, sizes, _taken(plot, picture, cost), Box(*plot.bbox.extents))
     for point, place, (x, y), box in zip(front, places, where, boxes, strict=True):
         offset = ((box.left + box.right) / 2 - x, (box.bottom + box.top) / 2 - y)
         far = math.hypot(*offset) > LEADER * unit
         leader = {"arrowstyle": "-", "linewidth": 0.5, "color": GREY, "shrinkA": 0, "shrinkB": 3}
         plot.annotate(
-            str(point.number), place, xytext=[pixels / unit for pixels in offset], textcoords="offset points",
+            str(point.point), place, xytext=[pixels / unit for pixels in offset], textcoords="offset points",
             fontsize=8, ha="center", va="center", zorder=7, arrowprops=leader if far else None,
         )  # fmt: skip
 

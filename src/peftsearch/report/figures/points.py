@@ -1,4 +1,4 @@
-"""The trials of a study as points of a picture: where each stands, and what is said of it."""
+"""The trials of a study, and their epochs, as marks of a picture: where each stands, and what is said of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from peftsearch.core.objectives import find_objective, is_metric, is_quality, quality_objective
+from peftsearch.core.points import Point
 from peftsearch.results.formatting import config_in_words, objective_in_words, objective_label, reason_in_words
 
 if TYPE_CHECKING:
@@ -18,17 +19,17 @@ Kind = Literal["on the front", "dominated", "stopped early"]
 
 
 @dataclass(frozen=True)
-class Point:
-    """One trial.
+class Mark:
+    """One trial, or one as it was after an epoch.
 
     Attributes:
-        number: the trial's.
+        point: what names it.
         quality: its validation score.
         costs: objective → value, for each cost that is known.
-        words: lines that say more about the trial.
+        words: lines that say more about it.
     """
 
-    number: int
+    point: Point
     method: str
     kind: Kind
     quality: float
@@ -51,11 +52,11 @@ def axis_label(name: str) -> str:
     return f"{words} {unit}" if unit == "parameters" else f"{words} ({unit})"
 
 
-def finished_point(row: Row, objectives: Sequence[str]) -> Point:
-    """A trial that has finished."""
+def finished_mark(row: Row, objectives: Sequence[str]) -> Mark:
+    """A trial that has finished, or an epoch of one."""
     reached = [f"{objective_label(name)}: {objective_in_words(name, _value(row, name))}" for name in objectives]
-    return Point(
-        row.record.number,
+    return Mark(
+        row.point,
         row.config.method,
         "on the front" if row.on_front else "dominated",
         _value(row, quality_objective(objectives)),
@@ -64,7 +65,7 @@ def finished_point(row: Row, objectives: Sequence[str]) -> Point:
     )
 
 
-def stopped_point(record: Record, objectives: Sequence[str]) -> Point | None:
+def stopped_mark(record: Record, objectives: Sequence[str]) -> Mark | None:
     """A trial that was pruned, at its best epoch until then; None if it has no quality or no cost that is known."""
     quality = quality_objective(objectives)
     scores = [report.metrics[quality] for report in record.curve if quality in report.metrics]
@@ -82,7 +83,7 @@ def stopped_point(record: Record, objectives: Sequence[str]) -> Point | None:
         f"stopped early: {reason_in_words(record)}",
     )
     known = {name: spent[name] for name in costs(objectives) if name in spent}
-    return Point(record.number, record.config.method, "stopped early", best, known, words) if known else None
+    return Mark(record.point, record.config.method, "stopped early", best, known, words) if known else None
 
 
 def _value(row: Row, name: str) -> float:

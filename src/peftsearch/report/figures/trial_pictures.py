@@ -85,7 +85,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _title(figure: Figure, record: Record, more: str) -> None:
     config = record.config
-    first = f"trial {record.number}: {config.method}{more}" if config else f"trial {record.number}{more}"
+    first = f"{record.point.in_words}: {config.method}{more}" if config else f"{record.point.in_words}{more}"
     lines = [first, config_in_words(config)] if config else [first]
     written = "\n".join(on_one_line(line) for line in lines)
     figure.suptitle(written, x=0.01, ha="left", fontsize=9, parse_math=False, wrap=True)

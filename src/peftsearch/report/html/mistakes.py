@@ -10,6 +10,7 @@ from peftsearch.data.load import open_prepared
 
 if TYPE_CHECKING:
     from peftsearch.core.measurement import Measurement
+    from peftsearch.core.points import Point
     from peftsearch.results.stored_study import StoredStudy
 
 LONGEST_TEXT = 400
@@ -26,15 +27,15 @@ class Mistake:
     probability: float
 
 
-def surest_mistakes(stored: StoredStudy, number: int, measurement: Measurement, count: int) -> list[Mistake] | str:
+def surest_mistakes(stored: StoredStudy, point: Point, measurement: Measurement, count: int) -> list[Mistake] | str:
     """The wrong labels with the greatest probability, the surest first.
 
     Only the training and validation splits are opened, so nothing of the test split is shown.
 
     Args:
         stored: the study.
-        number: the trial's.
-        measurement: the trial's.
+        point: the trial, or an epoch of it.
+        measurement: what it has measured.
         count: how many to return at most.
 
     Returns:
@@ -42,7 +43,7 @@ def surest_mistakes(stored: StoredStudy, number: int, measurement: Measurement, 
     """
     import numpy as np
 
-    predictions = stored.predictions(number)
+    predictions = stored.predictions(point)
     if predictions is None:
         return "what the trial said of each row is not kept on this machine"
     data = open_prepared(stored.folder.data, measurement.data_fingerprint)

@@ -61,10 +61,10 @@ class Axis:
 
 
 def parallel_figure(rows: Sequence[Row], objectives: Sequence[str]) -> Figure:
-    """A line for each finished trial, in its method's colour; those that are not on the front are pale.
+    """A line for each row, in its method's colour; those that are not on the front are pale.
 
     Args:
-        rows: the finished trials.
+        rows: the finished trials, and the epochs on the front.
         objectives: the study's, by name.
     """
     from plotly.graph_objects import Figure
@@ -102,7 +102,7 @@ def _lines(rows: Sequence[Row], axes: Sequence[Axis], members: Sequence[int]) ->
     y: list[float | None] = []
     hover: list[str] = []
     for member in members:
-        name = html_text(f"trial {rows[member].record.number}: {rows[member].config.method}")
+        name = html_text(f"{rows[member].point.in_words}: {rows[member].config.method}")
         for at, axis in enumerate(axes):
             place = places[at][member]
             if place is not None:

@@ -39,7 +39,7 @@ def provenance(stored: StoredStudy, found: Confirmation) -> list[tuple[str, str]
         "versions": _list(f"{name} {found}" for one in measured for name, found in one.versions.items()),
         "seed of the search's trials": _list(one.seed for one in measured),
         "seeds of the confirmation": _list(seeds),
-        "test split opened": "; ".join(f"{one.when} for trials {_list(one.trials)}" for one in openings) or "never",
+        "test split opened": "; ".join(f"{one.when} for trials {_list(one.points)}" for one in openings) or "never",
         "report written": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z} by peftsearch {version('peftsearch')}",
     }
     return [(term, words) for term, words in facts.items() if words]

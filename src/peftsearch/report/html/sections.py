@@ -24,13 +24,13 @@ from peftsearch.report.html.curves import curves_figure
 from peftsearch.report.html.mistakes import surest_mistakes
 from peftsearch.report.html.parallel import parallel_figure
 from peftsearch.report.html.provenance import provenance
-from peftsearch.report.on_test import confirmed_trials, runs_of, runs_table
+from peftsearch.report.on_test import confirmed_points, runs_of, runs_table
 from peftsearch.report.study_views import more_trials
-from peftsearch.report.tables import front_table, trials_table
+from peftsearch.report.tables import front_table, trials_table, what_points_are
 from peftsearch.report.trial_details import class_table, confusion_table, settings_table
 from peftsearch.results.audit import audit
 from peftsearch.results.formatting import objective_label
-from peftsearch.results.front import front_in_words
+from peftsearch.results.front import front_counted, front_in_words, shown
 from peftsearch.results.importances import importances
 
 if TYPE_CHECKING:
@@ -54,11 +54,12 @@ def sections(stored: StoredStudy, texts: int) -> list[Section]:
         texts: how many wrongly labelled texts to show.
     """
     found, chosen = confirmation(stored), recommend_trial(stored)
+    named = chosen.point.in_words.capitalize()
     made = [
         Section("answer", "The answer", list(_answer(chosen))),
         Section("front", "The front", list(_front(stored, found))),
         Section("confirmed", "Measured on the test split", list(_confirmed(found))),
-        Section("chosen", f"Trial {chosen.trial} in full", list(_chosen(stored, found, chosen, texts))),
+        Section("chosen", f"{named} in full", list(_chosen(stored, found, chosen, texts))),
         Section("settings", "Settings and what they reached", list(_settings(stored))),
         Section("curves", "Learning curves", list(_curves(stored))),
         Section("stopped", "What was stopped, and why", list(_stopped(stored))),
@@ -79,16 +80,17 @@ def _answer(chosen: Recommendation) -> Iterator[Block]:
 
 
 def _front(stored: StoredStudy, found: Confirmation) -> Iterator[Block]:
-    rows, confirmed = stored.rows(), confirmed_trials(found)
+    rows, confirmed = stored.points(), confirmed_points(found)
     best = [row for row in rows if row.on_front]
     yield Prose(
-        f"{len(best)} of {len(rows)} finished trials are on the Pareto front: no other trial is at least as good in "
-        f"everything and better in something. The best choice among them depends on what a cost is worth to you."
+        f"{front_counted(rows)}: nothing else is at least as good in everything and better in something. The best "
+        f"choice among them depends on what a cost is worth to you."
     )
     caption = "Quality against each cost, a point for each trial. Point at one to read its settings."
     yield Plot(caption, front_figure(replace(front_picture(stored), title="")), wide=True)
     yield Grid("The trials on the front, best quality first", front_table(best, stored.objectives, confirmed=confirmed))
-    for line in (*front_in_words(rows, stored.objectives, stored.tolerance), *more_trials(stored)):
+    names = what_points_are(row.point for row in best)
+    for line in (*names, *front_in_words(rows, stored.objectives, stored.tolerance), *more_trials(stored)):
         yield Prose(as_sentence(line))
     if stored.reference:
         yield Prose(as_sentence(stored.reference.sentence(stored.quality)))
@@ -101,19 +103,19 @@ def _confirmed(found: Confirmation) -> Iterator[Block]:
 
 
 def _chosen(stored: StoredStudy, found: Confirmation, chosen: Recommendation, texts: int) -> Iterator[Block]:
-    record = stored.trial(chosen.trial)
+    record = stored.trial(chosen.point)
     yield Grid("Its settings", settings_table(record))
-    runs = runs_of(found, chosen.trial)
+    runs = runs_of(found, chosen.point)
     if runs:
         yield Grid("Its runs with other seeds", runs_table(runs, found.metric))
     if record.measurement is None or record.measurement.classes is None:
-        yield Prose("An earlier version trained it, which did not keep how each class was labelled.")
+        yield Prose("How each class was labelled is kept of the best epochs of finished trials.")
         return
     yield Grid("Each class of the validation split", class_table(record.measurement.classes))
     caption, table = confusion_table(record.measurement.classes)
     yield Grid(f"On the validation split: {caption}", table)
     if texts:
-        mistakes = surest_mistakes(stored, chosen.trial, record.measurement, texts)
+        mistakes = surest_mistakes(stored, chosen.point, record.measurement, texts)
         if isinstance(mistakes, str):
             yield Prose(f"The texts that it labelled wrongly are not shown: {mistakes}.")
             return
@@ -125,9 +127,9 @@ def _chosen(stored: StoredStudy, found: Confirmation, chosen: Recommendation, te
 
 def _settings(stored: StoredStudy) -> Iterator[Block]:
     yield Plot(
-        "Each finished trial is a line through its settings and what it reached with them; trials that are not on the "
-        "front are pale.",
-        parallel_figure(stored.rows(), stored.objectives),
+        "Each finished trial is a line through its settings and what it reached with them; what is not on the front "
+        "is pale.",
+        parallel_figure(shown(stored.points()), stored.objectives),
         wide=True,
     )
     found = importances(stored)

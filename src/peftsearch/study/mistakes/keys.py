@@ -22,6 +22,7 @@ SECTIONS: dict[str, str] = {
     "objectives": "what the Pareto front weighs up",
     "constraints": "bounds that a trial must keep to be on the front",
     "tolerance": "by how much values may differ and count as equal on the front; `none`: not at all",
+    "every_epoch": "whether every epoch of a trial counts as a point of the front; else whole trials alone do",
     "methods": "the search space: the tuning methods, each with its own dimensions",
     "baselines": "configurations that are tried first, exactly as they are written",
     "search": "what proposes configurations, and what stops trials early",
