@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from peftsearch.core.front.pareto import matches
+import numpy as np
+
+from peftsearch.core.front.pareto import front_of, matches
 from peftsearch.core.front.tolerance import EXACT, Tolerance
 from peftsearch.core.front.volume import share_added
 from peftsearch.storage.database import objective_names
@@ -134,5 +136,6 @@ def added_after(
         ]
         for some in (ended[:count], ended[count:])
     )
-    new = [values for values in rest if not matches(first, values, objectives, tolerance).any()]
+    reached = [first[place] for place in np.flatnonzero(front_of(first, objectives, EXACT))]
+    new = [values for values in rest if not matches(reached, values, objectives, tolerance).any()]
     return share_added([*first, *new], len(first), objectives)

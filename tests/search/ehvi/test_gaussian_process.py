@@ -6,7 +6,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from scipy.optimize import check_grad
 
 from peftsearch.search.ehvi.encoding import Encoding, Points
-from peftsearch.search.ehvi.gaussian_process import GaussianProcess, distances
+from peftsearch.search.ehvi.gaussian_process import LEARNT, GaussianProcess, distances
 
 ENCODING = Encoding(
     {
@@ -61,3 +61,17 @@ def test_a_method_with_one_trial_learns_from_the_learning_rates_of_another() -> 
 def test_equal_values_are_forecast_as_they_are() -> None:
     points = drawn(0, 4)
     assert fitted(points, np.full(4, 0.7)).forecast(distances(points, points, ENCODING))[0] == pytest.approx(0.7)
+
+
+def test_forecasts_are_from_all_points_though_the_last_ones_alone_teach_the_length_scales() -> None:
+    points = drawn(0, LEARNT + 20)
+    place = list(ENCODING.shared).index(True)
+    points.columns[:20, place] *= 0.2
+    points.columns[20:, place] = 0.5 + 0.5 * points.columns[20:, place]
+    values = np.sin(4 * rates(points))
+    early = points.where(np.arange(len(points)) < 20)
+    found = fitted(points, values).forecast(distances(early, points, ENCODING))[0]
+    assert np.abs(found - values[:20]).max() < 0.1
+    late = points.where(np.arange(len(points)) >= 20)
+    unseen = fitted(late, values[20:]).forecast(distances(early, late, ENCODING))[0]
+    assert np.abs(unseen - values[:20]).max() > 0.3, "what the last points alone would say"
