@@ -29,8 +29,9 @@ import pytest
 from tests.helpers.postgres import Server, running
 from tests.helpers.search import STUDY, Search, new_search
 
+from peftsearch.core.points import Point
 from peftsearch.storage.database import open_storage, open_study
-from peftsearch.storage.kept.front_checkpoints import best_epoch_of, delete_dominated
+from peftsearch.storage.kept.front_checkpoints import delete_dominated
 from peftsearch.storage.points import points_of
 from peftsearch.storage.records import Record
 from peftsearch.study.suggest import baseline_config
@@ -193,8 +194,8 @@ def audit(
     twice = [key for key, times in keys.items() if times > 1]
     untried = [key for key in baselines if key not in keys]
     points = points_of(complete, OBJECTIVES)
-    on_front = {point.point for point in points if not any(_dominates(other, point) for other in points)}
-    kept = on_front | {record.point for record in complete if best_epoch_of(record) in on_front}
+    kept = {point.point for some in (points, complete) for point in some if not any(_dominates(p, point) for p in some)}
+    kept |= {record.point for record in complete if _best_epoch(record) in kept}
     trained = {record.number: _machine_of(record, weights) for record in complete}
     front = {str(point): weights[trained[point.trial]] / str(point) for point in kept}
     there = {child.name for name, folder in weights.items() if folder.is_dir() for child in folder.iterdir()}
@@ -212,6 +213,10 @@ def audit(
         "the front's weights are whole": _listed(broken),
         "no other weights are there": _listed(there - front.keys()),
     }
+
+
+def _best_epoch(record: Record) -> Point | None:
+    return Point(record.number, record.measurement.best_epoch) if record.measurement else None
 
 
 def _machine_of(record: Record, weights: Mapping[str, Path]) -> str:

@@ -14,7 +14,7 @@ from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import find_objective, quality_objective
 from peftsearch.core.points import Point
 from peftsearch.results.formatting import tolerance_in_words
-from peftsearch.storage.kept.front_checkpoints import best_epoch_of
+from peftsearch.storage.kept.front_checkpoints import kept_points
 from peftsearch.storage.points import points_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Row:
         on_front: whether the point breaks no constraint and, of those that break none, is on the front
             (`core.front.pareto.front_of`).
         undominated: the same with no tolerance: no other one is at least as good in every objective and better in one.
-        kept: whether its weights are kept: those of what is undominated, and of a whole trial whose best epoch is.
+        kept: whether its weights are kept (`storage.kept.front_checkpoints.kept_points`).
     """
 
     record: Record
@@ -82,8 +82,8 @@ def points(
     for record in sorted(done, key=lambda record: record.epoch is not None):  # stable: the whole trials first
         by_backbone.setdefault(_config(record).backbone, []).append(record)
     whole = {name: _Whole.of(trials, quality) for name, trials in by_backbone.items()}
-    best = {record.point for record, is_best in zip(done, undominated, strict=True) if is_best}
-    kept = [bool({record.point, best_epoch_of(record)} & best) for record in done]
+    stay = kept_points([record for record in done if record.feasible], objectives)
+    kept = [record.point in stay for record in done]
     made = [
         _row(record, dict(zip(objectives, numbers, strict=True)), places, whole[_config(record).backbone])
         for record, numbers, *places in zip(done, values, on_front, undominated, kept, strict=True)

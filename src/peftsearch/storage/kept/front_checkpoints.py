@@ -133,11 +133,15 @@ class _WithPredictions:
 def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
     """Delete the checkpoints in `folder` of trials that have ended and are dominated, but none of a running trial."""
     ended = {trial.number for trial in ended_trials(study)}
-    candidates = _candidates(study, objectives)
-    whole = [record for record in candidates if record.epoch is None]
-    stays = _undominated(candidates, objectives) | _undominated(whole, objectives)
-    stays |= {record.point for record in whole if best_epoch_of(record) in stays}
+    stays = kept_points(_candidates(study, objectives), objectives)
     _delete(folder, lambda point: point.trial in ended and point not in stays)
+
+
+def kept_points(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
+    """Those of ended trials' points whose checkpoints are kept, if they were saved; no point breaks a constraint."""
+    whole = [point for point in points if point.epoch is None]
+    stays = _undominated(points, objectives) | _undominated(whole, objectives)
+    return stays | {trial.point for trial in whole if _best_epoch_of(trial) in stays}
 
 
 def _undominated(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
@@ -150,7 +154,7 @@ def delete_epochs(folder: Path, trial: int, since: int = 1) -> None:
     _delete(folder, lambda point: point.trial == trial and point.epoch is not None and point.epoch >= since)
 
 
-def best_epoch_of(record: Record) -> Point | None:
+def _best_epoch_of(record: Record) -> Point | None:
     """The point of a complete trial's best epoch, with whose weights it ends."""
     return Point(record.number, record.measurement.best_epoch) if record.measurement else None
 
