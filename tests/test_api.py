@@ -167,9 +167,14 @@ def test_random_trials_come_beside_the_baselines(work: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("kind", "hint"), [("sampler", "valid: ehvi, random, tpe"), ("pruner", "did you mean 'none'?")]
+    ("kind", "hint"),
+    [
+        ("sampler", "valid: ehvi, random, tpe"),
+        ("pruner", "did you mean 'none'?"),
+        ("engine", "valid: local, ray"),
+    ],
 )
-def test_an_unknown_sampler_or_pruner_is_refused(work: Path, kind: str, hint: str) -> None:
+def test_an_unknown_sampler_pruner_or_engine_is_refused(work: Path, kind: str, hint: str) -> None:
     with pytest.raises(UserError) as error:
         peftsearch.run_study("quickstart", trials=1, **{kind: "nonne"})  # type: ignore[arg-type]
     assert str(error.value) == f"no {kind} 'nonne'; {hint}"

@@ -113,6 +113,8 @@ def run_study(
     """
     if trials is None and timeout is None and not until_flat:
         raise UserError("a search needs an end: give trials=20, timeout=1800 (seconds), until_flat=True, or several")
+    if engine not in ENGINES:
+        raise UserError(f"no engine {engine!r}; {nearest(engine, ENGINES)}")
     spec = load_study(study, overrides)
     spec = replace(spec, every_epoch=of_study(every_epoch, spec.every_epoch))
     if like is not None:
@@ -149,13 +151,11 @@ def run_study(
 
 
 def make_engine(name: str, wanted: Wanted) -> Engine:
-    """The engine `name`.
+    """The engine `name`, one of `ENGINES`.
 
     Raises:
-        UserError: there is no such engine, or it cannot be had as it is wanted.
+        UserError: it cannot be had as it is wanted.
     """
-    if name not in ENGINES:
-        raise UserError(f"no engine {name!r}; {nearest(name, ENGINES)}")
     engine: Engine = load_strategy(ENGINES, name)(wanted)
     return engine
 
