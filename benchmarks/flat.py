@@ -23,7 +23,7 @@ import numpy as np
 import optuna
 from benchmarks.curves import TABLES
 from benchmarks.proposals import METHODS, Nearest, eight, over, search, study_of
-from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table
+from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, slowed
 
 from peftsearch.core.front.pareto import Array
 from peftsearch.core.front.tolerance import AS_MEASURED, EXACT, Tolerance
@@ -102,7 +102,7 @@ def quiet(table: Table, runs: Sequence[Sequence[Record]]) -> list[list[Record]]:
     def at_rest(trial: Record) -> Record:
         if trial.state != "complete" or trial.config is None:
             return trial
-        return replace(trial, values={**trial.values, "train_seconds": of_key[trial.config.key()]})
+        return slowed(trial, of_key[trial.config.key()] / trial.values["train_seconds"])
 
     return [[at_rest(trial) for trial in run] for run in runs]
 
