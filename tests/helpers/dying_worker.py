@@ -13,7 +13,8 @@ from pathlib import Path
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport
-from peftsearch.search.execute import Result, Train
+from peftsearch.core.trained import TrainedModel
+from peftsearch.search.execute import Train
 from peftsearch.study.spec import StudySpec
 from peftsearch.workers.job import Job
 from peftsearch.workers.search_task import real_trainer, search_task
@@ -26,7 +27,9 @@ def trainer(spec: StudySpec, job: Job) -> Train:
     """The real one, whose trials die."""
     train = real_trainer(spec, job)
 
-    def dying(config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]) -> Result:
+    def dying(
+        config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
+    ) -> TrainedModel:
         epochs: list[EpochReport] = []
 
         def count(found: EpochReport) -> None:
