@@ -23,7 +23,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RUNS = HERE.parent / "runs" / "benchmarks"
-TABLES = ("curves", "curves-glosses", "curves-news")
+LONG_TABLES = ("curves", "curves-glosses")
+"""Those with a dozen rows of each method."""
+
+TABLES = (*LONG_TABLES, "curves-news")
 """The recorded tables; `NAME.yaml` is the study of each."""
 
 EPOCH_FIELDS = (

@@ -5,8 +5,8 @@
 The searches are those of `benchmarks/proposals.py`, but of 100 trials: over eight of the table's methods, which differ
 from seed to seed. The first table says after how many trials `--until-flat` ends them, and which share of the
 hypervolume of all 100 trials it forgoes. The second one compares `peftsearch.results.outlook.prospect` with what 20
-more trials then brought, on the searches of both tables. Two settings whose nearest recorded row is the same bring the
-same, so a replay becomes flat somewhat sooner than a real search.
+more trials then brought, on the searches of the two tables that have rows enough for so many trials. Two settings whose
+nearest recorded row is the same bring the same, so a replay becomes flat somewhat sooner than a real search.
 
 The searches are kept in `benchmarks/results/flat-SAMPLER-NAME.json`, and those that are there are not replayed again.
 """
@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 import optuna
-from benchmarks.curves import TABLES
+from benchmarks.curves import LONG_TABLES
 from benchmarks.proposals import METHODS, Nearest, eight, over, search, study_of
 from benchmarks.replay import HERE, OBJECTIVES, TRIALS, Table, slowed
 
@@ -147,7 +147,7 @@ def forecast_row(heading: str, both: Sequence[Array]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", nargs="+", default=list(TABLES), help="names of recorded tables")
+    parser.add_argument("--tables", nargs="+", default=list(LONG_TABLES), help="names of recorded tables")
     parser.add_argument("--sampler", choices=SAMPLERS, default="ehvi")
     parser.add_argument("--seeds", type=int, default=24)
     parser.add_argument(
