@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from benchmarks.replay import OBJECTIVES, TRIALS, Table, mean
+from benchmarks.replay import TRIALS, Table, mean
 
 from peftsearch.core.front.pareto import Array, hypervolume, non_dominated
 
@@ -30,18 +30,20 @@ def points_of(table: Table, *, quiet: bool, epochs: bool = False) -> list[Array]
     Returns:
         For each row, shape (epochs, 3), on the scale of the table.
     """
-    ends = table.quiet if quiet else table.losses
     if not epochs:
+        ends = table.quiet if quiet else table.losses
         return [_only_last(end, len(row.curve)) for end, row in zip(ends, table.records, strict=True)]
-    costs = np.array([[row.values[name] for name in OBJECTIVES[1:]] for row in table.records])
-    spans = np.ptp(np.log10(costs), axis=0)
+    seconds = [np.log10(np.cumsum([epoch.train_seconds for epoch in row.curve])) for row in table.records]
+    for rows in table.equal if quiet else ():
+        together = np.median([seconds[row] for row in rows], axis=0)
+        for row in rows:
+            seconds[row] = together
+    low, span = table.scale
     found = []
-    for end, whole, row in zip(ends, costs, table.records, strict=True):
-        parameters = np.maximum.accumulate([epoch.trainable_parameters for epoch in row.curve])
-        seconds = np.cumsum([epoch.train_seconds for epoch in row.curve])
-        shares = np.log10(np.stack([parameters, seconds], axis=1) / whole) / spans
-        quality = [[1 - epoch.metrics["macro_f1"]] for epoch in row.curve]
-        found.append(np.concatenate([quality, end[1:] + shares], axis=1))
+    for row, until in zip(table.records, seconds, strict=True):
+        parameters = np.log10(np.maximum.accumulate([epoch.trainable_parameters for epoch in row.curve]))
+        quality = np.array([[1 - epoch.metrics["macro_f1"]] for epoch in row.curve])
+        found.append(np.concatenate([quality, (np.stack([parameters, until], axis=1) - low) / span], axis=1))
     return found
 
 

@@ -79,7 +79,8 @@ class Table:
         records: one for each row that did not fail, in the order of the table.
         losses: shape (records, 3), each column scaled to 0..1 over the table.
         scale: the least logarithm of each cost, and how far the largest is above it.
-        quiet: the same with equal seconds for equal work: the median of the rows that differ in the learning rate only.
+        equal: rows that differ in the learning rate only, and so compute the same.
+        quiet: `losses` with equal seconds for equal work: the median of the rows that differ in the learning rate only.
             The first rows were recorded on a quieter machine, and have up to a quarter less.
     """
 
@@ -96,7 +97,8 @@ class Table:
         equal: dict[str, list[int]] = {}
         for place, record in enumerate(self.records):
             equal.setdefault(_work(record.config), []).append(place)
-        for places in equal.values():
+        self.equal = list(equal.values())
+        for places in self.equal:
             self.quiet[places, 2] = np.median(losses[places, 2])
 
     def places_of(self) -> dict[str, list[int]]:

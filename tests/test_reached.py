@@ -13,18 +13,19 @@ from benchmarks import reached
 
 
 def made() -> Any:
-    """Two rows of two epochs each; the second one has a better end, and half of the parameters."""
+    """Two rows of two epochs each; the second one has a better end, and a tenth of the parameters."""
 
     def row(scores: tuple[float, float], parameters: int) -> Any:
         curve = [
             SimpleNamespace(metrics={"macro_f1": score}, trainable_parameters=parameters, train_seconds=5.0)
             for score in scores
         ]
-        values = {"macro_f1": max(scores), "trainable_parameters": parameters, "train_seconds": 10.0 * parameters}
-        return SimpleNamespace(curve=curve, values=values)
+        return SimpleNamespace(curve=curve)
 
     losses = np.array([[0.5, 1.0, 0.5], [0.1, 0.5, 0.5]])
-    return SimpleNamespace(records=[row((0.5, 0.4), 100), row((0.7, 0.9), 10)], losses=losses, quiet=losses - 0.1)
+    records = [row((0.5, 0.4), 100), row((0.7, 0.9), 10)]
+    scale = np.zeros(2), np.full(2, 2.0)
+    return SimpleNamespace(records=records, losses=losses, quiet=losses - 0.1, scale=scale, equal=[[0, 1]])
 
 
 def test_trials_that_were_stopped_add_nothing_unless_every_epoch_is_a_point() -> None:
@@ -36,18 +37,23 @@ def test_trials_that_were_stopped_add_nothing_unless_every_epoch_is_a_point() ->
 
 
 def test_an_epoch_has_the_cost_of_training_until_then() -> None:
-    table = made()
-    for row in table.records:
-        row.values["train_seconds"] = 10.0
-    table.records[1].values["train_seconds"] = 100.0  # one span is a factor of ten in both costs
-    for epoch in table.records[1].curve:
-        epoch.train_seconds = 50.0
-    points = reached.points_of(table, quiet=False, epochs=True)
-    assert points[1] == pytest.approx(np.array([[0.3, 0.5, 0.5 - math.log10(2)], [0.1, 0.5, 0.5]]))
+    points = reached.points_of(made(), quiet=False, epochs=True)
+    one = math.log10(5) / 2
+    assert points[1] == pytest.approx(np.array([[0.3, 0.5, one], [0.1, 0.5, 0.5]]))
     assert points[0][:, 0] == pytest.approx([0.5, 0.6])
     after_one, after_two = reached.volumes(points, [(1, 1), (1, 2)])
-    assert after_one == pytest.approx(0.7 * 0.5 * (0.5 + math.log10(2)))
+    assert after_one == pytest.approx(0.7 * 0.5 * (1 - one))
     assert after_two == pytest.approx(after_one + 0.2 * 0.5 * 0.5)
+
+
+def test_epochs_of_equal_work_have_equal_seconds_where_they_are_quiet() -> None:
+    table = made()
+    for epoch in table.records[0].curve:
+        epoch.train_seconds = 50.0
+    noisy, quiet = (reached.points_of(table, quiet=quiet, epochs=True) for quiet in (False, True))
+    assert noisy[0][:, 2] - noisy[1][:, 2] == pytest.approx([0.5, 0.5])
+    assert quiet[0][:, 2] == pytest.approx(quiet[1][:, 2])
+    assert quiet[0][:, 2] == pytest.approx((noisy[0][:, 2] + noisy[1][:, 2]) / 2)
 
 
 def test_a_search_has_a_volume_from_the_first_trial_that_reaches_it() -> None:
