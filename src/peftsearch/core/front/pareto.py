@@ -98,7 +98,10 @@ def front_of(
     named = [Point(place) for place in range(len(losses))] if points is None else points
     epochs, trials = np.array([(point.epoch or 0, point.trial) for point in named], dtype=int).reshape(-1, 2).T
     on_front = non_dominated(losses)
+    ahead = np.flatnonzero(on_front)  # few, and one of them dominates whatever is dominated
     for place in np.flatnonzero((epochs == 0) & ~on_front & np.isin(trials, trials[epochs > 0])):
+        if (trials[ahead[dominates(losses[ahead], losses[place])]] != trials[place]).any():
+            continue
         better = dominates(losses, losses[place])
         on_front[place] = (trials[better] == trials[place]).all() and (units[place] <= units[better] + reach).all()
     places = np.flatnonzero(on_front)
