@@ -16,7 +16,7 @@ from peftsearch.recommend.sentences import heading, next_command, recommendation
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.confirmations import write_run
 from tests.confirm.test_summary import run, said
-from tests.helpers.records import complete, store
+from tests.helpers.records import complete, store, trained
 
 FULL, LORA, PROBE, NONE, WASTEFUL = (
     complete(0, "full", 0.90, 22_000_000, 40.0),
@@ -215,3 +215,16 @@ def test_the_knee_is_on_the_front_with_the_tolerance(tmp_path: Path) -> None:
     stored = open_stored("toy", store(tmp_path, trials))
     chosen = [recommend_trial(one, prefer="knee").trial for one in (stored, stored.with_tolerance("none"))]
     assert chosen == [0, 1]
+
+
+@pytest.mark.parametrize(("best", "chosen"), [(11, Point(0)), (8, Point(0, 8))])
+def test_a_whole_trial_is_taken_if_its_best_epoch_is_equal_within_the_tolerance(
+    tmp_path: Path, best: int, chosen: Point
+) -> None:
+    """Eleven of twelve epochs take as long as twelve within 10 %, and eight do not."""
+    scores = [0.9 if epoch == best else 0.1 for epoch in range(1, 13)]
+    found = recommend_trial(
+        open_stored("toy", store(tmp_path, [trained(0, "lora", scores, 100, 1.0)], every_epoch=True))
+    )
+    assert found.point == chosen
+    assert found.runner_up is None, "what is left is the same trial"
