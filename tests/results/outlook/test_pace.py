@@ -106,7 +106,7 @@ def test_what_waits_once_more_and_methods_of_other_versions_are_no_trouble() -> 
          "about 1 more trial is likely to end in the 1 min 26 s left"),
         ([start(0, "lora", 60)], 600, 10, "all 10 trials are likely to end within the 10 min 0 s left"),
         ([start(0, "lora", 60), start(1, "full")], 30, None,
-         "no further trial is likely to be trained to its end in the 30 s left"),
+         "no further trial is likely to be trained to its end in the 30 s left; one that has begun keeps its epochs"),
         ([start(0, "probe", 4), start(1, "full")], 600, None, None),
     ],
 )  # fmt: skip

@@ -60,7 +60,8 @@ def likely_reached(records: Sequence[Record], seconds: float, trials: int | None
         return f"all {trials} trials are likely to end within the {duration(seconds)} left"
     many = many if left is None else min(many, left)
     if not many:
-        return f"no further trial is likely to be trained to its end in the {duration(seconds)} left"
+        unfinished = "one that has begun keeps its epochs"
+        return f"no further trial is likely to be trained to its end in the {duration(seconds)} left; {unfinished}"
     expected = f"{few:,}" if few == many else f"{few:,} to {many:,}"
     trials_are = "trial is" if expected == "1" else "trials are"
     return f"about {expected} more {trials_are} likely to end in the {duration(seconds)} left"
