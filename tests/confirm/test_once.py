@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from peftsearch.confirm.once import run_once
 from peftsearch.confirm.plan import reseeded
 from peftsearch.core.config import EarlyStopping, TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure
-from peftsearch.core.measurement import EpochReport
+from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.data.base import TextData
 from peftsearch.training import evaluate as evaluate_module
 from peftsearch.training import trial as trial_module
@@ -75,6 +76,16 @@ def test_it_can_be_stopped_while_the_test_split_is_measured(tmp_path: Path, monk
     assert len(reports) == 1
 
 
+def measuring(found: list[Measurement]) -> Callable[[EpochReport], None]:
+    """Reads what each epoch measured, as the worker's reporter does, also before the epoch that is to be kept."""
+
+    def report(epoch: EpochReport) -> None:
+        assert epoch.trained is not None
+        found.append(epoch.trained.measurement)
+
+    return report
+
+
 def test_an_epoch_is_confirmed_in_the_search_s_own_seed_with_just_what_the_search_had(tmp_path: Path) -> None:
     """Trained as far as that epoch under the schedule of all, without choosing a best one."""
     training = TrainingConfig(epochs=4, batch_size=16, precision="fp32", early_stopping=EarlyStopping(1))
@@ -83,7 +94,9 @@ def test_an_epoch_is_confirmed_in_the_search_s_own_seed_with_just_what_the_searc
     whole = trial_module.run_trial(config, DATA, curve.append, cache=tmp_path / "cache")
     assert whole.measurement.epochs == len(curve) > 1
     for report in curve:
-        found = run_once(config, DATA, tmp_path / "cache", last_epoch=report.epoch)
+        measured: list[Measurement] = []
+        found = run_once(config, DATA, tmp_path / "cache", last_epoch=report.epoch, report=measuring(measured))
+        assert [each.metrics["macro_f1"] for each in measured] == [r.metrics["macro_f1"] for r in curve[: report.epoch]]
         assert found.measurement.metrics == {**report.metrics, "validation_loss": report.validation_loss}
         assert (found.measurement.epochs, found.measurement.best_epoch) == (report.epoch, report.epoch)
     best = run_once(config, DATA, tmp_path / "cache", last_epoch=whole.measurement.best_epoch)

@@ -16,7 +16,7 @@ from transformers import set_seed
 
 from peftsearch.backbones.loading import ResolvedModel
 from peftsearch.core.config import TrialConfig
-from peftsearch.core.measurement import Measurement
+from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
@@ -139,7 +139,8 @@ class Attempt:
             if is_out_of_memory(error):
                 return None
             raise
-        return Trained(classifier, self._measure(classifier, epochs, spent), epochs.best_predictions)
+        assert epochs.best is not None, "a trial has at least one epoch"
+        return Trained(classifier, self._measure(classifier, epochs, spent, epochs.best), epochs.best_predictions)
 
     def _pauses(self, classifier: Classifier, spent: Spent) -> Pauses | None:
         if self.paused is None:
@@ -205,7 +206,8 @@ class Attempt:
         classes, now = epochs.scores.classes, len(epochs.reports)
 
         def measure() -> Measurement:
-            so_far = self._measure(classifier, epochs, spent)
+            # There may be no best epoch yet: `last_epoch` makes a later one the best, whatever it scores.
+            so_far = self._measure(classifier, epochs, spent, epochs.reports[-1])
             size = size_mb(tensors)
             return replace(so_far.after(now, epochs.reports), classes=classes, model_size_mb=size)
 
@@ -215,9 +217,8 @@ class Attempt:
 
         return AfterEpoch(measure, epochs.scores.predictions, write)
 
-    def _measure(self, classifier: Classifier, epochs: EpochRecorder, spent: Spent) -> Measurement:
-        best, reports, cached = epochs.best, epochs.reports, spent.cached
-        assert best is not None, "a trial has at least one epoch"
+    def _measure(self, classifier: Classifier, epochs: EpochRecorder, spent: Spent, best: EpochReport) -> Measurement:
+        reports, cached = epochs.reports, spent.cached
         takes_steps = ENCODER_METHODS[self.config.method].takes_steps
         wall_seconds = sum(report.wall_seconds or 0.0 for report in reports)
         return Measurement(
