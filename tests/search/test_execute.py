@@ -443,7 +443,10 @@ def test_where_whole_trials_count_only_no_epoch_is_kept(study: Study, tmp_path: 
     assert kept_names(tmp_path) == {"0"}
 
 
-def test_a_full_disk_at_the_end_of_an_epoch_is_not_the_trials_failure(study: Study, tmp_path: Path) -> None:
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_full_disk_at_the_end_of_an_epoch_is_not_the_trials_failure(
+    study: Study, tmp_path: Path, goes_on: bool
+) -> None:
     class Full(fake_trainer.FakeResult):
         def save(self, folder: Path) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -453,9 +456,13 @@ def test_a_full_disk_at_the_end_of_an_epoch_is_not_the_trials_failure(study: Stu
         report(replace(found, trained=fake_trainer.FakeResult(fake_trainer.measured([found]))))
         found = replace(fake_trainer.epoch_report(config, 2), metrics={"macro_f1": 1.0})
         assert kept_names(tmp_path) == {"0@1"}
+        if goes_on:
+            state = RunFolder(tmp_path).paused_state(config.key())
+            state.parent.mkdir()
+            state.touch()
         report(replace(found, trained=Full(fake_trainer.measured([found]))))
 
     with pytest.raises(DiskFull):
         run(study, tmp_path, train)
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
-    assert kept_names(tmp_path) == set(), "which makes room"
+    assert kept_names(tmp_path) == ({"0@1"} if goes_on else set()), "which makes room"

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from peftsearch.core.measurement import EpochReport
+from peftsearch.core.points import Point
 from peftsearch.data.load import load_data
+from peftsearch.storage.kept.front_checkpoints import kept_points
+from peftsearch.storage.liveness.recovery import blame
+from peftsearch.storage.points import points_of
 from peftsearch.storage.records import Record
 from peftsearch.training.resume import keeper
 from peftsearch.training.trial import run_trial
@@ -97,6 +101,42 @@ def test_a_killed_worker_costs_the_epoch_that_it_was_in(
     assert len(killed.curve) == 2
     assert done.curve[:2] == killed.curve, "with the seconds that they took"
     assert learnt(done.curve) == learnt(uninterrupted(search, done, tmp_path))
+    assert states(search) == []
+
+
+class Killed(BaseException):
+    """Ends a worker at once, as SIGKILL does."""
+
+
+def test_two_kills_in_the_same_epoch_cost_neither_epochs_nor_their_weights(search: Search, tmp_path: Path) -> None:
+    train, study = real_trainer(search.spec, search.job), search.prepare()
+
+    def killed_in_the_third(config: Any, report: Any, should_stop: Any) -> Any:
+        epochs: list[EpochReport] = []
+
+        def count(found: EpochReport) -> None:
+            epochs.append(found)
+            report(found)
+
+        def stop() -> bool:
+            if len(epochs) == 2:
+                raise Killed
+            return bool(should_stop())
+
+        return train(config, count, stop)
+
+    for number in (0, 1):
+        with pytest.raises(Killed):
+            in_study(study, search, killed_in_the_third)
+        assert blame(study, search.records()[-1].worker, kind="interrupted", message="killed") == [number]
+    assert in_study(study, search, train) == WorkerReport("budget")
+    *lost, done = search.records()
+    assert [record.curve for record in lost] == [done.curve[:2]] * 2
+    assert learnt(done.curve) == learnt(uninterrupted(search, done, tmp_path))
+    objectives = search.spec.objectives
+    kept = kept_points([point for point in points_of([done], objectives) if point.feasible], objectives)
+    assert {path.name for path in search.job.run_folder.weights.iterdir()} == {str(point) for point in kept}
+    assert Point(2, 1) in kept, "which the first worker trained"
     assert states(search) == []
 
 

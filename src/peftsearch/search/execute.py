@@ -94,7 +94,8 @@ def run(
     try:
         failure = told(study, trial, train_and_tell, folder.weights)
     except DiskFull:
-        delete_epochs(folder.weights, trial.number)
+        if not folder.paused_state(config.key()).is_file():  # else it goes on from there, and its epochs are points
+            delete_epochs(folder.weights, trial.number)
         raise
     delete_ended(study, folder)
     delete_dominated(study, folder.weights, objective_names(study))

@@ -84,6 +84,13 @@ def ended_trials(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
 
 
+def open_trials(study: Study) -> list[FrozenTrial]:
+    """The trials that are trained or wait: objects that the storage may keep."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+
+
 def frozen_trial(study: Study, number: int) -> FrozenTrial:
     """The trial `number` as it stands in the storage now."""
     return storage_of(study).get_trial(trial_id(study, number))

@@ -39,6 +39,9 @@ came to no further epoch."""
 LOST_AFTER = "lost_after"
 """How many epochs there were when the last one was lost."""
 
+CONTINUES = "continues"
+"""The numbers of the failed trials whose epochs stand on the trial, first to last."""
+
 CONSTRAINED = "constrained"
 """Objective → number, of a trial that was not trained to its end because it breaks a constraint."""
 
@@ -79,6 +82,17 @@ def write_curve(trial: Trial, curve: Sequence[EpochReport]) -> None:
 def read_curve(trial: Trial | FrozenTrial) -> tuple[EpochReport, ...]:
     """The epochs so far."""
     return tuple(EpochReport.from_dict(epoch) for epoch in trial.user_attrs.get(CURVE) or ())
+
+
+def forget_epochs(trial: Trial) -> None:
+    """Let `trial` begin with its first epoch, whatever stands on it."""
+    write_curve(trial, ())
+    trial.set_user_attr(CONTINUES, [])
+
+
+def continues(trial: Trial | FrozenTrial) -> tuple[int, ...]:
+    """The failed trials whose epochs stand on `trial`, first to last."""
+    return tuple(trial.user_attrs.get(CONTINUES) or ())
 
 
 def write_decision(trial: Trial, reason: str, dominated_by: int | None) -> None:
@@ -189,8 +203,10 @@ def retry_attributes(trial: FrozenTrial, *, second: bool) -> dict[str, Any]:
     """
     names = INHERITED if second else (*INHERITED, RETRY_OF)
     inherited = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
-    return inherited | (
-        {RETRY_OF: trial.number} if second else {LOST: losses(trial) + 1, LOST_AFTER: len(read_curve(trial))}
+    return (
+        inherited
+        | {CONTINUES: [*continues(trial), trial.number]}
+        | ({RETRY_OF: trial.number} if second else {LOST: losses(trial) + 1, LOST_AFTER: len(read_curve(trial))})
     )
 
 

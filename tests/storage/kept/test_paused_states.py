@@ -12,10 +12,12 @@ from optuna.trial import Trial, TrialState
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.storage.database import open_study
+from peftsearch.storage.kept.front_checkpoints import delete_dominated
 from peftsearch.storage.kept.paused_states import delete_ended, earlier_epochs
-from peftsearch.storage.liveness.recovery import put_back, retry
-from peftsearch.storage.trial_attributes import read_curve, write_config, write_curve
+from peftsearch.storage.liveness.recovery import put_back, reclaim, retry
+from peftsearch.storage.trial_attributes import assign_worker, read_curve, write_config, write_curve
 from tests.helpers.fake_trainer import epoch_report
+from tests.helpers.workers import dead_worker
 
 
 @pytest.fixture
@@ -92,3 +94,43 @@ def test_the_states_of_trials_that_have_ended_are_deleted(study: Study, folder: 
     delete_ended(study, folder)
     probe = config_of("probe").key()
     assert names(folder) == {f"{probe}.safetensors", f".{probe}.safetensors-77"}
+
+
+def test_a_trial_that_is_tried_again_has_the_weights_of_the_epochs_that_it_goes_on_from(
+    study: Study, folder: RunFolder
+) -> None:
+    """Whoever trains another trial meanwhile leaves them alone, and a worker that dies before it takes them over."""
+    lost, other = begun(study, folder, epochs=2), study.ask()
+    study.tell(other, [0.5])
+    for name in ("0@1", "0@2", "10@1"):
+        (folder.weights / name).mkdir(parents=True)
+    assert lose(study, lost) == 2
+    assert lose(study, study.ask()) == 3
+    delete_dominated(study, folder.weights, ["macro_f1"])
+    assert {path.name for path in folder.weights.iterdir()} == {"0@1", "0@2", "10@1"}
+    again = study.ask()
+    (folder.weights / "0@2" / "old").touch()
+    (folder.weights / "3@2").mkdir()
+    assert len(earlier_epochs(again, config_of(), folder)) == 2
+    assert {path.name for path in folder.weights.iterdir()} == {"3@1", "3@2", "0@2", "10@1"}
+    assert not (folder.weights / "3@2" / "old").exists(), "its own"
+    study.tell(again, state=TrialState.FAIL)
+    delete_dominated(study, folder.weights, ["macro_f1"])
+    assert {path.name for path in folder.weights.iterdir()} == {"10@1"}
+
+
+def test_epochs_that_are_forgotten_leave_their_weights_to_nobody(study: Study, folder: RunFolder) -> None:
+    lost = begun(study, folder, epochs=2, state=False)
+    (folder.weights / "0@1").mkdir(parents=True)
+    lose(study, lost)
+    again = study.ask()
+    assert earlier_epochs(again, config_of(), folder) == ()
+    delete_dominated(study, folder.weights, ["macro_f1"])
+    assert list(folder.weights.iterdir()) == []
+
+
+def lose(study: Study, trial: Trial) -> int:
+    """Let the worker of `trial` be lost, with the process that watched over it; returns the number of the next try."""
+    assign_worker(trial, dead_worker())
+    assert reclaim(study) == [trial.number]
+    return study.trials[-1].number

@@ -27,10 +27,11 @@ from peftsearch.core.points import Point, parse_point
 from peftsearch.core.trained import Savable, TrainedModel
 from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.kept.predictions import write_predictions
-from peftsearch.storage.optuna_access import ended_trials
+from peftsearch.storage.optuna_access import ended_trials, open_trials
 from peftsearch.storage.points import epochs_of, points_of
 from peftsearch.storage.records import Record, ended_records
 from peftsearch.storage.study_attributes import read_every_epoch
+from peftsearch.storage.trial_attributes import continues
 from peftsearch.training.checkpoint import ABOUT
 
 if TYPE_CHECKING:
@@ -131,8 +132,12 @@ class _WithPredictions:
 
 @one_look()
 def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> None:
-    """Delete the checkpoints in `folder` of trials that have ended and are dominated, but none of a running trial."""
+    """Delete the checkpoints in `folder` of trials that have ended and are dominated.
+
+    Those of a trial that has not ended stay, and those of a failed one from whose last epoch another one goes on.
+    """
     ended = {trial.number for trial in ended_trials(study)}
+    ended -= {number for trial in open_trials(study) for number in continues(trial)}
     stays = kept_points(_candidates(study, objectives), objectives)
     _delete(folder, lambda point: point.trial in ended and point not in stays)
 
@@ -152,6 +157,15 @@ def _undominated(points: Sequence[Record], objectives: Sequence[str]) -> set[Poi
 def delete_epochs(folder: Path, trial: int, since: int = 1) -> None:
     """Delete what an attempt that ended has kept of a trial's epochs, from the epoch `since` on."""
     _delete(folder, lambda point: point.trial == trial and point.epoch is not None and point.epoch >= since)
+
+
+def take_over(folder: Path, failed: Sequence[int], trial: int) -> None:
+    """Give `trial` what failed trials, first to last, have kept of the epochs from which it goes on."""
+    for number in reversed(failed):
+        for kept in list(folder.glob(f"{number}@*")):
+            own = folder / kept.name.replace(str(number), str(trial), 1)
+            if not own.exists():  # a worker that was wrongly taken for dead may have saved an epoch once more
+                kept.replace(own)
 
 
 def _best_epoch_of(record: Record) -> Point | None:
