@@ -29,6 +29,7 @@ from peftsearch.storage.kept.front_checkpoints import (
     reaches_front,
     save_checkpoint,
 )
+from peftsearch.storage.kept.known_front import known_front
 from peftsearch.storage.kept.paused_states import delete_ended, earlier_epochs
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.liveness.recovery import retry
@@ -179,8 +180,10 @@ class Reporter:
             raise BreaksConstraint(checks)
         if trained is not None and self._folder is not None:
             keep_epoch(self._study, self._record, trained, self._folder, self._objectives)
-        known = ended_records(self._study)
-        decision = decide(self._pruner, self._record, known, self._objectives, every_epoch=self._every_epoch)
+        known, front = ended_records(self._study), known_front(self._study, self._objectives)
+        decision = decide(
+            self._pruner, self._record, known, self._objectives, every_epoch=self._every_epoch, front=front
+        )
         if decision is not None:
             if so_far is not None:
                 write_so_far(self._trial, so_far)

@@ -17,7 +17,7 @@ from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.core.strategies import PRUNERS, load_strategy
 from peftsearch.search.forecast import config_of, ends_now, possible_ends, same_method
-from peftsearch.storage.points import points_of
+from peftsearch.storage.points import epochs_of, points_of
 from peftsearch.storage.records import Record
 
 MEDIAN_NEEDS = 5
@@ -40,16 +40,28 @@ class Decision:
 class Rule(Protocol):
     """A running trial, the other trials of the study and the objectives' names → the decision to stop it, or None.
 
-    `every_epoch` says whether each epoch of a trial is a point of the front.
+    `every_epoch` says whether each epoch of a trial is a point of the front, and `front` what is known of it.
     """
 
     def __call__(
-        self, trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+        self,
+        trial: Record,
+        others: Sequence[Record],
+        objectives: Sequence[str],
+        *,
+        every_epoch: bool = False,
+        front: Sequence[Record] | None = None,
     ) -> Decision | None: ...
 
 
 def decide(
-    rule: str, trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+    rule: str,
+    trial: Record,
+    others: Sequence[Record],
+    objectives: Sequence[str],
+    *,
+    every_epoch: bool = False,
+    front: Sequence[Record] | None = None,
 ) -> Decision | None:
     """Decide whether `trial` is stopped after the last epoch of its curve.
 
@@ -59,6 +71,7 @@ def decide(
         others: all trials of the study; `trial` itself may be among them.
         objectives: the study's objectives, by name.
         every_epoch: whether each epoch of a trial is a point of the study's front.
+        front: those points of `others` that no other one dominates, if they are known. More of them change nothing.
 
     Returns:
         The decision to stop the trial, or None if it goes on.
@@ -66,7 +79,7 @@ def decide(
     if trial.config is None or not trial.curve or ends_now(trial.config, trial.curve):
         return None
     others = [other for other in others if other.number != trial.number]
-    return find_rule(rule)(trial, others, objectives, every_epoch=every_epoch)
+    return find_rule(rule)(trial, others, objectives, every_epoch=every_epoch, front=front)
 
 
 def find_rule(name: str) -> Rule:
@@ -76,14 +89,24 @@ def find_rule(name: str) -> Rule:
 
 
 def never(
-    trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+    trial: Record,
+    others: Sequence[Record],
+    objectives: Sequence[str],
+    *,
+    every_epoch: bool = False,
+    front: Sequence[Record] | None = None,
 ) -> Decision | None:
     """Let every trial run to its end."""
     return None
 
 
 def median(
-    trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+    trial: Record,
+    others: Sequence[Record],
+    objectives: Sequence[str],
+    *,
+    every_epoch: bool = False,
+    front: Sequence[Record] | None = None,
 ) -> Decision | None:
     """Stop a trial whose best score so far is below the median of the same method's trials at the same epoch."""
     metric, now = config_of(trial).selection, len(trial.curve)
@@ -103,7 +126,12 @@ def median(
 
 
 def dominated(
-    trial: Record, others: Sequence[Record], objectives: Sequence[str], *, every_epoch: bool = False
+    trial: Record,
+    others: Sequence[Record],
+    objectives: Sequence[str],
+    *,
+    every_epoch: bool = False,
+    front: Sequence[Record] | None = None,
 ) -> Decision | None:
     """Stop a trial once a finished trial dominates its optimistic forecast, for every epoch after which it could end.
 
@@ -121,8 +149,9 @@ def dominated(
     finished = [other for other in others if other.state == "complete"]
     if not any(same_method(trial, other) for other in finished):
         return None
-    known = points_of([*others, trial], objectives, every_epoch=True) if every_epoch else finished
-    feasible = [point for point in known if point.feasible]
+    known = points_of(others, objectives, every_epoch=every_epoch) if front is None else front
+    own = epochs_of(trial, objectives) if every_epoch else ()
+    feasible = [point for point in (*known, *own) if point.feasible]
     losses = losses_of([[point.values[name] for name in objectives] for point in feasible], objectives)
     by = None
     for epochs, end in possible_ends(trial, finished, objectives, every_epoch=every_epoch):

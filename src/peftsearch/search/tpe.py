@@ -30,12 +30,11 @@ class MethodFirstTPE(TPESampler):
         trials_of: dict[str, list[FrozenTrial]] = {}
         for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
             trials_of.setdefault(other.params.get(METHOD, ""), []).append(other)
-        return {
-            name: dimension
-            for trials in trials_of.values()
-            for name, dimension in trials[-1].distributions.items()
-            if all(name in other.params for other in trials)
-        }
+        found: dict[str, BaseDistribution] = {}
+        for trials in trials_of.values():
+            common = set(trials[-1].distributions).intersection(*(other.params for other in trials))
+            found |= {name: dimension for name, dimension in trials[-1].distributions.items() if name in common}
+        return found
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

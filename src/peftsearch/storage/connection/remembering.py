@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Collection, Container, Set
+from collections.abc import Callable, Collection, Container, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -84,7 +84,7 @@ class RememberingStorage(RDBStorage):
         else:
             if (id(self), study_id) not in look.trials:
                 look.trials[id(self), study_id] = self._read(study_id, set(TrialState))
-            found = [trial for trial in look.trials[id(self), study_id] if trial.state in wanted]
+            found = _in_states(look.trials[id(self), study_id], wanted)
         return copy.deepcopy(found) if deepcopy else found
 
     def _read(self, study_id: int, wanted: Set[TrialState]) -> list[FrozenTrial]:
@@ -96,8 +96,8 @@ class RememberingStorage(RDBStorage):
             memory = self._memories.setdefault(study_id, Memory())
             read = self._get_trials(study_id, asked, memory.unsettled, memory.reached)
             memory.learn(read, whole=whole)
-            ended = [trial for trial in memory.in_order if trial.state in wanted]
-        unended = [trial for trial in read if trial.state in wanted - ENDED]
+            ended = _in_states(memory.in_order, wanted & ENDED, all_states=ENDED)
+        unended = _in_states(read, wanted - ENDED)
         return sorted([*ended, *unended], key=_number) if unended else ended
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -151,6 +151,13 @@ class RememberingStorage(RDBStorage):
         if whose not in look.attributes:
             look.attributes[whose] = read()
         return copy.deepcopy(look.attributes[whose])
+
+
+def _in_states(
+    trials: Sequence[FrozenTrial], wanted: Set[TrialState], all_states: Set[TrialState] = frozenset(TrialState)
+) -> list[FrozenTrial]:
+    """Those in these states, of trials that are in one of `all_states`: of long studies, each look costs."""
+    return list(trials) if wanted >= all_states else [trial for trial in trials if trial.state in wanted]
 
 
 def _number(trial: FrozenTrial) -> int:

@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING
 from peftsearch.core.files.checksums import SUMS, checksum, damaged_files, seal
 from peftsearch.core.files.disk import writing_to
 from peftsearch.core.files.run_folder import PREDICTIONS, TENSORS, RunFolder
-from peftsearch.core.front.pareto import dominates, losses_of, non_dominated
+from peftsearch.core.front.pareto import dominates, losses_of
 from peftsearch.core.points import Point, parse_point
 from peftsearch.core.trained import Savable, TrainedModel
 from peftsearch.storage.connection.looking import one_look
+from peftsearch.storage.kept.known_front import known_front, undominated
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.optuna_access import ended_trials, open_trials
-from peftsearch.storage.points import epochs_of, points_of
-from peftsearch.storage.records import Record, ended_records
-from peftsearch.storage.study_attributes import read_every_epoch
+from peftsearch.storage.points import epochs_of
+from peftsearch.storage.records import Record
 from peftsearch.storage.trial_attributes import continues
 from peftsearch.training.checkpoint import ABOUT
 
@@ -88,7 +88,7 @@ def checkpoint_problem(checkpoint: Path, *, trust_times: bool = False) -> str | 
 
 def reaches_front(study: Study, values: Sequence[float], objectives: Sequence[str]) -> bool:
     """Whether no whole trial that keeps all constraints dominates `values`, in the order of `objectives`."""
-    whole = [point for point in _candidates(study, objectives) if point.epoch is None]
+    whole = [point for point in known_front(study, objectives) if point.epoch is None]
     losses = losses_of(_values(whole, objectives), objectives)
     return not dominates(losses, losses_of([values], objectives)[0]).any()
 
@@ -113,7 +113,7 @@ def keep_epoch(
     own = [epoch for epoch in epochs_of(running, objectives) if epoch.feasible]
     if not own or own[-1].epoch != now:
         return
-    losses = losses_of(_values([*_candidates(study, objectives), *own], objectives), objectives)
+    losses = losses_of(_values([*known_front(study, objectives), *own], objectives), objectives)
     if not dominates(losses[:-1], losses[-1]).any():
         save_checkpoint(_WithPredictions(trained), folder.weights, own[-1].point)
 
@@ -138,20 +138,15 @@ def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> N
     """
     ended = {trial.number for trial in ended_trials(study)}
     ended -= {number for trial in open_trials(study) for number in continues(trial)}
-    stays = kept_points(_candidates(study, objectives), objectives)
+    stays = kept_points(known_front(study, objectives), objectives)
     _delete(folder, lambda point: point.trial in ended and point not in stays)
 
 
 def kept_points(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
     """Those of ended trials' points whose checkpoints are kept, if they were saved; no point breaks a constraint."""
     whole = [point for point in points if point.epoch is None]
-    stays = _undominated(points, objectives) | _undominated(whole, objectives)
+    stays = undominated(points, objectives) | undominated(whole, objectives)
     return stays | {trial.point for trial in whole if _best_epoch_of(trial) in stays}
-
-
-def _undominated(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
-    front = non_dominated(losses_of(_values(points, objectives), objectives))
-    return {record.point for record, on_front in zip(points, front, strict=True) if on_front}
 
 
 def delete_epochs(folder: Path, trial: int, since: int = 1) -> None:
@@ -201,12 +196,6 @@ def _is_whole(tensors: Path) -> bool:
             return True
     except (OSError, SafetensorError):
         return False
-
-
-def _candidates(study: Study, objectives: Sequence[str]) -> list[Record]:
-    """The points of ended trials that keep all constraints."""
-    ended = [record for record in ended_records(study) if record.state in ("complete", "pruned")]
-    return [p for p in points_of(ended, objectives, every_epoch=read_every_epoch(study)) if p.feasible]
 
 
 def _values(candidates: Sequence[Record], objectives: Sequence[str]) -> list[list[float]]:
