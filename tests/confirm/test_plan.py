@@ -56,7 +56,7 @@ def test_best_and_numbers_each_once(stored: StoredStudy) -> None:
 def test_a_trial_that_cannot_be_confirmed(stored: StoredStudy) -> None:
     for trial, message in (
         (9, "study 'toy' has no trial 9; its trials are 0 to 4"),
-        (4, "--trial 4: it is pruned, and only complete trials can be trained again: 0, 1, 2, 3"),
+        (4, "--trial 4: it was pruned, and only complete trials can be trained again: 0, 1, 2, 3"),
     ):
         with pytest.raises(UserError) as caught:
             chosen_points(stored, (0, trial))

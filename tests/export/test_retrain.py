@@ -189,7 +189,7 @@ def test_a_pruned_trial_has_no_end_to_repeat_but_a_configuration(
     refused = run("export", "--study", "toy.yaml", "--trial", "0", "--out", "out", *more)
     assert (refused.exit_code, refused.stderr) == (
         2,
-        "Error: --trial 0: it is pruned, and has no weights; train its configuration: peftsearch export --study toy "
+        "Error: --trial 0: it was pruned, and has no weights; train its configuration: peftsearch export --study toy "
         "--trial 0 --config trial-0.yaml, then: peftsearch train --config trial-0.yaml --out DIR\n",
     )
 

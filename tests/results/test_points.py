@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,11 @@ from peftsearch.core.errors import UserError
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.points import Point
 from peftsearch.results.front import Row, best_of_methods, best_of_trials, front_counted, front_in_words, left_off
+from peftsearch.results.naming import epochs_instead, point_named, record_at
 from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.points import epochs_of
 from peftsearch.storage.records import Record
-from tests.helpers.records import EPOCHS, store, trained
+from tests.helpers.records import EPOCHS, complete, measurement, report, store, trained
 
 
 @pytest.fixture
@@ -55,7 +59,9 @@ def test_a_study_of_an_earlier_version_shows_epochs_where_its_trials_have_ended(
     assert names(study.front()) == ["0", "0@2", "1@2", "1@1"]
     with pytest.raises(UserError) as caught:
         study.trial("2@1")
-    assert str(caught.value) == ("trial 2 of study 'toy' has no epoch 1 to choose: not every objective is known of it")
+    assert str(caught.value) == (
+        "trial 2 of study 'toy' has no epoch 1 to choose: what its epochs cost was not kept when it was pruned"
+    )
 
 
 def test_a_whole_trial_is_preferred_to_its_best_epoch_within_the_tolerance(tmp_path: Path) -> None:
@@ -124,3 +130,51 @@ def test_a_frame_has_the_epoch_beside_the_trial(study: StoredStudy) -> None:
     assert frame["epoch"].dtype == pd.Int64Dtype()
     assert list(frame["epoch"].fillna(0)) == [0, 2, 2, 1, 2, 1]
     assert list(frame["epochs_trained"]) == [3, 2, 2, 1, 2, 1]
+
+
+def drawn(number: int, draw: random.Random) -> Record:
+    """A trial in any state, of a method with or without epochs, that may lack a number."""
+    state = draw.choice(["complete", "pruned", "failed", "running", "waiting"])
+    curve = () if state == "waiting" else tuple(report(epoch, draw.random()) for epoch in range(1, draw.randint(1, 5)))
+    fitted = state == "complete" and not curve
+    best = max(range(len(curve)), key=lambda place: curve[place].metrics["macro_f1"], default=-1) + 1
+    latency = draw.choice([None, 3.0]) if state == "pruned" else 3.0
+    measured = measurement(0.5, 1000, 3.0 * len(curve), best_epoch=best, epochs=len(curve), latency_ms=latency)
+    known = replace(
+        complete(number, "tfidf" if fitted else "lora", 0.5, 1000, 1.0), state=state, curve=curve, values={},
+        measurement=None, so_far=draw.choice([None, measured]) if state == "pruned" and curve else None,
+    )  # fmt: skip
+    if state != "complete":
+        return known
+    return replace(known, measurement=measured, values={"macro_f1": 0.5, "latency_ms": 3.0})
+
+
+ALLOWED = re.compile(
+    r"it has run (none|\d epochs?)"
+    r"|tfidf trains in no epochs; name the whole trial, \d+"
+    r"|it (has failed|is running), and only epochs of complete and of pruned trials are points"
+    r"|what its epochs cost was not kept when it was pruned"
+    r"|latency_ms was not measured"
+)
+
+
+def test_every_epoch_of_any_trial_is_a_point_or_says_why_not() -> None:
+    draw, objectives = random.Random(0), ("macro_f1", "latency_ms")
+    known, reasons = [drawn(number, draw) for number in range(300)], set()
+    for whole in known:
+        named = {one.point for one in epochs_of(whole, objectives)}
+        for epoch in range(1, 7):
+            try:
+                found = record_at(Point(whole.number, epoch), known, objectives, "toy")
+            except UserError as error:
+                assert Point(whole.number, epoch) not in named
+                reason = str(error).partition(" to choose: ")[2]
+                assert ALLOWED.fullmatch(reason), reason
+                reasons.add(reason.split()[-1])
+            else:
+                assert set(found.values) == set(objectives)
+        instead = epochs_instead(whole, objectives)
+        assert bool(instead) == bool(named and whole.state == "pruned")
+        for name in re.findall(r"\d+@\d+", instead):
+            assert record_at(point_named(name), known, objectives, "toy").state == "complete"
+    assert {"none", "epochs", "points", "pruned", "measured"} <= reasons, "each kind of reason was drawn"

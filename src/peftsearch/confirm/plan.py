@@ -11,6 +11,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.core.points import Point
 from peftsearch.methods.table import ENCODER_METHODS, METHODS
 from peftsearch.results.front import Row, best_of_trials, whole_trials
+from peftsearch.results.naming import STATES, epochs_instead
 from peftsearch.results.reference import SETTINGS
 from peftsearch.storage.confirm_queue import REFERENCE, Repeat
 from peftsearch.storage.confirmations import SeedRun
@@ -59,12 +60,16 @@ def chosen_points(stored: StoredStudy, trials: Sequence[int | str | Point], best
     found = {record.point: record for record in map(stored.trial, trials)}
     for record in found.values():
         if record.state != "complete" or record.config is None:
-            finished = ", ".join(str(row.point) for row in stored.rows()) or "none"
-            raise UserError(
-                f"--trial {record.point}: it is {record.state}, and only complete trials can be trained again: "
-                f"{finished}"
-            )
+            raise UserError(f"--trial {record.point}: {STATES[record.state]}{_what_can_be(stored, record)}")
     return list(found.values())
+
+
+def _what_can_be(stored: StoredStudy, unfinished: Record) -> str:
+    """What can be trained again in place of a trial that has no end."""
+    if instead := epochs_instead(unfinished, stored.objectives):
+        return f"; {instead}"
+    finished = ", ".join(str(row.point) for row in stored.rows()) or "none"
+    return f", and only complete trials can be trained again: {finished}"
 
 
 def default_points(points: Sequence[Row], best: int = BEST) -> list[Row]:

@@ -17,6 +17,7 @@ from peftsearch.core.packages import expanded
 from peftsearch.core.points import Point
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import objective_with_unit
+from peftsearch.results.naming import STATES
 from peftsearch.results.open import Study, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.conditions import is_active
@@ -140,7 +141,7 @@ def config_of(record: Record) -> TrialConfig:
         UserError: it has none yet.
     """
     if record.config is None:
-        raise UserError(f"--trial {record.point}: it is {record.state}, and has no configuration yet")
+        raise UserError(f"--trial {record.point}: {STATES[record.state]}, and has no configuration yet")
     return record.config
 
 

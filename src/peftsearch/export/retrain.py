@@ -12,6 +12,7 @@ from peftsearch.core.objectives import find_objective
 from peftsearch.core.points import Point
 from peftsearch.core.progress import ending_after
 from peftsearch.results.formatting import objective_with_unit
+from peftsearch.results.naming import STATES, epochs_instead
 from peftsearch.storage.kept.front_checkpoints import save_checkpoint
 
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ def no_weights(stored: StoredStudy, record: Record, problem: str) -> str:
     if record.point in (row.point for row in stored.points() if row.kept):
         return f"{trial}: its checkpoint is {problem}; to train the trial again and then export it, add --retrain"
     if record.config is None or record.state in ("waiting", "running"):
-        return f"{trial}: it is {record.state}, and has no weights yet"
+        return f"{trial}: {STATES[record.state]}, and has no weights yet"
     written = f"peftsearch export --study {stored.name} --trial {record.point} --config {file}"
     train = f"train its configuration: {written}, then: peftsearch train --config {file} --out DIR"
     if record.state == "complete":
         why = "its weights were not kept (only the front's are)"
         return f"{trial}: {why}; add --retrain to train it again as the search did, or {train}"
-    return f"{trial}: it is {record.state}, and has no weights; {train}"
+    if instead := epochs_instead(record, stored.objectives):
+        return f"{trial}: {STATES[record.state]}; {instead}, or {train}"
+    return f"{trial}: {STATES[record.state]}, and has no weights; {train}"
 
 
 def train_again(stored: StoredStudy, spec: StudySpec, point: Point, say: Callable[[str], None]) -> None:

@@ -184,7 +184,7 @@ def running_table(running: Sequence[Record], quality: str) -> FittedTable:
 
 def time_left(status: Status) -> str:
     """The estimate of the time left in words; empty if there is none."""
-    return f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
+    return f"about {duration(max(1.0, status.seconds_left))} left" if status.seconds_left else ""
 
 
 def quality_so_far(record: Record, quality: str) -> str:
