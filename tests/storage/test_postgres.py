@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from optuna_dashboard._note import get_note_from_system_attrs
 
 from peftsearch.cli import main
+from peftsearch.core.points import Point, parse_point
 from peftsearch.report.dashboard.serve import decorate
 from peftsearch.results.stored_study import open_stored
 from peftsearch.storage.database import open_storage, open_study
@@ -97,9 +98,12 @@ def test_front_finds_the_storage_in_the_environment(searched: Search) -> None:
         "front", "--study", searched.job.path, "--tolerance", "none", "--json", PEFTSEARCH_STORAGE=searched.job.storage
     )
     assert result.exit_code == 0, result.output
-    front = [row["trial"] for row in json.loads(result.stdout)]
-    weights = Path(searched.job.folder) / "weights"
-    assert sorted(map(str, front)) == sorted(child.name for child in weights.iterdir())
+    front = {str(Point(row["trial"], row["epoch"])) for row in json.loads(result.stdout)}
+    kept = {child.name for child in (Path(searched.job.folder) / "weights").iterdir()}
+    assert front <= kept
+    assert all(parse_point(name) == Point(int(name)) for name in kept - front), (
+        "whole trials that no other one dominates"
+    )
 
 
 def test_three_processes_take_waiting_trials_once_each(postgres_url: Callable[[], str]) -> None:

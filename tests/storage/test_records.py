@@ -109,7 +109,7 @@ def test_kept_records_are_those_that_another_process_would_read(tmp_path: Path) 
         fresh = records(open_study(open_storage(url), "x", ["macro_f1", "trainable_parameters"]))
         assert records(mine) == records(other) == fresh
     put_back(mine, running[0].number)
-    assert records(mine)[0].curve == ()
+    assert len(records(mine)[0].curve) == 1, "it may go on after its epochs"
     assert [record.state for record in records(mine)] == ["waiting", "running", "complete", "pruned", "failed"]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from peftsearch.core.measurement import ClassReport
+from peftsearch.core.objectives import find_objective
 from peftsearch.search.ehvi import counting
 from peftsearch.search.ehvi.counting import Counter
 from peftsearch.storage.database import open_storage, open_study
@@ -31,7 +32,9 @@ def counter(spec: StudySpec, folder: Path, classes: int = 3) -> Counter:
     if classes:
         trial = study.ask()
         labels = tuple("abcdef"[:classes])
-        write_measurement(trial, measurement(classes=ClassReport(labels, ())))
+        found = measurement(classes=ClassReport(labels, ()))
+        write_measurement(trial, found)
+        study.tell(trial, [find_objective(name).read(found) for name in spec.objectives])
     return Counter(spec, study)
 
 
