@@ -70,7 +70,7 @@ def test_processes_that_begin_at_once_enqueue_each_baseline_once(search: Search,
     study = prepare(load_study(search.job.path), search.job.storage)
     baselines = [record.baseline for record in records(study) if record.counts]
     assert baselines == [None, *range(30), None], "in their order"
-    assert len(study.trials) < 2 * 32, "most were enqueued by one process alone"
+    assert len(study.trials) < 3 * 32, "four processes that each enqueue all would make 4 * 32"
 
 
 def test_a_process_goes_on_where_one_that_enqueued_has_died(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
