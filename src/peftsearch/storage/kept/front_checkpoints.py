@@ -26,7 +26,7 @@ from peftsearch.core.front.pareto import dominates, losses_of
 from peftsearch.core.points import Point, parse_point
 from peftsearch.core.trained import Savable, TrainedModel
 from peftsearch.storage.connection.looking import one_look
-from peftsearch.storage.kept.known_front import known_front, undominated
+from peftsearch.storage.kept.known_front import known_front, on_a_front
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.optuna_access import ended_trials, open_trials
 from peftsearch.storage.points import epochs_of
@@ -144,9 +144,8 @@ def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> N
 
 def kept_points(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
     """Those of ended trials' points whose checkpoints are kept, if they were saved; no point breaks a constraint."""
-    whole = [point for point in points if point.epoch is None]
-    stays = undominated(points, objectives) | undominated(whole, objectives)
-    return stays | {trial.point for trial in whole if _best_epoch_of(trial) in stays}
+    stays = on_a_front(points, objectives)
+    return stays | {point.point for point in points if point.epoch is None and _best_epoch_of(point) in stays}
 
 
 def delete_epochs(folder: Path, trial: int, since: int = 1) -> None:

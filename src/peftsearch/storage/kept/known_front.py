@@ -67,10 +67,15 @@ def comparable(points: Iterable[Record], objectives: Sequence[str]) -> list[Reco
         or are the whole trial of such a point.
     """
     feasible = [point for point in points if point.feasible]
-    front = undominated(feasible, objectives)
-    front |= undominated([point for point in feasible if point.epoch is None], objectives)
+    front = on_a_front(feasible, objectives)
     trials = {point.trial for point in front}
     return [one for one in feasible if one.point in front or (one.epoch is None and one.number in trials)]
+
+
+def on_a_front(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
+    """Those of the points that no other one dominates, and the whole trials that no other whole trial dominates."""
+    whole = [point for point in points if point.epoch is None]
+    return undominated(points, objectives) | undominated(whole, objectives)
 
 
 def undominated(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
