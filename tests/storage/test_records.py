@@ -118,7 +118,7 @@ def test_a_finished_trials_record_is_made_once(study: optuna.study.Study, monkey
         study.tell(study.ask(), [0.5, 100.0])
     study.ask()
     made = []
-    monkeypatch.setattr(storage, "record", lambda trial, *names: made.append(trial.number) or record(trial, names))
+    monkeypatch.setattr(storage, "record", lambda trial, read: made.append(trial.number) or record(trial, read))
     before = records(study)
     assert records(study) == before
     assert made == [0, 1, 2, 3, 3]

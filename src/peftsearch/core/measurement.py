@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from peftsearch.core.seconds import timed_in
+
 if TYPE_CHECKING:
     from peftsearch.core.trained import TrainedModel
 
@@ -165,6 +167,8 @@ class Measurement:
         clock: what the seconds are by: the wall clock on a GPU and in older trials.
         wall_seconds: `train_seconds` by the wall clock; older trials do not say.
         searched_train_seconds: what `train_seconds` was in the search, where it was measured again, alone; else None.
+        scaled_by: by what `train_seconds` was multiplied, so that it is that of the study's reference device; None
+            where it is the device's own. What is kept with a trial never is scaled.
     """
 
     metrics: Mapping[str, float]
@@ -195,6 +199,7 @@ class Measurement:
     clock: Clock = "wall"
     wall_seconds: float | None = None
     searched_train_seconds: float | None = None
+    scaled_by: float | None = None
 
     @property
     def cut_after(self) -> int | None:
@@ -203,12 +208,13 @@ class Measurement:
 
     @property
     def timed_in(self) -> str:
-        """What its seconds are: they compare with those of another trial of its kind where this is the same.
+        """What its seconds are (`core.seconds.timed_in`)."""
+        return timed_in(self.clock, self.device, exact=bool(self.exact))
 
-        `processor seconds on AMD EPYC (2 threads)`
-        """
-        seconds = "processor seconds" if self.clock == "processor" else "seconds by the wall clock"
-        return f"{seconds} on {self.device}{' with --exact' if self.exact else ''}"
+    @property
+    def own_train_seconds(self) -> float:
+        """`train_seconds` as the trial's own device has measured it."""
+        return self.train_seconds / (self.scaled_by or 1.0)
 
     @property
     def duration(self) -> float:

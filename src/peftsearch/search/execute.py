@@ -35,6 +35,7 @@ from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.storage.liveness.recovery import retry
 from peftsearch.storage.records import Record, ended_records
 from peftsearch.storage.study_attributes import read_constraints, read_every_epoch
+from peftsearch.storage.times.scale import on_scale, scale_of
 from peftsearch.storage.trial_attributes import (
     write_broken,
     write_checks,
@@ -90,7 +91,8 @@ def run(
     """
 
     def train_and_tell() -> None:
-        _complete(study, trial, train(config, Reporter(study, trial, config, pruner, folder), should_stop), folder)
+        result = train(config, Reporter(study, trial, config, pruner, folder), should_stop)
+        _complete(study, trial, config, result, folder)
 
     try:
         failure = told(study, trial, train_and_tell, folder.weights)
@@ -175,15 +177,14 @@ class Reporter:
         so_far = trained.measurement if trained is not None else None
         self._record = replace(self._record, curve=curve, so_far=so_far)
         write_curve(self._trial, curve)
-        checks = checks_so_far(self._constraints, curve)
+        running = on_scale(self._record, scale_of(self._study))  # as the ended trials are, with which it is compared
+        checks = checks_so_far(self._constraints, running.curve)
         if breaking(checks):
             raise BreaksConstraint(checks)
         if trained is not None and self._folder is not None:
-            keep_epoch(self._study, self._record, trained, self._folder, self._objectives)
+            keep_epoch(self._study, running, trained, self._folder, self._objectives)
         known, front = ended_records(self._study), known_front(self._study, self._objectives)
-        decision = decide(
-            self._pruner, self._record, known, self._objectives, every_epoch=self._every_epoch, front=front
-        )
+        decision = decide(self._pruner, running, known, self._objectives, every_epoch=self._every_epoch, front=front)
         if decision is not None:
             if so_far is not None:
                 write_so_far(self._trial, so_far)
@@ -192,14 +193,17 @@ class Reporter:
 
 
 @one_look()
-def _complete(study: Study, trial: Trial, result: TrainedModel, folder: RunFolder) -> None:
-    """Save checkpoint and predictions before the trial is told, so that every complete trial (on the front) has
-    them."""
+def _complete(study: Study, trial: Trial, config: TrialConfig, result: TrainedModel, folder: RunFolder) -> None:
+    """Save checkpoint and predictions before the trial is told, so that every complete trial (on the front) has them.
+
+    What it measured is kept as it is. What is told and checked is on the study's scale of seconds, as for all trials.
+    """
     from optuna.trial import TrialState
 
     objectives = objective_names(study)
-    values = [find_objective(name).read(result.measurement) for name in objectives]
-    checks = checks_of(read_constraints(study), result.measurement)
+    measured = scale_of(study).of_reference(config, result.measurement)
+    values = [find_objective(name).read(measured) for name in objectives]
+    checks = checks_of(read_constraints(study), measured)
     if not breaking(checks) and reaches_front(study, values, objectives):
         number = trial.number
         save_checkpoint(result, folder.weights, Point(number), twin=Point(number, result.measurement.best_epoch))

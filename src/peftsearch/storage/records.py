@@ -20,7 +20,8 @@ from peftsearch.storage import trial_attributes as attributes
 from peftsearch.storage.budget import counts
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.optuna_access import ended_trials, storage_of
-from peftsearch.storage.study_attributes import read_constraints
+from peftsearch.storage.study_attributes import constraints_in
+from peftsearch.storage.times.scale import Scale, on_scale, scale_in
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -33,7 +34,7 @@ Known = dict[int, tuple["FrozenTrial", "Record | None"]]
 """Number of a finished trial → the trial, and its record if tables show it."""
 
 _KNOWN: WeakKeyDictionary[BaseStorage, dict[tuple[str, ...], Known]] = WeakKeyDictionary()
-"""By storage, then by the study's name, objectives and constraints.
+"""By storage, then by the study's name, objectives, constraints and scale of seconds.
 
 An entry goes when its storage does, which holds the trials."""
 
@@ -169,10 +170,29 @@ def ended_records(study: Study) -> list[Record]:
 
 
 def _records_of(study: Study, trials: Sequence[FrozenTrial]) -> list[Record]:
-    names, constraints = objective_names(study), read_constraints(study)
-    key = (study.study_name, *names, *map(str, constraints))
-    known = _KNOWN.setdefault(storage_of(study), {}).setdefault(key, {})
-    return [found for trial in trials if (found := _known_record(trial, names, constraints, known)) is not None]
+    written = study.user_attrs
+    read = Reading(objective_names(study), constraints_in(written), scale_in(written))
+    known = _KNOWN.setdefault(storage_of(study), {}).setdefault((study.study_name, *read.key), {})
+    return [found for trial in trials if (found := _known_record(trial, read, known)) is not None]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a study says of how its trials are read.
+
+    Attributes:
+        objectives: their names, in order.
+        scale: on which seconds are compared.
+    """
+
+    objectives: tuple[str, ...]
+    constraints: tuple[Constraint, ...] = ()
+    scale: Scale = field(default_factory=Scale)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The same for studies whose trials are read alike."""
+        return (*self.objectives, *map(str, self.constraints), *map(str, self.scale.calibrations))
 
 
 @contextmanager
@@ -187,26 +207,23 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _known_record(
-    trial: FrozenTrial, names: Sequence[str], constraints: Sequence[Constraint], known: Known
-) -> Record | None:
+def _known_record(trial: FrozenTrial, read: Reading, known: Known) -> Record | None:
     """A finished trial never changes, and Optuna keeps one object for it, so its record is made once."""
     found = known.get(trial.number)
     if found is not None and found[0] is trial:
         return found[1]
-    made = None if attributes.failure_kind(trial) in attributes.HIDDEN else record(trial, names, constraints)
+    made = None if attributes.failure_kind(trial) in attributes.HIDDEN else record(trial, read)
     if trial.state.is_finished():
         known[trial.number] = (trial, made)
     return made
 
 
-def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[Constraint] = ()) -> Record:
-    """`trial` read back.
+def record(trial: FrozenTrial, read: Reading) -> Record:
+    """`trial` read back, with its seconds on the study's scale."""
+    return on_scale(_as_written(trial, read), read.scale)
 
-    Args:
-        objectives: the names of its study's objectives, in order.
-        constraints: its study's.
-    """
+
+def _as_written(trial: FrozenTrial, read: Reading) -> Record:
     raw = trial.user_attrs
     config, measured = raw.get(attributes.CONFIG), raw.get(attributes.MEASUREMENT)
     measurement = Measurement.from_dict(measured) if measured else None
@@ -215,7 +232,7 @@ def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[
         number=trial.number,
         state=_state(trial),
         config=TrialConfig.from_dict(config) if config else None,
-        values=dict(zip(objectives, trial.values or (), strict=False)),
+        values=dict(zip(read.objectives, trial.values or (), strict=False)),
         measurement=measurement,
         curve=tuple(EpochReport.from_dict(epoch) for epoch in raw.get(attributes.CURVE) or ()),
         reason=raw.get(attributes.REASON),
@@ -233,10 +250,10 @@ def record(trial: FrozenTrial, objectives: Sequence[str], constraints: Sequence[
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         params=trial.params,
-        checks=checks_of(constraints, measurement)
+        checks=checks_of(read.constraints, measurement)
         if measurement
-        else checks_of_values(constraints, raw.get(attributes.CONSTRAINED) or {}),
-        constraints=tuple(constraints),
+        else checks_of_values(read.constraints, raw.get(attributes.CONSTRAINED) or {}),
+        constraints=read.constraints,
         so_far=Measurement.from_dict(so_far) if so_far else None,
     )
 

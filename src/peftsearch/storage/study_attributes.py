@@ -109,7 +109,12 @@ def write_constraints(study: Study, constraints: Iterable[Constraint]) -> None:
 
 def read_constraints(study: Study) -> tuple[Constraint, ...]:
     """The bounds that the study's trials must keep, as its last search has written them."""
-    return tuple(Constraint(name, bound) for name, bound in study.user_attrs.get(CONSTRAINTS, {}).items())
+    return constraints_in(study.user_attrs)
+
+
+def constraints_in(attributes: Mapping[str, Any]) -> tuple[Constraint, ...]:
+    """Those of a study with these attributes."""
+    return tuple(Constraint(name, bound) for name, bound in attributes.get(CONSTRAINTS, {}).items())
 
 
 def write_tolerance(study: Study, tolerance: Tolerance) -> None:

@@ -130,7 +130,7 @@ def _run_encoder_trial(
     resolved = resolve(config.backbone, config.revision, config.trust_remote_code)
     tokenizer = tokenizer_of(config, resolved)
     rows = trial_rows(config, data, tokenizer, device, cache, exact)
-    compute = Compute(device, _precision(config, resolved, rows, device, exact), config.training.batch_size)
+    compute = Compute(device, number_format(config, resolved, rows, device, exact), config.training.batch_size)
     # A backbone's own code may compute anything, and without training nothing is computed twice.
     caches = takes_steps and not exact and not config.trust_remote_code
     store = PrefixStore(cache / PREFIXES, cache_size) if caches else None
@@ -175,8 +175,10 @@ def trial_rows(
     )
 
 
-def _precision(config: TrialConfig, resolved: ResolvedModel, rows: TrialRows, device: torch.device, exact: bool) -> str:
-    """The number format to compute in."""
+def number_format(
+    config: TrialConfig, resolved: ResolvedModel, rows: TrialRows, device: torch.device, exact: bool
+) -> str:
+    """The number format that a trial computes in."""
     asked = "fp32" if exact and config.training.precision == "auto" else config.training.precision
     tokens = float(rows.train.lengths.mean())
     step = TrainingStep(resolved, config.trust_remote_code, config.training.batch_size, tokens)

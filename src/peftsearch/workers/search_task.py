@@ -14,6 +14,7 @@ from peftsearch.core.errors import Interrupted
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.trained import TrainedModel
 from peftsearch.search import execute
+from peftsearch.search.calibration import Calibration, Device, RealDevice
 from peftsearch.search.ehvi.counting import Counter
 from peftsearch.search.execute import Train
 from peftsearch.search.flatness import Flatness, flatness_of
@@ -21,6 +22,7 @@ from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import ended_records, records, without_collector
+from peftsearch.storage.times.scale import TIMED_IN
 from peftsearch.study.spec import StudySpec
 from peftsearch.study.suggest import misfit, suggest
 from peftsearch.tracking.follow import Ending, Trackers
@@ -36,21 +38,39 @@ Report = Callable[[EpochReport], None]
 Trainer = Callable[[StudySpec, Job], Train]
 """Makes the function that trains a trial of the study, once for all of a worker's trials."""
 
+Timer = Callable[[StudySpec, Job], Device]
+"""Makes what is timed before a worker's first trial."""
+
 
 @dataclass(frozen=True)
 class SearchTask:
-    """The trials of a search; `train` trains one of them."""
+    """The trials of a search; `train` trains one of them.
+
+    Attributes:
+        device: what is timed before the first trial; None to time nothing.
+    """
 
     study: Study
     spec: StudySpec
     job: Job
     train: Train
+    device: Device | None = None
 
     def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
         if self.flatness is not None and self.flatness.reached(records(self.study)):
             return None
         draw, fits = partial(suggest, self.spec), partial(misfit, self.spec)
-        return claim_new(self.study, self.job.budget, worker, draw, fits, self.job.takes)
+        return claim_new(self.study, self.job.budget, {**worker, **self.timed}, draw, fits, self.job.takes)
+
+    @cached_property
+    def timed(self) -> Mapping[str, str]:
+        """What the seconds are of the epochs that the worker reports, as it stands on each of its trials."""
+        return {TIMED_IN: self.device.timed_in("encoder")} if self.device else {}
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        lock = self.job.run_folder.root / ".calibration.lock"
+        return Calibration(self.study, self.device, lock) if self.device else None
 
     @cached_property
     def flatness(self) -> Flatness | None:
@@ -66,6 +86,8 @@ class SearchTask:
             return self.train(config, alive.reporting(self.trackers.before(report)), should_stop)
 
         job = self.job
+        if self.calibration:
+            self.calibration.before(config, alive.should_stop)
         self.trackers.begin(trial.number, config)
         try:
             failure = execute.run(self.study, trial, config, train_alive, job.pruner, job.run_folder, alive.should_stop)
@@ -81,8 +103,11 @@ def _ending(study: Study, trial: int) -> Ending:
     return Ending(found.state, found.values, found.measurement)
 
 
-def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job) -> SearchTask:
+def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job, *, timer: Timer | None = None) -> SearchTask:
     """Load the data, read what the study holds, and give it its sampler.
+
+    Args:
+        timer: makes what is timed before the first trial; None to time nothing.
 
     Raises:
         UserError: the trials in the storage are of another study, or the data cannot be used.
@@ -93,7 +118,12 @@ def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job) -> Se
     study.sampler = make_sampler(
         job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known, count=Counter(spec, study)
     )
-    return SearchTask(study, spec, job, train)
+    return SearchTask(study, spec, job, train, timer(spec, job) if timer else None)
+
+
+def real_timer(spec: StudySpec, job: Job) -> Device:
+    """The device that this worker trains on."""
+    return RealDevice(spec, job.run_folder, job.device, job.exact)
 
 
 def real_trainer(spec: StudySpec, job: Job) -> Train:
