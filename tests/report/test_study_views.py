@@ -12,12 +12,17 @@ import pytest
 from rich.console import Console
 
 from peftsearch.core.front.tolerance import EXACT
+from peftsearch.core.seconds import timed_in
+from peftsearch.report.audit import warnings
 from peftsearch.report.study_views import ended_lines, front_view, newly_ended, progress_view, trial_line
 from peftsearch.report.tables import front_table, trials_table
+from peftsearch.report.trial_details import trial_details
+from peftsearch.results.audit import audit
 from peftsearch.results.formatting import config_in_words, percent, reason_in_words
 from peftsearch.results.front import front, rows
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.records import Record
+from peftsearch.storage.times.calibrations import write_calibration
 from tests.helpers.records import OBJECTIVES, complete, config, report, store
 
 LORA = complete(12, "lora", 0.8812, 299_526, 20.0, learning_rate=3.1e-4, rank=16, alpha_ratio=4, targets="query_value")
@@ -168,8 +173,9 @@ def test_the_front_stands_beside_its_reference(tmp_path: Path) -> None:
 
 
 MIXED = (
-    "not all train times compare: of the finished trials, 1 has processor seconds on AMD EPYC (1 thread), "
-    "1 has seconds by the wall clock on cpu; a search under a name of its own (--fork) measures all alike"
+    "not all train times compare, and no factor between them is known: of the finished trials, 1 has processor seconds "
+    "on AMD EPYC (1 thread), 1 has seconds by the wall clock on cpu; a search under a name of its own (--fork) measures "
+    "all alike"
 )
 
 
@@ -187,6 +193,25 @@ def test_trials_whose_times_do_not_compare_are_marked_and_told_once(tmp_path: Pa
     alike = printed(*front_view(open_stored("alike", store(tmp_path, [LORA, FULL], "alike"))))
     assert "train times compare" not in alike
     assert "timed in" not in printed(trials_table([LORA, FULL], "macro_f1"))
+
+
+def test_times_of_another_device_are_marked_and_their_factor_is_told(tmp_path: Path) -> None:
+    assert LORA.measurement is not None
+    slow = replace(LORA, measurement=replace(LORA.measurement, device="slow"))
+    stored = open_stored("toy", store(tmp_path, [slow, FULL]))
+    for device, training in (("cpu", 0.1), ("slow", 0.4)):
+        kind, seconds = timed_in("wall", device, exact=False), {"training": training, "evaluation": training / 2}
+        write_calibration(stored.study, "encoder", kind, seconds, exact=False)
+    text = printed(*front_view(stored), width=400)
+    assert text.count("the times of 1 trial (~) are multiplied by 0.25 (0.25 where no part") == 1
+    assert "they are seconds by the wall clock on slow, and the study compares seconds by the wall clock on cpu" in text
+    assert "not all train times" not in text
+    assert "~5.00" in text
+    assert "~40.00" not in text
+    assert "the train time was 20.00 s, and is multiplied by 0.25" in printed(
+        *trial_details(stored.trial(0), stored.objectives, None), width=400
+    )
+    assert [line for line in warnings(audit(stored)) if "multiplied" in line], "the report shows these"
 
 
 def test_a_front_without_trials_says_so(tmp_path: Path) -> None:

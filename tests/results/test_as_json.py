@@ -22,7 +22,7 @@ def test_json_has_exactly_the_promised_keys() -> None:
     assert found["objectives"] == {"macro_f1": 0.88, "trainable_parameters": 2000.0, "train_seconds": 20.0}
     assert found["params"]["learning_rate"] == 3.1e-4
     assert found["params"]["batch_size"] == 32
-    assert found["measurement"] == measurement(0.88, 2_000, 20.0).to_dict()
+    assert found["measurement"] == {**measurement(0.88, 2_000, 20.0).to_dict(), "own_train_seconds": 20.0}
     whole = trial_with_curve_json(LORA)
     assert list(whole)[9:] == ["curve", "reason", "failure", "on_front"]
     assert [epoch["epoch"] for epoch in whole["curve"]] == [1, 2, 3]

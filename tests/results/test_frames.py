@@ -21,8 +21,9 @@ def test_a_row_for_each_trial_in_any_state() -> None:
     frame = trials_frame([FULL, LORA, PRUNED, Record(3, "waiting")], OBJECTIVES)
     settings = ["learning_rate", *SEARCHABLE_TRAINING, "rank"]
     assert list(frame.columns[:7]) == [*FIRST, "state", *OBJECTIVES]
-    assert set(frame.columns[7:-2]) == set(settings)
-    assert list(frame.columns[-2:]) == ["epochs_trained", "reason"]
+    assert set(frame.columns[7:-3]) == set(settings)
+    assert list(frame.columns[-3:]) == ["own_train_seconds", "epochs_trained", "reason"]
+    assert list(frame["own_train_seconds"])[:2] == [40.0, 20.0]
     assert list(frame["state"]) == ["complete", "complete", "pruned", "waiting"]
     assert list(frame["epochs_trained"]) == [3, 3, 1, 0]
     assert frame.loc[2, "reason"] == "trial 0 has 0.9"
@@ -48,5 +49,5 @@ def test_a_method_without_steps_has_no_settings_of_the_training_section() -> Non
 
 def test_no_trials_have_the_same_columns() -> None:
     frame = trials_frame([], OBJECTIVES)
-    assert list(frame.columns) == [*FIRST, "state", *OBJECTIVES, "epochs_trained", "reason"]
+    assert list(frame.columns) == [*FIRST, "state", *OBJECTIVES, "own_train_seconds", "epochs_trained", "reason"]
     assert frame.empty

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from peftsearch.results.audit import Audit, MethodAudit, SearchedDimension
+    from peftsearch.results.times.kinds import ScaledKind
 
 EDGES = {"low": "at the lower end", "high": "at the upper end"}
 
@@ -61,8 +62,9 @@ def warnings(found: Audit) -> Iterator[str]:
         )
     for method in found.methods:
         yield from (_at_the_end(method.method, dimension) for dimension in method.dimensions if dimension.edge)
-    if found.timings:
-        yield timings_in_words(found.timings)
+    yield from map(scaled_in_words, found.scaled)
+    if found.apart:
+        yield timings_in_words(found.apart)
     if found.beside_others:
         front = "those of the front were measured again, alone"
         alone = front if found.timed_again else "peftsearch confirm measures times alone"
@@ -72,12 +74,22 @@ def warnings(found: Audit) -> Iterator[str]:
         )
 
 
+def scaled_in_words(kind: ScaledKind) -> str:
+    """By what the times of another kind of device were multiplied."""
+    count, light = len(kind.trials), f" ({kind.evaluation:.2f} where no part of an encoder is trained)"
+    return (
+        f"the times of {count:,} trial{'' if count == 1 else 's'} (~) are multiplied by {kind.training:.2f}"
+        f"{light if kind.work == 'encoder' else ''}, as was measured on both devices: they are {kind.timed_in}, and the"
+        f" study compares {kind.reference}; what differs by a tenth may be equal"
+    )
+
+
 def timings_in_words(found: Mapping[str, Sequence[int]]) -> str:
     """What keeps the times of a study's trials from being compared, and what to do about it."""
     groups = (f"{len(trials):,} {'has' if len(trials) == 1 else 'have'} {words}" for words, trials in found.items())
     return (
-        f"not all train times compare: of the finished trials, {', '.join(groups)}; a search under a name of its own "
-        f"(--fork) measures all alike"
+        f"not all train times compare, and no factor between them is known: of the finished trials, "
+        f"{', '.join(groups)}; a search under a name of its own (--fork) measures all alike"
     )
 
 

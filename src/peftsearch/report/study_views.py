@@ -9,12 +9,11 @@ from peftsearch.confirm.statistics import pooled_deviation
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 from peftsearch.core.objectives import find_objective, quality_objective
-from peftsearch.report.audit import timings_in_words
+from peftsearch.report.audit import scaled_in_words, timings_in_words
 from peftsearch.report.on_test import confirmed_points, sentences_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.report.running import running_view
 from peftsearch.report.tables import front_table, running_table, status_table, time_left, what_points_are
-from peftsearch.results.audit import timings
 from peftsearch.results.feasibility import tally, why_no_front
 from peftsearch.results.formatting import (
     config_in_words,
@@ -35,6 +34,7 @@ from peftsearch.results.front import (
 from peftsearch.results.outlook.pace import likely_reached
 from peftsearch.results.status import Status, status
 from peftsearch.results.times.again import times_in_words
+from peftsearch.results.times.kinds import apart, scaled_kinds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -180,10 +180,13 @@ def _with_reference(
 
 
 def _mixed_times(stored: StoredStudy) -> list[str]:
-    """A sentence if the study compares times that do not compare."""
-    compared = any(find_objective(name).known == "time" for name in stored.objectives)
-    found = timings(stored.records()) if compared else {}
-    return [timings_in_words(found)] if found else []
+    """Sentences if the study compares times of several kinds of device: how they compare, and whether all do."""
+    if not any(find_objective(name).known == "time" for name in stored.objectives):
+        return []
+    known = stored.records()
+    found = apart(known)
+    scaled = [scaled_in_words(kind) for kind in scaled_kinds(known, stored.scale)]
+    return [*scaled, *([timings_in_words(found)] if found else [])]
 
 
 def _is_over(record: Record) -> bool:

@@ -10,7 +10,6 @@ from peftsearch.core.objectives import find_objective, is_metric
 from peftsearch.core.points import Point
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.on_test import cell_on_test, heading_on_test
-from peftsearch.results.audit import timings
 from peftsearch.results.formatting import (
     backbone_in_words,
     config_in_words,
@@ -24,6 +23,7 @@ from peftsearch.results.formatting import (
 )
 from peftsearch.results.front import Row, best_of_trials
 from peftsearch.results.status import Status, life_signs
+from peftsearch.results.times.kinds import timings
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from peftsearch.confirm.summary import Confirmed
     from peftsearch.core.config import TrialConfig
     from peftsearch.storage.records import Record
+
+SCALED = "~"
+"""Before the seconds of another kind of device than the reference (`report.audit.scaled_in_words`)."""
 
 STATE_STYLE = {"complete": "green", "running": "cyan", "pruned": "yellow", "failed": "red", "waiting": "dim"}
 
@@ -93,7 +96,7 @@ def front_table(
         table.add_row(
             *first.cells(row.point, row.config),
             *(["*" if row.on_front else ""] if others else []),
-            *(objective_in_words(name, row.objectives[name]) for name in objectives),
+            *(_value(row, name) for name in objectives),
             *on_test(row.point),
             str(row.measurement.epochs),
             percent(row.parameters_share),
@@ -101,6 +104,12 @@ def front_table(
             *also(row.point),
         )
     return table
+
+
+def _value(row: Row, name: str) -> str:
+    """A point's value of an objective, marked if it was not measured in these seconds."""
+    scaled = row.measurement.scaled_by is not None and find_objective(name).known == "time"
+    return f"{SCALED if scaled else ''}{objective_in_words(name, row.objectives[name])}"
 
 
 def what_points_are(points: Iterable[Point]) -> list[str]:

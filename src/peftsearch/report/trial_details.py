@@ -184,6 +184,11 @@ def _timed_in(measurement: Measurement) -> str:
         said += f"; training took {wall:.2f} s by the wall clock"
     if searched is not None:
         said += f"; the train time was measured again, alone, and was {searched:.2f} s in the search"
+    if measurement.scaled_by is not None:
+        said += (
+            f"; the train time was {measurement.own_train_seconds:.2f} s, and is multiplied by"
+            f" {measurement.scaled_by:.2f} to be that of the study's reference device"
+        )
     return said
 
 

@@ -13,6 +13,9 @@ from peftsearch.results.formatting import searchable_settings
 if TYPE_CHECKING:
     from peftsearch.storage.records import Record
 
+OWN = "own_train_seconds"
+"""The training seconds as the trial's own device measured them."""
+
 
 def trial_json(record: Record) -> dict[str, Any]:
     """A trial, or a trial as it was after its `epoch`, for `front --json`. What it has not reached is null or empty."""
@@ -24,7 +27,7 @@ def trial_json(record: Record) -> dict[str, Any]:
         "backbone": config.backbone if config else None,
         "params": searchable_settings(config) if config else {},
         "objectives": dict(record.values),
-        "measurement": measurement.to_dict() if measurement else None,
+        "measurement": {**measurement.to_dict(), OWN: measurement.own_train_seconds} if measurement else None,
         "state": record.state,
         "constraints": [check_json(check) for check in record.checks],
     }

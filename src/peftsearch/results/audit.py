@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar, extremes
-from peftsearch.methods.table import METHODS, TEXT_METHODS
+from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import dimension_in_words
 from peftsearch.results.front import Row, best_of_methods
+from peftsearch.results.times.kinds import ScaledKind, apart, scaled_kinds, timings
 from peftsearch.results.times.sharing import beside_others
 from peftsearch.storage.searched_space import searched_space
+from peftsearch.storage.times.scale import Scale
 from peftsearch.study.methods_section import valid_values
 from peftsearch.study.suggest import METHOD
 
@@ -92,7 +94,9 @@ class Audit:
         finished: how many trials have finished.
         beside_others: those of them, timed by the wall clock, during which another trial ran on the same device, so
             that they took longer.
-        timings: what `timings` finds.
+        timings: what `results.times.kinds.timings` finds.
+        apart: those of them that do not compare.
+        scaled: the kinds of device whose seconds were multiplied, so that they do.
         timed_again: the trials whose training time was measured again, alone.
     """
 
@@ -101,41 +105,27 @@ class Audit:
     beside_others: tuple[int, ...]
     timings: Mapping[str, tuple[int, ...]]
     timed_again: tuple[int, ...]
+    apart: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    scaled: tuple[ScaledKind, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "methods": [found.to_dict() for found in self.methods]}
 
 
-def timings(records: Sequence[Record]) -> dict[str, tuple[int, ...]]:
-    """The finished trials by what their seconds are, the most first; empty if all their seconds compare.
-
-    Seconds of different clocks, devices, numbers of threads, and with and without `--exact` do not. Methods without a
-    backbone are timed on the CPU in every study, so they are compared among themselves.
-    """
-    kinds: dict[bool, dict[str, list[int]]] = {True: {}, False: {}}
-    for record in records:
-        if record.state == "complete" and record.measurement and record.config:
-            kind = kinds[record.config.method in TEXT_METHODS]
-            kind.setdefault(record.measurement.timed_in, []).append(record.number)
-    mixed: dict[str, list[int]] = {}
-    for kind in kinds.values():
-        if len(kind) > 1:
-            for words, numbers in kind.items():
-                mixed.setdefault(words, []).extend(numbers)
-    return {words: tuple(sorted(mixed[words])) for words in sorted(mixed, key=lambda each: -len(mixed[each]))}
-
-
 def audit(stored: StoredStudy) -> Audit:
     """Look through every trial of a study."""
-    return audit_of(stored.records(), stored.rows(), searched_space(stored.study))
+    return audit_of(stored.records(), stored.rows(), searched_space(stored.study), stored.scale)
 
 
-def audit_of(records: Sequence[Record], rows: Sequence[Row], space: Mapping[str, Dimension]) -> Audit:
+def audit_of(
+    records: Sequence[Record], rows: Sequence[Row], space: Mapping[str, Dimension], scale: Scale | None = None
+) -> Audit:
     """Look through the trials `records`.
 
     Args:
         rows: the finished ones, best quality first.
         space: the dimension of each parameter by Optuna's name of it.
+        scale: on which their seconds were read, if the devices were timed.
     """
     best = {row.config.method: row.record for row in best_of_methods(rows)}
     named = space.get(METHOD)
@@ -143,7 +133,15 @@ def audit_of(records: Sequence[Record], rows: Sequence[Row], space: Mapping[str,
     names |= {record.config.method for record in records if record.config}
     methods = tuple(_method(name, records, best.get(name), space) for name in sorted(names))
     timed_again = tuple(r.number for r in records if r.measurement and r.measurement.searched_train_seconds is not None)
-    return Audit(methods, len(rows), beside_others(records), timings(records), timed_again)
+    return Audit(
+        methods,
+        len(rows),
+        beside_others(records),
+        timings(records),
+        timed_again,
+        apart(records),
+        scaled_kinds(records, scale or Scale()),
+    )
 
 
 def _method(name: str, records: Sequence[Record], best: Record | None, space: Mapping[str, Dimension]) -> MethodAudit:

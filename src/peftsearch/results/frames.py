@@ -21,12 +21,14 @@ def trials_frame(records: Sequence[Record], objectives: Sequence[str]) -> pd.Dat
             **_what_it_is(record),
             "state": record.state,
             **_numbers(record, objectives),
+            "own_train_seconds": record.measurement.own_train_seconds if record.measurement else None,
             "epochs_trained": len(record.curve),
             "reason": reason_in_words(record) or None,
         }
         for record in records
     ]
-    return _frame(cells, ("trial", "method", "backbone", "state", *objectives), ("epochs_trained", "reason"))
+    first, last = ("trial", "method", "backbone", "state"), ("own_train_seconds", "epochs_trained", "reason")
+    return _frame(cells, (*first, *objectives), last)
 
 
 def front_frame(rows: Sequence[Row], objectives: Sequence[str]) -> pd.DataFrame:
@@ -36,13 +38,15 @@ def front_frame(rows: Sequence[Row], objectives: Sequence[str]) -> pd.DataFrame:
             **_what_it_is(row.record),
             "epoch": row.point.epoch,
             **_numbers(row.record, objectives),
+            "own_train_seconds": row.measurement.own_train_seconds,
             "epochs_trained": row.measurement.epochs,
             "parameters_share": row.parameters_share,
             "time_share": row.time_share,
         }
         for row in rows
     ]
-    first, last = ("trial", "epoch", "method", "backbone"), ("epochs_trained", "parameters_share", "time_share")
+    first = ("trial", "epoch", "method", "backbone")
+    last = ("own_train_seconds", "epochs_trained", "parameters_share", "time_share")
     found = _frame(cells, (*first, *objectives), last)
     return found.astype({"epoch": "Int64"})  # whole numbers, though some are missing
 

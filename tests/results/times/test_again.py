@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from peftsearch.core.constraints import Constraint, checks_of
+from peftsearch.core.seconds import timed_in
 from peftsearch.results.front import front
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.results.times.again import candidates, share_a_device, timed_again, times_in_words
 from peftsearch.storage.points import points_of
 from peftsearch.storage.records import Record
 from peftsearch.storage.retiming import write_timed
+from peftsearch.storage.times.calibrations import write_calibration
 from tests.helpers.records import OBJECTIVES, store
 from tests.helpers.shared_gpu import EPOCHS, QUIET, SEARCHED, trial
 
@@ -130,3 +132,18 @@ def test_a_stored_study_shows_the_median_of_the_turns_once_all_are_there(stored:
     assert times_in_words(stored.study, stored.objectives) == [
         "the train times of the trials that may be on the front were measured again, alone and in turns"
     ]
+
+
+def test_times_measured_again_on_another_device_are_on_the_scale_of_the_study(stored: StoredStudy) -> None:
+    for device, training in (("the reference", 0.1), ("H100", 0.05)):
+        kind, seconds = timed_in("wall", device, exact=False), {"training": training, "evaluation": training}
+        write_calibration(stored.study, "encoder", kind, seconds, exact=False)
+    assert [row.record.number for row in stored.front()] == [0, 2, 3], "all of them were scaled alike"
+    for number in (0, 1, 2, 3):
+        write_timed(stored.study, number, 0, again(QUIET, [number])[number])
+    times = {row.record.number: row.objectives["train_seconds"] for row in stored.front()}
+    assert times == pytest.approx({0: 20.0, 1: 12.0, 2: 18.0, 3: 6.0}), "2 is no longer within 0.1 s of a tenth of 0"
+    found = stored.trial(0).measurement
+    assert found is not None
+    assert (found.train_seconds, found.searched_train_seconds) == (pytest.approx(20.0), pytest.approx(40.0))
+    assert (found.own_train_seconds, found.scaled_by) == (pytest.approx(10.0), 2.0)

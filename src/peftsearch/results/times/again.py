@@ -135,8 +135,10 @@ def with_seconds(point: Record, seconds: Sequence[float]) -> Record:
 
 
 def _timed(record: Record, seconds: Sequence[float] | None, objectives: Sequence[str]) -> Record:
-    if seconds is None:
+    measured = measured_by(record)
+    if seconds is None or measured is None:
         return record
+    seconds = [each * (measured.scaled_by or 1.0) for each in seconds]  # they are the device's own
     found = with_seconds(record, seconds)
     # Made of the epochs with the times of the search, which they keep beside the new ones.
     found.by_epoch[tuple(objectives)] = tuple(with_seconds(epoch, seconds) for epoch in epochs_of(record, objectives))
