@@ -173,9 +173,9 @@ def test_the_front_stands_beside_its_reference(tmp_path: Path) -> None:
 
 
 MIXED = (
-    "not all train times compare, and no factor between them is known: of the finished trials, 1 has processor seconds "
-    "on AMD EPYC (1 thread), 1 has seconds by the wall clock on cpu; a search under a name of its own (--fork) measures "
-    "all alike"
+    "not all train times compare, and no factor between them is known: of the finished trials, 1 has processor "
+    "seconds on AMD EPYC (1 thread), 1 has seconds by the wall clock on cpu; a search under a name of its own (--fork) "
+    "measures all alike"
 )
 
 

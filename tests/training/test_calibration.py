@@ -81,6 +81,14 @@ def test_where_memory_is_short_the_batch_is_divided(
         time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
 
 
+def test_of_long_texts_fewer_rows_are_timed(backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work(monkeypatch)
+    monkeypatch.setattr(calibration, "MOST_TOKENS", 60)
+    _, forward = time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
+    assert forward <= 60
+    assert 60 / 14 - 1 < work.batches[0] < BATCH
+
+
 def asked(times: int) -> Iterator[bool]:
     yield from [False] * times
     while True:

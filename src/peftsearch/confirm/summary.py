@@ -23,7 +23,7 @@ from peftsearch.results.reference import SETTINGS
 from peftsearch.storage.confirm_queue import REFERENCE, REFERENCE_POINT
 from peftsearch.storage.confirmations import Opening, SeedRun, read_openings, read_runs
 from peftsearch.storage.records import Record
-from peftsearch.storage.times.scale import Scale
+from peftsearch.storage.times.scale import Scale, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,8 +218,8 @@ def confirmation(stored: StoredStudy) -> Confirmation:
     for run in read_runs(stored.study):
         runs.setdefault(run.point, []).append(run)
     known = [row for row in stored.with_every_epoch(True).points() if row.point in runs] if runs else []
-    scale = stored.scale if runs else Scale()
-    found = [_confirmed(row, [_on_scale(r, row.config, scale) for r in runs[row.point]], metric) for row in known]
+    scale = scale_of(stored.study) if runs else Scale()
+    found = [_confirmed(row, runs[row.point], metric, scale) for row in known]
     reference = _reference(known, runs.get(REFERENCE_POINT, ()), metric)
     rows = _compared(stored, [*found, *([reference] if reference else [])], metric)
     trials = sorted((row for row in rows if row.point != REFERENCE_POINT), key=_by_test_score)
@@ -234,14 +234,10 @@ def confirmation(stored: StoredStudy) -> Confirmation:
     )
 
 
-def _confirmed(row: Row, runs: Sequence[SeedRun], metric: str) -> Confirmed:
-    return Confirmed(row.record, row.config, row.measurement, tuple(runs), metric)
-
-
-def _on_scale(run: SeedRun, config: TrialConfig, scale: Scale) -> SeedRun:
-    """The run with the seconds of the study's reference device, as the trials have them."""
-    measured = run.measurement and scale.of_reference(config, run.measurement)
-    return replace(run, measurement=measured) if measured is not run.measurement else run
+def _confirmed(row: Row, runs: Sequence[SeedRun], metric: str, scale: Scale) -> Confirmed:
+    config = row.config
+    own = (replace(r, measurement=r.measurement and scale.of_reference(config, r.measurement)) for r in runs)
+    return Confirmed(row.record, config, row.measurement, tuple(own), metric)
 
 
 def _reference(known: Sequence[Row], runs: Sequence[SeedRun], metric: str) -> Confirmed | None:

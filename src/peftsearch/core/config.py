@@ -96,6 +96,8 @@ class SearchConfig:
             default settings: as many as the study has methods, as far as its ranges hold them.
         retime: whether the training times of the front are measured again at the end of a search in which trials shared
             a GPU, alone and in turns.
+        reference_device: the device whose seconds are compared, by a part of its name as in `A10G` or `2 threads`;
+            those of other devices are multiplied by a measured factor. By default it is the one that was timed first.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -106,6 +108,7 @@ class SearchConfig:
     startup_trials: Annotated[int, Range(1, 10_000, integer=True)] = 6
     portfolio: Annotated[bool, Choice((False, True))] = False
     retime: Annotated[bool, Choice((False, True))] = True
+    reference_device: str | None = None
 
 
 SEARCHABLE_TRAINING: tuple[str, ...] = (

@@ -35,6 +35,7 @@ from peftsearch.results.outlook.pace import likely_reached
 from peftsearch.results.status import Status, status
 from peftsearch.results.times.again import times_in_words
 from peftsearch.results.times.kinds import apart, scaled_kinds
+from peftsearch.storage.times.scale import scale_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -185,7 +186,7 @@ def _mixed_times(stored: StoredStudy) -> list[str]:
         return []
     known = stored.records()
     found = apart(known)
-    scaled = [scaled_in_words(kind) for kind in scaled_kinds(known, stored.scale)]
+    scaled = [scaled_in_words(kind) for kind in scaled_kinds(known, scale_of(stored.study))]
     return [*scaled, *([timings_in_words(found)] if found else [])]
 
 

@@ -15,7 +15,7 @@ from peftsearch.results.front import Row, best_of_methods
 from peftsearch.results.times.kinds import ScaledKind, apart, scaled_kinds, timings
 from peftsearch.results.times.sharing import beside_others
 from peftsearch.storage.searched_space import searched_space
-from peftsearch.storage.times.scale import Scale
+from peftsearch.storage.times.scale import Scale, scale_of
 from peftsearch.study.methods_section import valid_values
 from peftsearch.study.suggest import METHOD
 
@@ -114,7 +114,7 @@ class Audit:
 
 def audit(stored: StoredStudy) -> Audit:
     """Look through every trial of a study."""
-    return audit_of(stored.records(), stored.rows(), searched_space(stored.study), stored.scale)
+    return audit_of(stored.records(), stored.rows(), searched_space(stored.study), scale_of(stored.study))
 
 
 def audit_of(

@@ -36,7 +36,6 @@ from peftsearch.storage.study_attributes import (
     read_reference,
     read_tolerance,
 )
-from peftsearch.storage.times.scale import Scale, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,11 +92,6 @@ class StoredStudy:
         """TF-IDF and logistic regression on the same splits, once the search has measured it."""
         raw = read_reference(self.study)
         return Reference.from_dict(raw) if raw else None
-
-    @property
-    def scale(self) -> Scale:
-        """The kind of device whose seconds are compared, and by what those of other kinds are multiplied."""
-        return scale_of(self.study)
 
     @property
     def about(self) -> About:
@@ -178,8 +172,7 @@ class StoredStudy:
             - `trial`, `epoch`, `method`, `backbone`; the epoch is missing where the point is the whole trial;
             - each objective by its name, in the study's order and in its own unit;
             - each hyperparameter that a study can search by its name, missing where the method has none;
-            - `own_train_seconds`: the training seconds as the trial's own device measured them, where `train_seconds`
-              is that of the study's reference device;
+            - `own_train_seconds`: the training seconds as the trial's own device has measured them;
             - `epochs_trained`: how many epochs that takes;
             - `parameters_share`, `time_share`: trainable parameters and training seconds over those of the best full
               fine-tuning of the same backbone. Without one, parameters are over the model's total, and the time is
@@ -199,8 +192,7 @@ class StoredStudy:
             - `state`: `waiting`, `running`, `complete`, `pruned` or `failed`;
             - each objective by its name, in its own unit; missing unless the trial is complete;
             - each hyperparameter that a study can search by its name, missing where the method has none;
-            - `own_train_seconds`: the training seconds as the trial's own device measured them, where `train_seconds`
-              is that of the study's reference device; missing unless the trial is complete;
+            - `own_train_seconds`: the training seconds as the trial's own device has measured them;
             - `epochs_trained`: how many epochs have finished;
             - `reason`: why the trial was pruned or failed.
         """

@@ -20,6 +20,7 @@ from peftsearch.storage.study_attributes import (
     write_space,
     write_tolerance,
 )
+from peftsearch.storage.times.calibrations import write_reference_device
 from peftsearch.storage.trial_attributes import (
     baseline_attributes,
     enqueued_with,
@@ -76,6 +77,7 @@ def prepare(spec: StudySpec, url: str, name: str | None = None, *, patience: flo
     write_constraints(study, spec.constraints)
     write_tolerance(study, spec.tolerance)
     write_every_epoch(study, spec.every_epoch)
+    write_reference_device(study, spec.search.reference_device)
     reclaim(study)
     enqueue_baselines(study, spec)
     return study

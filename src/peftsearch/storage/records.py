@@ -192,7 +192,7 @@ class Reading:
     @property
     def key(self) -> tuple[str, ...]:
         """The same for studies whose trials are read alike."""
-        return (*self.objectives, *map(str, self.constraints), *map(str, self.scale.calibrations))
+        return (*self.objectives, *map(str, self.constraints), str(self.scale))
 
 
 @contextmanager

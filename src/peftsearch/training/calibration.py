@@ -1,15 +1,13 @@
 """A short piece of a study's own work, timed: what it takes on two kinds of device says how their seconds compare.
 
-It is the same on each device: the rows of one batch of the training split, which has as many tokens as half of the
-batches have at most, are trained on and passed through again and again. Nothing of it is kept, and no trial is charged
-with it.
+It is the same on each device: the rows of one batch of the training split, in the middle by its tokens, are trained on
+and passed through again and again. Nothing of it is kept, and no trial is charged with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -46,7 +44,10 @@ WARM_UP = 1
 REPEATS = {"cpu": 5, "cuda": 30}
 """How often it is timed. A step of a small encoder takes a tenth of a second on a CPU, and milliseconds on a GPU."""
 
-TEXTS = 2_000
+MOST_TOKENS = 4_096
+"""The rows of a batch are fewer where they would have more tokens: one CPU thread trains MiniLM on these in 1 s."""
+
+TEXTS = 500
 """So many training rows at most are fitted to, where there is no encoder."""
 
 Ask = Callable[[], bool]
@@ -87,12 +88,13 @@ def time_encoder(
     """
     resolved, on = resolve(config.backbone, config.revision, config.trust_remote_code), chosen_device(device)
     rows = trial_rows(config, data, tokenizer_of(config, resolved), on, cache, exact)
-    size = min(config.training.batch_size, len(rows.train))
-    config = replace(config, training=replace(config.training, batch_size=size))
+    places = middle_batch(rows, config)
     precision = number_format(config, resolved, rows, on, exact)
-    for micro_batch in micro_batch_sizes(size):
+    config = replace(config, training=replace(config.training, batch_size=len(places)))
+    for micro_batch in micro_batch_sizes(len(places)):
         compute = Compute(on, precision, micro_batch)
-        piece = Piece(new_classifier(config, resolved, len(rows.labels)).to(on), config, rows, compute, should_stop)
+        classifier = new_classifier(config, resolved, len(rows.labels)).to(on)
+        piece = Piece(classifier, config, rows, places, compute, should_stop)
         try:
             return piece.step(), piece.evaluation()
         except (RuntimeError, MemoryError) as error:
@@ -106,7 +108,7 @@ def time_texts(
 ) -> tuple[float, float]:
     """What fitting a method to some of the texts takes, and what labelling them does; arguments as above."""
     train = data.splits["train"]
-    rows = train.select(range(min(TEXTS, len(train))))
+    rows = train.select(range(0, len(train), -(-len(train) // TEXTS)))  # from everywhere, so that no class is missing
     texts, labels = documents(rows), np.asarray(rows["label"])
     taken: list[tuple[float, float]] = []
     for _ in range(WARM_UP + REPEATS["cpu"]):
@@ -121,28 +123,31 @@ def time_texts(
     return median(fit), median(label)
 
 
+def middle_batch(rows: TrialRows, config: TrialConfig) -> NDArray[np.int64]:
+    """The places of the training rows of one whole step, in the middle by its tokens; the same on every device."""
+    lengths, training = rows.train.lengths, config.training
+    size = min(training.batch_size, len(lengths))
+    order = length_grouped_order(lengths, size, training.seed, rows.pool_batches)
+    steps = sorted(steps_of(order, lengths, size, size), key=lambda step: step.tokens)
+    whole = [step for step in steps if len(step.rows) == size]
+    chosen = whole[len(whole) // 2]
+    return chosen.rows[: max(1, MOST_TOKENS * size // chosen.tokens)]
+
+
 @dataclass(frozen=True)
 class Piece:
-    """The rows of one batch and a classifier."""
+    """A classifier, and the places of the training rows that it is timed with."""
 
     classifier: Classifier
     config: TrialConfig
     rows: TrialRows
+    places: NDArray[np.int64]
     compute: Compute
     should_stop: Ask
 
     @property
     def repeats(self) -> int:
         return WARM_UP + REPEATS[self.compute.device.type]
-
-    @cached_property
-    def places(self) -> NDArray[np.int64]:
-        """Of the rows: those of a whole step of the first epoch, in the middle by its tokens."""
-        training, lengths, rows = self.config.training, self.rows.train.lengths, self.rows
-        order = length_grouped_order(lengths, training.batch_size, training.seed, rows.pool_batches)
-        steps = steps_of(order, lengths, training.batch_size, self.compute.micro_batch, rows.collate.width)
-        whole = sorted((step for step in steps if len(step.rows) == training.batch_size), key=lambda step: step.tokens)
-        return whole[len(whole) // 2].rows
 
     def step(self) -> float:
         """The median seconds of a training step, as the Trainer makes it."""

@@ -12,6 +12,7 @@ from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.results.times.kinds import apart, scaled_kinds, timings
 from peftsearch.storage.records import Record
 from peftsearch.storage.times.calibrations import Work, write_calibration
+from peftsearch.storage.times.scale import scale_of
 from tests.helpers.records import complete, store, trained
 
 FAST, SLOW, NEW = (timed_in("wall", device, exact=False) for device in ("fast", "slow", "new"))
@@ -42,7 +43,7 @@ def stored(tmp_path: Path) -> StoredStudy:
 
 def test_without_a_factor_no_kind_compares_with_another_one(stored: StoredStudy) -> None:
     known = stored.records()
-    assert scaled_kinds(known, stored.scale) == ()
+    assert scaled_kinds(known, scale_of(stored.study)) == ()
     assert apart(known) == timings(known) == {FAST: (0,), SLOW: (2,), NEW: (4,)}
 
 
@@ -50,17 +51,17 @@ def test_a_kind_with_a_factor_compares_with_the_reference_and_the_others_are_sai
     calibrate(stored, FAST, 0.1)
     calibrate(stored, SLOW, 0.4)
     known = stored.records()
-    [found] = scaled_kinds(known, stored.scale)
+    [found] = scaled_kinds(known, scale_of(stored.study))
     assert (found.work, found.timed_in, found.reference, found.trials) == ("encoder", SLOW, FAST, (2, 3))
     assert (found.training, found.evaluation) == (0.25, 0.25)
     assert apart(known) == {FAST: (0,), NEW: (4,)}
     assert timings(known) == {FAST: (0,), SLOW: (2,), NEW: (4,)}, "each trial says on which device it ran"
     calibrate(stored, NEW, 0.2)
     assert apart(stored.records()) == {}
-    assert {kind.timed_in for kind in scaled_kinds(stored.records(), stored.scale)} == {SLOW, NEW}
+    assert {kind.timed_in for kind in scaled_kinds(stored.records(), scale_of(stored.study))} == {SLOW, NEW}
 
 
 def test_a_device_that_only_texts_were_timed_on_has_no_factor_for_encoders(stored: StoredStudy) -> None:
     calibrate(stored, FAST, 0.1, "texts")
     calibrate(stored, SLOW, 0.4, "texts")
-    assert scaled_kinds(stored.records(), stored.scale) == ()
+    assert scaled_kinds(stored.records(), scale_of(stored.study)) == ()

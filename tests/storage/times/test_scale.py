@@ -15,7 +15,7 @@ from peftsearch.storage.database import open_storage, open_study, reopen_study
 from peftsearch.storage.points import epochs_of
 from peftsearch.storage.records import Record, records
 from peftsearch.storage.study_attributes import write_constraints
-from peftsearch.storage.times.calibrations import Work, write_calibration
+from peftsearch.storage.times.calibrations import Work, write_calibration, write_reference_device
 from peftsearch.storage.times.scale import scale_of
 from tests.helpers.records import OBJECTIVES, measurement, store, trained
 
@@ -113,6 +113,17 @@ def test_without_a_factor_seconds_stay_as_they_are(tmp_path: Path) -> None:
     calibrate(study, FAST, 0.2, 0.1, "texts")
     calibrate(study, SLOW, 0.1, 0.1, "texts")
     assert records(study)[3].values["train_seconds"] == pytest.approx(8.0)
+
+
+def test_a_person_can_name_the_reference(study: Study) -> None:
+    write_reference_device(study, "SLOW")
+    full, probe, *slow = records(study)
+    assert [r.values["train_seconds"] for r in (full, probe)] == pytest.approx([18.0 * 4, 4.0 * 2])
+    assert [r.values["train_seconds"] for r in slow] == [18.0, 4.0]
+    write_reference_device(study, "an H100, which no worker has yet")
+    assert records(study)[0].values["train_seconds"] == 18.0
+    write_reference_device(study, None)
+    assert scale_of(study).references["encoder"].timed_in == FAST
 
 
 def test_a_kind_is_written_once(tmp_path: Path) -> None:

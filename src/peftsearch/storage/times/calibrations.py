@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 CALIBRATED = "calibrated:"
 """`calibrated:WORK:KIND` is what a kind of device takes."""
 
+REFERENCE = "reference_device"
+"""A part of the name of the kind whose seconds are compared, where the study file says one."""
+
 Work = Literal["encoder", "texts"]
 """What trials of a method compute with. Methods without an encoder are timed on the CPU in every study, so their
 seconds are compared among themselves."""
@@ -71,3 +74,9 @@ def write_calibration(study: Study, work: Work, timed_in: str, seconds: Mapping[
         work, timed_in, exact, dict(seconds), first, datetime.now(UTC).isoformat(timespec="microseconds")
     )
     study.set_user_attr(f"{CALIBRATED}{work}:{timed_in}", asdict(found))
+
+
+def write_reference_device(study: Study, named: str | None) -> None:
+    """Write what the study file says of the reference, unless that is what the study carries."""
+    if study.user_attrs.get(REFERENCE) != named:
+        study.set_user_attr(REFERENCE, named)

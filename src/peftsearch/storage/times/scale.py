@@ -12,7 +12,15 @@ from peftsearch.core.measurement import Measurement
 from peftsearch.core.objectives import value_of
 from peftsearch.core.seconds import Factors, scaled, scaled_epoch
 from peftsearch.methods.table import METHODS
-from peftsearch.storage.times.calibrations import EVALUATION, TRAINING, Calibration, Work, calibrations_in, work_of
+from peftsearch.storage.times.calibrations import (
+    EVALUATION,
+    REFERENCE,
+    TRAINING,
+    Calibration,
+    Work,
+    calibrations_in,
+    work_of,
+)
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -34,17 +42,22 @@ class Scale:
 
     Attributes:
         calibrations: of each kind, in the order in which they were measured.
+        named: a part of the name of the kind that is the reference as soon as it has been measured.
     """
 
     calibrations: tuple[Calibration, ...] = ()
+    named: str | None = None
 
     @cached_property
     def references(self) -> Mapping[Work, Calibration]:
         """The reference of each kind of work."""
         found: dict[Work, Calibration] = {}
-        for each in sorted(self.calibrations, key=lambda each: not each.first):
+        for each in sorted(self.calibrations, key=lambda each: (not self._is_named(each), not each.first)):
             found.setdefault(each.work, each)
         return found
+
+    def _is_named(self, kind: Calibration) -> bool:
+        return self.named is not None and self.named.casefold() in kind.timed_in.casefold()
 
     @cached_property
     def measured(self) -> Mapping[tuple[Work, str], Factors]:
@@ -80,7 +93,7 @@ class Scale:
 
 def scale_in(attributes: Mapping[str, Any]) -> Scale:
     """The scale of a study with these attributes."""
-    return Scale(calibrations_in(attributes))
+    return Scale(calibrations_in(attributes), attributes.get(REFERENCE))
 
 
 def scale_of(study: Study) -> Scale:
