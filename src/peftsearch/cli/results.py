@@ -75,16 +75,19 @@ def trial(number: str, study: ChosenStudy, fork: str | None, storage: str | None
     from peftsearch.report.on_test import confirmed_points, runs_of, with_confirmed
     from peftsearch.report.trial_details import trial_details
     from peftsearch.results.as_json import full_trial_json
+    from peftsearch.results.checkpoints import where_weights_are
 
     results = stored(study, fork, storage)
     record = results.trial(number)
-    weights, found = results.weights(record.point), confirmation(results)
+    found = confirmation(results)
     front = sorted((row.point for row in results.front()), key=lambda point: point.order)
     if as_json:
+        weights = results.weights(record.point)
         shown = with_confirmed(full_trial_json(record, weights, front), confirmed_points(found))
         print_json({**shown, "runs": [run.to_dict() for run in runs_of(found, record.point)]})
     else:
-        show(*trial_details(record, results.objectives, weights, found, front))
+        where = where_weights_are(results.study, record, results.folder.weights)
+        show(*trial_details(record, results.objectives, where, found, front))
 
 
 @click.command(

@@ -33,7 +33,7 @@ from peftsearch.export.retrain import no_weights
 from peftsearch.export.standard.folder import write_standard
 from peftsearch.export.standard.forms import adapter_form_of
 from peftsearch.export.target import check_out, written_whole
-from peftsearch.results.checkpoints import checkpoint_of, weights_of
+from peftsearch.results.checkpoints import checkpoint_of, fetched
 from peftsearch.storage.kept.front_checkpoints import checkpoint_problem
 from peftsearch.training.checkpoint import Checkpoint
 
@@ -106,11 +106,12 @@ def _published(config: TrialConfig) -> TrialConfig:
 
 
 def _checkpoint(stored: StoredStudy, record: Record) -> Checkpoint:
-    folder = weights_of(record, stored.folder.weights) or stored.folder.weights / str(record.point)
+    weights = stored.folder.weights
+    folder = fetched(stored.study, record, weights) or weights / str(record.point)
     problem = checkpoint_problem(folder)
     if problem:
         raise UserError(no_weights(stored, record, problem))
-    return checkpoint_of(record, stored.folder.weights)
+    return checkpoint_of(record, weights)
 
 
 def write_files(

@@ -16,6 +16,7 @@ from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.optimize.number_format import format_notes
 from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored_study import StoredStudy
+from peftsearch.storage.artifacts.settle import place_of, settle
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
 from peftsearch.storage.connection.where import storage_url
 from peftsearch.storage.prepare import prepare
@@ -59,6 +60,7 @@ def begin(
     storage: str | None,
     storage_patience: float = PATIENCE_SECONDS,
     fork: str | None,
+    artifacts: str | None = None,
     say: Callable[[str], None],
 ) -> StoredStudy:
     """Check the study, prepare its data, enqueue its baselines in the storage and measure the reference.
@@ -68,6 +70,7 @@ def begin(
         storage: a database URL; None for the default.
         storage_patience: how many seconds each call waits for a storage that does not answer.
         fork: the name in the storage, if it is not the study's own.
+        artifacts: where to keep weights for all machines, as `storage.artifacts.settle.place_of` takes it.
         say: receives each note that no earlier search of the study has said, as one line.
 
     Raises:
@@ -80,6 +83,7 @@ def begin(
     data = check_data(spec, RunFolder.of(name))
     url = storage_url(name, storage)
     study = prepare(spec, url, name, patience=storage_patience)
+    settle(study, artifacts)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
     for note in not_told_yet(study, (*spec.warnings, *format_notes(spec.training.precision), *data.notes)):
         say(note)
@@ -110,11 +114,13 @@ def job_of(
     exact: bool,
     cache_size: int | None,
     until_flat: bool = False,
+    artifacts: str | None = None,
 ) -> Job:
     """What the workers of a search are told. `sampler`, `pruner` and `seed` take precedence over the study's own.
 
     Args:
         until_flat: whether the search ends once it is flat, judged from the trials that have ended by now on.
+        artifacts: as for `begin`.
 
     Raises:
         UserError: there is no such sampler or pruner.
@@ -138,6 +144,7 @@ def job_of(
         seed=of_study(seed, spec.search.seed),
         exact=exact,
         cache_size=cache_size,
+        artifacts=place_of(stored.study, artifacts),
         storage_patience=patience_of(stored.storage).seconds,
         trial_timeout=trial_timeout,
         flat_from=stored.status().done if until_flat else None,

@@ -40,6 +40,7 @@ def run_worker(
     seed: int | None = None,
     exact: bool = False,
     cache_size: int | None = None,
+    artifacts: str | None = None,
     storage: str | None = None,
     storage_patience: float = PATIENCE_SECONDS,
     fork: str | None = None,
@@ -68,6 +69,7 @@ def run_worker(
         seed: as for `run_study`; workers with the same seed draw different numbers.
         exact: as for `run_study`.
         cache_size: as for `run_study`.
+        artifacts: as for `run_study`.
         storage: as for `run_study`; workers on several machines need one that all of them reach.
         storage_patience: as for `run_study`.
         fork: as for `run_study`.
@@ -100,10 +102,12 @@ def run_worker(
         )
     if like is not None:
         spec = begun_like(spec, like, name, storage)
-    stored = begin(spec, trials=total, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
+    stored = begin(
+        spec, trials=total, storage=storage, storage_patience=storage_patience, fork=fork, artifacts=artifacts, say=say
+    )
     job = job_of(
         stored, spec, trials=total, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
-        exact=exact, cache_size=cache_size, until_flat=until_flat,
+        exact=exact, cache_size=cache_size, until_flat=until_flat, artifacts=artifacts,
     )  # fmt: skip
     on_tick(stored.records())
     look_seconds = LOOK_SECONDS if trial_timeout is None else min(LOOK_SECONDS, max(1.0, trial_timeout / 4))

@@ -48,6 +48,7 @@ def run_study(
     seed: int | None = None,
     exact: bool = False,
     cache_size: int | None = None,
+    artifacts: str | None = None,
     storage: str | None = None,
     storage_patience: float = PATIENCE_SECONDS,
     fork: str | None = None,
@@ -88,6 +89,9 @@ def run_study(
         seed: the sampler's seed; by default what the study says.
         exact: switch off every optimisation that changes results, however little: slower, for comparisons.
         cache_size: bytes that the frozen-prefix cache may take on disk; by default a quarter of the free space.
+        artifacts: where to keep the weights of the front for all machines, too: a folder that they share, the URL of a
+            bucket (`s3://bucket/folder`, `gs://bucket/folder`), or `none`; by default `PEFTSEARCH_ARTIFACTS`, or where
+            the study's weights are. Those of a new study stay on the machine that trained them.
         storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
         storage_patience: how many seconds the search waits for a storage that does not answer, before it ends.
         fork: another name under which to keep this search's trials.
@@ -121,7 +125,10 @@ def run_study(
         spec = begun_like(spec, like, fork or spec.name, storage)
     stored = found(spec, trials, storage, fork) if workers == 0 else None
     if stored is None:
-        stored = begin(spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, say=say)
+        stored = begin(
+            spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, artifacts=artifacts,
+            say=say,
+        )  # fmt: skip
     if workers == 0 or (retime is None and not spec.search.retime):
         retime = False
     done = stored.status().done
@@ -130,7 +137,7 @@ def run_study(
         return replace(stored, outcome=measure_again(stored, spec, say, retime))
     job = job_of(
         stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
-        exact=exact, cache_size=cache_size, until_flat=until_flat,
+        exact=exact, cache_size=cache_size, until_flat=until_flat, artifacts=artifacts,
     )  # fmt: skip
     wanted = Wanted(workers, workers_per_device, list(spec.methods), gpus_per_worker, address, say=say)
     if workers == 0:

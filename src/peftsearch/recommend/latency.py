@@ -53,7 +53,7 @@ def measure_latency(stored: StoredStudy, spec: StudySpec, points: Sequence[Point
     Raises:
         UserError: the study's data is gone, or the weights are damaged.
     """
-    kept = [point for point in points if stored.weights(point)]
+    kept = [point for point in points if stored.weights(point, fetch=True)]
     if not kept:
         return {}
     rows = searched_data(stored, spec).splits["validation"]

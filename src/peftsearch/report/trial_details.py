@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftsearch.core.escaping import visible
@@ -46,7 +45,7 @@ TITLE = "confusion matrix, a row for each true class and a column for each predi
 def trial_details(
     record: Record,
     objectives: Sequence[str],
-    weights: Path | None,
+    weights: str | None,
     found: Confirmation | None = None,
     front: Collection[Point] = (),
 ) -> list[RenderableType]:
@@ -57,7 +56,7 @@ def trial_details(
     Args:
         record: the trial, or the trial as it was after an epoch.
         objectives: the study's, by name.
-        weights: the folder of its kept weights, if there is one.
+        weights: where its weights are kept, if they are.
         found: what confirming the study has found.
         front: the points on the front.
     """
@@ -134,7 +133,7 @@ def confusion_table(report: ClassReport) -> tuple[str, FittedTable]:
     return TITLE, _numbered_matrix(report, min(room, LONGEST_NAME))
 
 
-def _summary(record: Record, weights: Path | None, confirmed: Confirmed | None) -> list[str]:
+def _summary(record: Record, weights: str | None, confirmed: Confirmed | None) -> list[str]:
     heading = f"{record.point.in_words}: {record.state if record.epoch is None else 'as it was then'}"
     lines = [f"{heading}, {record.config.method} on {record.config.backbone}" if record.config else heading]
     lines += [objective_with_unit(name, value) for name, value in record.values.items()]

@@ -15,7 +15,7 @@ from peftsearch.core.front.tolerance import Tolerance, asked_tolerance
 from peftsearch.core.objectives import quality_objective
 from peftsearch.core.points import Point
 from peftsearch.results import frames
-from peftsearch.results.checkpoints import checkpoint_problems, weights_of
+from peftsearch.results.checkpoints import checkpoint_problems, fetched, predictions_of, weights_of
 from peftsearch.results.feasibility import why_no_front
 from peftsearch.results.front import Row, points, whole_trials
 from peftsearch.results.naming import BEST, point_named, record_at
@@ -25,7 +25,6 @@ from peftsearch.results.status import Status, status
 from peftsearch.results.times.again import records_of
 from peftsearch.storage.connection.where import is_missing_file, looked_in, storage_url
 from peftsearch.storage.database import objective_names, open_storage
-from peftsearch.storage.kept.predictions import read_predictions
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record
 from peftsearch.storage.study_attributes import (
@@ -240,30 +239,31 @@ class StoredStudy:
         """
         return record_at(self.point(trial), self.records(), self.objectives, self.name)
 
-    def weights(self, trial: int | str | Point) -> Path | None:
-        """The folder with a point's weights; None if they were not kept, as only those of undominated points are."""
-        return weights_of(self.trial(trial), self.folder.weights)
+    def weights(self, trial: int | str | Point, *, fetch: bool = False) -> Path | None:
+        """The folder with a point's weights, with `fetch` brought here if machines share a place for them; None if they
+        were not kept, as only those of undominated points are."""
+        record, folder = self.trial(trial), self.folder.weights
+        return fetched(self.study, record, folder) if fetch else weights_of(record, folder)
 
     def predictions(self, trial: int | str | Point) -> Predictions | None:
         """What a trial's best epoch, or the epoch that is named, said about the validation rows, in their order.
 
-        None if it is not here: the trial has not finished, an earlier version or another machine trained it, or it is
-        an epoch that is not on the front.
+        None if it was not kept: the trial has not finished, an earlier version trained it, or another machine that
+        shares no place for weights, or it is an epoch that is not on the front.
 
-        Raises:
-            UserError: the file is damaged.
+        Raises UserError where the file is damaged.
         """
-        return read_predictions(self.folder.predictions(self.trial(trial).point))
+        return predictions_of(self.study, self.trial(trial), self.folder)
 
     def checkpoint_problems(self, *, trust_times: bool = False) -> list[str]:
         """What is wrong with the checkpoints of the front, one line for each that is missing or damaged.
 
-        A checkpoint that another machine has written, and that is not here, is no problem.
+        One that another machine has written is no problem, unless the study has a place that it has not reached.
 
         Args:
             trust_times: whether a file whose size and time are as they were is taken for unchanged without reading it.
         """
-        return checkpoint_problems(self.front(), self.folder.weights, self.name, trust_times=trust_times)
+        return checkpoint_problems(self.study, self.front(), self.folder.weights, trust_times=trust_times)
 
     def status(self) -> Status:
         """Counts by state and method, the running trials, and an estimate of the time left."""

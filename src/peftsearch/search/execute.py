@@ -19,10 +19,12 @@ from peftsearch.core.points import Point
 from peftsearch.core.secrets import hide_secrets
 from peftsearch.core.trained import TrainedModel
 from peftsearch.search.pruning import decide
+from peftsearch.storage.artifacts.shelf import Shelf
 from peftsearch.storage.budget import state_of_failure
 from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.kept.front_checkpoints import (
+    WithPredictions,
     delete_dominated,
     delete_epochs,
     keep_epoch,
@@ -72,6 +74,7 @@ def run(
     pruner: str,
     folder: RunFolder,
     should_stop: Callable[[], bool],
+    shelf: Shelf | None = None,
 ) -> str | None:
     """Train `config` and tell the study how the trial ended. A failure of the trial is told, not raised.
 
@@ -79,6 +82,7 @@ def run(
         pruner: the name of the pruning rule.
         folder: the study's, where the checkpoints of the front and the predictions of each trial are kept.
         should_stop: asked again and again during training; training is interrupted once it returns True.
+        shelf: keeps the checkpoints of the front for all machines, if the study has a place for them.
 
     Returns:
         The kind of the trial's failure, if it failed.
@@ -89,19 +93,33 @@ def run(
         StorageLost: what happened to the trial cannot be told.
         UpdateFinishedTrialError: another process took this one for dead and has failed the trial.
     """
+    from optuna import TrialPruned
+    from optuna.exceptions import UpdateFinishedTrialError
 
     def train_and_tell() -> None:
-        result = train(config, Reporter(study, trial, config, pruner, folder), should_stop)
-        _complete(study, trial, config, result, folder)
+        reporter = Reporter(study, trial, config, pruner, folder)
+        try:
+            result = train(config, reporter, should_stop)
+        except TrialPruned:
+            if shelf is not None:
+                shelf.keep(trial, reporter.record)
+            raise
+        _complete(study, trial, result, folder, reporter.record, shelf)
 
     try:
         failure = told(study, trial, train_and_tell, folder.weights)
+    except UpdateFinishedTrialError:
+        if shelf is not None:
+            shelf.take_back()
+        raise
     except DiskFull:
         if not folder.paused_state(config.key()).is_file():  # else it goes on from there, and its epochs are points
             delete_epochs(folder.weights, trial.number)
         raise
     delete_ended(study, folder)
     delete_dominated(study, folder.weights, objective_names(study))
+    if shelf is not None:
+        shelf.sweep()
     return failure
 
 
@@ -163,7 +181,7 @@ class Reporter:
         self._objectives = objective_names(study)
         self._constraints = read_constraints(study)
         self._earlier = earlier_epochs(trial, config, folder) if folder else ()
-        self._record = Record(trial.number, "running", config, curve=self._earlier, constraints=self._constraints)
+        self.record = Record(trial.number, "running", config, curve=self._earlier, constraints=self._constraints)
 
     @one_look()
     def __call__(self, report: EpochReport) -> None:
@@ -172,12 +190,12 @@ class Reporter:
         if report in self._earlier:
             return
         # A trial that runs out of memory begins again with smaller batches: at epoch 1.
-        curve = (*self._record.curve[: report.epoch - 1], replace(report, trained=None))
+        curve = (*self.record.curve[: report.epoch - 1], replace(report, trained=None))
         trained = report.trained
         so_far = trained.measurement if trained is not None else None
-        self._record = replace(self._record, curve=curve, so_far=so_far)
+        self.record = replace(self.record, curve=curve, so_far=so_far)
         write_curve(self._trial, curve)
-        running = on_scale(self._record, scale_of(self._study))  # as the ended trials are, with which it is compared
+        running = on_scale(self.record, scale_of(self._study))  # as the ended trials are, with which it is compared
         checks = checks_so_far(self._constraints, running.curve)
         if breaking(checks):
             raise BreaksConstraint(checks)
@@ -193,7 +211,9 @@ class Reporter:
 
 
 @one_look()
-def _complete(study: Study, trial: Trial, config: TrialConfig, result: TrainedModel, folder: RunFolder) -> None:
+def _complete(
+    study: Study, trial: Trial, result: TrainedModel, folder: RunFolder, trained: Record, shelf: Shelf | None
+) -> None:
     """Save checkpoint and predictions before the trial is told, so that every complete trial (on the front) has them.
 
     What it measured is kept as it is. What is told and checked is on the study's scale of seconds, as for all trials.
@@ -201,14 +221,21 @@ def _complete(study: Study, trial: Trial, config: TrialConfig, result: TrainedMo
     from optuna.trial import TrialState
 
     objectives = objective_names(study)
-    measured = scale_of(study).of_reference(config, result.measurement)
+    assert trained.config is not None, "a trial that is trained has a configuration"
+    measured = scale_of(study).of_reference(trained.config, result.measurement)
     values = [find_objective(name).read(measured) for name in objectives]
     checks = checks_of(read_constraints(study), measured)
     if not breaking(checks) and reaches_front(study, values, objectives):
         number = trial.number
-        save_checkpoint(result, folder.weights, Point(number), twin=Point(number, result.measurement.best_epoch))
+        twin = Point(number, result.measurement.best_epoch)
+        save_checkpoint(WithPredictions(result), folder.weights, Point(number), twin=twin)
     if result.predictions is not None:
         write_predictions(folder.predictions(trial.number), result.predictions)
+    if shelf is not None:
+        told = dict(zip(objectives, values, strict=True))
+        shelf.keep(
+            trial, replace(trained, state="complete", values=told, measurement=result.measurement, checks=checks)
+        )
     write_measurement(trial, result.measurement)
     write_checks(trial, checks)
     study.tell(trial, values, state=TrialState.COMPLETE)

@@ -38,6 +38,7 @@ class Job:
         since: unix time at which this search began; errors of earlier searches do not stop it.
         exact: train without the optimisations that change results slightly; see `training.trial.run_trial`.
         cache_size: the limit of the frozen-prefix cache in bytes; None for a quarter of the free disk space.
+        artifacts: where weights are kept for all machines, as `storage.artifacts.settle` says; None for nowhere.
         storage_patience: how many seconds each call waits for a storage that does not answer.
         trial_timeout: the seconds that a trial may go without a step; None for a limit that follows from its steps.
         deadline: unix time at which the search's time limit ends it; None without a limit.
@@ -63,6 +64,7 @@ class Job:
     since: float
     exact: bool = False
     cache_size: int | None = None
+    artifacts: str | None = None
     storage_patience: float = PATIENCE_SECONDS
     trial_timeout: float | None = None
     deadline: float | None = None

@@ -19,6 +19,8 @@ from peftsearch.search.ehvi.counting import Counter
 from peftsearch.search.execute import Train
 from peftsearch.search.flatness import Flatness, flatness_of
 from peftsearch.search.samplers import make_sampler
+from peftsearch.storage.artifacts.place import open_place
+from peftsearch.storage.artifacts.shelf import Shelf
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import ended_records, records, without_collector
@@ -47,6 +49,7 @@ class SearchTask:
     """The trials of a search; `train` trains one of them.
 
     Attributes:
+        shelf: keeps the front's weights for all machines; None where each machine keeps its own.
         device: what is timed before the first trial; None to time nothing.
     """
 
@@ -54,6 +57,7 @@ class SearchTask:
     spec: StudySpec
     job: Job
     train: Train
+    shelf: Shelf | None = None
     device: Device | None = None
 
     def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
@@ -89,8 +93,12 @@ class SearchTask:
         if self.calibration:
             self.calibration.before(config, alive.should_stop)
         self.trackers.begin(trial.number, config)
+        if self.shelf is not None:
+            self.shelf.store.step = alive.step
         try:
-            failure = execute.run(self.study, trial, config, train_alive, job.pruner, job.run_folder, alive.should_stop)
+            failure = execute.run(
+                self.study, trial, config, train_alive, job.pruner, job.run_folder, alive.should_stop, self.shelf
+            )
         except Interrupted:
             self.trackers.end(lambda: Ending("interrupted"))
             raise
@@ -110,7 +118,7 @@ def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job, *, ti
         timer: makes what is timed before the first trial; None to time nothing.
 
     Raises:
-        UserError: the trials in the storage are of another study, or the data cannot be used.
+        UserError: the trials in the storage are of another study, or the data or the place for weights cannot be used.
     """
     check_space(study, spec)
     train = trainer(spec, job)
@@ -118,7 +126,8 @@ def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job, *, ti
     study.sampler = make_sampler(
         job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known, count=Counter(spec, study)
     )
-    return SearchTask(study, spec, job, train, timer(spec, job) if timer else None)
+    shelf = Shelf(study, job.run_folder, open_place(job.artifacts)) if job.artifacts else None
+    return SearchTask(study, spec, job, train, shelf, timer(spec, job) if timer else None)
 
 
 def real_timer(spec: StudySpec, job: Job) -> Device:

@@ -61,6 +61,13 @@ SEARCH_OPTIONS = (
         help="How much disk the frozen-prefix cache may take, for example 2G.  [default: 1/4 of the free space]",
     ),
     click.option(
+        "--artifacts",
+        metavar="PLACE",
+        help="Keep the weights of the front for all machines in this place, too: a folder that they share,"
+        " s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, or none. PEFTSEARCH_ARTIFACTS does the same for every command."
+        "  [default: where the study's weights are; a new study's stay where they were trained]",
+    ),
+    click.option(
         "--storage-patience",
         type=Number(min=0),
         metavar="SECONDS",

@@ -109,6 +109,7 @@ ARGUMENTS: dict[str, Kind] = {
     "storage_patience": number("a number of seconds, at least 0"),
     **dict.fromkeys(("sampler", "pruner", "engine", "address", "label", "effort", "prefer", "repository"), TEXT),
     "storage": Kind("the URL of a database, as in 'sqlite:///runs/NAME.db'", is_text),
+    "artifacts": Kind("a folder, the URL of a bucket as in 's3://bucket/folder', or 'none'", is_path),
     "fork": Kind("a name for the trials, as in 'second-try'", is_text),
     "like": Kind("the name of a study, or the URL of a database", is_text),
     **dict.fromkeys(("out", "file", "folder"), PATH),

@@ -16,6 +16,9 @@ STORAGE_VARIABLE = "PEFTSEARCH_STORAGE"
 RUNS_VARIABLE = "PEFTSEARCH_RUNS"
 """The variable that names the folder of all studies."""
 
+ARTIFACTS_VARIABLE = "PEFTSEARCH_ARTIFACTS"
+"""The variable that names where weights are kept for all machines."""
+
 
 def of_environment(given: str | None, variable: str) -> str | None:
     """What was given, or else what a variable says; None if neither says anything. An empty text says nothing."""

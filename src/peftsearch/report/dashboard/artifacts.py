@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from peftsearch.core.escaping import visible
 from peftsearch.report.figures.trial_pictures import confusion_png, curve_png
 from peftsearch.report.trial_details import trial_details
+from peftsearch.results.checkpoints import where_weights_are
 from peftsearch.storage.optuna_access import trial_ids
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def _report(stored: StoredStudy, record: Record) -> bytes:
     from rich.console import Console
 
     console = Console(file=None, width=REPORT_WIDTH, no_color=True, markup=False, highlight=False, emoji=False)
+    where = where_weights_are(stored.study, record, stored.folder.weights)
     with console.capture() as printed:
-        for part in trial_details(record, stored.objectives, stored.weights(record.point)):
+        for part in trial_details(record, stored.objectives, where):
             console.print(part)
     return visible(printed.get()).encode()
 

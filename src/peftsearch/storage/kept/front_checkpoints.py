@@ -115,12 +115,12 @@ def keep_epoch(
         return
     losses = losses_of(_values([*known_front(study, objectives), *own], objectives), objectives)
     if not dominates(losses[:-1], losses[-1]).any():
-        save_checkpoint(_WithPredictions(trained), folder.weights, own[-1].point)
+        save_checkpoint(WithPredictions(trained), folder.weights, own[-1].point)
 
 
 @dataclass(frozen=True)
-class _WithPredictions:
-    """A model of an epoch, saved together with what it said about the validation rows."""
+class WithPredictions:
+    """A model, saved together with what it said about the validation rows."""
 
     trained: TrainedModel
 

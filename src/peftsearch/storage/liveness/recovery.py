@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from peftsearch.storage.artifacts.listed import without_artifacts
 from peftsearch.storage.connection.looking import look_again
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.liveness.worker_identity import is_gone, is_this_process, process_of
@@ -177,7 +178,8 @@ def _reclaim(study: Study, trial: FrozenTrial, kind: str, message: str) -> bool:
 def _enqueue_again(study: Study, trial: FrozenTrial, *, second: bool) -> int | None:
     if not has_configuration(trial):
         return None
-    return add_waiting_trial(study, retry_attributes(trial, second=second), trial.system_attrs, like=trial)
+    attributes = retry_attributes(trial, second=second)
+    return add_waiting_trial(study, attributes, without_artifacts(trial.system_attrs), like=trial)
 
 
 def _is_stale(trial: FrozenTrial, now: float, silence_counts: bool) -> bool:

@@ -1,0 +1,130 @@
+"""What the storage says of artifacts: where they are, which there are, and which were removed.
+
+Optuna writes an artifact's attribute before its content, so there is no artifact of which the storage does not know.
+Most stand on their trial, to be read with it once. One that is uploaded after its trial has ended stands on the study,
+because Optuna takes no attribute for such a trial, and no attribute can be deleted. `optuna.artifacts` lists them too,
+but fails on one that optuna-dashboard (0.21) has deleted, in whose place it writes `null`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from peftsearch.core.points import Point, parse_point
+from peftsearch.storage.artifacts.archive import SUFFIX
+from peftsearch.storage.optuna_access import ended_trials, storage_of, study_id
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+PREFIX = "artifacts:"
+"""With what the names of Optuna's attributes of artifacts begin."""
+
+MIMETYPE = "application/vnd.peftsearch.checkpoint+tar"
+"""By this, a checkpoint is told from what a person has given to a trial on the dashboard."""
+
+PLACE = "artifacts"
+"""`place` and `marker`: where weights are kept, and the artifact that shows that it is this place."""
+
+REMOVED = "artifacts_removed"
+"""The ids of the artifacts that were removed."""
+
+LATE = "artifacts_late"
+"""The ids of those artifacts of the study that were written to their end."""
+
+UNWRITTEN = "artifacts_unwritten"
+"""On a trial: the ids of those that were not, since the store was away."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A checkpoint in the store.
+
+    Attributes:
+        id: its name in the store.
+        point: whose checkpoint it is. A whole trial may be kept as its best epoch, which has the same weights.
+        late: whether it was uploaded after its trial had ended.
+        whole: whether it is known to have been written to its end.
+    """
+
+    id: str
+    point: Point
+    late: bool = False
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the weights of a study are kept.
+
+    Attributes:
+        name: a folder, or the URL of a bucket.
+        marker: the id of an artifact that lies there, whatever the folder is called on other machines.
+    """
+
+    name: str
+    marker: str
+
+
+def read_place(study: Study) -> Place | None:
+    """Where the weights of `study` were last said to be kept."""
+    written = study.user_attrs.get(PLACE)
+    return Place(written["place"], written["marker"]) if written else None
+
+
+def write_place(study: Study, place: Place | None) -> None:
+    """Write where the weights of `study` are kept, unless that is what it carries; None for each machine alone."""
+    if read_place(study) != place:
+        study.set_user_attr(PLACE, {"place": place.name, "marker": place.marker} if place else None)
+
+
+def artifacts_of(study: Study) -> list[Artifact]:
+    """The checkpoints of ended trials that are in the store, or were begun to be written there."""
+    attributes = study.user_attrs
+    removed, late = attributes.get(REMOVED) or (), attributes.get(LATE) or ()
+    found = [artifact for trial in ended_trials(study) for artifact in on_trial(trial)]
+    of_study = storage_of(study).get_study_system_attrs(study_id(study))
+    found += [replace(one, late=True, whole=one.id in late) for one in _listed(of_study)]
+    return [artifact for artifact in found if artifact.id not in removed]
+
+
+def on_trial(trial: FrozenTrial) -> list[Artifact]:
+    """The checkpoints that stand on a trial, removed ones included."""
+    unwritten = trial.user_attrs.get(UNWRITTEN) or ()
+    own = (artifact for artifact in _listed(trial.system_attrs) if artifact.point.trial == trial.number)
+    return [replace(artifact, whole=artifact.id not in unwritten) for artifact in own]
+
+
+def write_unwritten(trial: Trial, ids: Iterable[str]) -> None:
+    """Write which artifacts of a trial were not written to their end."""
+    trial.set_user_attr(UNWRITTEN, list(ids))
+
+
+def without_artifacts(system_attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What another try of a trial inherits: the artifacts of the first are not its own."""
+    return {name: value for name, value in system_attributes.items() if not name.startswith(PREFIX)}
+
+
+def write_removed(study: Study, ids: Iterable[str]) -> None:
+    """Write that these artifacts were removed. Where two processes write at once, one of them removes them again."""
+    before: list[str] = study.user_attrs.get(REMOVED) or []
+    new = [one for one in ids if one not in before]
+    if new:
+        study.set_user_attr(REMOVED, [*before, *new])
+
+
+def write_late(study: Study, artifact: str) -> bool:
+    """Write that an artifact of the study was written to its end; False if it was removed meanwhile."""
+    study.set_user_attr(LATE, [*(study.user_attrs.get(LATE) or ()), artifact])
+    return artifact not in (study.user_attrs.get(REMOVED) or ())
+
+
+def _listed(attributes: Mapping[str, Any]) -> list[Artifact]:
+    metas = (json.loads(value) for name, value in attributes.items() if name.startswith(PREFIX))
+    ours = (meta for meta in metas if meta and meta["mimetype"] == MIMETYPE)
+    named = ((meta["artifact_id"], parse_point(meta["filename"].removesuffix(SUFFIX))) for meta in ours)
+    return [Artifact(artifact, point) for artifact, point in named if point is not None]

@@ -1,0 +1,197 @@
+"""What is in the store: at any time the front's checkpoints, and nothing for ever that is not."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from peftsearch.core.errors import Interrupted
+from peftsearch.search import execute
+from peftsearch.search.pruning import Decision
+from peftsearch.storage.artifacts import place as places
+from peftsearch.storage.artifacts.listed import artifacts_of, read_place
+from peftsearch.storage.liveness.recovery import put_back, retry
+from peftsearch.storage.optuna_access import frozen_trial, storage_of, trial_id
+from peftsearch.storage.records import Record
+from tests.helpers.stores import Broken, Machine, in_store, machine
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def here(tmp_path: Path, shared: Path) -> Machine:
+    return machine(tmp_path, f"sqlite:///{tmp_path}/trials.db", shared)
+
+
+def files(shared: Path, here: Machine) -> int:
+    """How many files the store holds beside its mark."""
+    place = read_place(here.study)
+    assert place is not None
+    return len([path for path in shared.iterdir() if path.name != place.marker])
+
+
+def local(here: Machine) -> list[str]:
+    return sorted(path.name for path in here.folder.weights.iterdir() if not path.name.startswith("."))
+
+
+def test_the_front_s_checkpoints_are_in_the_store_and_leave_it_with_their_points(here: Machine, shared: Path) -> None:
+    here.train(0.5, 0.8)
+    assert in_store(here.study) == local(here) == ["0", "0@1"]
+    here.train(0.4, seconds=3.0)
+    assert in_store(here.study) == local(here) == ["0", "0@1"]
+    here.train(0.9, seconds=1.5)
+    assert in_store(here.study) == local(here) == ["0@1", "2"]
+    assert files(shared, here) == 2
+
+
+def test_a_whole_trial_and_its_best_epoch_are_uploaded_once(here: Machine, shared: Path) -> None:
+    here.train(0.5, 0.8, 0.7)
+    assert (local(here), in_store(here.study)) == (["0", "0@1", "0@2"], ["0@1", "0@2"])
+    here.train(0.85, 0.1, 0.1, seconds=1.5)  # its first epoch dominates 0@2, and the whole of it no whole trial
+    assert (local(here), in_store(here.study)) == (["0", "0@1", "1", "1@1"], ["0@1", "0@2", "1@1"])
+    here.train(0.9, seconds=2.5)
+    assert (local(here), in_store(here.study)) == (["0@1", "1", "1@1", "2"], ["0@1", "1@1", "2"])
+    assert files(shared, here) == 3
+
+
+def test_what_another_machine_trains_makes_room_in_the_store(tmp_path: Path, here: Machine, shared: Path) -> None:
+    there = machine(tmp_path, f"sqlite:///{tmp_path}/trials.db", shared, "b")
+    here.train(0.5)
+    there.train(0.9)
+    assert in_store(here.study) == ["1"]
+    assert files(shared, here) == 1
+    assert local(here) == ["0"], "each machine deletes its own as it trains"
+
+
+def test_a_trial_that_is_stopped_brings_its_epochs(here: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decide(_: str, trial: Record, *__: object, **___: object) -> Decision | None:
+        return Decision("why") if len(trial.curve) == 2 else None
+
+    monkeypatch.setattr(execute, "decide", decide)
+    assert here.train(0.5, 0.8, 0.9).state == "pruned"
+    assert in_store(here.study) == local(here) == ["0@1", "0@2"]
+
+
+def test_a_failed_trial_brings_nothing(here: Machine, shared: Path) -> None:
+    def fail() -> None:
+        raise ValueError("a matrix of the wrong shape")
+
+    assert here.train(0.5, 0.8, ending=fail).state == "failed"
+    assert (files(shared, here), local(here)) == (0, [])
+
+
+def test_a_kill_while_uploading_leaves_nothing_for_ever(here: Machine, shared: Path) -> None:
+    """The process dies with half of the file written; its trial is failed and tried again."""
+    child = os.fork()
+    if child == 0:
+        assert here.shelf is not None
+        inner = here.shelf.store._inner
+
+        class Dying:
+            def write(self, artifact_id: str, content_body: object) -> None:
+                (shared / artifact_id).write_bytes(b"half")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            remove = inner.remove
+
+        here.shelf.store._inner = Dying()  # type: ignore[assignment]
+        here.train(0.5)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert files(shared, here) == 1
+    retry(here.study, 0)
+    storage_of(here.study).set_trial_state_values(trial_id(here.study, 0), TrialState.FAIL)
+    assert not any(name.startswith("artifacts:") for name in frozen_trial(here.study, 1).system_attrs)
+    here.train(0.6)
+    assert in_store(here.study) == ["1"]
+    assert files(shared, here) == 1
+
+
+def test_an_attempt_that_was_put_back_leaves_nothing(here: Machine, shared: Path) -> None:
+    assert here.shelf is not None
+    keep = here.shelf.keep
+
+    def then_interrupted(*arguments: object) -> None:
+        keep(*arguments)  # type: ignore[arg-type]
+        raise Interrupted
+
+    here.shelf.keep = then_interrupted  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        here.train(0.5)
+    put_back(here.study, 0)
+    assert files(shared, here) == 1
+    here.shelf.keep = keep  # type: ignore[method-assign]
+    here.train(0.6)
+    assert in_store(here.study) == ["0"]
+    assert files(shared, here) == 1
+
+
+def test_who_was_wrongly_taken_for_dead_takes_its_checkpoints_back(here: Machine, shared: Path) -> None:
+    assert here.shelf is not None
+    keep = here.shelf.keep
+
+    def then_failed(*arguments: object) -> None:
+        keep(*arguments)  # type: ignore[arg-type]
+        storage_of(here.study).set_trial_state_values(trial_id(here.study, 0), TrialState.FAIL)
+
+    here.shelf.keep = then_failed  # type: ignore[method-assign]
+    with pytest.raises(UpdateFinishedTrialError):
+        here.train(0.5)
+    assert files(shared, here) == 0
+    assert artifacts_of(here.study) == []
+
+
+def test_a_store_that_is_away_costs_no_trial_and_gets_the_weights_later(
+    here: Machine, shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(places, "PATIENCE_SECONDS", 0.0)
+    assert here.shelf is not None
+    broken = Broken(here.shelf.store)
+    broken.away = True
+    assert here.train(0.5, 0.8).state == "complete"
+    assert in_store(here.study) == []
+    assert (
+        f"the weights of trial 0, epoch 1 are not in {shared} yet (no route to the bucket)\n" in capsys.readouterr().err
+    )
+    broken.away = False
+    here.train(0.3, seconds=9.0)
+    assert in_store(here.study) == local(here) == ["0", "0@1"]
+    assert files(shared, here) == 2
+    here.train(0.9, seconds=0.5)
+    assert in_store(here.study) == ["2"]
+    assert files(shared, here) == 1
+
+
+def test_a_short_outage_is_waited_for(here: Machine, shared: Path) -> None:
+    assert here.shelf is not None
+    broken, steps, waited = Broken(here.shelf.store), [], []
+    broken.away = True
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        broken.away = len(waited) < 3
+
+    here.shelf.store.step = lambda: steps.append(1)  # type: ignore[assignment]
+    here.shelf.store._pause = pause
+    here.train(0.5)
+    assert in_store(here.study) == ["0"]
+    assert waited == [0.2, 0.4, 0.8]
+    assert len(steps) > 3, "the watchdog sees that the trial is alive"
+
+
+def test_a_study_that_was_searched_without_a_store_gets_one(tmp_path: Path, shared: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trials.db"
+    machine(tmp_path, url, None).train(0.5, 0.8)
+    later = machine(tmp_path, url, shared)
+    assert later.shelf is not None
+    later.shelf.sweep()
+    assert in_store(later.study) == ["0", "0@1"]
+    later.shelf.sweep()
+    assert files(shared, later) == 2
