@@ -79,15 +79,22 @@ def is_queue(name: str) -> bool:
     return any(mark in name for mark in QUEUES)
 
 
-def without_queues(storage: BaseStorage, added: Callable[[str], Mapping[str, Any]] | None = None) -> BaseStorage:
+def without_queues(
+    storage: BaseStorage,
+    added: Callable[[str], Mapping[str, Any]] | None = None,
+    seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
+) -> BaseStorage:
     """The same storage, whose list of studies has no queues.
 
     Args:
         added: the name of a study → attributes that the storage shows beside the study's own and does not keep.
+        seen: what it shows of a trial.
     """
     from peftsearch.storage.connection.patient import PatientStorage
 
-    return storage.showing(lambda name: not is_queue(name), added) if isinstance(storage, PatientStorage) else storage
+    if not isinstance(storage, PatientStorage):
+        return storage
+    return storage.showing(lambda name: not is_queue(name), added, seen)
 
 
 def searched_by(queue: Study) -> Study:

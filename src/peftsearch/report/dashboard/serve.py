@@ -46,7 +46,7 @@ def serve(stored: StoredStudy, port: int, allow_edit: bool = False) -> None:
     from optuna_dashboard import wsgi
 
     artifacts = TrialArtifacts(stored)
-    pages = wsgi(without_queues(stored.storage, artifacts.attributes), artifact_store=artifacts)
+    pages = wsgi(without_queues(stored.storage, artifacts.attributes, artifacts.seen), artifact_store=artifacts)
     try:
         # Not `run_server`, which prints a line for every request that the page makes.
         server = make_server(HOST, port, guarded(pages, port, allow_edit), handler_class=_Quiet)

@@ -8,8 +8,9 @@ but fails on one that optuna-dashboard (0.21) has deleted, in whose place it wri
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,11 @@ class Artifact:
     point: Point
     late: bool = False
     whole: bool = True
+
+    @property
+    def file(self) -> str:
+        """The name of the file, as a page shows it."""
+        return f"{self.point}{SUFFIX}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,27 @@ def on_trial(trial: FrozenTrial) -> list[Artifact]:
 def write_unwritten(trial: Trial, ids: Iterable[str]) -> None:
     """Write which artifacts of a trial were not written to their end."""
     trial.set_user_attr(UNWRITTEN, list(ids))
+
+
+def without_removed(trial: FrozenTrial, removed: Collection[str]) -> FrozenTrial:
+    """A trial as a page is to show it: without artifacts that are not in the store any more."""
+    gone = {f"{PREFIX}{one}" for one in removed}.intersection(trial.system_attrs)
+    if not gone:
+        return trial
+    shown = copy.copy(trial)
+    shown.system_attrs = {name: value for name, value in trial.system_attrs.items() if name not in gone}
+    return shown
+
+
+def unlisted(study: Study) -> dict[str, str]:
+    """By these attributes in place of a study's own, a page does not list the checkpoints that stand on the study."""
+    of_study = storage_of(study).get_study_system_attrs(study_id(study))
+    return {f"{PREFIX}{artifact.id}": json.dumps(None) for artifact in _listed(of_study)}
+
+
+def removed_artifacts(study: Study) -> list[str]:
+    """The ids of artifacts that were removed from the store."""
+    return list(study.user_attrs.get(REMOVED) or ())
 
 
 def without_artifacts(system_attributes: Mapping[str, Any]) -> dict[str, Any]:

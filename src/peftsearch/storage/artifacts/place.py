@@ -215,3 +215,6 @@ class Watched:
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def close(self) -> None:
+        """Do nothing: boto3 closes what it has uploaded, and an upload that failed begins with the same file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -45,6 +45,7 @@ class PatientStorage(BaseStorage):
         reset: gives back this thread's database session, which an outage may have left in a broken state.
         shown: which studies it lists, by their names.
         added: what it says of the study with a name beside the study's own system attributes.
+        seen: what it shows of a trial.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class PatientStorage(BaseStorage):
         reset: Callable[[], None] = lambda: None,
         shown: Callable[[str], bool] = lambda _: True,
         added: Callable[[str], Mapping[str, Any]] | None = None,
+        seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
     ) -> None:
         self.wrapped = wrapped
         self.patience = patience
@@ -61,6 +63,7 @@ class PatientStorage(BaseStorage):
         self._reset = reset
         self._shown = shown
         self._added = added
+        self._seen = seen
         self._studies: dict[str, int] = {}
 
     set_study_user_attr = _delegate("set_study_user_attr")
@@ -68,8 +71,6 @@ class PatientStorage(BaseStorage):
     get_study_name_from_id = _delegate("get_study_name_from_id")
     get_study_directions = _delegate("get_study_directions")
     get_study_user_attrs = _delegate("get_study_user_attrs")
-    get_trial = _delegate("get_trial")
-    get_all_trials = _delegate("get_all_trials")
     get_trial_id_from_study_id_trial_number = _delegate("get_trial_id_from_study_id_trial_number")
     set_trial_user_attr = _delegate("set_trial_user_attr")
     set_trial_system_attr = _delegate("set_trial_system_attr")
@@ -79,6 +80,16 @@ class PatientStorage(BaseStorage):
     # A repetition finds the study that the first call created, and `optuna.create_study` then loads it.
     create_new_study = _delegate("create_new_study")
     remove_session = _delegate("remove_session")
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        found: FrozenTrial = self._patiently(lambda _: self.wrapped.get_trial(trial_id))
+        return self._seen(found) if self._seen else found
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        found: list[FrozenTrial] = self._patiently(lambda _: self.wrapped.get_all_trials(study_id, deepcopy, states))
+        return [self._seen(trial) for trial in found] if self._seen else found
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         found: dict[str, Any] = self._patiently(lambda _: self.wrapped.get_study_system_attrs(study_id))
@@ -93,10 +104,14 @@ class PatientStorage(BaseStorage):
         return studies
 
     def showing(
-        self, shown: Callable[[str], bool], added: Callable[[str], Mapping[str, Any]] | None = None
+        self,
+        shown: Callable[[str], bool],
+        added: Callable[[str], Mapping[str, Any]] | None = None,
+        seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
     ) -> PatientStorage:
-        """The same storage for a page, which lists the studies that `shown` accepts and says what `added` adds."""
-        return PatientStorage(self.wrapped, self.patience, self._reset, shown, added)
+        """The same storage for a page: with the studies that `shown` accepts, what `added` adds, and trials as `seen`
+        shows them."""
+        return PatientStorage(self.wrapped, self.patience, self._reset, shown, added, seen)
 
     def get_study_id_from_name(self, study_name: str) -> int:
         found: int = self._patiently(lambda _: self.wrapped.get_study_id_from_name(study_name))
