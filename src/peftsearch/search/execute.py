@@ -232,10 +232,8 @@ def _complete(
     if result.predictions is not None:
         write_predictions(folder.predictions(trial.number), result.predictions)
     if shelf is not None:
-        told = dict(zip(objectives, values, strict=True))
-        shelf.keep(
-            trial, replace(trained, state="complete", values=told, measurement=result.measurement, checks=checks)
-        )
+        ended = replace(trained, state="complete", measurement=result.measurement, checks=checks)
+        shelf.keep(trial, replace(ended, values=dict(zip(objectives, values, strict=True))))
     write_measurement(trial, result.measurement)
     write_checks(trial, checks)
     study.tell(trial, values, state=TrialState.COMPLETE)
