@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from tests.helpers.search import FAKE_WORKER
+
+START_SECONDS = 300.0
+"""How long an actor and its worker may take to start where many processes want the same core. It only ends a test that
+waits for what does not come."""
 
 OBJECT_STORE = 80 * 1024**2
 """Bytes; the least that Ray takes is 75 MiB."""
@@ -34,18 +39,24 @@ class Nodes:
     def lose(self, node: Any) -> None:
         self.cluster.remove_node(node, allow_graceful=False)
 
-    def engine(self, workers: int, **wanted: Any) -> Any:
+    def engine(self, workers: int, module: str = FAKE_WORKER, **wanted: Any) -> Any:
         """An engine of this cluster, whose workers train nothing."""
         from peftsearch.workers.engine import Wanted
         from peftsearch.workers.ray_engine import engine_of
 
-        return engine_of(Wanted(workers, address=self.address, module=FAKE_WORKER, **wanted))
+        return engine_of(Wanted(workers, address=self.address, module=module, **wanted))
+
+
+def missing() -> str | None:
+    """What must be installed for a cluster to run here; None if nothing."""
+    return "Ray is not installed; pip install 'peftsearch[ray]'" if find_spec("ray") is None else None
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     """A cluster of one node, once for all tests of a module."""
-    pytest.importorskip("ray", reason="Ray is not installed; pip install 'peftsearch[ray]'")
+    if reason := missing():
+        pytest.skip(reason)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
     from ray.cluster_utils import Cluster
@@ -56,6 +67,7 @@ def nodes() -> Iterator[Nodes]:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_engine, "PASSED_ON", ("FAKE_", "PYTHONPATH"))
+        patch.setenv("OMP_NUM_THREADS", "1")  # each worker has a place with one core
         yield Nodes(cluster)
     ray.shutdown()
     cluster.shutdown()

@@ -1,7 +1,4 @@
-"""A private PostgreSQL server, run with the system's binaries and removed with the process that started it.
-
-`python -m tests.helpers.postgres` prints why the tests that need one are skipped; nothing if they are not.
-"""
+"""A private PostgreSQL server, run with the system's binaries and removed with the process that started it."""
 
 from __future__ import annotations
 
@@ -188,7 +185,3 @@ def postgres_server() -> Iterator[Server]:
 def postgres_url(postgres_server: Server) -> Callable[[], str]:
     """Makes an empty database, and returns its URL."""
     return postgres_server.new_database
-
-
-if __name__ == "__main__" and (reason := missing()):
-    print(f"The tests that need a PostgreSQL server are skipped: {reason}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,22 +13,29 @@ from peftsearch.core.strategies import ENGINES
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.local import LocalEngine
-from tests.helpers.cluster import nodes
+from tests.helpers.cluster import START_SECONDS, nodes
 from tests.helpers.search import FAKE_WORKER, Search, until
 
 __all__ = ["nodes"]
-START_SECONDS = 120.0
-"""How long an actor and its worker may take to start where many processes want the same core."""
+BARE_WORKER = "tests.helpers.bare_worker"
 
-MAKE: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {
-    "local": lambda _: LocalEngine(2, module=FAKE_WORKER),
-    "ray": lambda request: request.getfixturevalue("nodes").engine(2),
+MAKE: dict[str, Callable[[pytest.FixtureRequest, str], Engine]] = {
+    "local": lambda _, module: LocalEngine(2, module=module),
+    "ray": lambda request, module: request.getfixturevalue("nodes").engine(2, module),
 }
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    with closing(MAKE[request.param](request)) as engine:
+    """Its workers work on a study."""
+    with closing(MAKE[request.param](request, FAKE_WORKER)) as engine:
+        yield engine
+
+
+@pytest.fixture(params=ENGINES)
+def bare_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Its workers open no study, so that they start within a moment."""
+    with closing(MAKE[request.param](request, BARE_WORKER)) as engine:
         yield engine
 
 
@@ -59,20 +67,18 @@ def test_a_worker_that_is_done_says_so(search: Search, engine: Engine) -> None:
 
 
 def test_a_worker_that_a_signal_ends_is_a_death(
-    search: Search, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    search: Search, bare_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_KILL", "full")
-    search.prepare()
-    ended = end_of(engine.start(search.job, 0))
+    monkeypatch.setenv("FAKE_END", "signal")
+    ended = end_of(bare_engine.start(search.job, 0))
     assert (ended.report, ended.how, ended.lost) == (None, "signal SIGKILL", False)
 
 
 def test_a_worker_that_crashes_leaves_the_end_of_its_log(
-    search: Search, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    search: Search, bare_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_CRASH", "1")
-    search.prepare()
-    ended = end_of(engine.start(search.job, 0))
+    monkeypatch.setenv("FAKE_END", "crash")
+    ended = end_of(bare_engine.start(search.job, 0))
     assert (ended.report, ended.how) == (None, "exit code 1")
     assert ended.log == str(search.job.run_folder.worker_log(0))
     assert ended.log_end.endswith(" | RuntimeError: no such device")
@@ -85,7 +91,7 @@ def test_a_worker_is_known_as_it_stands_on_its_trial(
     monkeypatch.setenv("FAKE_SECONDS", "60")
     search.prepare()
     worker = engine.start(search.job, 0)
-    until(lambda: one_trains(search), START_SECONDS)
+    until(lambda: worker.identity() is not None and one_trains(search), START_SECONDS)
     [on_trial] = [record.worker for record in search.records() if record.state == "running"]
     identity = worker.identity()
     assert identity is not None
@@ -96,13 +102,13 @@ def test_a_worker_is_known_as_it_stands_on_its_trial(
 
 
 def test_a_worker_that_does_not_listen_can_be_killed(
-    search: Search, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    search: Search, bare_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_SECONDS", "60")
-    monkeypatch.setenv("FAKE_DEAF", "1")
-    search.prepare()
-    worker = engine.start(search.job, 0)
-    until(lambda: one_trains(search), START_SECONDS)
+    ready = tmp_path / "ready"
+    monkeypatch.setenv("FAKE_END", "deaf")
+    monkeypatch.setenv("FAKE_READY", str(ready))
+    worker = bare_engine.start(search.job, 0)
+    until(lambda: ready.exists() and worker.identity() is not None, START_SECONDS)
     worker.interrupt()
     worker.kill()
     assert end_of(worker).how == "signal SIGKILL"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -18,11 +17,11 @@ import pytest
 
 from peftsearch.core.errors import UserError
 from peftsearch.storage.records import Record
-from peftsearch.workers.engine import Wanted
+from peftsearch.workers.engine import Wanted, Worker
 from peftsearch.workers.local import engine_of as local_engine_of
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import run_workers
-from tests.helpers.cluster import Nodes, nodes
+from tests.helpers.cluster import START_SECONDS, Nodes, missing, nodes
 from tests.helpers.search import Search, until
 
 __all__ = ["nodes"]
@@ -48,17 +47,18 @@ def test_a_lost_node_costs_no_try_and_its_worker_waits_for_another_place(
         for pid in held:
             os.kill(pid, signal.SIGSTOP)
         nodes.lose(second)
-        until(lambda: len(alive_nodes()) == sum(map(has_actor, held)) == 1, 60.0)
+        until(lambda: len(alive_nodes()) == sum(map(has_actor, held)) == 1, START_SECONDS)
         for pid in held:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT if has_actor(pid) else signal.SIGKILL)
         (tmp_path / "gate").touch()
 
     with closing(nodes.engine(2)) as engine:
-        outcome = run_workers(study, replace(search.job, since=time.time()), engine, on_tick=lose_the_second_node)
+        job = replace(search.job, budget=4, since=time.time())
+        outcome = run_workers(study, job, engine, on_tick=lose_the_second_node)
     assert outcome == Outcome("done")
-    assert Counter(record.state for record in search.records()) == {"complete": 6}
-    assert len({record.config.key() for record in search.records() if record.config}) == 6
+    assert Counter(record.state for record in search.records()) == {"complete": 4}
+    assert len({record.config.key() for record in search.records() if record.config}) == 4
 
 
 def alive_nodes() -> list[str]:
@@ -82,39 +82,76 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def test_an_interrupted_and_a_killed_driver_lose_nothing(
+def test_a_killed_and_an_interrupted_driver_lose_nothing(
     search: Search, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_SECONDS", "60")
-    search.prepare()
+    monkeypatch.setenv("FAKE_SECONDS", "600")
+    study = search.prepare()
     command = [sys.executable, "-m", "tests.helpers.ray_driver", search.job.to_line(), nodes.address, "1"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as driver:
-        until(lambda: len(running(search)) == 1, 120.0)
-        driver.send_signal(signal.SIGINT)
-        said = driver.communicate(timeout=60)[0]
-    assert json.loads(said.splitlines()[-1])["message"] == "Ctrl-C"
-    assert Counter(record.state for record in search.records()) == {"waiting": 3}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as driver:
-        until(lambda: len(running(search)) == 1 and bool(running(search)[0].worker), 120.0)
-        worker = running(search)[0].worker
+    with subprocess.Popen(command, cwd=ROOT) as driver:
+        until(lambda: any(record.worker for record in running(search)), START_SECONDS)
+        [worker] = [record.worker for record in running(search)]
         driver.kill()
-    until(lambda: has_ended(worker["pid"]), 60.0)  # Ray ends the actor with its driver, and the worker with the actor
-    monkeypatch.setenv("FAKE_SECONDS", "0")
-    monkeypatch.chdir(Path(search.job.path).parent)  # a storage may be named from the driver's folder
-    there = replace(search.job, storage="sqlite:///runs/toy.db", since=time.time())
+    until(lambda: has_ended(worker["pid"]), START_SECONDS)  # Ray ends the actor with its driver, the actor the worker
+
+    def interrupt(now: list[Record]) -> None:
+        if any(record.state == "running" for record in now):
+            monkeypatch.setenv("FAKE_SECONDS", "0")
+            os.kill(os.getpid(), signal.SIGINT)
+
     with closing(nodes.engine(1)) as engine:
-        assert run_workers(search.prepare(), there, engine) == Outcome("done")
+        job = replace(search.job, since=time.time())
+        assert run_workers(search.prepare(), job, engine, on_tick=interrupt) == Outcome("interrupted", "Ctrl-C")
+        assert Counter(record.state for record in search.records() if record.counts) == {"waiting": 3}
+        monkeypatch.chdir(Path(job.path).parent)  # a storage may be named from the driver's folder
+        there = replace(job, storage="sqlite:///runs/toy.db", since=time.time())
+        assert run_workers(study, there, engine) == Outcome("done")
     assert Counter(record.state for record in search.records() if record.counts) == {"complete": 6}
     assert [record.failure["kind"] for record in search.records() if record.failure] in ([], ["interrupted"])
 
 
+def refusal_of(worker: Worker) -> str:
+    """Why a worker cannot do its job."""
+    until(lambda: worker.poll() is not None, START_SECONDS)
+    ended = worker.poll()
+    assert ended
+    assert ended.report
+    assert ended.report.ending == "refused"
+    return ended.report.message
+
+
 def test_a_folder_that_a_node_does_not_have_is_the_users_to_share(search: Search, nodes: Nodes) -> None:
-    elsewhere = replace(search.job, path="/nowhere/toy.yaml")
-    with closing(nodes.engine(1)) as engine, pytest.raises(UserError) as caught:
-        run_workers(search.prepare(), elsewhere, engine)
-    said = "the folder /nowhere is not on the machine "
-    assert str(caught.value).startswith(said)
-    assert str(caught.value).endswith("; --engine ray needs a folder that all nodes share")
+    with closing(nodes.engine(1)) as engine:
+        said = refusal_of(engine.start(replace(search.job, path="/nowhere/toy.yaml"), 0))
+    assert said.startswith("the folder /nowhere is not on the machine ")
+    assert said.endswith("; --engine ray needs a folder that all nodes share")
+
+
+def test_a_node_that_cannot_start_a_worker_is_the_users_to_mend(search: Search, nodes: Nodes) -> None:
+    with closing(nodes.engine(1)) as engine:
+        said = refusal_of(engine.start(replace(search.job, folder="/dev/null/toy"), 0))
+    assert said == (
+        "a node of the Ray cluster cannot start a worker (NotADirectoryError: [Errno 20] Not a directory:"
+        " '/dev/null/toy'); every node needs the packages of this machine and a folder that it can write"
+    )
+
+
+def test_a_worker_has_as_many_cores_as_it_has_threads(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    said: list[str] = []
+    with closing(nodes.engine(1, say=said.append)) as engine:
+        assert engine.threads == 2
+    assert said == ["the Ray cluster has places for 0 of 1 workers, with 2 CPU cores each; the rest wait"]
+
+
+def test_a_cluster_that_is_not_there_is_the_users_to_name() -> None:
+    if reason := missing():
+        pytest.skip(reason)
+    from peftsearch.workers.ray_engine import engine_of
+
+    with pytest.raises(UserError) as caught:
+        engine_of(Wanted(address="head"))
+    assert str(caught.value) == "--address head: cannot join the Ray cluster (Invalid address format: head)"
 
 
 def test_workers_without_a_place_are_told_of(nodes: Nodes) -> None:

@@ -20,7 +20,7 @@ from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended, Wanted
 from peftsearch.workers.job import Job, WorkerReport
-from peftsearch.workers.local import LocalEngine, LocalWorker
+from peftsearch.workers.local import LocalEngine, LocalWorker, chosen_threads
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -119,8 +119,7 @@ class RayWorker:
             try:
                 self._ended = ray.get(self.end)
             except ray.exceptions.RayError as error:
-                how = "its actor ended without a word"
-                self._ended = Ended(None, how, "Ray's", one_line(error), lost=self._is_lost(error))
+                self._ended = self._without_a_word(error)
             ray.kill(self.actor)  # its place is free for another one
         return self._ended
 
@@ -143,6 +142,15 @@ class RayWorker:
             ray.kill(self.actor)
             self._ended = Ended(WorkerReport("interrupted"))
 
+    def _without_a_word(self, error: Exception) -> Ended:
+        """How an actor ended of which Ray alone knows. The last line of what Ray says is the cause."""
+        cause = one_line(str(error).strip().rpartition("\n")[2])
+        if getattr(error, "actor_init_failed", False):
+            why = f"a node of the Ray cluster cannot start a worker ({cause})"
+            needed = "every node needs the packages of this machine and a folder that it can write"
+            return Ended(WorkerReport.refused(UserError(f"{why}; {needed}")))
+        return Ended(None, "its actor ended without a word", "Ray's", cause, lost=self._is_lost(error))
+
     def _is_lost(self, error: Exception) -> bool:
         """Whether the machine went away, or was taken away, rather than the process."""
         import ray
@@ -157,11 +165,13 @@ class RayEngine:
 
     Args:
         workers: how many.
+        threads: how many CPU cores each gets, and with how many threads it computes.
         gpus: how much of a GPU each gets.
         module: the module that a worker process runs.
     """
 
     workers: int
+    threads: int = 1
     gpus: float = 0.0
     module: str = Wanted.module
     _remote: Any = field(init=False, repr=False)
@@ -170,7 +180,7 @@ class RayEngine:
         import ray
 
         # A worker that dies is started anew by the supervisor, which knows why it died.
-        how = {"num_gpus": self.gpus, "num_cpus": 1, "max_restarts": 0, "max_concurrency": AT_ONCE}
+        how = {"num_gpus": self.gpus, "num_cpus": self.threads, "max_restarts": 0, "max_concurrency": AT_ONCE}
         self._remote = ray.remote(scheduling_strategy="SPREAD", **how)(Actor)
 
     def capacity(self, holding: int, training: int) -> int:
@@ -193,9 +203,10 @@ class RayEngine:
                 f"the Ray cluster has {len(machines)} machines, and SQLite is for one; name a database that all of them"
                 " reach, as in --storage postgresql+psycopg://user@host/name"
             )
-        line = job.for_worker(index, job.threads).to_line()
+        line = job.for_worker(index, self.threads).to_line()
         shared = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-        remote = self._remote.options(runtime_env={"env_vars": shared}) if shared else self._remote
+        shared["OMP_NUM_THREADS"] = str(self.threads)  # else a node's own value counts
+        remote = self._remote.options(runtime_env={"env_vars": shared})
         actor = remote.remote(line, str(Path.cwd()), self.module, not self.gpus)
         return RayWorker(index, actor, actor.end.remote(), actor.identity.remote())
 
@@ -221,16 +232,18 @@ def engine_of(wanted: Wanted) -> RayEngine:
         raise UserError("--engine ray: Ray is not installed; pip install 'peftsearch[ray]'") from None
     try:
         ray.init(address=wanted.address, logging_level="ERROR", log_to_driver=False, ignore_reinit_error=True)
-    except ConnectionError as error:
-        raise UserError(f"--address {wanted.address}: there is no such Ray cluster; {one_line(error)}") from None
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        named = f"--address {wanted.address}" if wanted.address else "--engine ray"
+        raise UserError(f"{named}: cannot join the Ray cluster ({one_line(error)})") from None
     has = ray.cluster_resources()
     gpus = wanted.gpus_per_worker if wanted.gpus_per_worker is not None else float(has.get("GPU", 0) > 0)
-    places = int(min(has.get("CPU", 0), has.get("GPU", 0) / gpus if gpus else math.inf))
+    threads = chosen_threads() or 1
+    places = int(min(has.get("CPU", 0) / threads, has.get("GPU", 0) / gpus if gpus else math.inf))
     workers = wanted.workers or max(1, places)
     if workers > places:
-        each = f"a CPU core and {gpus:g} of a GPU" if gpus else "a CPU core"
+        each = ("a CPU core" if threads == 1 else f"{threads} CPU cores") + (f" and {gpus:g} of a GPU" if gpus else "")
         wanted.say(f"the Ray cluster has places for {places} of {workers} workers, with {each} each; the rest wait")
-    return RayEngine(workers, gpus, wanted.module)
+    return RayEngine(workers, threads, gpus, wanted.module)
 
 
 def _is_ready(result: ObjectRef[Any]) -> bool:
