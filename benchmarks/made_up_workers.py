@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.database import open_storage, reopen_study
 from peftsearch.storage.liveness.heartbeat import Heartbeat
 from peftsearch.storage.liveness.worker_identity import host
+from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.takes import Takes
 from peftsearch.study.spec import StudySpec, load_study
 from peftsearch.study.suggest import suggest
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 EPOCHS = 8
+
+HURRY = "hurry"
+"""A file in the folder of signals after which no trial sleeps any more."""
 
 Call = tuple[float, float, int, float]
 """Wall seconds, the thread's processor seconds, statements, and the unix time of the end."""
@@ -94,7 +98,9 @@ class MadeUpTask:
     """A search's task whose trials sleep for `seconds`, and whose calls to the storage are measured.
 
     Attributes:
-        delay: how much longer the first trial sleeps, so that not all workers do the same at the same moment.
+        share: how much of its time the first trial takes, so that not all workers do the same at the same moment.
+        signals: the folder in which the worker tells that it has claimed a trial, and in which a file `hurry` ends all
+            sleep.
     """
 
     study: Study
@@ -102,11 +108,14 @@ class MadeUpTask:
     job: Job
     meter: Meter
     seconds: float
-    delay: float = 0.0
+    share: float = 1.0
+    signals: Path = Path("/nowhere")
 
     def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
         claimed: tuple[Trial, TrialConfig] | None
         claimed = self.meter.measured("claim", lambda: self._task(self._train).claim(worker))
+        if self.signals.is_dir():
+            (self.signals / f"claimed-{os.getpid()}").touch()
         return claimed
 
     def run(self, trial: Trial, config: TrialConfig, alive: Alive) -> str | None:
@@ -129,22 +138,20 @@ class MadeUpTask:
         self, config: TrialConfig, report: Callable[[EpochReport], None], should_stop: Callable[[], bool]
     ) -> Result:
         curve, measured = filled.outcome(config, EPOCHS)
-        delay, self.delay = self.delay, 0.0
-        _sleep(delay, should_stop)
+        share, self.share = self.share, 1.0
         for epoch in curve:
-            _sleep(self.seconds / EPOCHS, should_stop)
+            self._sleep(share * self.seconds / EPOCHS, should_stop)
             since = self.meter.now()
             report(epoch)
             self.meter.took("report", since)
         return Result(measured)
 
-
-def _sleep(seconds: float, should_stop: Callable[[], bool]) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if should_stop():
-            raise Interrupted("asked to stop")
-        time.sleep(min(left, 1.0))
+    def _sleep(self, seconds: float, should_stop: Callable[[], bool]) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not (self.signals / HURRY).exists():
+            if should_stop():
+                raise Interrupted("asked to stop")
+            time.sleep(min(left, 1.0))
 
 
 def never_stop() -> None:
@@ -201,34 +208,52 @@ def others_at_work(study: Study, spec: StudySpec, workers: int) -> None:
         )
 
 
-def task_of(job: Job, meter: Meter, seconds: float, index: int = 0, delay: float = 0.0) -> MadeUpTask:
+def task_of(job: Job, meter: Meter) -> MadeUpTask:
     """Open the study as a worker does."""
-    spec, study = load_study(job.path), reopen_study(job.storage, job.name, job.storage_patience)
+    study = reopen_study(job.storage, job.name, job.storage_patience)
     known = read_history(study)
-    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=index, trials=known)
-    return MadeUpTask(study, spec, job, meter, seconds, delay)
+    study.sampler = make_sampler(job.sampler, job.seed, job.startup_trials, worker=0, trials=known)
+    return MadeUpTask(study, load_study(job.path), job, meter, 0.0)
 
 
-def supervise(job: Job, workers: int, seconds: float, said: Path) -> None:
-    """Be one machine: a supervisor and its workers, which are forks of this process and write to `said`."""
+def supervise(job: Job, workers: int, seconds: float, a_second: float, folder: Path) -> None:
+    """Be one machine: a supervisor and its workers, which are forks of this process.
+
+    Args:
+        seconds: of a trial.
+        a_second: how many workers are started a second.
+        folder: each process writes what its calls took into `said` in it; see `MadeUpTask.signals`.
+    """
     meter = Meter()
     step = supervisor.Supervisor.step
     supervisor.Supervisor.step = lambda self: meter.measured("look", lambda: step(self))  # type: ignore[method-assign]
     study = reopen_study(job.storage, job.name, job.storage_patience)
-    outcome = supervisor.run_workers(study, job, Forks(workers, seconds, said))
-    (said / f"{os.getpid()}.json").write_text(json.dumps({"how": outcome.how, "found": meter.found}))
+    forks = Forks(study, load_study(job.path), read_history(study), workers, seconds, folder, a_second)
+    outcome = supervisor.run_workers(study, job, forks)
+    _tell(folder, outcome.how, meter)
 
 
 @dataclass
 class Forks:
-    """An engine whose workers are forks of this process, so that they share what is loaded."""
+    """An engine whose workers are forks of this process, so that they share the memory of what is loaded and read.
 
+    Args:
+        study: as the supervisor has opened it.
+        known: how many trials it holds, all of which have been read.
+        a_second: how many workers are started a second, as machines come one after the other.
+    """
+
+    study: Study
+    spec: StudySpec
+    known: int
     workers: int
     seconds: float
-    said: Path
+    folder: Path
+    a_second: float
+    began: float = field(default_factory=time.monotonic)
 
     def capacity(self, holding: int, training: int) -> int:
-        return self.workers
+        return min(self.workers, 1 + int(self.a_second * (time.monotonic() - self.began)))
 
     def takes(self, index: int) -> Takes:
         return "all"
@@ -238,11 +263,35 @@ class Forks:
         if not pid:
             try:
                 # Not in the supervisor's context, in which its look at the trials goes on.
-                Context().run(_work, job.for_worker(index, 1), self.seconds, self.said)
+                Context().run(self._work, job.for_worker(index, 1))
                 os._exit(0)
             finally:
                 os._exit(1)
         return Fork(index, pid)
+
+    def _work(self, job: Job) -> None:
+        """Be one worker: claim, train and tell until the budget is spent."""
+        _leave_connections(self.study)
+        meter, beat = Meter(), Heartbeat.beat
+        Heartbeat.beat = lambda self: meter.measured("beat", lambda: beat(self))  # type: ignore[method-assign]
+        rng = random.Random(os.getpid())
+        seed = rng.randrange(1 << 30)
+        self.study.sampler = make_sampler(job.sampler, seed, job.startup_trials, worker=job.index, trials=self.known)
+        signals = self.folder / "signals"
+        task = MadeUpTask(self.study, self.spec, job, meter, self.seconds, rng.random(), signals)
+        report = worker.work(task.study, task, job, threading.Event())
+        _tell(self.folder, report.ending, meter)
+
+
+def _leave_connections(study: Study) -> None:
+    """Leave the parent its connections to the database; this process makes its own."""
+    storage = storage_of(study).wrapped  # type: ignore[attr-defined]
+    storage.engine.dispose(close=False)
+    storage.scoped_session.registry.clear()
+
+
+def _tell(folder: Path, how: str, meter: Meter) -> None:
+    (folder / "said" / f"{os.getpid()}.json").write_text(json.dumps({"how": how, "found": meter.found}))
 
 
 @dataclass
@@ -267,13 +316,3 @@ class Fork:
     def kill(self) -> None:
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
-
-
-def _work(job: Job, seconds: float, said: Path) -> None:
-    """Be one worker: claim, train and tell until the budget is spent."""
-    meter, beat = Meter(), Heartbeat.beat
-    Heartbeat.beat = lambda self: meter.measured("beat", lambda: beat(self))  # type: ignore[method-assign]
-    rng = random.Random(os.getpid())
-    task = task_of(replace(job, seed=rng.randrange(1 << 30)), meter, seconds, job.index, rng.uniform(0, seconds))
-    report = worker.work(task.study, task, job, threading.Event())
-    (said / f"{os.getpid()}.json").write_text(json.dumps({"how": report.ending, "found": meter.found}))

@@ -1,18 +1,21 @@
 """Measure how many workers a database bears: SQLite, PostgreSQL, and PostgreSQL behind pgbouncer.
 
     python -m benchmarks.storage --parts costs     # one call beside the trials of 2 … 200 workers
-    python -m benchmarks.storage --parts load --databases postgres --workers 200
+    python -m benchmarks.storage --parts load --databases postgres --workers 200 --seconds 160 --per-machine 100
     python -m benchmarks.storage --parts costs --databases postgres --workers 2 --finished 10000
 
 The workers run the product's own loop, claims, reports and heartbeats (`benchmarks/made_up_workers.py`). `costs` has
 one of them, and rows in the database for the running trials of all others, so that its processor seconds depend little
-on how busy this machine is. `load` runs all of them, with a supervisor for every `--per-machine` workers; its seconds
-are those of this machine, which the workers share with the server.
+on how busy this machine is. `load` runs all of them, as forks that share the memory of what is loaded, with a
+supervisor for every `--per-machine` workers. Its seconds are those of this machine, which the workers share with the
+server: their own Python takes half a second of a processor for a trial, so many workers need longer trials. Once each
+of them has a trial, calls are counted for `--window` seconds; then no trial sleeps any more, until the budget is spent.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -21,15 +24,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from benchmarks import filled
 from benchmarks.databases import KINDS, Database, database
 from benchmarks.made_up_workers import (
     EPOCHS,
+    HURRY,
     Call,
     MadeUpTask,
     Meter,
@@ -69,7 +75,7 @@ def costs(kind: str, options: argparse.Namespace) -> Iterator[tuple[int, Found]]
         job = new_study(found, Path(name), options.finished)
         meter = Meter()
         meter.count_statements()
-        task, there = task_of(job, meter, 0.0), 1
+        task, there = task_of(job, meter), 1
         for workers in sorted(map(int, options.workers.split(","))):
             others_at_work(task.study, task.spec, workers - there)
             there, meter.found = workers, {}
@@ -145,73 +151,115 @@ def load(kind: str, options: argparse.Namespace) -> Iterator[tuple[int, dict[str
 
 
 def _loaded(kind: str, workers: int, options: argparse.Namespace) -> dict[str, Any]:
-    seconds, rounds = options.seconds, options.rounds
     with tempfile.TemporaryDirectory() as name, database(kind, Path(name)) as found:
         folder = Path(name)
-        said = folder / "said"
-        said.mkdir()
-        _in_fork(lambda: (folder / "job").write_text(new_study(found, folder, options.finished).to_line()))
-        job = Job.from_line((folder / "job").read_text())
-        job = replace(job, budget=_budget(job) + workers * rounds, since=time.time())
+        for each in ("said", "signals"):
+            (folder / each).mkdir()
+        job = Job.from_line(_in_fork(lambda: new_study(found, folder, options.finished).to_line()))
+        counted = _in_fork(lambda: sum(one.counts for one in records(reopen_study(job.storage, job.name, 60))))
+        more = workers * 1.1 + workers / options.seconds * options.window  # first trials, the window's, and some left
+        job = replace(job, budget=counted + int(more), since=time.time())
         began = time.time()
         shares = [len(share) for share in np.array_split(range(workers), -(-workers // options.per_machine))]
-        machines = [_fork(lambda share=share: supervise(job, share, seconds, said)) for share in shares]
-        samples = list(_sampled(found, machines, began + seconds, began + rounds * seconds))
-        wrong = _wrong(job)
-        found_by = [json.loads(file.read_text()) for file in said.iterdir()]
+        pace = options.starts / len(shares)
+        machines = [_fork(lambda share=share: supervise(job, share, options.seconds, pace, folder)) for share in shares]
+        window = Window(found, folder / "signals", workers, options.window)
+        window.watch(machines)
+        wrong = _in_fork(lambda: _wrong(job))
+        said = [json.loads(file.read_text()) for file in (folder / "said").iterdir()]
     calls: dict[str, list[Call]] = {}
-    for each in found_by:
+    for each in said:
         for call, took in each["found"].items():
-            calls.setdefault(call, []).extend(tuple(one) for one in took if samples[0][0] <= one[3] <= samples[-1][0])
-    return {"took": time.time() - began, "wrong": wrong, **_rates(calls, samples)}
+            calls.setdefault(call, []).extend(tuple(one) for one in took)
+    return {
+        "seconds": options.seconds, "budget": int(more), "started": window.began - began, "took": time.time() - began,
+        "wrong": wrong, **window.found(), "starting": _rates(calls, began, window.began),
+        "calls": _rates(calls, window.began, window.ended),
+    }  # fmt: skip
 
 
-def _rates(calls: dict[str, list[Call]], samples: Sequence[tuple[float, float, int, int]]) -> dict[str, Any]:
-    window = samples[-1][0] - samples[0][0]
-    rates = {
+def _rates(calls: dict[str, list[Call]], since: float, until: float) -> dict[str, Any]:
+    """What the calls took that ended between two times."""
+    within = {call: [one for one in took if since <= one[3] <= until] for call, took in calls.items()}
+    return {
         call: {
-            "a second": len(took) / window,
+            "number": len(took),
+            "a second": len(took) / (until - since),
             "p50": float(np.quantile([one[0] for one in took], 0.5)),
             "p95": float(np.quantile([one[0] for one in took], 0.95)),
+            "most": max(one[0] for one in took),
             "processor": statistics.median(one[1] for one in took),
         }
-        for call, took in calls.items()
+        for call, took in within.items()
         if took
     }
-    return {
-        "window": window,
-        "server cores": (samples[-1][1] - samples[0][1]) / window,
-        "transactions a second": (samples[-1][3] - samples[0][3]) / window,
-        "connections": max(sample[2] for sample in samples),
-        "calls": rates,
-    }
 
 
-def _sampled(
-    found: Database, machines: Sequence[int], first: float, last: float
-) -> Iterator[tuple[float, float, int, int]]:
-    """Until all machines have ended, and between two times: when, processor seconds, connections, transactions."""
-    alive = set(machines)
-    while alive:
-        now = time.time()
-        if first <= now <= last:
-            yield now, found.processor_seconds(), found.connections(), found.transactions()
-        time.sleep(2.0)
-        alive -= {pid for pid in alive if os.waitpid(pid, os.WNOHANG)[0]}
+@dataclass
+class Window:
+    """The time in which calls are counted: from the moment at which each worker has a trial.
+
+    Attributes:
+        seconds: how long it is.
+        samples: for each look in it, when it was, the processor seconds of the server and of the workers, the
+            connections, and the transactions.
+        memory: what one of the workers takes for itself alone, in MiB, the mean of some of them.
+    """
+
+    database: Database
+    signals: Path
+    workers: int
+    seconds: float
+    samples: list[tuple[float, float, float, int, int]] = field(default_factory=list)
+    memory: float = 0.0
+
+    @property
+    def began(self) -> float:
+        return self.samples[0][0]
+
+    @property
+    def ended(self) -> float:
+        return self.samples[-1][0]
+
+    def watch(self, machines: Sequence[int]) -> None:
+        """Look every two seconds until all machines have ended."""
+        alive = set(machines)
+        while alive:
+            claimed = [int(file.name.partition("-")[2]) for file in self.signals.glob("claimed-*")]
+            if len(claimed) >= self.workers and not (self.signals / HURRY).exists():
+                self._sample(claimed)
+                if self.ended - self.began >= self.seconds:
+                    self.memory = statistics.mean(map(_own_memory, claimed[:10]))
+                    (self.signals / HURRY).touch()
+            time.sleep(2.0)
+            alive -= {pid for pid in alive if os.waitpid(pid, os.WNOHANG)[0]}
+
+    def found(self) -> dict[str, Any]:
+        first, last = self.samples[0], self.samples[-1]
+        window = last[0] - first[0]
+        return {
+            "window": window,
+            "server cores": (last[1] - first[1]) / window,
+            "worker cores": (last[2] - first[2]) / window,
+            "transactions a second": (last[4] - first[4]) / window,
+            "connections": max(sample[3] for sample in self.samples),
+            "MiB of a worker": self.memory,
+        }
+
+    def _sample(self, workers: Sequence[int]) -> None:
+        served, worked = self.database.processor_seconds(), sum(map(_all_seconds, workers))
+        self.samples.append((time.time(), served, worked, self.database.connections(), self.database.transactions()))
 
 
-def _budget(job: Job) -> int:
-    """How many trials count already."""
-    counted: list[int] = []
-    _in_fork(
-        lambda: (
-            Path(job.folder)
-            .with_suffix(".count")
-            .write_text(str(sum(record.counts for record in records(reopen_study(job.storage, job.name, 60)))))
-        )
-    )
-    counted.append(int(Path(job.folder).with_suffix(".count").read_text()))
-    return counted[0]
+def _all_seconds(pid: int) -> float:
+    """The processor seconds of all threads of a process."""
+    took = psutil.Process(pid).cpu_times()
+    return float(took.user + took.system)
+
+
+def _own_memory(pid: int) -> float:
+    """What a process shares with no other one, in MiB."""
+    return float(psutil.Process(pid).memory_full_info().uss) / 2**20
 
 
 def _wrong(job: Job) -> dict[str, Any]:
@@ -246,15 +294,33 @@ def _fork(call: Callable[[], Any]) -> int:
         os._exit(1)
 
 
-def _in_fork(call: Callable[[], Any]) -> None:
-    """Do it in another process, so that this one has no connection that its forks would share."""
-    if os.waitpid(_fork(call), 0)[1]:
-        raise SystemExit("it failed")
+def _in_fork(call: Callable[[], Any]) -> Any:
+    """What `call` returns in another process, so that this one has no connection that its forks would share."""
+    with tempfile.NamedTemporaryFile("r") as file:
+        if os.waitpid(_fork(lambda: Path(file.name).write_text(json.dumps(call()))), 0)[1]:
+            raise SystemExit("it failed")
+        return json.load(file)
+
+
+def _load_all() -> None:
+    """Import what a worker imports, so that its forks share it: what one of them has loaded at its end."""
+
+    def loaded() -> list[str]:
+        with tempfile.TemporaryDirectory() as name, database("sqlite", Path(name)) as found:
+            job, meter = new_study(found, Path(name), 40), Meter()
+            OneWorker(task_of(job, meter), job, meter, found).trial()
+
+            return [module for module in sys.modules if not module.startswith("__")]
+
+    for module in _in_fork(loaded):
+        with suppress(ImportError):
+            importlib.import_module(module)
 
 
 def main() -> None:
     options = _options()
     never_stop()
+    _load_all()
     parts = {"costs": costs, "load": load}
     for part in options.parts.split(","):
         for kind in options.databases.split(","):
@@ -276,7 +342,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--finished", type=int, default=1000, help="trials that the study holds before")
     parser.add_argument("--repeats", type=int, default=10, help="trials of `costs`")
     parser.add_argument("--seconds", type=float, default=TRIAL_SECONDS, help="of a trial of `load`")
-    parser.add_argument("--rounds", type=int, default=3, help="trials of each worker of `load`")
+    parser.add_argument("--window", type=float, default=60.0, help="seconds in which calls of `load` are counted")
+    parser.add_argument("--starts", type=float, default=3.0, help="workers of `load` that are started a second")
     parser.add_argument("--per-machine", type=int, default=25, help="workers of a supervisor")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "storage.jsonl")
     return parser.parse_args()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from peftsearch.storage.claims import claim_new
 from peftsearch.storage.database import objective_names, open_storage, open_study
 from peftsearch.storage.prepare import enqueue_baselines, prepare
 from peftsearch.storage.records import records
-from peftsearch.storage.study_attributes import read_constraints, read_tolerance
+from peftsearch.storage.study_attributes import read_constraints, read_enqueuing, read_tolerance, write_enqueuing
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import load_study
 from peftsearch.study.suggest import baseline_config, suggest
 from tests.helpers.preparers import prepare_in_processes
 from tests.helpers.search import STUDY, Search
+from tests.helpers.workers import other_process
 
 
 def test_baselines_wait_in_their_order_with_their_configurations(search: Search) -> None:
@@ -70,7 +73,26 @@ def test_processes_that_begin_at_once_enqueue_each_baseline_once(search: Search,
     study = prepare(load_study(search.job.path), search.job.storage)
     baselines = [record.baseline for record in records(study) if record.counts]
     assert baselines == [None, *range(30), None], "in their order"
-    assert len(study.trials) < 3 * 32, "four processes that each enqueue all would make 4 * 32"
+    assert len(study.trials) < 2 * 32, "most were enqueued by one process alone"
+
+
+def test_a_process_waits_for_one_that_enqueues_as_long_as_that_lives(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow it is: on a machine under load, seconds may pass between two baselines."""
+    many(search, 5)
+    spec = load_study(search.job.path)
+    study = open_study(open_storage(search.job.storage), "toy", spec.objectives)
+    enqueue_baselines(study, spec)
+    many(search, 8)
+    spec, pauses = load_study(search.job.path), count(1)
+    monkeypatch.setattr(preparing, "LATE_SECONDS", 0.0)
+    with ExitStack() as lives:
+        write_enqueuing(study, lives.enter_context(other_process()))
+        monkeypatch.setattr(preparing.time, "sleep", lambda _: lives.close() if next(pauses) == 3 else None)
+        assert enqueue_baselines(study, spec) == 3
+    assert next(pauses) == 4, "it waited until the other one had ended"
+    assert read_enqueuing(study) is None
 
 
 def test_a_process_goes_on_where_one_that_enqueued_has_died(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:

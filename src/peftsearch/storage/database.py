@@ -15,6 +15,7 @@ from peftsearch.storage.connection.outages import StorageAway, is_outage, raise_
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, Patience
 from peftsearch.storage.connection.sqlite import (
     BUSY_SECONDS,
+    LoggedConnection,
     check_usable,
     database_file,
     existing,
@@ -166,7 +167,8 @@ def _connect(parsed: URL, file: Path | None, write: bool) -> RDBStorage:
     # Optuna formats the URL, and stumbles over a brace in a password.
     url = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     if parsed.get_backend_name() == "sqlite":
-        storage = RememberingStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
+        settings = {"timeout": BUSY_SECONDS, "factory": LoggedConnection}
+        storage = RememberingStorage(url, engine_kwargs={"connect_args": settings})
         # RDBStorage creates its engine and uses it in one step. The connection that created the tables is thrown away
         # here, so that every later one passes through the events.
         storage.scoped_session.remove()

@@ -12,10 +12,13 @@ from peftsearch.storage.budget import counted, counts
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.liveness.recovery import reclaim, withdraw
+from peftsearch.storage.liveness.worker_identity import is_gone, this_process
 from peftsearch.storage.optuna_access import add_waiting_trial, storage_of
 from peftsearch.storage.study_attributes import (
+    read_enqueuing,
     read_space,
     write_constraints,
+    write_enqueuing,
     write_every_epoch,
     write_space,
     write_tolerance,
@@ -39,8 +42,8 @@ if TYPE_CHECKING:
     from peftsearch.core.config import TrialConfig
 
 OTHERS_SECONDS = 5.0
-"""A process that enqueues baselines is taken for dead when it has added none for this long. If it lives all the same,
-the baselines that two processes have enqueued are withdrawn."""
+"""A process of another machine that enqueues baselines is taken for dead when it has added none for this long. If it
+lives all the same, the baselines that two processes have enqueued are withdrawn."""
 
 LATE_SECONDS = 1.0
 """A process that finds some baselines and misses others waits this long for the next one."""
@@ -130,7 +133,9 @@ def enqueue_baselines(study: Study, spec: StudySpec) -> int:
         if _has_earlier_twin(_held(study, spec), *mine[-1]):
             _wait_for_others(study, spec, OTHERS_SECONDS)
         else:
+            write_enqueuing(study, this_process())
             mine += [_enqueue(study, spec, *each) for each in missing[1:]]
+            write_enqueuing(study, None)
     trials = _held(study, spec)
     twins = [number for number, config in mine if _has_earlier_twin(trials, number, config)]
     for number in twins:
@@ -166,9 +171,9 @@ def _has_earlier_twin(trials: Sequence[FrozenTrial], number: int, config: TrialC
 
 
 def _wait_for_others(study: Study, spec: StudySpec, seconds: float) -> None:
-    """Return once no baseline is missing, or none has been added for so many seconds."""
+    """Return once no baseline is missing, or none has been added for so many seconds and nobody here is about to."""
     left, since = len(_missing(study, spec)), time.monotonic()
-    while left and time.monotonic() - since < seconds:
+    while left and (time.monotonic() - since < seconds or is_gone(read_enqueuing(study) or {}) is False):
         time.sleep(POLL_SECONDS)
         now = len(_missing(study, spec))
         if now != left:

@@ -27,7 +27,7 @@ TOLERANCE = "tolerance"
 EVERY_EPOCH = "every_epoch"
 """Whether each epoch of a trial is a point of its own, as in studies that do not say."""
 
-SUPERVISED = "peftsearch:supervised"
+SUPERVISED, ENQUEUING = "peftsearch:supervised", "peftsearch:enqueuing"
 """Among what Optuna calls system attributes, which people do not look at."""
 
 
@@ -146,6 +146,17 @@ def read_every_epoch(study: Study) -> bool:
 def write_supervised(study: Study, seconds: float) -> None:
     """Write the unix time at which a process that supervises workers was alive and able to write."""
     storage_of(study).set_study_system_attr(study_id(study), SUPERVISED, seconds)
+
+
+def write_enqueuing(study: Study, process: Mapping[str, Any] | None) -> None:
+    """Write which process enqueues the baselines, as `worker_identity.this_process` tells it; None once it is done."""
+    storage_of(study).set_study_system_attr(study_id(study), ENQUEUING, process)
+
+
+def read_enqueuing(study: Study) -> Mapping[str, Any] | None:
+    """The process that enqueues the baselines, unless it is done."""
+    process: Mapping[str, Any] | None = storage_of(study).get_study_system_attrs(study_id(study)).get(ENQUEUING)
+    return process
 
 
 def read_foreign_attributes(study: Study) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,15 +59,26 @@ def make_folder(file: Path) -> None:
         raise UserError(f"cannot make the folder {file.parent} for the storage: {error.strerror}") from None
 
 
+class LoggedConnection(sqlite3.Connection):
+    """A connection that uses write-ahead logging.
+
+    With the usual journal, each statement that creates a table waits for the disk several times: on a busy disk a new
+    study takes seconds to begin, in which other processes wait that want to create it too.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA journal_mode=WAL")
+        self.execute("PRAGMA synchronous=NORMAL")  # with WAL, a power cut can undo the last commit and no more
+
+
 def make_safe(engine: Engine) -> None:
-    """Use write-ahead logging, and let each transaction take the write lock before it reads."""
+    """Let each transaction take the write lock before it reads."""
     from sqlalchemy import event
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # otherwise the driver begins transactions, and only before the first write
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL, a power cut can undo the last commit and no more
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
