@@ -43,10 +43,11 @@ if TYPE_CHECKING:
 EPOCHS = 8
 
 HURRY = "hurry"
-"""A file in the folder of signals after which no trial sleeps any more."""
+"""A file in the folder of signals, after which no trial takes any time."""
 
-Call = tuple[float, float, int, float]
-"""Wall seconds, the thread's processor seconds, statements, and the unix time of the end."""
+Call = tuple[float, float, int, float, float]
+"""Wall seconds, the thread's processor seconds, statements, the seconds in which the thread waited for a core of this
+machine, and the unix time of the end."""
 
 
 @dataclass
@@ -63,13 +64,13 @@ class Meter:
 
         event.listen(Engine, "before_cursor_execute", lambda *_: setattr(self._own, "count", self._count() + 1))
 
-    def now(self) -> tuple[float, float, int]:
-        return time.perf_counter(), time.thread_time(), self._count()
+    def now(self) -> tuple[float, float, int, float]:
+        return time.perf_counter(), time.thread_time(), self._count(), _waited_for_a_core()
 
-    def took(self, name: str, since: tuple[float, float, int]) -> None:
+    def took(self, name: str, since: tuple[float, float, int, float]) -> None:
         """Record a call that began at `since`."""
-        wall, processor, statements = (now - then for now, then in zip(self.now(), since, strict=True))
-        self.found.setdefault(name, []).append((wall, processor, int(statements), time.time()))
+        wall, processor, statements, waited = (now - then for now, then in zip(self.now(), since, strict=True))
+        self.found.setdefault(name, []).append((wall, processor, int(statements), waited, time.time()))
 
     def measured(self, name: str, call: Callable[[], Any]) -> Any:
         since = self.now()
@@ -80,6 +81,11 @@ class Meter:
 
     def _count(self) -> int:
         return getattr(self._own, "count", 0)
+
+
+def _waited_for_a_core() -> float:
+    """For how many seconds this thread could have run and another one had the core."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,8 @@ class MadeUpTask:
 
     Attributes:
         share: how much of its time the first trial takes, so that not all workers do the same at the same moment.
-        signals: the folder in which the worker tells that it has claimed a trial, and in which a file `hurry` ends all
-            sleep.
+        signals: the folder in which the worker tells that it has claimed a trial, and in which the file `HURRY` ends
+            every trial after the epoch that it is in.
     """
 
     study: Study
@@ -144,6 +150,8 @@ class MadeUpTask:
             since = self.meter.now()
             report(epoch)
             self.meter.took("report", since)
+            if (self.signals / HURRY).exists():
+                break
         return Result(measured)
 
     def _sleep(self, seconds: float, should_stop: Callable[[], bool]) -> None:

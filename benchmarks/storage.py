@@ -8,8 +8,9 @@ The workers run the product's own loop, claims, reports and heartbeats (`benchma
 one of them, and rows in the database for the running trials of all others, so that its processor seconds depend little
 on how busy this machine is. `load` runs all of them, as forks that share the memory of what is loaded, with a
 supervisor for every `--per-machine` workers. Its seconds are those of this machine, which the workers share with the
-server: their own Python takes half a second of a processor for a trial, so many workers need longer trials. Once each
-of them has a trial, calls are counted for `--window` seconds; then no trial sleeps any more, until the budget is spent.
+server: their own Python takes half a second of a processor for a trial, so many workers need longer trials. `with a
+core` leaves out how long a worker waited for a core of this machine, as it would on a machine of its own. Once each
+of them has a trial, calls are counted for `--window` seconds; then trials take no time, until the budget is spent.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ def _loaded(kind: str, workers: int, options: argparse.Namespace) -> dict[str, A
             (folder / each).mkdir()
         job = Job.from_line(_in_fork(lambda: new_study(found, folder, options.finished).to_line()))
         counted = _in_fork(lambda: sum(one.counts for one in records(reopen_study(job.storage, job.name, 60))))
-        more = workers * 1.1 + workers / options.seconds * options.window  # first trials, the window's, and some left
+        lasts = workers / options.starts / 2 + options.window  # how long a worker works until the window ends
+        more = workers * (1.2 + lasts / options.seconds)
         job = replace(job, budget=counted + int(more), since=time.time())
         began = time.time()
         shares = [len(share) for share in np.array_split(range(workers), -(-workers // options.per_machine))]
@@ -180,7 +182,7 @@ def _loaded(kind: str, workers: int, options: argparse.Namespace) -> dict[str, A
 
 def _rates(calls: dict[str, list[Call]], since: float, until: float) -> dict[str, Any]:
     """What the calls took that ended between two times."""
-    within = {call: [one for one in took if since <= one[3] <= until] for call, took in calls.items()}
+    within = {call: [one for one in took if since <= one[-1] <= until] for call, took in calls.items()}
     return {
         call: {
             "number": len(took),
@@ -188,6 +190,8 @@ def _rates(calls: dict[str, list[Call]], since: float, until: float) -> dict[str
             "p50": float(np.quantile([one[0] for one in took], 0.5)),
             "p95": float(np.quantile([one[0] for one in took], 0.95)),
             "most": max(one[0] for one in took),
+            "p50 with a core": float(np.quantile([one[0] - one[3] for one in took], 0.5)),
+            "p95 with a core": float(np.quantile([one[0] - one[3] for one in took], 0.95)),
             "processor": statistics.median(one[1] for one in took),
         }
         for call, took in within.items()
@@ -201,8 +205,9 @@ class Window:
 
     Attributes:
         seconds: how long it is.
-        samples: for each look in it, when it was, the processor seconds of the server and of the workers, the
-            connections, and the transactions.
+        samples: for each look in it, when it was, the processor seconds of the server, the connections, and the
+            transactions.
+        worked: the processor seconds of the workers at its beginning and at its end.
         memory: what one of the workers takes for itself alone, in MiB, the mean of some of them.
     """
 
@@ -210,7 +215,8 @@ class Window:
     signals: Path
     workers: int
     seconds: float
-    samples: list[tuple[float, float, float, int, int]] = field(default_factory=list)
+    samples: list[tuple[float, float, int, int]] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
     memory: float = 0.0
 
     @property
@@ -227,10 +233,13 @@ class Window:
         while alive:
             claimed = [int(file.name.partition("-")[2]) for file in self.signals.glob("claimed-*")]
             if len(claimed) >= self.workers and not (self.signals / HURRY).exists():
-                self._sample(claimed)
+                self._sample()
+                self.worked = self.worked or [sum(map(_all_seconds, claimed))]
                 if self.ended - self.began >= self.seconds:
+                    self.worked.append(sum(map(_all_seconds, claimed)))
                     self.memory = statistics.mean(map(_own_memory, claimed[:10]))
                     (self.signals / HURRY).touch()
+                    print(f"{len(claimed)} workers, {self.ended - self.began:.0f} s", file=sys.stderr, flush=True)
             time.sleep(2.0)
             alive -= {pid for pid in alive if os.waitpid(pid, os.WNOHANG)[0]}
 
@@ -240,15 +249,15 @@ class Window:
         return {
             "window": window,
             "server cores": (last[1] - first[1]) / window,
-            "worker cores": (last[2] - first[2]) / window,
-            "transactions a second": (last[4] - first[4]) / window,
-            "connections": max(sample[3] for sample in self.samples),
+            "worker cores": (self.worked[-1] - self.worked[0]) / window,
+            "transactions a second": (last[3] - first[3]) / window,
+            "connections": max(sample[2] for sample in self.samples),
             "MiB of a worker": self.memory,
         }
 
-    def _sample(self, workers: Sequence[int]) -> None:
-        served, worked = self.database.processor_seconds(), sum(map(_all_seconds, workers))
-        self.samples.append((time.time(), served, worked, self.database.connections(), self.database.transactions()))
+    def _sample(self) -> None:
+        now, database = time.time(), self.database
+        self.samples.append((now, database.processor_seconds(), database.connections(), database.transactions()))
 
 
 def _all_seconds(pid: int) -> float:

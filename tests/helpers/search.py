@@ -106,8 +106,8 @@ def in_study(study: Study, search: Search, train: Train, stop: threading.Event |
     return work(study, task, search.job, stop or threading.Event())
 
 
-def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
-    """Wait for what another process brings about."""
+def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
+    """Wait for what another process brings about. The seconds only end a test that waits for what does not come."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened"

@@ -13,7 +13,7 @@ from peftsearch.core.strategies import ENGINES
 from peftsearch.workers.engine import Ended, Engine, Worker
 from peftsearch.workers.job import WorkerReport
 from peftsearch.workers.local import LocalEngine
-from tests.helpers.cluster import START_SECONDS, nodes
+from tests.helpers.cluster import nodes
 from tests.helpers.search import FAKE_WORKER, Search, until
 
 __all__ = ["nodes"]
@@ -40,7 +40,7 @@ def bare_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def end_of(worker: Worker) -> Ended:
-    until(lambda: worker.poll() is not None, START_SECONDS)
+    until(lambda: worker.poll() is not None)
     ended = worker.poll()
     assert ended is not None
     return ended
@@ -91,7 +91,7 @@ def test_a_worker_is_known_as_it_stands_on_its_trial(
     monkeypatch.setenv("FAKE_SECONDS", "60")
     search.prepare()
     worker = engine.start(search.job, 0)
-    until(lambda: worker.identity() is not None and one_trains(search), START_SECONDS)
+    until(lambda: worker.identity() is not None and one_trains(search))
     [on_trial] = [record.worker for record in search.records() if record.state == "running"]
     identity = worker.identity()
     assert identity is not None
@@ -108,7 +108,7 @@ def test_a_worker_that_does_not_listen_can_be_killed(
     monkeypatch.setenv("FAKE_END", "deaf")
     monkeypatch.setenv("FAKE_READY", str(ready))
     worker = bare_engine.start(search.job, 0)
-    until(lambda: ready.exists() and worker.identity() is not None, START_SECONDS)
+    until(lambda: ready.exists() and worker.identity() is not None)
     worker.interrupt()
     worker.kill()
     assert end_of(worker).how == "signal SIGKILL"

@@ -21,7 +21,7 @@ from peftsearch.workers.engine import Wanted, Worker
 from peftsearch.workers.local import engine_of as local_engine_of
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import run_workers
-from tests.helpers.cluster import START_SECONDS, Nodes, missing, nodes
+from tests.helpers.cluster import Nodes, missing, nodes
 from tests.helpers.search import Search, until
 
 __all__ = ["nodes"]
@@ -47,7 +47,7 @@ def test_a_lost_node_costs_no_try_and_its_worker_waits_for_another_place(
         for pid in held:
             os.kill(pid, signal.SIGSTOP)
         nodes.lose(second)
-        until(lambda: len(alive_nodes()) == sum(map(has_actor, held)) == 1, START_SECONDS)
+        until(lambda: len(alive_nodes()) == sum(map(has_actor, held)) == 1)
         for pid in held:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT if has_actor(pid) else signal.SIGKILL)
@@ -89,10 +89,10 @@ def test_a_killed_and_an_interrupted_driver_lose_nothing(
     study = search.prepare()
     command = [sys.executable, "-m", "tests.helpers.ray_driver", search.job.to_line(), nodes.address, "1"]
     with subprocess.Popen(command, cwd=ROOT) as driver:
-        until(lambda: any(record.worker for record in running(search)), START_SECONDS)
+        until(lambda: any(record.worker for record in running(search)))
         [worker] = [record.worker for record in running(search)]
         driver.kill()
-    until(lambda: has_ended(worker["pid"]), START_SECONDS)  # Ray ends the actor with its driver, the actor the worker
+    until(lambda: has_ended(worker["pid"]))  # Ray ends the actor with its driver, the actor the worker
 
     def interrupt(now: list[Record]) -> None:
         if any(record.state == "running" for record in now):
@@ -112,7 +112,7 @@ def test_a_killed_and_an_interrupted_driver_lose_nothing(
 
 def refusal_of(worker: Worker) -> str:
     """Why a worker cannot do its job."""
-    until(lambda: worker.poll() is not None, START_SECONDS)
+    until(lambda: worker.poll() is not None)
     ended = worker.poll()
     assert ended
     assert ended.report

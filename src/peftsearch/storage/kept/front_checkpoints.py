@@ -25,6 +25,7 @@ from peftsearch.core.files.run_folder import PREDICTIONS, TENSORS, RunFolder
 from peftsearch.core.front.pareto import dominates, losses_of
 from peftsearch.core.points import Point, parse_point
 from peftsearch.core.trained import Savable, TrainedModel
+from peftsearch.storage.budget import counts
 from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.kept.known_front import known_front, on_a_front
 from peftsearch.storage.kept.predictions import write_predictions
@@ -136,10 +137,13 @@ def delete_dominated(study: Study, folder: Path, objectives: Sequence[str]) -> N
 
     Those of a trial that has not ended stay, and those of a failed one from whose last epoch another one goes on.
     """
-    ended = {trial.number for trial in ended_trials(study)}
-    ended -= {number for trial in open_trials(study) for number in continues(trial)}
+    failed = {trial.number: not counts(trial) for trial in ended_trials(study)}
     stays = kept_points(known_front(study, objectives), objectives)
-    _delete(folder, lambda point: point.trial in ended and point not in stays)
+    gone = {point for _, point in _found(folder) if point.trial in failed and point not in stays}
+    if any(failed[point.trial] for point in gone):  # else no trial that runs is read, of which there may be hundreds
+        continued = {number for trial in open_trials(study) for number in continues(trial)}
+        gone = {point for point in gone if point.trial not in continued}
+    _delete(folder, gone.__contains__)
 
 
 def kept_points(points: Sequence[Record], objectives: Sequence[str]) -> set[Point]:
@@ -169,10 +173,16 @@ def _best_epoch_of(record: Record) -> Point | None:
 
 def _delete(folder: Path, gone: Callable[[Point], bool]) -> None:
     """Delete the checkpoints of the points that are gone, and what was left of saving them."""
-    for child in folder.iterdir() if folder.is_dir() else ():
-        point = parse_point(child.name.lstrip(".").partition("-")[0])
-        if point and gone(point):
+    for child, point in _found(folder):
+        if gone(point):
             shutil.rmtree(child, ignore_errors=True)
+
+
+def _found(folder: Path) -> list[tuple[Path, Point]]:
+    """The checkpoints in `folder`, and what was left of saving some, each with its point."""
+    children = list(folder.iterdir()) if folder.is_dir() else []
+    points = [(child, parse_point(child.name.lstrip(".").partition("-")[0])) for child in children]
+    return [(child, point) for child, point in points if point is not None]
 
 
 def _share(tensors: Path, twin: Path) -> None:
