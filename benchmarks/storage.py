@@ -121,7 +121,7 @@ class OneWorker:
 
         def told() -> None:
             folder = self.job.run_folder
-            execute._complete(study, trial, Result(measured), folder)
+            execute._complete(study, trial, Result(measured), folder, reporter.record, None)
             execute.delete_dominated(study, folder.weights, task.spec.objectives)
 
         self._timed("tell", told)
