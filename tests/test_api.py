@@ -29,6 +29,7 @@ name: quickstart
 data: {source: ../rows.jsonl, splits: {validation: 0.25, test: 0.25}, max_length: 24}
 backbones: [model]
 training: {epochs: 2, batch_size: 16}
+search: {portfolio: false}
 methods:
   probe: {learning_rate: 0.05}
   lora: {learning_rate: {log: [1.0e-3, 1.0e-1]}}

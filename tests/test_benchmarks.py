@@ -29,7 +29,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
     path.write_text(
         "name: few\ngoal: g\ndata: {source: wordnet-nouns}\nbackbones: [some/model]\n"
         "training: {epochs: 3, batch_size: 8}\nobjectives: [macro_f1, trainable_parameters, train_seconds]\n"
-        "methods: {probe: {}, lora: {}, full: {}}\n"
+        "methods: {probe: {}, lora: {}, full: {}}\nsearch: {portfolio: false}\n"
     )
     return load_study(str(path))
 

@@ -39,6 +39,7 @@ name: toy
 data: {source: rows.jsonl, splits: {validation: 0.25, test: 0.25}, max_length: 24}
 backbones: [model]
 training: {epochs: 2, batch_size: 16}
+search: {portfolio: false}
 methods:
   full: {learning_rate: {log: [1.0e-5, 1.0e-3]}}
   lora: {learning_rate: {log: [1.0e-3, 1.0e-1]}}

@@ -31,6 +31,7 @@ name: toy
 data: {source: rows.csv, text: text, label: label}
 backbones: [tiny]
 training: {epochs: 3}
+search: {portfolio: false}
 methods:
   full:  {learning_rate: {log: [1.0e-5, 1.0e-3]}}
   lora:  {learning_rate: {log: [1.0e-4, 1.0e-2]}}

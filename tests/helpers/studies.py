@@ -63,6 +63,8 @@ baselines:
 
 
 def study(text: str = STUDY, file: str = "toy.yaml") -> StudySpec:
-    """The spec of a study file's text, over `TABLE`."""
+    """The spec of a study file's text, over `TABLE`. Without a `search:` section it has no portfolio."""
     problems = Problems(file)
+    if "\nmethods:" in text and "search:" not in text:
+        text = f"{text.rstrip()}\nsearch: {{portfolio: false}}\n"
     return parse_study(parse_document(text, problems), Path(file), problems, TABLE)

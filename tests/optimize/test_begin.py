@@ -26,6 +26,7 @@ goal: Cats or dogs?
 data: {source: rows.csv, splits: {validation: 0.25, test: 0.25}}
 backbones: [model]
 methods: {probe: {}}
+search: {portfolio: false}
 """
 
 

@@ -26,6 +26,7 @@ DOCUMENT = {
         "probe": {"learning_rate": {"log": [1e-3, 1e-1]}},
     },
     "baselines": [{"method": "full", "learning_rate": 2e-5}],
+    "search": {"portfolio": False},
 }
 
 

@@ -56,7 +56,8 @@ search: {sampler: random, pruner: none, seed: 7, startup_trials: 3}
 def test_what_a_study_leaves_out_has_defaults():
     spec = study()
     assert spec.training == TrainingConfig()
-    assert spec.search == SearchConfig()
+    assert spec.search == SearchConfig(portfolio=False)
+    assert study(STUDY + "search: {}").search == SearchConfig()
     assert spec.objectives == ("macro_f1", "trainable_parameters", "train_seconds")
     assert spec.methods["lora"]["dropout"] == Fixed(0.1)
     assert spec.methods["full"]["head"] == Fixed("linear")

@@ -93,7 +93,7 @@ class SearchConfig:
         seed: the sampler's seed.
         startup_trials: how many random configurations are tried before the sampler's model proposes any.
         portfolio: whether configurations that did well on recorded learning curves are tried after each method's
-            default settings: as many as the study has methods, as far as its ranges hold them.
+            default settings: half as many as the study has methods, as far as its ranges hold them.
         retime: whether the training times of the front are measured again at the end of a search in which trials shared
             a GPU, alone and in turns.
         reference_device: the device whose seconds are compared, by a part of its name as in `A10G` or `2 threads`;
@@ -106,7 +106,7 @@ class SearchConfig:
     pruner: Annotated[str, Choice(tuple(PRUNERS))] = "dominated"
     seed: Seed = 0
     startup_trials: Annotated[int, Range(1, 10_000, integer=True)] = 6
-    portfolio: Annotated[bool, Choice((False, True))] = False
+    portfolio: Annotated[bool, Choice((False, True))] = True
     retime: Annotated[bool, Choice((False, True))] = True
     reference_device: str | None = None
 

@@ -91,7 +91,8 @@ def test_the_default_of_all_methods_counts_where_a_method_has_a_choice():
 
 CHEAP = (
     METHODS.partition("methods:")[0]
-    + """methods:
+    + """search: {portfolio: false}
+methods:
   seq_bn: {}
   frozen: {epochs: [1, 3]}
   lora: {}

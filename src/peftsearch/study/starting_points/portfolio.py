@@ -29,14 +29,17 @@ def shipped() -> tuple[Entry, ...]:
 def portfolio_points(
     known: Vocabulary, before: Sequence[Baseline], entries: Sequence[Entry] | None = None
 ) -> tuple[Baseline, ...]:
-    """As many entries as the study has methods: the most useful ones that its space holds.
+    """Half as many entries as the study has methods, rounded up: the most useful ones that its space holds.
+
+    Half gain as much as one for each method, and a study of many methods still has trials left to search with.
 
     Args:
         known: the study's methods with their dimensions, and its backbones.
         before: what is tried before them, and therefore not again.
         entries: the portfolio; by default the shipped one.
     """
-    return tuple(islice(_new(known, before, shipped() if entries is None else entries), len(known.spaces)))
+    many = (len(known.spaces) + 1) // 2
+    return tuple(islice(_new(known, before, shipped() if entries is None else entries), many))
 
 
 def _new(known: Vocabulary, before: Sequence[Baseline], entries: Sequence[Entry]) -> Iterator[Baseline]:
