@@ -134,10 +134,22 @@ def test_what_has_not_reached_the_place_is_said_on_every_machine(
     again = f"to train the trial again: peftsearch export --study toy --trial {first} --retrain --out DIR"
     assert at_a[0] == f"the checkpoint of {first.in_words} is missing ({root}/e/{first}); {again}"
     assert elsewhere[0] == (
-        f"the weights of {first.in_words} have not reached {root}/shared from {trained_on}; a worker there brings them"
-        " when it has trained its next trial"
+        f"the weights of {first.in_words} have not reached {root}/shared from {trained_on}; the same search there"
+        " brings them"
     )
     assert len(at_a) == len(elsewhere) == len(front)
+
+
+def test_the_next_start_of_the_search_brings_what_the_place_lacks(
+    there: StoredStudy, root: Path, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_removed(there.study, [artifact.id for artifact in artifacts_of(there.study)])
+    monkeypatch.chdir(root / "a")
+    said: list[str] = []
+    begin(load_study("toy.yaml"), trials=3, storage=trained, fork=None, say=said.append)
+    front = {row.point for row in there.front()}
+    assert front <= {artifact.point for artifact in artifacts_of(there.study) if artifact.late and artifact.whole}
+    assert not any("weights" in line for line in said)
 
 
 def test_a_place_that_cannot_be_used_is_refused_before_anything_is_trained(

@@ -16,7 +16,9 @@ from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.optimize.number_format import format_notes
 from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored_study import StoredStudy
+from peftsearch.storage.artifacts.place import open_place
 from peftsearch.storage.artifacts.settle import place_of, settle
+from peftsearch.storage.artifacts.shelf import Shelf
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
 from peftsearch.storage.connection.where import storage_url
 from peftsearch.storage.prepare import prepare
@@ -83,10 +85,12 @@ def begin(
     data = check_data(spec, RunFolder.of(name))
     url = storage_url(name, storage)
     study = prepare(spec, url, name, patience=storage_patience)
-    settle(study, artifacts)
+    place = settle(study, artifacts)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
     for note in not_told_yet(study, (*spec.warnings, *format_notes(spec.training.precision), *data.notes)):
         say(note)
+    if place is not None:
+        Shelf(study, stored.folder, open_place(place), say).sweep()
     write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
     for problem in stored.checkpoint_problems():
         say(problem)

@@ -154,6 +154,8 @@ def run_study(
     if outcome.how in NO_MORE:
         again = measure_again(stored, spec, say, retime)
         outcome = outcome if again.how == "done" else again
+    for problem in stored.checkpoint_problems(trust_times=True) if job.artifacts else ():
+        say(problem)
     return replace(stored, outcome=outcome)
 
 

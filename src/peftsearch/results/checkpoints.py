@@ -113,11 +113,9 @@ def checkpoint_problems(study: Study, front: Iterable[Row], weights: Path, *, tr
         folder = weights_of(row.record, weights) or weights / str(row.point)
         problem = checkpoint_problem(folder, trust_times=trust_times)
         missing, reached = (problem or "").startswith("missing"), not there.isdisjoint(names_of(row.record))
-        if place and not reached and not (problem is None or host_of_it == host()):
-            lines.append(
-                f"the weights of {words} have not reached {place} from {host_of_it}; a worker there brings them when it"
-                " has trained its next trial"
-            )
+        if place and not reached and (problem is None or host_of_it != host()):
+            where, here = ("yet", "on this machine") if problem is None else (f"from {host_of_it}", "there")
+            lines.append(f"the weights of {words} have not reached {place} {where}; the same search {here} brings them")
         elif problem and not (missing and (reached or host_of_it != host())):
             again = f"peftsearch export --study {study.study_name} --trial {row.point} --retrain --out DIR"
             lines.append(f"the checkpoint of {words} is {problem}; to train the trial again: {again}")
