@@ -4,8 +4,8 @@
 
 The configurations are rows of the tables. They are chosen greedily: each next one is that which adds most hypervolume
 to the default configurations and to those chosen before it, on average over tables and over studies of eight of the
-methods, which differ from draw to draw. By default the tables are the two that have rows of all methods, so that the
-third one can test what is shipped on an encoder that did not teach it.
+methods, which differ from draw to draw. By default the tables are the two of one encoder, so that the third one can test
+what is shipped on an encoder that did not teach it.
 
 The list is written to `src/peftsearch/resources/portfolio.json`, from which `study/starting_points/portfolio.py` takes
 what a study's methods and ranges allow. `benchmarks/proposals.py --portfolio` measures what a list learnt on one table
