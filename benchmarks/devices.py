@@ -36,7 +36,7 @@ Turn = Mapping[str, Any]
 
 
 def measured(kind: str, args: argparse.Namespace) -> Turn:
-    """One turn of a kind, in this process."""
+    """One turn of a kind, in this process; the one that waits for it loads no torch."""
     import torch
 
     threads, precision = kind.split(":")
@@ -45,7 +45,6 @@ def measured(kind: str, args: argparse.Namespace) -> Turn:
         configs, data = retiming.work(Path(folder), args)
         configs = [replace(each, training=replace(each.training, precision=precision)) for each in configs]
         timed = max(configs, key=lambda each: METHODS[each.method].passes(each.settings, args.epochs))
-        time_encoder(timed, data, cache=Path(folder), device="cpu")  # a worker's first step also loads libraries
         started = time.perf_counter()
         step, forward = time_encoder(timed, data, cache=Path(folder), device="cpu")
         took, methods = time.perf_counter() - started, {}
@@ -90,6 +89,7 @@ def main() -> None:
             quiet = {"OMP_NUM_THREADS": kind.split(":")[0], "OMP_WAIT_POLICY": "PASSIVE"}
             done = subprocess.run(command, env={**os.environ, **quiet}, check=True, capture_output=True, text=True)
             turns[kind].append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{kind}: {done.stdout.splitlines()[-1]}", file=sys.stderr, flush=True)
     first, *others = args.kinds
     print(f"{first}: timing took {median(turn['took'] for turn in turns[first]):.1f} s by the wall clock")
     for kind in others:

@@ -100,6 +100,12 @@ def test_an_interrupted_worker_leaves_it_to_the_next(url: str, tmp_path: Path, m
     assert kinds(url) == [("encoder", "seconds on a")]
 
 
+def test_a_folder_that_cannot_be_written_keeps_nobody_from_measuring(url: str, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    worker(url, FakeDevice("a"), tmp_path).before(config("lora"), never)
+    assert kinds(url) == [("encoder", "seconds on a")]
+
+
 STUDY = """\
 name: toy
 data: {source: rows.csv, text: text, label: label}

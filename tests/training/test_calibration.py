@@ -117,3 +117,8 @@ def test_the_kind_is_the_one_that_trials_have(backbone: str, tmp_path: Path, exa
     for trial, kind in (*ways, (text, text_seconds_are(exact=exact))):
         measured = run_trial(trial, DATA, lambda _: None, cache=tmp_path, device="cpu", exact=exact).measurement
         assert measured.timed_in == kind
+
+
+def test_a_gpu_is_a_kind_by_its_name_and_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA A10G")
+    assert encoder_seconds_are("cuda", exact=False) == "seconds by the wall clock on NVIDIA A10G"

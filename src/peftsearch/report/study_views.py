@@ -176,11 +176,11 @@ def _with_reference(
     table = front_table(rows, stored.objectives, confirmed=confirmed_points(found))
     names = what_points_are(row.point for row in rows)
     constraints = map(str, tally(stored.records(), stored.constraints))
-    told = [*sentences_on_test(found), *_mixed_times(stored)]
+    told = [*sentences_on_test(found), *mixed_times(stored)]
     return [heading, table, *map(Paragraph, (*names, *notes)), *constraints, *map(Paragraph, told), *reference]
 
 
-def _mixed_times(stored: StoredStudy) -> list[str]:
+def mixed_times(stored: StoredStudy) -> list[str]:
     """Sentences if the study compares times of several kinds of device: how they compare, and whether all do."""
     if not any(find_objective(name).known == "time" for name in stored.objectives):
         return []

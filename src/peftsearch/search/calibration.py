@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -85,19 +85,21 @@ class Calibration:
 
     @contextmanager
     def _alone(self, should_stop: Ask) -> Iterator[None]:
-        self.lock.parent.mkdir(parents=True, exist_ok=True)
-        lock, held = FileLock(self.lock), False
-        while not held:
+        """Hold the lock. Where its folder cannot be written, as a trial will tell, each worker measures by itself."""
+        with ExitStack() as held:
+            with suppress(OSError):
+                self.lock.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(self._acquired(should_stop))
+            yield
+
+    def _acquired(self, should_stop: Ask) -> AbstractContextManager[object]:
+        lock = FileLock(self.lock)
+        while True:
             try:
-                lock.acquire(timeout=LOOK_SECONDS)
-                held = True
+                return lock.acquire(timeout=LOOK_SECONDS)
             except Timeout:
                 if should_stop():
                     raise Interrupted("stopped while another worker timed the device") from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _measure(self, work: Work, kind: str, should_stop: Ask) -> None:
         if is_calibrated(self.study, work, kind):

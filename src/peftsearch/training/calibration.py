@@ -147,7 +147,7 @@ class Piece:
 
     @property
     def repeats(self) -> int:
-        return WARM_UP + REPEATS[self.compute.device.type]
+        return WARM_UP + REPEATS["cuda" if self.compute.device.type == "cuda" else "cpu"]
 
     def step(self) -> float:
         """The median seconds of a training step, as the Trainer makes it."""

@@ -153,7 +153,7 @@ def _made(kept: Checkpoint, about: Mapping[str, Any], evidence: Evidence) -> str
         f"(fingerprint `{measured.data_fingerprint}`){count}",
         "Chosen from": _chosen_from(about),
         "Trainable parameters": trained,
-        "Training": f"{measured.train_seconds:.1f} {markdown_text(measured.timed_in)} "
+        "Training": f"{measured.own_train_seconds:.1f} {markdown_text(measured.timed_in)} "
         f"({markdown_text(measured.precision)}){epochs}{best}",
         "Versions": markdown_text(versions),
     }

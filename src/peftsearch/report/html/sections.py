@@ -25,7 +25,7 @@ from peftsearch.report.html.mistakes import surest_mistakes
 from peftsearch.report.html.parallel import parallel_figure
 from peftsearch.report.html.provenance import provenance
 from peftsearch.report.on_test import confirmed_points, runs_of, runs_table
-from peftsearch.report.study_views import more_trials
+from peftsearch.report.study_views import mixed_times, more_trials
 from peftsearch.report.tables import front_table, trials_table, what_points_are
 from peftsearch.report.trial_details import class_table, confusion_table, settings_table
 from peftsearch.results.audit import audit
@@ -90,7 +90,8 @@ def _front(stored: StoredStudy, found: Confirmation) -> Iterator[Block]:
     yield Plot(caption, front_figure(replace(front_picture(stored), title="")), wide=True)
     yield Grid("The trials on the front, best quality first", front_table(best, stored.objectives, confirmed=confirmed))
     names = what_points_are(row.point for row in best)
-    for line in (*names, *front_in_words(rows, stored.objectives, stored.tolerance), *more_trials(stored)):
+    notes = (*front_in_words(rows, stored.objectives, stored.tolerance), *more_trials(stored), *mixed_times(stored))
+    for line in (*names, *notes):
         yield Prose(as_sentence(line))
     if stored.reference:
         yield Prose(as_sentence(stored.reference.sentence(stored.quality)))
