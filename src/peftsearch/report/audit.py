@@ -80,7 +80,7 @@ def scaled_in_words(kind: ScaledKind) -> str:
     return (
         f"the times of {count:,} trial{'' if count == 1 else 's'} (~) are multiplied by {kind.training:.2f}"
         f"{light if kind.work == 'encoder' else ''}, as was measured on both devices: they are {kind.timed_in}, and the"
-        f" study compares {kind.reference}; what differs by a tenth may be equal"
+        f" study compares {kind.reference}; such a time may be off by a fifth"
     )
 
 
