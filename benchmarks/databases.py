@@ -43,6 +43,11 @@ class Database:
         """The processor seconds that the living processes of the server have used; 0 for SQLite."""
         return sum(seconds_of(process.pid) for process in self._processes())
 
+    def ended_seconds(self) -> float:
+        """Those of the server's processes that have ended, as with the connections that they served."""
+        times = [process.cpu_times() for process in self._processes()[:1]]
+        return float(sum(one.children_user + one.children_system for one in times))
+
     def connections(self) -> int:
         """How many connections clients have to the server now."""
         if self.server is None:

@@ -257,7 +257,8 @@ class Window:
 
     def _sample(self) -> None:
         now, database = time.time(), self.database
-        self.samples.append((now, database.processor_seconds(), database.connections(), database.transactions()))
+        served = database.processor_seconds() + database.ended_seconds()
+        self.samples.append((now, served, database.connections(), database.transactions()))
 
 
 def _all_seconds(pid: int) -> float:

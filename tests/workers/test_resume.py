@@ -19,7 +19,6 @@ from peftsearch.storage.records import Record
 from peftsearch.training.resume import keeper
 from peftsearch.training.trial import run_trial
 from peftsearch.workers.job import WorkerReport
-from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.search_task import real_trainer
 from tests.helpers.search import Search, in_study, new_search
 from tests.helpers.tiny import tiny_model
@@ -95,7 +94,8 @@ def test_a_killed_worker_costs_the_epoch_that_it_was_in(
     once = tmp_path / "once"
     once.touch()
     monkeypatch.setenv("DIE_ONCE", str(once))
-    assert search.run(module=DYING_WORKER) == Outcome("done")
+    outcome = search.run(module=DYING_WORKER)
+    assert (outcome.how, outcome.message) == ("done", "")
     killed, done = search.records()
     assert (killed.failure and killed.failure["kind"], done.state, done.retry_of) == ("killed", "complete", 0)
     assert len(killed.curve) == 2

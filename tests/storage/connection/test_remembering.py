@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState, create_trial
@@ -106,6 +109,34 @@ def test_what_has_ended_is_read_once_and_what_runs_is_not_read_with_it(study: St
     assert [record.number for record in ended_records(study)] == [0, 2]
     assert [record.number for record in records(study)] == [0, 1, 2]
     assert ended_records(study)[0] is records(study)[0]
+
+
+def test_who_reads_keeps_nobody_waiting_who_is_in_a_transaction(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a pool, the reader may wait for the connection that the other one has, so that both would wait for ever.
+
+    Optuna looks in its transaction for the number of a trial that has ended.
+    """
+    storage = RememberingStorage(url)
+    study = storage.create_new_study([StudyDirection.MAXIMIZE])
+    trial = storage.create_new_trial(study)
+    storage.set_trial_state_values(trial, TrialState.FAIL)
+    storage.get_all_trials(study)
+    read, reads, others = storage._get_trials, threading.Event(), threading.Event()
+
+    def after_the_others(*arguments: Any) -> Any:
+        reads.set()
+        assert others.wait(60)
+        return read(*arguments)
+
+    monkeypatch.setattr(storage, "_get_trials", after_the_others)
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(storage.get_all_trials, study)
+        assert reads.wait(60)
+        with pytest.raises(UpdateFinishedTrialError):
+            storage.set_trial_user_attr(trial, "heartbeat", 1.0)
+        assert not found.done()
+        others.set()
+        assert [one.state for one in found.result()] == [TrialState.FAIL]
 
 
 def test_within_a_look_what_has_not_ended_is_read_once(study: Study, url: str, read: list[str]) -> None:

@@ -67,12 +67,16 @@ class RememberingStorage(RDBStorage):
     """Reads a trial that has ended once, and others only where trials in their states are asked for.
 
     The trials that it returns without `deepcopy` are its own: one object for each trial that has ended, for good.
+
+    Nobody waits for the database with the memory's lock: Optuna asks for a trial in the middle of a transaction, and
+    behind a pool of connections whoever reads would wait for the connection of whoever waits for the lock.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._memories: dict[int, Memory] = {}
         self._memory_lock = threading.Lock()
+        self._read_lock = threading.Lock()
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -92,11 +96,14 @@ class RememberingStorage(RDBStorage):
         whole = not wanted.isdisjoint(ENDED) and not wanted <= ENDED
         # Whichever of those that have ended are wanted, all are read, so that none is read again.
         asked = None if whole else wanted if wanted.isdisjoint(ENDED) else ENDED
-        with self._memory_lock:
-            memory = self._memories.setdefault(study_id, Memory())
-            read = self._get_trials(study_id, asked, memory.unsettled, memory.reached)
-            memory.learn(read, whole=whole)
-            ended = _in_states(memory.in_order, wanted & ENDED, all_states=ENDED)
+        with self._read_lock:
+            with self._memory_lock:
+                memory = self._memories.setdefault(study_id, Memory())
+                unsettled = set(memory.unsettled)
+            read = self._get_trials(study_id, asked, unsettled, memory.reached)
+            with self._memory_lock:
+                memory.learn(read, whole=whole)
+                ended = _in_states(memory.in_order, wanted & ENDED, all_states=ENDED)
         unended = _in_states(read, wanted - ENDED)
         return sorted([*ended, *unended], key=_number) if unended else ended
 
