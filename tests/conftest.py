@@ -1,10 +1,13 @@
 """Fixtures that tests of several packages use."""
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from peftsearch.core.calls.precedence import CACHE_VARIABLE
 from peftsearch.export import proof
 from peftsearch.export.standard.fresh_process import logits
 from tests.helpers.hub import hub
@@ -36,3 +39,10 @@ def proofs_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.M
 def pytest_make_parametrize_id(val: object) -> str | None:
     """A name without the bytes themselves: gzip writes the second into them, and pytest-xdist compares the names."""
     return "bytes" if isinstance(val, bytes) else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is prepared goes into a cache of this run: no test writes into the home, or finds there what it did not."""
+    folder = tempfile.TemporaryDirectory(prefix="peftsearch-cache-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ[CACHE_VARIABLE] = folder.name

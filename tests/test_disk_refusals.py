@@ -48,6 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         patched.delenv("PEFTSEARCH_STORAGE", raising=False)
+        patched.setenv("PEFTSEARCH_CACHE", "cache")
         assert run("optimize", "--study", "toy.yaml", "--trials", "1", "--workers", "1").exit_code == 0
         assert run("export", "--study", "toy.yaml", "--out", "m").exit_code == 0
     return folder
@@ -112,6 +113,7 @@ def read_only(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (folder := tmp_path / "disk").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
+    monkeypatch.setenv("PEFTSEARCH_CACHE", "cache")
     copy = ["cp", "-a", f"{project}/.", str(folder)]
     if os.geteuid():
         subprocess.run(copy, check=True)
@@ -137,7 +139,7 @@ def read_only(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("optimize --study toy.yaml --trials 2", "runs/toy"),
         ("optimize --study toy.yaml --trials 2 --fork other", "runs/other"),
-        ("check --study toy.yaml --limit train=20", "runs/toy/data"),
+        ("check --study toy.yaml --limit train=20", "cache/data"),
         ("export --study toy.yaml --out out --storage STORAGE", "disk"),
         ("export --study toy.yaml --out m --overwrite --storage STORAGE", "disk"),
         ("front --study toy.yaml --plot front.png --storage STORAGE", "front.png"),
@@ -160,8 +162,8 @@ def test_what_only_reads_works_on_a_folder_that_is_read_only(read_only: Path) ->
 def test_caches_that_cannot_be_written_are_read_or_done_without(
     read_only: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    data = next(path for path in (read_only / "runs" / "toy" / "data").iterdir() if path.is_dir())
+    data = next(path for path in (read_only / "cache" / "data").iterdir() if path.is_dir())
     assert build_once(data, lambda _: pytest.fail("it is there")) == data
-    store = PrefixStore(read_only / "runs" / "toy" / "prefixes")
+    store = PrefixStore(read_only / "cache" / "prefixes")
     assert store.get("key", 10, lambda file: Cost()) is None
     assert capfd.readouterr().err.startswith("without the frozen-prefix cache: ")

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import random
 import re
+import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from peftsearch.core.files.disk import DiskFull, DiskRefuses
-from peftsearch.data.cache import build_once, digest
+from peftsearch.data import cache
+from peftsearch.data.cache import build_once, digest, kept_once
+from peftsearch.data.room import discard
 from peftsearch.data.tokens import tokenize
 from tests.helpers.damage import DAMAGES, files_of
 from tests.helpers.files import json_lines, prepare, rows
@@ -154,3 +162,66 @@ def test_damaged_data_and_tokens_are_read_as_they_were(tmp_path: Path, cache: st
 
 def test_a_digest_depends_on_every_part_but_not_on_the_order_of_keys() -> None:
     assert digest({"a": 1, "b": 2}, 3) == digest({"b": 2, "a": 1}, 3) != digest({"a": 1, "b": 2}, 4)
+
+
+@pytest.mark.parametrize("before", ["nothing", "a damaged folder"])
+def test_where_locks_do_nothing_it_is_made_twice_and_never_taken_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    if before != "nothing":
+        (build_once(tmp_path / "made", build) / "x").write_text("dona")
+    monkeypatch.setattr(cache, "locked", lambda *_: nullcontext())
+    both_build, first_is_done = threading.Barrier(2), threading.Event()
+    targets: list[Path] = []
+
+    def one_after_the_other(target: Path) -> None:
+        targets.append(target)
+        both_build.wait(20)
+        if target == targets[0]:  # it has half of the files while another process finishes
+            assert first_is_done.wait(20)
+        build(target)
+
+    def make() -> list[str]:
+        folder = build_once(tmp_path / "made", one_after_the_other)
+        found = [(folder / name).read_bytes() for name in ("x", "deep/y")]
+        first_is_done.set()
+        return [*files_of(folder), *map(str, found)]
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (each.result() for each in [pool.submit(make), pool.submit(make)])
+    assert len(targets) == 2
+    assert first == second == ["checksums.json", "deep/y", "x", str(b"done"), str(bytes(range(256)) * 20)]
+    assert {path.name for path in tmp_path.iterdir()} - {".made.lock"} == {"made"}
+
+
+def test_a_file_system_that_refuses_locks_is_used_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    assert (kept_once(tmp_path / "made", build) / "x").read_text() == "done"
+    kept_once(tmp_path / "made", lambda _: pytest.fail("it is there"))
+
+
+def test_what_is_made_can_be_read_by_its_user_only(tmp_path: Path) -> None:
+    folder = build_once(tmp_path / "cache" / "data" / "made", build)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "cache").rglob("*")}
+    assert modes == {0o700, 0o600}
+    assert len(files_of(folder)) == 3
+
+
+def test_an_entry_that_goes_before_it_is_opened_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, open_it = [], cache.held
+
+    def thwarted(file: Path) -> FileIO | None:
+        if len(made) == 1:
+            discard(file.parent)
+        return open_it(file)
+
+    def counted(target: Path) -> None:
+        made.append(target)
+        build(target)
+
+    monkeypatch.setattr(cache, "held", thwarted)
+    assert (kept_once(tmp_path / "made", counted) / "x").read_text() == "done"
+    assert len(made) == 2

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.run_folder import RunFolder
+from peftsearch.data import load
 from peftsearch.data.base import TextData
-from peftsearch.data.load import SOURCES, load_data
+from peftsearch.data.load import SOURCES, load_data, open_prepared
 from peftsearch.data.overlap import keys
 from peftsearch.data.section import DataSection
 from tests.helpers.files import json_lines, prepare, rows
@@ -308,3 +310,61 @@ def test_nothing_secret_is_kept(tmp_path: Path) -> None:
     kept = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert len(kept) > 3
     assert not any(b"memory://" in content for content in kept)
+
+
+def test_equal_files_are_prepared_once_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("a", "b"):
+        json_lines(tmp_path / folder / "texts" / "train.jsonl", rows(60))
+    first = load_data(DataSection(source="texts"), tmp_path / "a", tmp_path / "cache")
+    monkeypatch.setattr(load, "_prepare", lambda *_: pytest.fail("prepared twice"))
+    assert load_data(DataSection(source="texts"), tmp_path / "b", tmp_path / "cache").fingerprint == first.fingerprint
+
+
+def test_another_version_of_the_preparation_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    json_lines(tmp_path / "a.jsonl", rows(60))
+    prepare(tmp_path, "a.jsonl")
+    monkeypatch.setattr(load, "PREPARATION", load.PREPARATION + 1)
+
+    def again(*_: object) -> None:
+        raise UserError("prepared again")
+
+    monkeypatch.setattr(load, "_prepare", again)
+    with pytest.raises(UserError, match="prepared again"):
+        prepare(tmp_path, "a.jsonl")
+
+
+def test_what_has_to_be_fetched_is_fetched_by_each_study(tmp_path: Path) -> None:
+    import fsspec
+
+    section, found = DataSection(source="memory://host/changing.jsonl"), {}
+    for count, study in ((30, "a"), (60, "b"), (60, "a")):
+        with fsspec.open("memory://host/changing.jsonl", "w") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows(count))
+        found[study] = sum(sizes(load_data(section, tmp_path, tmp_path / "cache", tmp_path / study)).values())
+    assert found == {"a": 30, "b": 60}, "it is another file by now, which only fetching it again would tell"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    json_lines(tmp_path / "a.jsonl", rows(30))
+
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("peftsearch.data.read.files.checksum", refused)
+    assert error(tmp_path, "a.jsonl") == (
+        f"data.source: a.jsonl cannot be read: [Errno 13] Permission denied: '{tmp_path / 'a.jsonl'}'"
+    )
+
+
+def test_rows_that_an_earlier_version_prepared_are_opened(tmp_path: Path) -> None:
+    json_lines(tmp_path / "a.jsonl", rows(60))
+    run = RunFolder(tmp_path / "runs" / "toy")
+    found = load_data(DataSection(source="a.jsonl"), tmp_path, run.data)
+    opened = open_prepared(run, found.fingerprint)
+    assert opened is not None
+    assert set(opened.splits) == {"train", "validation"}
+    assert open_prepared(run, "another") is None
+    meta = next(run.data.glob("*/meta.json"))
+    meta.write_text(meta.read_text()[:-5])
+    assert open_prepared(run, found.fingerprint) is None

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.data.base import TextData
 from peftsearch.export.card.how_to_load import code_in
 from peftsearch.export.proof import Rows, compared, made_up_rows, prove, rows_of_study
@@ -154,7 +155,7 @@ def test_ties_are_no_other_label_and_not_finite_logits_are() -> None:
 @pytest.mark.parametrize("form", ["architecture", "tfidf"])
 def test_without_the_study_s_data_made_up_texts_are_predicted(form: str, tmp_path: Path) -> None:
     kept = trial(form, tmp_path)
-    rows = rows_of_study(tmp_path / "data", kept)
+    rows = rows_of_study(RunFolder(tmp_path), kept)
     assert rows == made_up_rows(kept)
     assert len(rows.texts) == 64
     assert len(set(rows.texts)) > 50
@@ -169,6 +170,8 @@ def test_validation_rows_are_read_and_no_others(tmp_path: Path, monkeypatch: pyt
         "validation": Dataset.from_dict({"text": ["a long text", "short"], "label": [0, 1]}),
     }
     monkeypatch.setattr(
-        "peftsearch.export.proof.open_prepared", lambda folder, fingerprint: TextData(LABELS, splits, fingerprint)
+        "peftsearch.export.proof.open_prepared", lambda run, fingerprint: TextData(LABELS, splits, fingerprint)
     )
-    assert rows_of_study(tmp_path, trial("tfidf", tmp_path)) == Rows([("short",), ("a long text",)], "validation rows")
+    assert rows_of_study(RunFolder(tmp_path), trial("tfidf", tmp_path)) == Rows(
+        [("short",), ("a long text",)], "validation rows"
+    )

@@ -14,6 +14,7 @@ from peftsearch.optimize import begin as module
 from peftsearch.optimize.begin import begin
 from peftsearch.results.reference import Reference
 from peftsearch.results.stored_study import StoredStudy
+from peftsearch.storage.alike import packages
 from peftsearch.storage.study_attributes import About, write_about, write_space
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.signature import signature
@@ -105,3 +106,43 @@ def test_no_secret_of_a_url_reaches_the_database(spec: StudySpec) -> None:
     assert b"hush" not in Path("runs/toy.db").read_bytes() + Path("runs/toy.db-wal").read_bytes()
     assert stored.about.data is not None
     assert stored.about.data["source"] == {"train": f"file+secret://me:***@{Path.cwd()}/rows.csv?sig=***"}
+
+
+def test_a_machine_with_other_rows_is_refused(spec: StudySpec) -> None:
+    stored, _ = begun(spec)
+    lines = Path("rows.csv").read_text().splitlines()
+    Path("rows.csv").write_text("\n".join(lines[:-1]))
+    with pytest.raises(
+        UserError, match=r"^the data of 'toy' is not what the search was begun with \(train had 20 rows"
+    ):
+        begun(spec)
+    assert begun(spec, fork="other")[0].name == "other"
+    Path("rows.csv").write_text("\n".join(lines))
+    assert begun(spec)[0].reference == stored.reference
+
+
+def test_a_machine_with_other_packages_is_refused_unless_they_are_wanted_or_it_only_watches(
+    spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(**how: bool) -> list[str]:
+        said: list[str] = []
+        begin(spec, trials=3, storage=None, fork=None, say=said.append, **how)  # type: ignore[arg-type]
+        return said
+
+    again(trains=False)
+    monkeypatch.setattr(packages, "installed_versions", lambda: {"torch": "2.0.1"})
+    again()
+    monkeypatch.setattr(packages, "installed_versions", lambda: {"torch": "2.1.0"})
+    assert again(trains=False) == []
+    with pytest.raises(UserError, match=r"has torch 2\.1\.0, but the search was begun with torch 2\.0\.1; install"):
+        again()
+    assert [line.partition(" has ")[2] for line in again(other_packages=True)] == [
+        "torch 2.1.0, but the search was begun with torch 2.0.1"
+    ]
+    assert again() == []
+
+
+def test_nothing_that_is_prepared_lies_with_the_study(spec: StudySpec) -> None:
+    begun(spec)
+    assert not Path("runs/toy/data").exists()
+    assert not Path("runs/toy/tokens").exists()

@@ -42,7 +42,7 @@ def test_the_front_holds_an_epoch_of_a_stopped_trial_and_its_weights_are_that_ep
         return Decision("why") if (trial.number, len(trial.curve)) == (1, 2) else None
 
     def train(config: TrialConfig, report: object, should_stop: object) -> object:
-        return run_trial(config, DATA, report, cache=folder.tokens, should_stop=should_stop)  # type: ignore[arg-type]
+        return run_trial(config, DATA, report, cache=tmp_path, should_stop=should_stop)  # type: ignore[arg-type]
 
     monkeypatch.setattr(execute, "decide", decide)
     for rate in (1e-6, 1e-2):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
-from peftsearch.core.files.run_folder import PREFIXES
+from peftsearch.core.files.cache_folder import PREFIXES
 from peftsearch.training.trial import run_trial
 from tests.helpers.tiny import tiny_model
 from tests.helpers.toy import toy_data

@@ -14,7 +14,7 @@ from peftsearch.backbones.loading import resolve
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.dimensions import Scalar
 from peftsearch.core.errors import TrialFailure
-from peftsearch.core.files.run_folder import PREFIXES
+from peftsearch.core.files.cache_folder import PREFIXES
 from peftsearch.core.measurement import EpochReport
 from peftsearch.training.meter import MIB
 from peftsearch.training.precision import choice
@@ -51,7 +51,7 @@ loss by 2e-6, noise of half a unit in TF32's last place by 9e-5, and dropout of 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured step times are kept in the test's folder, not in the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PEFTSEARCH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.points import Point
-from peftsearch.data.load import load_data
+from peftsearch.data.load import data_of_study
 from peftsearch.storage.kept.front_checkpoints import kept_points
 from peftsearch.storage.liveness.recovery import blame
 from peftsearch.storage.points import points_of
@@ -47,7 +47,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
 
 
 def uninterrupted(search: Search, record: Record, tmp_path: Path) -> list[EpochReport]:
-    data = load_data(search.spec.data, search.spec.folder, search.job.run_folder.data)
+    data = data_of_study(search.spec.data, search.spec.folder, search.job.run_folder)
     reports: list[EpochReport] = []
     assert record.config is not None
     run_trial(record.config, data, reports.append, cache=tmp_path / "cache", device="cpu")

@@ -24,6 +24,7 @@ from peftsearch.core.secrets import HIDDEN, hide_source
 from peftsearch.data.splits import check_split
 from peftsearch.optimize.begin import job_of
 from peftsearch.results.formatting import duration
+from peftsearch.storage.alike.data import check_trial_data
 from peftsearch.storage.confirm_queue import REFERENCE_POINT, enqueue, open_queue
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening
 from peftsearch.storage.records import Record
@@ -153,9 +154,9 @@ def searched_data(stored: StoredStudy, spec: StudySpec) -> TextData:
     Raises:
         UserError: the data is gone or cannot be used.
     """
-    from peftsearch.data.load import load_data
+    from peftsearch.data.load import data_of_study
 
-    return load_data(searched_section(stored, spec), spec.folder, stored.folder.data)
+    return data_of_study(searched_section(stored, spec), spec.folder, stored.folder)
 
 
 def searched_section(stored: StoredStudy, spec: StudySpec) -> DataSection:
@@ -229,12 +230,8 @@ def check_same_data(stored: StoredStudy, chosen: Sequence[Record], data: TextDat
     """Refuse data that the trials were not trained on.
 
     Raises:
-        UserError: it has another fingerprint.
+        UserError: says what differs.
     """
     for record in chosen:
         there = record.measurement.data_fingerprint if record.measurement else None
-        if there != data.fingerprint:
-            raise UserError(
-                f"the data of {stored.name!r} is not what trial {record.number} was trained on (fingerprint {there} "
-                f"then, {data.fingerprint} now); restore the data, or search again with --fork NEW_NAME"
-            )
+        check_trial_data(stored.study, record.number, there, data)

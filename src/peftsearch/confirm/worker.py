@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from peftsearch.confirm.once import TEST, Tested, run_once
 from peftsearch.core.config import TrialConfig
+from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.progress import ending_after
@@ -106,9 +107,9 @@ def confirm_task(tester: Tester, queue: Study, spec: StudySpec, job: Job) -> Con
 
 def real_tester(spec: StudySpec, job: Job) -> TrainAndTest:
     """Make the function that trains a run on the data that the search read."""
-    from peftsearch.data.load import load_data
+    from peftsearch.data.load import data_of_study
 
-    data = load_data(spec.data, spec.folder, job.run_folder.data)
+    data = data_of_study(spec.data, spec.folder, job.run_folder)
 
     import torch
 
@@ -117,7 +118,7 @@ def real_tester(spec: StudySpec, job: Job) -> TrainAndTest:
     ) -> Tested:
         torch.set_num_threads(repeat.threads or job.threads)
         return run_once(
-            config, data, job.run_folder.tokens, exact=repeat.exact, device=job.device, cache_size=job.cache_size,
+            config, data, cache_folder().root, exact=repeat.exact, device=job.device, cache_size=job.cache_size,
             report=report, should_stop=should_stop, last_epoch=repeat.epoch,
         )  # fmt: skip
 

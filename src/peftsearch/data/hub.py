@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from peftsearch.core.errors import UserError, nearest, one_line
 from peftsearch.core.packages import expanded
 from peftsearch.data.base import Table
-from peftsearch.data.read.files import Location
+from peftsearch.data.read.files import Identity, Location
 from peftsearch.data.read.saved import table_of
 from peftsearch.data.split_names import assign_splits
 
@@ -22,12 +22,13 @@ PATIENCE = 5.0
 """Seconds to wait until the hub answers a first request."""
 
 
-def hub_identity(written: str, section: DataSection, folder: Path) -> object:
-    """JSON data that changes when a local folder's files do. A data set on the hub is identified by its name only,
-    because asking for its state needs a network."""
+def hub_identity(written: str, section: DataSection, folder: Path) -> Identity:
+    """The content of a local folder. A data set on the hub is identified by its name only, because asking for its
+    state needs a network."""
     name, _, _ = written.partition("#")
     local = Location(_candidates(name, folder)[0][0])
-    return [written, section.revision, local.identity() if _is_local(name) else None]
+    files = local.identity().said if _is_local(name) else None
+    return Identity([written, section.revision, files], known=files is not None)
 
 
 def read_hub(name: str, section: DataSection, folder: Path) -> dict[str, Table]:

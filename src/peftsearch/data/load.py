@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.files.checksums import is_sound
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.data.base import SPLITS, LabelledRows, Table, TextData, label_text
-from peftsearch.data.cache import build_once, digest
+from peftsearch.data.cache import digest, kept_once
 from peftsearch.data.hub import hub_identity, read_hub
 from peftsearch.data.labels import other_than_classes
 from peftsearch.data.overlap import without_overlap
-from peftsearch.data.read.files import Location, is_url, locate, locate_in_package, read_location
+from peftsearch.data.read.files import Identity, Location, is_url, locate, locate_in_package, read_location
 from peftsearch.data.read.formats import Request
 from peftsearch.data.section import DataSection
 from peftsearch.data.shaping import complete, limit, shape
@@ -29,19 +31,19 @@ class SourceKind:
     """A kind of source. Its functions take the name without prefix, the section and the study's folder.
 
     Attributes:
-        identity: returns JSON data that changes when the content does, without reading it; raises UserError if nothing
-            is there.
+        identity: returns JSON data that is the same for the same content; raises UserError if nothing is there.
         read: returns the table of each split; only `train` if the source has no splits.
     """
 
     summary: str
-    identity: Callable[[str, DataSection, Path], object]
+    identity: Callable[[str, DataSection, Path], Identity]
     read: Callable[[str, DataSection, Path], Mapping[str, Table]]
 
 
 def _files(summary: str, find: Callable[[str, Path], dict[str, Location]]) -> SourceKind:
-    def identity(name: str, section: DataSection, folder: Path) -> object:
-        return {split: location.identity() for split, location in find(name, folder).items()}
+    def identity(name: str, section: DataSection, folder: Path) -> Identity:
+        found = {split: location.identity() for split, location in find(name, folder).items()}
+        return Identity({split: each.said for split, each in found.items()}, all(each.known for each in found.values()))
 
     def read(name: str, section: DataSection, folder: Path) -> Mapping[str, Table]:
         request = Request(section.wanted_columns, tuple(section.columns) if section.columns else None, section.encoding)
@@ -58,39 +60,64 @@ SOURCES: dict[str, SourceKind] = {
 """The kinds of sources by their prefix in `data.source`, as in `hub:NAME`; a name without a prefix is a file."""
 
 
-def load_data(section: DataSection, folder: Path, cache: Path) -> TextData:
+def load_data(section: DataSection, folder: Path, cache: Path, own: Path | None = None) -> TextData:
     """The study's data in three splits. The first process prepares it; then it is read from `cache`.
 
-    A data set of the hub is fetched once: pin `revision`, or remove the cache, to use another state of it.
+    Files are told by their content, so that all studies over equal files share what was prepared. What a URL or the
+    hub gives is fetched once by each study: pin `revision`, or remove `own`, to use another state of it.
 
     Args:
         folder: the study file's folder, at which relative paths start.
-        cache: a folder, created if it is not there; several processes may use it at once.
+        cache: a folder, created if it is not there; processes of several machines may use it at once.
+        own: the folder for what has to be fetched, which is the study's alone; by default `cache`, too.
 
     Raises:
         UserError: the data is not there, or cannot be used as it is.
     """
     sources = _sources(section)
-    identity = [[split, source.identity(name, section, folder)] for split, source, name in sources]
-    key = digest(PREPARATION, section.model_dump(exclude={"max_length"}), identity)
-    return _open(build_once(cache / key, lambda target: _prepare(section, folder, target)))
+    identity = {split: source.identity(name, section, folder) for split, source, name in sources}
+    known = all(each.known for each in identity.values())
+    said = [[split, each.said] for split, each in identity.items()]
+    key = digest(PREPARATION, section.model_dump(exclude={"max_length"}), said)
+    place = cache if known or own is None else own
+    return _open(kept_once(place / key, lambda target: _prepare(section, folder, target)))
 
 
-def open_prepared(cache: Path, fingerprint: str) -> TextData | None:
+def data_of_study(section: DataSection, folder: Path, run: RunFolder) -> TextData:
+    """As `load_data`, from the cache that all studies share and the study's own folder.
+
+    Args:
+        run: the study's.
+
+    Raises:
+        UserError: the data is not there, or cannot be used as it is.
+    """
+    return load_data(section, folder, cache_folder().data, run.data)
+
+
+def open_prepared(run: RunFolder, fingerprint: str) -> TextData | None:
     """The training and validation rows that a study has prepared, without looking at its sources again.
 
     Args:
-        cache: as for `load_data`.
+        run: the study's.
         fingerprint: that of the data, as a trial's measurement names it.
 
     Returns:
-        None if they are not in `cache` any more, or damaged.
+        None if they are not on this machine any more, or damaged.
     """
-    for meta in cache.glob("*/meta.json"):
-        if is_sound(meta.parent) and json.loads(meta.read_text(encoding="utf-8"))["fingerprint"] == fingerprint:
+    for meta in (meta for place in (cache_folder().data, run.data) for meta in place.glob("*/meta.json")):
+        if _fingerprint(meta) == fingerprint and is_sound(meta.parent):
             data = _open(meta.parent)
             return replace(data, splits={split: data.splits[split] for split in ("train", "validation")})
     return None
+
+
+def _fingerprint(meta: Path) -> str | None:
+    """What the file says; None if it is damaged."""
+    try:
+        return str(json.loads(meta.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _sources(section: DataSection) -> list[tuple[str | None, SourceKind, str]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from peftsearch.data.base import TextData
-from peftsearch.data.cache import build_once, digest
+from peftsearch.data.cache import digest, kept_once
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -64,8 +65,8 @@ def tokenize(data: TextData, split: str, tokenizer: PreTrainedTokenizerBase, max
     """
     from datasets import Dataset
 
-    key = digest(ENCODING, data.fingerprint, split, _content_hash(tokenizer), max_length)
-    folder = build_once(
+    key = digest(ENCODING, data.fingerprint, split, _content_hash(tokenizer), max_length, version("tokenizers"))
+    folder = kept_once(
         cache / f"{split}-{key}", lambda target: _write(data.splits[split], tokenizer, max_length, target)
     )
     return Dataset.from_file(str(folder / "tokens.arrow"))
@@ -82,7 +83,7 @@ def _write(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, t
     text = [column for column in rows.column_names if column != "label"]
     file = str(target / "tokens.arrow")
     # Without a given fingerprint `map` hashes the pickled tokenizer, whose state changes with every call.
-    rows.map(tokens, batched=True, remove_columns=text, cache_file_name=file, new_fingerprint=target.name.strip("."))
+    rows.map(tokens, batched=True, remove_columns=text, cache_file_name=file, new_fingerprint="tokens")
 
 
 def _content_hash(tokenizer: PreTrainedTokenizerBase) -> str:

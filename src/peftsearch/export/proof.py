@@ -18,6 +18,7 @@ import numpy as np
 
 from peftsearch.backbones.names import hub_name
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.data.load import open_prepared
 from peftsearch.export.standard.forms import FORMS
 from peftsearch.methods.table import TEXT_METHODS
@@ -105,13 +106,13 @@ def compared(expected: NDArray[Any], found: NDArray[Any], what: str) -> Proof:
     return Proof(len(expected), what, largest, int((other & ~tie).sum()), int((other & tie).sum()))
 
 
-def rows_of_study(data: Path, kept: Checkpoint) -> Rows:
+def rows_of_study(run: RunFolder, kept: Checkpoint) -> Rows:
     """The first validation rows of a study, or made-up texts where its prepared data is gone.
 
     Args:
-        data: the folder of the study's prepared data.
+        run: the study's folder.
     """
-    prepared = open_prepared(data, kept.measurement.data_fingerprint)
+    prepared = open_prepared(run, kept.measurement.data_fingerprint)
     return made_up_rows(kept) if prepared is None else first_rows(prepared.splits["validation"], "validation rows")
 
 

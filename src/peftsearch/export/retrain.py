@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.confirm.run import TEST, check_same_data, chosen_points, searched_data
 from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.points import Point
 from peftsearch.core.progress import ending_after
@@ -66,7 +67,7 @@ def train_again(stored: StoredStudy, spec: StudySpec, point: Point, say: Callabl
     report = ending_after(record.measurement.cut_after if record.measurement else None, lambda _: None)
     try:
         result = run_trial(
-            record.config, sealed, report, cache=stored.folder.tokens, exact=exact, last_epoch=record.epoch
+            record.config, sealed, report, cache=cache_folder().root, exact=exact, last_epoch=record.epoch
         )
     except TrialFailure as failure:
         raise UserError(f"--trial {record.point}: it failed when it was trained again: {failure}") from failure

@@ -12,6 +12,7 @@ from peftsearch.core.calls.arguments import checked
 from peftsearch.core.calls.precedence import of_study
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import TrialFailure, UserError
+from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import DEFAULT_METRIC
@@ -82,8 +83,7 @@ def train_config(
     chosen, folder = only_config(spec), Path(out)
     last_epoch = _epochs_found(spec, chosen) if all_rows else (spec.origin or Origin()).epoch
     check_out(folder, overwrite)
-    caches = RunFolder.of(spec.origin.study if spec.origin and spec.origin.study else spec.name)
-    data = check_data(spec, caches)
+    data = check_data(spec, RunFolder.of(spec.origin.study if spec.origin and spec.origin.study else spec.name))
     rows, asked = (_all_rows(data), _without_metrics(chosen)) if all_rows else (_without_test(data), chosen)
     for note in data.notes:
         say(note)
@@ -94,7 +94,7 @@ def train_config(
         say("the time limit of its search ended it there; to train all epochs, delete origin.out_of_time in the file")
     selection = None if all_rows else chosen.selection
     report = ending_after(None if all_rows else _cut_after(spec), lambda found: say(_epoch_line(found, selection)))
-    result = _train(spec, asked, rows, caches, report, last_epoch)
+    result = _train(spec, asked, rows, report, last_epoch)
     result = replace(_without_scores(result, data) if all_rows else result, config=chosen)
     shown = first_rows(data.splits[VALIDATION], f"{VALIDATION} rows")
     return _write(spec, result, _evidence(spec, chosen, data, rows, all_rows), folder, overwrite, shown, say)
@@ -168,7 +168,6 @@ def _train(
     spec: StudySpec,
     config: TrialConfig,
     data: TextData,
-    caches: RunFolder,
     report: Callable[[EpochReport], None],
     last_epoch: int | None,
 ) -> TrialResult | TextTrialResult:
@@ -176,7 +175,7 @@ def _train(
 
     exact = spec.origin.exact if spec.origin else False
     try:
-        return run_trial(config, data, report, cache=caches.tokens, exact=exact, last_epoch=last_epoch)
+        return run_trial(config, data, report, cache=cache_folder().root, exact=exact, last_epoch=last_epoch)
     except TrialFailure as failure:
         raise UserError(f"{displayed(spec.path)}: training failed: {failure}") from failure
 

@@ -89,12 +89,12 @@ def write_export(
         about = {"study": stored.name, "trial": kept.number, "epoch": kept.epoch, **stored.about.to_dict()}
         evidence = evidence_of(stored, kept)
         form = write_files(kept, folder, about, evidence, adapter)
-        say(str(prove(kept, form, folder, rows_of_study(stored.folder.data, kept))))
+        say(str(prove(kept, form, folder, rows_of_study(stored.folder, kept))))
         plainer = None if adapter else plainer_trial(kept, evidence)
         if plainer:
             say(plainer)
         if onnx:
-            data = open_prepared(stored.folder.data, kept.measurement.data_fingerprint)
+            data = open_prepared(stored.folder, kept.measurement.data_fingerprint)
             write_onnx(kept, folder, data and data.splits["validation"], int8, say)
     return kept
 

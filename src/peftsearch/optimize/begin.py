@@ -19,6 +19,8 @@ from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.artifacts.place import open_place
 from peftsearch.storage.artifacts.settle import place_of, settle
 from peftsearch.storage.artifacts.shelf import Shelf
+from peftsearch.storage.alike.data import check_search_data
+from peftsearch.storage.alike.packages import check_packages
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
 from peftsearch.storage.connection.where import storage_url
 from peftsearch.storage.prepare import prepare
@@ -36,20 +38,20 @@ ENDLESS = 1_000_000_000
 
 
 def check_data(spec: StudySpec, folder: RunFolder) -> TextData:
-    """Check that the study's methods fit its backbones, and prepare its data in `folder`.
+    """Check that the study's methods fit its backbones, and prepare its data.
 
     Raises:
         UserError: a method does not fit, a tracker is not installed, `folder` or the data cannot be used, or an
             objective cannot be measured on it.
     """
     from peftsearch.data.describe import coarse_selection
-    from peftsearch.data.load import load_data
+    from peftsearch.data.load import data_of_study
     from peftsearch.training.metrics.hf_evaluate import check_computable
 
     make_runs(folder)
     check_feasible(spec)
     check_installed(spec.tracking)
-    data = load_data(spec.data, spec.folder, folder.data)
+    data = data_of_study(spec.data, spec.folder, folder)
     check_classes(spec.measured, data.labels)
     check_computable(spec.measured, len(data.labels))
     return replace(data, notes=(*data.notes, *coarse_selection(data))) if "macro_f1" in spec.measured else data
@@ -64,6 +66,8 @@ def begin(
     fork: str | None,
     artifacts: str | None = None,
     say: Callable[[str], None],
+    trains: bool = True,
+    other_packages: bool = False,
 ) -> StoredStudy:
     """Check the study, prepare its data, enqueue its baselines in the storage and measure the reference.
 
@@ -74,9 +78,12 @@ def begin(
         fork: the name in the storage, if it is not the study's own.
         artifacts: where to keep weights for all machines, as `storage.artifacts.settle.place_of` takes it.
         say: receives each note that no earlier search of the study has said, as one line.
+        trains: whether trials are trained with this machine's packages, or elsewhere only.
+        other_packages: whether these may be other versions than those with which the search was begun.
 
     Raises:
-        UserError: something is not as it must be; nothing has been trained.
+        UserError: something is not as it must be, or this machine's data or packages are not those of the search;
+            nothing has been trained.
     """
     _check_asked(trials, fork)
     name = fork or spec.name
@@ -85,6 +92,9 @@ def begin(
     data = check_data(spec, RunFolder.of(name))
     url = storage_url(name, storage)
     study = prepare(spec, url, name, patience=storage_patience)
+    check_search_data(study, data)
+    if trains and (note := check_packages(study, other_packages)):
+        say(note)
     place = settle(study, artifacts)
     stored = StoredStudy(name, study, spec.objectives, RunFolder.of(name), url)
     for note in not_told_yet(study, (*spec.warnings, *format_notes(spec.training.precision), *data.notes)):
@@ -119,12 +129,14 @@ def job_of(
     cache_size: int | None,
     until_flat: bool = False,
     artifacts: str | None = None,
+    other_packages: bool = False,
 ) -> Job:
     """What the workers of a search are told. `sampler`, `pruner` and `seed` take precedence over the study's own.
 
     Args:
         until_flat: whether the search ends once it is flat, judged from the trials that have ended by now on.
         artifacts: as for `begin`.
+        other_packages: whether machines with other versions of packages may train trials, too.
 
     Raises:
         UserError: there is no such sampler or pruner.
@@ -149,6 +161,7 @@ def job_of(
         exact=exact,
         cache_size=cache_size,
         artifacts=place_of(stored.study, artifacts),
+        other_packages=other_packages,
         storage_patience=patience_of(stored.storage).seconds,
         trial_timeout=trial_timeout,
         flat_from=stored.status().done if until_flat else None,

@@ -41,6 +41,7 @@ def run_worker(
     exact: bool = False,
     cache_size: int | None = None,
     artifacts: str | None = None,
+    other_packages: bool = False,
     storage: str | None = None,
     storage_patience: float = PATIENCE_SECONDS,
     fork: str | None = None,
@@ -70,6 +71,7 @@ def run_worker(
         exact: as for `run_study`.
         cache_size: as for `run_study`.
         artifacts: as for `run_study`.
+        other_packages: as for `run_study`.
         storage: as for `run_study`; workers on several machines need one that all of them reach.
         storage_patience: as for `run_study`.
         fork: as for `run_study`.
@@ -103,11 +105,13 @@ def run_worker(
     if like is not None:
         spec = begun_like(spec, like, name, storage)
     stored = begin(
-        spec, trials=total, storage=storage, storage_patience=storage_patience, fork=fork, artifacts=artifacts, say=say
-    )
+        spec, trials=total, storage=storage, storage_patience=storage_patience, fork=fork,
+        artifacts=artifacts, say=say, other_packages=other_packages,
+    )  # fmt: skip
     job = job_of(
         stored, spec, trials=total, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
         exact=exact, cache_size=cache_size, until_flat=until_flat, artifacts=artifacts,
+        other_packages=other_packages,
     )  # fmt: skip
     on_tick(stored.records())
     look_seconds = LOOK_SECONDS if trial_timeout is None else min(LOOK_SECONDS, max(1.0, trial_timeout / 4))

@@ -48,9 +48,9 @@ def baseline_parameters(spec: StudySpec, classes: int | None = None) -> list[tup
     from peftsearch.training.dry_run import trainable_by_epoch
 
     if classes is None:
-        from peftsearch.data.load import load_data
+        from peftsearch.data.load import data_of_study
 
-        classes = len(load_data(spec.data, spec.folder, RunFolder.of(spec.name).data).labels)
+        classes = len(data_of_study(spec.data, spec.folder, RunFolder.of(spec.name)).labels)
     configs = [baseline_config(spec, baseline) for baseline in spec.baselines]
     return [
         (c, trainable_by_epoch(c, resolve_config_only(c.backbone, c.revision), classes) if _has_backbone(c) else [])

@@ -49,6 +49,7 @@ def run_study(
     exact: bool = False,
     cache_size: int | None = None,
     artifacts: str | None = None,
+    other_packages: bool = False,
     storage: str | None = None,
     storage_patience: float = PATIENCE_SECONDS,
     fork: str | None = None,
@@ -92,6 +93,8 @@ def run_study(
         artifacts: where to keep the weights of the front for all machines, too: a folder that they share, the URL of a
             bucket (`s3://bucket/folder`, `gs://bucket/folder`), or `none`; by default `PEFTSEARCH_ARTIFACTS`, or where
             the study's weights are. Those of a new study stay on the machine that trained them.
+        other_packages: train also where the versions of packages differ from those that the search was begun with, as
+            after an upgrade. Otherwise such a machine is refused. Which trial had which versions is kept.
         storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
         storage_patience: how many seconds the search waits for a storage that does not answer, before it ends.
         fork: another name under which to keep this search's trials.
@@ -127,7 +130,7 @@ def run_study(
     if stored is None:
         stored = begin(
             spec, trials=trials, storage=storage, storage_patience=storage_patience, fork=fork, artifacts=artifacts,
-            say=say,
+            say=say, trains=workers != 0, other_packages=other_packages,
         )  # fmt: skip
     if workers == 0 or (retime is None and not spec.search.retime):
         retime = False
@@ -138,6 +141,7 @@ def run_study(
     job = job_of(
         stored, spec, trials=trials, trial_timeout=trial_timeout, sampler=sampler, pruner=pruner, seed=seed,
         exact=exact, cache_size=cache_size, until_flat=until_flat, artifacts=artifacts,
+        other_packages=other_packages,
     )  # fmt: skip
     wanted = Wanted(workers, workers_per_device, list(spec.methods), gpus_per_worker, address, say=say)
     if workers == 0:

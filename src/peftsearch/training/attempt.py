@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from peftsearch.backbones.loading import ResolvedModel
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
+from peftsearch.core.versions import installed_versions
 from peftsearch.methods.build import build_classifier
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.training.batches import PadToLongest, length_grouped_order, padding_share
@@ -38,7 +38,6 @@ from peftsearch.training.rows import TrialRows
 if TYPE_CHECKING:
     from peftsearch.backbones.classifier import Classifier
 
-PACKAGES = ("torch", "transformers", "peft", "adapters", "accelerate", "datasets", "scikit-learn")
 CHECKED_ROWS, CHECKED_TOKENS = 4, 8
 """Rows of the batch on which the gradients are checked, and tokens of each, at least."""
 
@@ -161,7 +160,7 @@ class Attempt:
                 "exact": self.exact,
                 "last_epoch": self.last_epoch,
                 "rows": [type(split).__name__ for split in (rows.train, rows.validation)],
-                "versions": {name: version(name) for name in (*PACKAGES, "numpy", "peftsearch")},
+                "versions": installed_versions(),
             }
 
         return Pauses(self.paused, origin, spent)
@@ -239,7 +238,7 @@ class Attempt:
             padding_share=self._padding_share(),
             prefix_seconds=cached.train.cost.seconds,
             actual_train_seconds=wall_seconds - cached.saved_wall_seconds,
-            versions={name: version(name) for name in PACKAGES},
+            versions=installed_versions(),
             classes=epochs.best_classes,
             threads=torch.get_num_threads(),
             exact=self.exact,

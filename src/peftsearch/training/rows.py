@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from peftsearch.core.files.cache_folder import TOKENS
 from peftsearch.data.base import TextData
 from peftsearch.data.tokens import INPUTS, tokenize
 from peftsearch.training.batches import POOL_BATCHES, PadToLongest, Row
@@ -112,13 +113,13 @@ def token_rows(
 
     Args:
         max_length: tokens of a row after truncation.
-        cache: folder of the tokenised splits.
+        cache: the folder that holds the folder of the tokenised splits.
     """
     key = (data.fingerprint, split, tokenizer.name_or_path, max_length)
     if key not in _splits:
         while len(_splits) >= _KEPT_SPLITS:
             del _splits[next(iter(_splits))]
-        _splits[key] = TokenRows(tokenize(data, split, tokenizer, max_length, cache), sort=split != "train")
+        _splits[key] = TokenRows(tokenize(data, split, tokenizer, max_length, cache / TOKENS), sort=split != "train")
     return _splits[key]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.measurement import Measurement
 from peftsearch.core.predictions import Predictions
+from peftsearch.core.versions import TEXT_PACKAGES, installed_versions
 from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod, TextModel
 from peftsearch.training.checkpoint import save_text_model, text_model_size_mb
@@ -81,7 +81,7 @@ def run_text_trial(
         micro_batch_size=len(train),
         padding_share=0.0,
         actual_train_seconds=training.wall,
-        versions={"scikit-learn": version("scikit-learn"), "python": platform.python_version()},
+        versions={**installed_versions(TEXT_PACKAGES), "python": platform.python_version()},
         classes=class_report(scores, labels, data.labels),
         threads=THREADS,
         exact=exact,

@@ -11,7 +11,7 @@ from peftsearch.backbones.loading import ResolvedModel, resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.errors import TrialFailure
-from peftsearch.core.files.run_folder import PREFIXES
+from peftsearch.core.files.cache_folder import PREFIXES
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
 from peftsearch.data.base import TextData
@@ -75,7 +75,7 @@ def run_trial(
 
     Args:
         report: called after every epoch; what it raises ends the trial and passes through.
-        cache: folder of the tokenised splits and the frozen-prefix cache, shared with other workers.
+        cache: folder of the tokenised splits and the frozen-prefix cache, shared with other studies and workers.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
         should_stop: asked after every step and every evaluated batch.
         cache_size: bytes that the frozen-prefix cache may take; by default a quarter of the free disk space.

@@ -39,6 +39,7 @@ class Job:
         exact: train without the optimisations that change results slightly; see `training.trial.run_trial`.
         cache_size: the limit of the frozen-prefix cache in bytes; None for a quarter of the free disk space.
         artifacts: where weights are kept for all machines, as `storage.artifacts.settle` says; None for nowhere.
+        other_packages: whether the worker's machine may have other versions of packages than the search's first one.
         storage_patience: how many seconds each call waits for a storage that does not answer.
         trial_timeout: the seconds that a trial may go without a step; None for a limit that follows from its steps.
         deadline: unix time at which the search's time limit ends it; None without a limit.
@@ -65,6 +66,7 @@ class Job:
     exact: bool = False
     cache_size: int | None = None
     artifacts: str | None = None
+    other_packages: bool = False
     storage_patience: float = PATIENCE_SECONDS
     trial_timeout: float | None = None
     deadline: float | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted
+from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.trained import TrainedModel
 from peftsearch.search import execute
@@ -21,6 +22,8 @@ from peftsearch.search.flatness import Flatness, flatness_of
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.artifacts.place import open_place
 from peftsearch.storage.artifacts.shelf import Shelf
+from peftsearch.storage.alike.data import check_search_data
+from peftsearch.storage.alike.packages import check_packages
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import ended_records, records, without_collector
@@ -34,6 +37,8 @@ from peftsearch.workers.task import Alive
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial
+
+    from peftsearch.data.base import TextData
 
 Report = Callable[[EpochReport], None]
 
@@ -118,9 +123,11 @@ def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job, *, ti
         timer: makes what is timed before the first trial; None to time nothing.
 
     Raises:
-        UserError: the trials in the storage are of another study, or the data or the place for weights cannot be used.
+        UserError: the trials in the storage are of another study, this machine's packages are not those of the search,
+            or the data or the place for weights cannot be used.
     """
     check_space(study, spec)
+    check_packages(study, job.other_packages)
     train = trainer(spec, job)
     known = read_history(study)
     study.sampler = make_sampler(
@@ -135,15 +142,25 @@ def real_timer(spec: StudySpec, job: Job) -> Device:
     return RealDevice(spec, job.run_folder, job.device, job.exact)
 
 
-def real_trainer(spec: StudySpec, job: Job) -> Train:
+def real_search(study: Study, spec: StudySpec, job: Job) -> SearchTask:
+    """The trials of a search, to be trained on the rows that the search was begun with."""
+    trainer = partial(real_trainer, check=partial(check_search_data, study))
+    return search_task(trainer, study, spec, job, timer=real_timer)
+
+
+def real_trainer(spec: StudySpec, job: Job, check: Callable[[TextData], None] = lambda _: None) -> Train:
     """Make the function that trains a trial on the study's data, which is loaded once for all trials of this worker.
+
+    Args:
+        check: refuses data that are not the study's.
 
     Raises:
         UserError: the data cannot be used.
     """
-    from peftsearch.data.load import load_data
+    from peftsearch.data.load import data_of_study
 
-    data = load_data(spec.data, spec.folder, job.run_folder.data)  # refused before torch, which takes seconds to import
+    data = data_of_study(spec.data, spec.folder, job.run_folder)
+    check(data)  # refused before torch, which takes seconds to import
 
     import torch
 
@@ -154,7 +171,7 @@ def real_trainer(spec: StudySpec, job: Job) -> Train:
 
     def train(config: TrialConfig, report: Report, should_stop: Callable[[], bool]) -> TrialResult | TextTrialResult:
         return run_trial(
-            config, data, report, cache=job.run_folder.tokens, device=job.device, should_stop=should_stop,
+            config, data, report, cache=cache_folder().root, device=job.device, should_stop=should_stop,
             cache_size=job.cache_size, exact=job.exact, constraints=spec.constraints,
             paused=job.run_folder.paused_state(config.key()),
         )  # fmt: skip

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ from peftsearch.storage.liveness.recovery import put_back
 from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.study.spec import parse_study
 from peftsearch.workers.job import Job, WorkerReport
-from peftsearch.workers.search_task import real_timer, real_trainer, search_task
+from peftsearch.workers.search_task import real_search
 from peftsearch.workers.signals import requests_to_end
 from peftsearch.workers.task import Alive, MakeTask, Task
 from peftsearch.workers.watchdog import heartbeat_interval
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 ORPHAN_SECONDS = 20.0
 """How long a worker may take to put its trial back once its parent is gone."""
 
-SEARCH: MakeTask = partial(search_task, real_trainer, timer=real_timer)
+SEARCH: MakeTask = real_search
 """The worker of a search trains on the study's data, and times its device before its first trial."""
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 import peftsearch
+from peftsearch.core.files.cache_folder import PREFIXES, TOKENS
 from peftsearch.core.files.disk import make_runs
-from peftsearch.core.files.run_folder import PREFIXES, RUNS, RunFolder
+from peftsearch.core.files.run_folder import RUNS, RunFolder
 
 ROOT = Path(peftsearch.__file__).parent
-NAMES = {str(RUNS), PREFIXES, "weights", "data", "tokens"}
+NAMES = {str(RUNS), PREFIXES, TOKENS, "weights", "data"}
 
 
 def test_a_study_has_a_folder_and_a_database_beside_it() -> None:
@@ -45,8 +46,6 @@ def test_all_else_lies_in_the_folder() -> None:
     folder = RunFolder(Path("elsewhere/toy"))
     assert folder.weights == Path("elsewhere/toy/weights")
     assert folder.data == Path("elsewhere/toy/data")
-    assert folder.tokens == Path("elsewhere/toy/tokens")
-    assert folder.prefixes == Path("elsewhere/toy/tokens/prefixes")
     assert folder.worker_log(3) == Path("elsewhere/toy/worker-3.log")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import Measurement
-from peftsearch.data.load import load_data
+from peftsearch.data.load import data_of_study
 from peftsearch.optimize.retiming.worker import TimeAgain, real_timer
 from peftsearch.study.suggest import baseline_config
 from peftsearch.training.trial import run_trial
@@ -40,9 +40,9 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trained:
     backbone = json.dumps(str(tiny_model(tmp_path / "bert")))
     search = new_search(tmp_path, monkeypatch, STUDY.replace("[tiny]", f"[{backbone}]"))
     job, spec = search.job, search.spec
-    data = load_data(spec.data, spec.folder, job.run_folder.data)
+    data = data_of_study(spec.data, spec.folder, job.run_folder)
     config = baseline_config(spec, spec.baselines[0])
-    found = run_trial(config, data, lambda _: None, cache=job.run_folder.tokens, device="cpu")
+    found = run_trial(config, data, lambda _: None, cache=tmp_path / "cache", device="cpu")
     return Trained(search, found.measurement)
 
 

@@ -41,7 +41,7 @@ def training_step(backbone: str) -> TrainingStep:
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Seconds]:
     """A GPU, and a processor that has bf16; what measuring gives, each time taken away."""
     left: list[Seconds] = []
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PEFTSEARCH_CACHE", str(tmp_path / "peftsearch"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
     monkeypatch.setattr(formats, "cpu_has_bf16", lambda: True)

@@ -15,7 +15,7 @@ import torch
 
 from peftsearch.core.config import TrainingConfig, TrialConfig
 from peftsearch.core.errors import Interrupted
-from peftsearch.core.files.run_folder import PREFIXES
+from peftsearch.core.files.cache_folder import PREFIXES
 from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.data.base import TextData
 from peftsearch.training.prefix_cache import state_rows

@@ -16,6 +16,7 @@ import pytest
 from peftsearch.core.errors import Interrupted
 from peftsearch.core.files import checksums
 from peftsearch.core.files.checksums import SUMS
+from peftsearch.data.room import discard
 from peftsearch.training.prefix_cache import store as feature_store
 from peftsearch.training.prefix_cache.store import STATES, Cost, PrefixStore
 from tests.helpers.damage import DAMAGES
@@ -103,11 +104,25 @@ def test_what_never_fits_is_not_made_and_costs_no_other_its_place(tmp_path: Path
     assert entries(tmp_path) == {"a"}
 
 
-def test_an_entry_that_goes_stays_readable_for_whoever_has_it_open(tmp_path: Path) -> None:
-    store = PrefixStore(tmp_path, limit=10)
+def test_an_entry_in_use_does_not_go_and_another_trial_does_without(tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path, limit=20)
     entry = store.get("a", 10, Maker())
+    assert entry is not None
     read(store, "b", Maker())
-    assert entries(tmp_path) == {"b"}
+    os.utime(tmp_path / "a" / SUMS, (0, 0))
+    assert read(store, "c", Maker()) == b"0123456789"
+    assert entries(tmp_path) == {"a", "c"}
+    assert read(store, "d", Maker(b"0" * 11)) is None
+    with entry.states as file:
+        assert file.read() == b"0123456789"
+    assert read(store, "d", Maker(b"0" * 11)) is not None
+    assert entries(tmp_path) == {"d"}
+
+
+def test_an_entry_that_is_removed_stays_readable_for_whoever_has_it_open(tmp_path: Path) -> None:
+    entry = PrefixStore(tmp_path).get("a", 10, Maker())
+    discard(tmp_path / "a")
+    assert entries(tmp_path) == set()
     assert entry is not None
     with entry.states as file:
         assert file.read() == b"0123456789"

@@ -68,6 +68,12 @@ SEARCH_OPTIONS = (
         "  [default: where the study's weights are; a new study's stay where they were trained]",
     ),
     click.option(
+        "--other-packages",
+        is_flag=True,
+        help="Train also where torch, transformers or another package that decides a result has another version than"
+        " where the search was begun, as after an upgrade. Otherwise such a machine is refused.",
+    ),
+    click.option(
         "--storage-patience",
         type=Number(min=0),
         metavar="SECONDS",

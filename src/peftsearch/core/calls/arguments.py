@@ -125,7 +125,7 @@ ARGUMENTS: dict[str, Kind] = {
         lambda value: is_text(value) or number("").fits(value),
     ),
     "min_quality": Kind("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
-    **dict.fromkeys(("exact", "every_epoch", "until_flat", "until_done", "retime", "retrain"), FLAG),
+    **dict.fromkeys(("exact", "every_epoch", "until_flat", "until_done", "retime", "retrain", "other_packages"), FLAG),
     **dict.fromkeys(("overwrite", "adapter", "onnx", "int8", "private", "all_rows"), FLAG),
     **dict.fromkeys(("on_tick", "on_run", "say"), FUNCTION),
     "Overrides.source": Kind(

@@ -20,6 +20,10 @@ ARTIFACTS_VARIABLE = "PEFTSEARCH_ARTIFACTS"
 """The variable that names where weights are kept for all machines."""
 
 
+CACHE_VARIABLE = "PEFTSEARCH_CACHE"
+"""The variable that names the folder of what is prepared once: texts, tokens and the states of frozen layers."""
+
+
 def of_environment(given: str | None, variable: str) -> str | None:
     """What was given, or else what a variable says; None if neither says anything. An empty text says nothing."""
     return given or os.environ.get(variable) or None

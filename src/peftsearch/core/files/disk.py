@@ -151,6 +151,7 @@ def make_runs(folder: RunFolder) -> None:
     check_name(folder.root.absolute())
     with writing_to(folder.root.parent):
         folder.make_parent()
+        folder.root.is_dir()  # raises where the name is too long
 
 
 def check_writable(folder: Path) -> None:

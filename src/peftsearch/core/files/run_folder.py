@@ -14,9 +14,6 @@ from peftsearch.core.points import Point
 RUNS = Path("runs")
 """The folder of all studies, under the working directory, unless the environment names another one."""
 
-PREFIXES = "prefixes"
-"""The frozen-prefix cache, inside the folder of the tokenised splits it was computed from."""
-
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """A study's name: letters, digits, - and _, because it names files. To be matched as a whole."""
 
@@ -122,18 +119,11 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """The prepared splits."""
+        """The prepared splits of a source whose content cannot be told without fetching it, as behind a URL.
+
+        Others lie in the cache that all studies share (`cache_folder`). Earlier versions kept all of them here.
+        """
         return self.root / "data"
-
-    @property
-    def tokens(self) -> Path:
-        """The tokenised splits."""
-        return self.root / "tokens"
-
-    @property
-    def prefixes(self) -> Path:
-        """The frozen-prefix cache."""
-        return self.tokens / PREFIXES
 
     def worker_log(self, name: int | str) -> Path:
         """What a worker, and the libraries it uses, print.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from peftsearch.core.errors import UserError, close_match, one_line, shown
+from peftsearch.core.files.checksums import checksum
 from peftsearch.core.packages import NotInPackage, expanded, package_path
 from peftsearch.data.base import Table
 from peftsearch.data.read.class_folders import read_class_folders
@@ -32,6 +33,19 @@ FORMATS = {
 
 
 @dataclass(frozen=True)
+class Identity:
+    """What tells a source's content from another.
+
+    Attributes:
+        said: JSON data.
+        known: whether it changes with the content; only fetching it would tell that of a URL.
+    """
+
+    said: object
+    known: bool = True
+
+
+@dataclass(frozen=True)
 class Location:
     """The place of one split's rows.
 
@@ -53,13 +67,24 @@ class Location:
         """What messages call it: the last part of the path, so that no password in a URL is shown."""
         return PurePosixPath(self.path.partition("?")[0]).name
 
-    def identity(self) -> list[object]:
-        """JSON data that changes when the size or the time of a local file does; of a URL only the URL."""
+    def identity(self) -> Identity:
+        """The names and checksums of local files, wherever they lie; of a URL only the URL.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
         if self.url:
-            return [self.path]
+            return Identity([self.path], known=False)
         path = Path(self.path)
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        return [[str(file), stat.st_size, stat.st_mtime_ns] for file in files if (stat := file.stat())]
+        try:
+            return Identity([[_below(path, file), checksum(file)] for file in files if file.is_file()])
+        except OSError as error:
+            raise UserError(f"data.source: {self.name} cannot be read: {one_line(error)}") from error
+
+
+def _below(path: Path, file: Path) -> str:
+    return file.name if file == path else file.relative_to(path).as_posix()
 
 
 def is_url(text: str) -> bool:

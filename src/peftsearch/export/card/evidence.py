@@ -96,7 +96,7 @@ def training_rows(stored: StoredStudy, kept: Checkpoint) -> TrainingRows | None:
     """Count the rows of each class, and estimate how many texts are cut; None if the prepared data is gone."""
     from peftsearch.backbones.loading import resolve, tokenizer_of
 
-    data, config = open_prepared(stored.folder.data, kept.measurement.data_fingerprint), kept.config
+    data, config = open_prepared(stored.folder, kept.measurement.data_fingerprint), kept.config
     if data is None:
         return None
     if config.method in TEXT_METHODS:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
+from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.measurement import Measurement
 from peftsearch.results.times.again import measured_by
 from peftsearch.search.execute import told
@@ -83,9 +84,9 @@ def retime_task(timer: Timer, queue: Study, spec: StudySpec, job: Job) -> Retime
 
 def real_timer(spec: StudySpec, job: Job) -> TimeAgain:
     """Make the function that measures a turn on the data that the search read."""
-    from peftsearch.data.load import load_data
+    from peftsearch.data.load import data_of_study
 
-    data = load_data(spec.data, spec.folder, job.run_folder.data)
+    data = data_of_study(spec.data, spec.folder, job.run_folder)
 
     import torch
 
@@ -103,7 +104,7 @@ def real_timer(spec: StudySpec, job: Job) -> TimeAgain:
         if data.fingerprint != measured.data_fingerprint:
             raise UserError("the data has changed since the search read it")
         return epoch_seconds(
-            config, data, measured, epochs, cache=job.run_folder.tokens, device=job.device, should_stop=should_stop
+            config, data, measured, epochs, cache=cache_folder().root, device=job.device, should_stop=should_stop
         )
 
     return time

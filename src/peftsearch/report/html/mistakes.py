@@ -46,7 +46,7 @@ def surest_mistakes(stored: StoredStudy, point: Point, measurement: Measurement,
     predictions = stored.predictions(point)
     if predictions is None:
         return "what the trial said of each row is not kept on this machine"
-    data = open_prepared(stored.folder.data, measurement.data_fingerprint)
+    data = open_prepared(stored.folder, measurement.data_fingerprint)
     if data is None or len(data.splits["validation"]) != len(predictions.labels):
         return "the prepared texts are not on this machine"
     exponents = np.exp(predictions.logits.astype(np.float64) - predictions.logits.max(axis=1, keepdims=True))

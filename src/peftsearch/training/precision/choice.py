@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 
+from peftsearch.core.files.cache_folder import cache_folder
+from peftsearch.core.files.locks import locked
 from peftsearch.training.precision.benchmark import TrainingStep, step_seconds
 from peftsearch.training.precision.number_formats import formats_of
 
@@ -49,12 +49,11 @@ def _measured(device: torch.device, formats: tuple[str, ...], work: TrainingStep
     name = work.name_on(device)
     if name in _KNOWN:
         return _KNOWN[name]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "peftsearch"
-    kept = folder / "precision.json"
+    kept = cache_folder().precision
     with ExitStack() as lock:
-        with suppress(OSError):  # where the home cannot be written, each process measures for itself
-            folder.mkdir(parents=True, exist_ok=True)
-            lock.enter_context(FileLock(folder / ".precision.lock"))
+        with suppress(OSError):  # where the cache cannot be written, each process measures for itself
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock.enter_context(locked(kept.with_name(".precision.lock")))
         known = _read(kept)
         if set(known.get(name, ())) != set(formats):
             known[name] = step_seconds(device, formats, work, MEASURE_SECONDS)
@@ -65,7 +64,7 @@ def _measured(device: torch.device, formats: tuple[str, ...], work: TrainingStep
 
 
 def _read(kept: Path) -> dict[str, dict[str, float]]:
-    """The measurements of all machines that share this home; none if the file is missing or damaged."""
+    """The measurements of all machines that share this cache; none if the file is missing or damaged."""
     try:
         found = json.loads(kept.read_text(encoding="utf-8"))
         return {name: {key: float(value) for key, value in taken.items()} for name, taken in found.items()}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from io import FileIO
 from typing import Any
 
@@ -23,6 +22,7 @@ from peftsearch.backbones.classifier import Classifier, FrozenPrefix
 from peftsearch.backbones.frozen_prefix import reusable_prefix
 from peftsearch.backbones.loading import ResolvedModel
 from peftsearch.core.errors import Interrupted
+from peftsearch.core.versions import installed_versions
 from peftsearch.data.cache import digest
 from peftsearch.training.batches import BFLOAT16, PadToLongest
 from peftsearch.training.compute import Compute
@@ -151,7 +151,7 @@ def layout_of(classifier: Classifier, tokens: TokenRows, precision: str) -> Layo
 
 def _place(classifier: Classifier, prefix: FrozenPrefix, resolved: ResolvedModel, how: PrefixPass) -> str:
     """A key for all that decides the states but the tokens, and for the device, which decides what they cost."""
-    versions = {name: version(name) for name in ("torch", "transformers")}
+    versions = installed_versions(("torch", "transformers"))
     weights, compute = weights_fingerprint(prefix.modules), how.compute
     return digest(
         FORMAT, prefix.name, weights, resolved.config(), versions, compute.precision, device_name(compute.device)

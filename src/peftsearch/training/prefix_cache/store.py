@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +11,12 @@ from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 
-from filelock import FileLock
-
-from peftsearch.core.files.checksums import SUMS, is_sound
+from peftsearch.core.files.cache_folder import make_inside, mode_below
+from peftsearch.core.files.checksums import is_sound
 from peftsearch.core.files.disk import DiskFull, DiskRefuses, refusal
-from peftsearch.data.cache import build_once, discard, say_if_damaged
+from peftsearch.core.files.locks import held, locked
+from peftsearch.data.cache import build_once, say_if_damaged
+from peftsearch.data.room import discard, make_room, sweep, touch
 
 STATES, ABOUT = "states.bin", "about.json"
 SHARE_OF_DISK = 4
@@ -37,7 +37,7 @@ class Entry:
     """An entry of the store.
 
     Attributes:
-        states: the file, open for reading and without a buffer.
+        states: the file, open for reading and without a buffer. The entry is in use until it is closed.
         made: whether the call that returned this entry has made it.
     """
 
@@ -92,30 +92,29 @@ class PrefixStore:
 
         build_once(folder, build)
         with self._lock():
-            if not is_sound(folder):  # a worker with a smaller limit has made room already
+            states = held(folder / STATES) if is_sound(folder) else None
+            if states is None:  # a worker with a smaller limit has made room already
                 return None
-            os.utime(folder / SUMS)
-            return Entry(FileIO(folder / STATES), _cost(folder), bool(made))
+            touch(folder)
+            return Entry(states, _cost(folder), bool(made))
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        make_inside(self.folder)
+        with locked(self.folder / ".lock", mode_below(self.folder) & 0o666):
             yield
 
     def _make_room(self, size: int) -> bool:
-        """Remove the least recently used entries until `size` fits; False, and nothing removed, if it never does."""
+        """Remove the least recently used entries until `size` fits; False, and nothing removed, if it never does.
+
+        It does not fit either while other trials use what would have to go.
+        """
+        sweep(self.folder)
         sizes = {folder: _bytes_of(folder) for folder in self.folder.glob("[!.]*")}
         limit = self.limit
         if limit is None:
             limit = (shutil.disk_usage(self.folder).free + sum(sizes.values())) // SHARE_OF_DISK
-        if size > limit:
-            return False
-        oldest = sorted(sizes, key=_last_used)
-        while sum(sizes.values()) + size > limit:
-            sizes.pop(oldest[0])
-            discard(oldest.pop(0))
-        return True
+        return size <= limit and make_room(sizes, size, limit, in_use=STATES)
 
 
 def _cost(folder: Path) -> Cost:
@@ -126,11 +125,3 @@ def _cost(folder: Path) -> Cost:
 def _bytes_of(folder: Path) -> int:
     states = folder / STATES
     return states.stat().st_size if states.is_file() else 0
-
-
-def _last_used(folder: Path) -> float:
-    """When the entry was last used, as a unix time; a damaged one, and one of an earlier version, goes first."""
-    try:
-        return (folder / SUMS).stat().st_mtime
-    except OSError:
-        return 0.0
