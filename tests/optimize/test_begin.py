@@ -113,7 +113,7 @@ def test_a_machine_with_other_rows_is_refused(spec: StudySpec) -> None:
     lines = Path("rows.csv").read_text().splitlines()
     Path("rows.csv").write_text("\n".join(lines[:-1]))
     with pytest.raises(
-        UserError, match=r"^the data of 'toy' is not what the search was begun with \(train had 20 rows"
+        UserError, match=r"^the data of 'toy' on \S+ is not what the search was begun with \(train had 20 rows"
     ):
         begun(spec)
     assert begun(spec, fork="other")[0].name == "other"

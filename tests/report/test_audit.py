@@ -16,7 +16,7 @@ from peftsearch.core.dimensions import Choice, Range
 from peftsearch.results.audit import audit
 from peftsearch.results.stored_study import StoredStudy, open_stored
 from peftsearch.storage.searched_space import searched_space
-from tests.helpers.records import complete, store
+from tests.helpers.records import complete, measurement, store
 
 DISTRIBUTIONS = {
     "method": CategoricalDistribution(("full", "lora")),
@@ -98,3 +98,19 @@ def test_a_study_without_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shown = CliRunner().invoke(main, ["front", "--study", "toy", "--audit"]).stdout
     assert shown.splitlines()[-1] == "nothing in the trials speaks against this result"
     assert "what was searched" not in shown
+
+
+def test_trials_of_several_versions_of_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
+    (tmp_path / "runs").mkdir()
+    had = [("1.7.0", "2.3.0"), ("1.7.0", "2.3.1"), ("1.8.0", "2.3.1")]
+    measured = [measurement(versions={"scikit-learn": sklearn, "numpy": numpy}) for sklearn, numpy in had]
+    trials = [complete(number, "tfidf", 0.9, 100, 1.0) for number in range(3)]
+    store(tmp_path / "runs", [replace(t, measurement=m, curve=()) for t, m in zip(trials, measured, strict=True)])
+    shown = CliRunner().invoke(main, ["front", "--study", "toy", "--audit", "--json"]).stdout
+    assert json.loads(shown)["audit"]["warnings"][-1] == (
+        "not all trials had the same versions of packages: of the finished ones, 1 with scikit-learn 1.7.0 and numpy "
+        "2.3.0, 1 with scikit-learn 1.7.0 and numpy 2.3.1, 1 with scikit-learn 1.8.0 and numpy 2.3.1; peftsearch "
+        "confirm trains the best again with the same versions"
+    )

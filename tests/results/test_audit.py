@@ -14,7 +14,7 @@ from peftsearch.core.measurement import EpochReport
 from peftsearch.results.audit import Audit, MethodAudit, audit_of, edge
 from peftsearch.results.front import rows
 from peftsearch.storage.records import Record
-from tests.helpers.records import OBJECTIVES, complete, config, report
+from tests.helpers.records import OBJECTIVES, complete, config, measurement, report
 
 RATES = Range(1e-5, 1e-3, log=True)
 SPACE: dict[str, Dimension] = {
@@ -181,3 +181,10 @@ def test_a_method_without_a_backbone_is_timed_on_the_cpu_beside_trials_on_a_gpu(
         f"processor seconds on {ONE}": (1,),
         f"processor seconds on {TWO}": (2,),
     }
+
+
+def test_trials_with_other_packages_are_told_apart() -> None:
+    had = [{"torch": "2.13.0+cpu", "peft": "0.21.2"}, {"torch": "2.13.0+cu128", "peft": "0.21.1"}, {"numpy": "2.3.0"}]
+    trials = [full(number, 0.8, 1e-4, measurement=measurement(versions=each)) for number, each in enumerate(had)]
+    assert looked_at(*trials).versions == {"peft 0.21.2": (0,), "peft 0.21.1": (1,)}
+    assert looked_at(trials[0], trials[2]).versions == {}

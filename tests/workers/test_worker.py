@@ -8,7 +8,9 @@ import sys
 import threading
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from socket import gethostname
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 from peftsearch.core.errors import TrialFailure
 from peftsearch.core.progress import StepReport, on_step_of
 from peftsearch.report.study_views import trial_line
+from peftsearch.storage.alike.data import check_search_data
 from peftsearch.storage.liveness.heartbeat import Heartbeat
 from peftsearch.storage.records import records
 from peftsearch.workers import job as job_module
@@ -25,6 +28,7 @@ from peftsearch.workers.search_task import search_task
 from peftsearch.workers.worker import run_job
 from tests.helpers import fake_trainer
 from tests.helpers.search import FAKE_WORKER, Search, in_study, until
+from tests.helpers.toy import toy_data
 
 
 def in_process(search: Search, train: Any = fake_trainer.train, stop: threading.Event | None = None) -> WorkerReport:
@@ -218,6 +222,31 @@ def test_the_real_trainer_refuses_data_that_is_not_there(search: Search) -> None
     report = run_job(search.job, threading.Event())
     assert report.ending == "refused"
     assert "rows.csv" in report.message
+
+
+def test_a_worker_on_a_machine_with_other_packages_is_refused_unless_they_are_wanted(search: Search) -> None:
+    """As a node of a cluster may have, although the driver was accepted."""
+    search.prepare().set_user_attr("package_versions", [{"torch": "2.0.1"}])
+    make = partial(search_task, fake_trainer.trainer)
+    refused = run_job(search.job, threading.Event(), make)
+    assert (refused.ending, search.records()[0].state) == ("refused", "waiting")
+    assert re.fullmatch(
+        rf"{gethostname()} has torch {version('torch').partition('+')[0]}, but the search was begun with torch 2.0.1; "
+        "install the same versions, or take both with --other-packages",
+        refused.message,
+    )
+    assert run_job(replace(search.job, other_packages=True), threading.Event(), make) == WorkerReport("budget")
+
+
+def test_the_real_trainer_refuses_data_that_is_not_the_search_s(search: Search) -> None:
+    rows = [f"a {word} number {number},{word}" for number in range(40) for word in ("cat", "dog")]
+    Path(search.job.path).with_name("rows.csv").write_text("\n".join(["text,label", *rows]))
+    study = search.prepare()
+    check_search_data(study, toy_data(train=48, validation=24))
+    report = run_job(search.job, threading.Event())
+    assert report.ending == "refused"
+    assert report.message.startswith(f"the data of 'toy' on {gethostname()} is not what the search was begun with (")
+    assert "train had 48 rows then and has 56 now" in report.message
 
 
 @pytest.mark.parametrize("ending", ["budget", "parent gone"])

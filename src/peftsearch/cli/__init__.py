@@ -164,8 +164,10 @@ def main() -> None:
 
     An option takes precedence over an environment variable, and both take precedence over the study file. The variables
     are PEFTSEARCH_STORAGE, which is the default of --storage, PEFTSEARCH_RUNS, the folder in which results are kept in
-    place of ./runs, and PEFTSEARCH_ARTIFACTS, the default of --artifacts. NO_COLOR takes the colours out of tables, and
-    FORCE_COLOR gives a pipe colours too. The options -v, -q and --no-color may stand before or after a command's name.
+    place of ./runs, PEFTSEARCH_CACHE, the folder in which texts are prepared once for all studies in place of
+    ~/.cache/peftsearch, and PEFTSEARCH_ARTIFACTS, the default of --artifacts. NO_COLOR takes the colours out of tables,
+    and FORCE_COLOR gives a pipe colours too. The options -v, -q and --no-color may stand before or after a command's
+    name.
 
     \b
     To let the shell complete commands, options and names of studies, add this line to ~/.bashrc:

@@ -65,6 +65,12 @@ def warnings(found: Audit) -> Iterator[str]:
     yield from map(scaled_in_words, found.scaled)
     if found.apart:
         yield timings_in_words(found.apart)
+    if found.versions:
+        groups = (f"{len(trials):,} with {words}" for words, trials in found.versions.items())
+        yield (
+            f"not all trials had the same versions of packages: of the finished ones, {', '.join(groups)}; peftsearch "
+            "confirm trains the best again with the same versions"
+        )
     if found.beside_others:
         front = "those of the front were measured again, alone"
         alone = front if found.timed_again else "peftsearch confirm measures times alone"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from peftsearch.core.dimensions import Choice, Dimension, Range, Scalar, extremes
+from peftsearch.core.versions import by_versions
 from peftsearch.methods.table import METHODS
 from peftsearch.results.formatting import dimension_in_words
 from peftsearch.results.front import Row, best_of_methods
@@ -98,6 +99,7 @@ class Audit:
         apart: those of them that do not compare.
         scaled: the kinds of device whose seconds were multiplied, so that they do.
         timed_again: the trials whose training time was measured again, alone.
+        versions: the finished trials by the versions of packages that not all of them had alike; empty if all had.
     """
 
     methods: tuple[MethodAudit, ...]
@@ -107,6 +109,7 @@ class Audit:
     timed_again: tuple[int, ...]
     apart: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     scaled: tuple[ScaledKind, ...] = ()
+    versions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "methods": [found.to_dict() for found in self.methods]}
@@ -133,6 +136,7 @@ def audit_of(
     names |= {record.config.method for record in records if record.config}
     methods = tuple(_method(name, records, best.get(name), space) for name in sorted(names))
     timed_again = tuple(r.number for r in records if r.measurement and r.measurement.searched_train_seconds is not None)
+    had = {r.number: r.measurement.versions for r in records if r.state == "complete" and r.measurement}
     return Audit(
         methods,
         len(rows),
@@ -141,6 +145,7 @@ def audit_of(
         timed_again,
         apart(records),
         scaled_kinds(records, scale or Scale()),
+        by_versions(had),
     )
 
 

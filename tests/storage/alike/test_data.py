@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 
 import optuna
 import pytest
@@ -40,8 +41,8 @@ def test_the_first_machine_s_rows_are_noted_and_others_are_refused(study: Study)
     with pytest.raises(UserError) as refused:
         check_search_data(study, OTHER)
     assert str(refused.value) == (
-        "the data of 'toy' is not what the search was begun with (the first other row of train is row 48); restore the "
-        "data, or search again with --fork NEW_NAME"
+        f"the data of 'toy' on {gethostname()} is not what the search was begun with (the first other row of train is "
+        "row 48); restore the data, or search again with --fork NEW_NAME"
     )
     check_search_data(study, DATA)
 

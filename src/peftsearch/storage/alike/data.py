@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
@@ -33,7 +34,8 @@ def check_search_data(study: Study, data: TextData) -> None:
             check_trial_data(study, first.number, first.measurement.data_fingerprint, data)
         study.set_user_attr(ACCOUNT, DataAccount.of(data).to_dict())
     elif account.fingerprint != data.fingerprint:
-        raise _refused(study, "the search was begun with", account.difference(data))
+        machine = f" on {socket.gethostname()}"  # it may be any node of a cluster
+        raise _refused(study, "the search was begun with", account.difference(data), machine)
 
 
 def check_trial_data(study: Study, trial: int, fingerprint: str | None, data: TextData) -> None:
@@ -63,8 +65,8 @@ def _of_fingerprints(fingerprint: str | None, data: TextData) -> str:
     return f"fingerprint {fingerprint} then, {data.fingerprint} now"
 
 
-def _refused(study: Study, what: str, difference: str) -> UserError:
+def _refused(study: Study, what: str, difference: str, machine: str = "") -> UserError:
     return UserError(
-        f"the data of {study.study_name!r} is not what {what} ({difference}); restore the data, or search again with"
-        " --fork NEW_NAME"
+        f"the data of {study.study_name!r}{machine} is not what {what} ({difference}); restore the data, or search "
+        "again with --fork NEW_NAME"
     )
