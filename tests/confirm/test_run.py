@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import optuna
@@ -105,6 +106,15 @@ def test_unknown_conditions_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert toy.said[0] == (
         "note: an earlier version trained trial 0, and did not keep the number of CPU threads nor --exact; "
         "this machine's threads are used, without --exact"
+    )
+
+
+def test_other_packages_than_the_search_s_are_said(toy: Confirming) -> None:
+    toy.stored.study.set_user_attr("package_versions", [{"torch": "2.0.1"}])
+    toy.go(seeds=1)
+    assert toy.said[0].startswith(f"note: {gethostname()} has torch ")
+    assert toy.said[0].endswith(
+        "but the search was begun with torch 2.0.1; the new runs say what the trials score with this machine's versions"
     )
 
 

@@ -25,6 +25,7 @@ from peftsearch.data.splits import check_split
 from peftsearch.optimize.begin import job_of
 from peftsearch.results.formatting import duration
 from peftsearch.storage.alike.data import check_trial_data
+from peftsearch.storage.alike.packages import other_packages
 from peftsearch.storage.confirm_queue import REFERENCE_POINT, enqueue, open_queue
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening
 from peftsearch.storage.records import Record
@@ -200,6 +201,8 @@ def _notes(
             f"note: {_runs(len(again))} of an earlier version did not keep what was said of each row, without which "
             "there is no interval, and will be done again"
         )
+    if other := other_packages(stored.study):
+        notes.append(f"note: {other}; the new runs say what the trials score with this machine's versions")
     unknown = unknown_conditions(chosen)
     if unknown:
         notes.append(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from peftsearch.core.files.cache_folder import give_mode, make_inside, mode_below
 from peftsearch.core.files.checksums import SUMS, damaged_files, is_sound, seal
-from peftsearch.core.files.disk import writing_to
+from peftsearch.core.files.disk import check_name, writing_to
 from peftsearch.core.files.locks import held, locked
 from peftsearch.data.room import bytes_of, discard, make_room, sweep, touch
 
@@ -45,6 +45,7 @@ def kept_once(folder: Path, build: Callable[[Path], None]) -> Path:
         DiskRefuses: the folder cannot be written.
         DiskFull: its disk is full.
     """
+    check_name(folder.absolute())
     made: list[Path] = []
 
     def noting(target: Path) -> None:

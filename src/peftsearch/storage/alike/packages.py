@@ -29,16 +29,26 @@ def check_packages(study: Study, accept: bool = False) -> str | None:
     Raises:
         UserError: says what differs.
     """
-    here, noted = installed_versions(), study.user_attrs.get(VERSIONS, [])
-    known: Sequence[Mapping[str, str]] = noted or _of_first_trials(study)
-    fits = any(not other_versions(here, there) for there in known)
-    if noted and fits:
-        return None
-    words = None if fits or not known else _difference(here, known[0])
+    words = other_packages(study)
     if words is not None and not accept:
         raise UserError(f"{words}; install the same versions, or take both with --other-packages")
-    study.set_user_attr(VERSIONS, [*([] if fits else known), here])
+    noted = study.user_attrs.get(VERSIONS, [])
+    if words is not None:
+        study.set_user_attr(VERSIONS, [*(noted or _of_first_trials(study)), installed_versions()])
+    elif not noted:
+        study.set_user_attr(VERSIONS, [installed_versions()])
     return words
+
+
+def other_packages(study: Study) -> str | None:
+    """The versions of this machine's packages that differ from those of the search, in words; None if it fits.
+
+    They differ if neither the first machine nor one that was accepted has the same.
+    """
+    here: Mapping[str, str] = installed_versions()
+    known: Sequence[Mapping[str, str]] = study.user_attrs.get(VERSIONS, []) or _of_first_trials(study)
+    fits = not known or any(not other_versions(here, there) for there in known)
+    return None if fits else _difference(here, known[0])
 
 
 def _difference(here: Mapping[str, str], there: Mapping[str, str]) -> str:
