@@ -203,7 +203,8 @@ def test_a_file_system_that_refuses_locks_is_used_without(tmp_path: Path, monkey
     kept_once(tmp_path / "made", lambda _: pytest.fail("it is there"))
 
 
-def test_what_is_made_can_be_read_by_its_user_only(tmp_path: Path) -> None:
+def test_what_is_made_can_be_read_by_its_user_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTSEARCH_CACHE", str(tmp_path / "cache"))
     folder = build_once(tmp_path / "cache" / "data" / "made", build)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "cache").rglob("*")}
     assert modes == {0o700, 0o600}

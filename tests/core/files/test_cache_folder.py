@@ -39,10 +39,18 @@ def test_without_a_home_it_lies_with_the_studies(tmp_path: Path, monkeypatch: py
     assert cache_folder().root == tmp_path / "runs" / ".cache"
 
 
-def test_a_new_cache_is_its_user_s_alone_wherever_it_is_made(tmp_path: Path) -> None:
+def test_a_new_cache_is_its_user_s_alone_wherever_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTSEARCH_CACHE", str(tmp_path / "deep" / "cache"))
     tmp_path.chmod(0o1777)  # as /tmp
-    make_inside(tmp_path / "deep" / "cache" / "data")
+    make_inside(cache_folder().data)
     assert [mode(tmp_path / "deep" / "cache"), mode(tmp_path / "deep" / "cache" / "data")] == [0o700, 0o700]
+
+
+def test_a_study_s_folder_stays_as_others_are_and_its_texts_are_its_user_s_alone(tmp_path: Path) -> None:
+    make_inside(tmp_path / "runs" / "toy" / "data")
+    (tmp_path / "other").mkdir()
+    assert mode(tmp_path / "runs" / "toy") == mode(tmp_path / "other")
+    assert mode(tmp_path / "runs" / "toy" / "data") == 0o700
 
 
 @pytest.mark.parametrize(

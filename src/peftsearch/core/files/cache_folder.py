@@ -44,16 +44,16 @@ def cache_folder() -> CacheFolder:
 
 
 def make_inside(folder: Path) -> None:
-    """Make a folder of the cache if it is not there, and the cache.
+    """Make a folder of prepared things if it is not there, and the one that holds it: the cache, or a study's own.
 
-    What it holds are people's texts. A cache that is made here is its user's alone.
+    They hold people's texts. A cache that is made here is its user's alone.
 
     Raises:
         OSError: the disk refuses.
     """
     if not folder.is_dir():
-        folder.parent.parent.mkdir(parents=True, exist_ok=True)
-        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        mode = 0o700 if folder.parent == cache_folder().root else 0o777
+        folder.parent.mkdir(mode=mode, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(mode_below(folder.parent))
 
