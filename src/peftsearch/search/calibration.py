@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted, one_line
+from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
 from peftsearch.storage.times.calibrations import (
@@ -135,14 +136,14 @@ class RealDevice:
         )
 
     def seconds(self, work: Work, should_stop: Ask) -> tuple[float, float]:
-        from peftsearch.data.load import load_data
+        from peftsearch.data.load import data_of_study
         from peftsearch.training.calibration import time_encoder, time_texts
 
-        data, config = load_data(self.spec.data, self.spec.folder, self.folder.data), timed_config(self.spec, work)
+        data, config = data_of_study(self.spec.data, self.spec.folder, self.folder), timed_config(self.spec, work)
         if work == "texts":
             return time_texts(TEXT_METHODS[config.method], config.settings, data, should_stop=should_stop)
         return time_encoder(
-            config, data, cache=self.folder.tokens, device=self.name, exact=self.exact, should_stop=should_stop
+            config, data, cache=cache_folder().root, device=self.name, exact=self.exact, should_stop=should_stop
         )
 
 
