@@ -16,11 +16,11 @@ from peftsearch.core.strategies import PRUNERS, SAMPLERS
 from peftsearch.optimize.number_format import format_notes
 from peftsearch.results.reference import measure_reference
 from peftsearch.results.stored_study import StoredStudy
+from peftsearch.storage.alike.data import check_search_data
+from peftsearch.storage.alike.packages import check_packages
 from peftsearch.storage.artifacts.place import open_place
 from peftsearch.storage.artifacts.settle import place_of, settle
 from peftsearch.storage.artifacts.shelf import Shelf
-from peftsearch.storage.alike.data import check_search_data
-from peftsearch.storage.alike.packages import check_packages
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS, patience_of
 from peftsearch.storage.connection.where import storage_url
 from peftsearch.storage.prepare import prepare

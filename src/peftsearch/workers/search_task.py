@@ -20,10 +20,10 @@ from peftsearch.search.ehvi.counting import Counter
 from peftsearch.search.execute import Train
 from peftsearch.search.flatness import Flatness, flatness_of
 from peftsearch.search.samplers import make_sampler
-from peftsearch.storage.artifacts.place import open_place
-from peftsearch.storage.artifacts.shelf import Shelf
 from peftsearch.storage.alike.data import check_search_data
 from peftsearch.storage.alike.packages import check_packages
+from peftsearch.storage.artifacts.place import open_place
+from peftsearch.storage.artifacts.shelf import Shelf
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
 from peftsearch.storage.records import ended_records, records, without_collector
