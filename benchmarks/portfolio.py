@@ -4,7 +4,7 @@
 
 The configurations are rows of the tables. They are chosen greedily: each next one is that which adds most hypervolume
 to the default configurations and to those chosen before it, on average over tables and over studies of eight of the
-methods, which differ from draw to draw. By default the tables are the two of one encoder, so that the third one can test
+methods, which differ from draw to draw. By default the tables are the two of one encoder, so that the third one tests
 what is shipped on an encoder that did not teach it.
 
 The list is written to `src/peftsearch/resources/portfolio.json`, from which `study/starting_points/portfolio.py` takes
