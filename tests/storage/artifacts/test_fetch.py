@@ -152,5 +152,5 @@ def test_what_is_not_there_any_more(
     monkeypatch.setenv("PEFTSEARCH_ARTIFACTS", str(tmp_path / "unmounted"))
     assert refused(here, "0@1") == (
         f"the weights of trial 0, epoch 1 were put into {shared}, which is not {tmp_path}/unmounted on this machine;"
-        f" mount it, name the path that it has here by PEFTSEARCH_ARTIFACTS; {AGAIN}"
+        f" mount it, or name the path that it has here by PEFTSEARCH_ARTIFACTS; {AGAIN}"
     )

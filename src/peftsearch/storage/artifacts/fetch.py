@@ -99,6 +99,6 @@ def _gone(study: Study, store: Store) -> str:
     if written is None or store.holds(written.marker):
         return f"are not in {store.place} any more"
     return (
-        f"were put into {written.name}, which is not {store.place} on this machine; mount it, name the path that it has"
-        f" here by {ARTIFACTS_VARIABLE}"
+        f"were put into {written.name}, which is not {store.place} on this machine; mount it, or name the path that it"
+        f" has here by {ARTIFACTS_VARIABLE}"
     )
