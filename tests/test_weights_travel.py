@@ -158,4 +158,5 @@ def test_a_place_that_cannot_be_used_is_refused_before_anything_is_trained(
     shown = run("optimize", "--trials", "9", "--artifacts", "s3://key:secret@bucket")
     assert shown.exit_code == 2
     assert shown.output.startswith("Error: --artifacts 's3://key:***@bucket': is not the URL of a bucket")
-    assert len(there.records()) == 3
+    assert there.status().done == 3
+    assert not there.status().running
