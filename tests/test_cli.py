@@ -278,6 +278,18 @@ def test_results_can_be_read_without_the_study_file(work: Path) -> None:
     assert run("front", "--study", "gone").stdout.startswith("gone: 2 of 4 trials")
 
 
+def test_a_study_in_a_named_storage_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = store(tmp_path / "elsewhere", RECORDS, name="theirs")
+    (tmp_path / "laptop").mkdir()
+    monkeypatch.chdir(tmp_path / "laptop")
+    assert run("front", "--study", "theirs", "--storage", url).stdout.startswith("theirs: 2 of 4 trials")
+    monkeypatch.setenv("PEFTSEARCH_STORAGE", url)
+    assert run("front", "--study", "theirs").stdout.startswith("theirs: 2 of 4 trials")
+    refused = run("front", "--study", "their")
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("with trials in the storage: theirs; did you mean 'theirs'?\n")
+
+
 def test_no_such_study_is_one_line_and_code_2(work: Path) -> None:
     shown = run("front", "--study", "quikstart")
     assert shown.exit_code == 2

@@ -10,6 +10,8 @@ from peftsearch.core.calls.precedence import RUNS_VARIABLE
 from peftsearch.core.errors import UserError, close_match
 from peftsearch.core.files.run_folder import RunFolder, runs_folder, stored_names
 from peftsearch.results.stored_study import StoredStudy, open_stored
+from peftsearch.storage.connection.where import is_missing_file, own_url, storage_url
+from peftsearch.storage.database import study_names
 from peftsearch.storage.prepare import check_space
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, load_study
@@ -25,7 +27,8 @@ def open_results(
     """Open the results of a study for reading. A search of it may be running meanwhile.
 
     Args:
-        study: a name, the path of a YAML file, or a loaded study. A name with trials in `./runs` needs no file.
+        study: a name, the path of a YAML file, or a loaded study. A name with trials in `./runs`, or in a storage that
+            is named, needs no file.
         storage: a database URL; by default `PEFTSEARCH_STORAGE`, else a SQLite file in `./runs`.
         fork: the name under which the trials are kept, if it is not the study's own.
         overrides: what the search was given, and the tolerance with which its front is to be chosen. The trials of a
@@ -45,7 +48,7 @@ def open_results(
         >>> results.best().record.state
         'complete'
     """
-    name = _stored_name(study)
+    name = _stored_name(study, storage)
     stored = open_stored(fork or name, storage, _as_written(study, name, fork))
     if overrides or isinstance(study, StudySpec):
         check_space(stored.study, load_study(study, overrides))
@@ -63,8 +66,9 @@ def results_of(
     return open_results(study, storage=storage, fork=fork, overrides=overrides)
 
 
-def _stored_name(study: Study) -> str:
-    """The study's name in the storage. It is its own name when its file is gone but its trials are not."""
+def _stored_name(study: Study, storage: str | None) -> str:
+    """The study's name in the storage. It is its own name when its file is gone, or is on another machine, but its
+    trials are not."""
     try:
         return load_study(study).name
     except UserError as error:
@@ -73,9 +77,16 @@ def _stored_name(study: Study) -> str:
             return name
         if not str(error).startswith("no study named"):
             raise
-        known = stored_names()
-        found = ", ".join(known) or f"none (set {RUNS_VARIABLE} to look in another folder)"
-        runs = f"with trials in {runs_folder().absolute()}: {found}"
+        named = storage_url(name, storage)
+        if named != own_url(name):
+            known = [] if is_missing_file(named) else study_names(named)
+            if name in known:
+                return name
+            runs = f"with trials in the storage: {', '.join(known) or 'none'}"
+        else:
+            known = stored_names()
+            found = ", ".join(known) or f"none (set {RUNS_VARIABLE} to look in another folder)"
+            runs = f"with trials in {runs_folder().absolute()}: {found}"
         close = close_match(name, known)
         guess = f"; did you mean {close!r}?" if close and "did you mean" not in str(error) else ""
         raise UserError(f"{error}; {runs}{guess}") from None

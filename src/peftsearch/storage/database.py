@@ -104,6 +104,17 @@ def reopen_study(url: str, name: str, patience: float) -> Study:
         raise StorageLost(f"the study {name!r} was deleted from the storage while it was in use") from None
 
 
+def study_names(url: str) -> list[str]:
+    """The names of the studies in the storage at `url`, in order.
+
+    Raises:
+        UserError: the storage cannot be opened.
+    """
+    import optuna
+
+    return sorted(optuna.get_all_study_names(storage=open_storage(url)))
+
+
 def open_study(storage: BaseStorage, name: str, objectives: Sequence[str]) -> Study:
     """The study `name`, created if it is not there, with the directions that `objectives` have."""
     import optuna

@@ -10,12 +10,17 @@ from peftsearch.core.files.run_folder import RUNS, RunFolder, runs_folder
 
 def storage_url(name: str, storage: str | None = None) -> str:
     """The URL `storage`, or else that of `PEFTSEARCH_STORAGE`, or else the study's own SQLite file under `runs/`."""
-    return of_environment(storage, STORAGE_VARIABLE) or f"sqlite:///{RunFolder.of(name).database}"
+    return of_environment(storage, STORAGE_VARIABLE) or own_url(name)
+
+
+def own_url(name: str) -> str:
+    """The URL of the study's own SQLite file under `runs/`, which holds its trials unless a storage is named."""
+    return f"sqlite:///{RunFolder.of(name).database}"
 
 
 def looked_in(name: str, url: str) -> str:
     """Where the trials were looked for, if nobody has named a storage, and how to name another folder."""
-    if url != storage_url(name, ""):
+    if url != own_url(name):
         return ""
     runs = runs_folder().absolute()
     return f" in {runs} (if it was searched from another folder, go there or set {RUNS_VARIABLE}=THAT_FOLDER/{RUNS})"
