@@ -2,11 +2,13 @@
 
     python -m benchmarks.soak --storage sqlite --trials 300
     python -m benchmarks.soak --storage postgres --trials 40 --seed 3
-    python -m benchmarks.soak --storage postgres --trials 200 --machines 2 --workers 4
+    python -m benchmarks.soak --storage postgres --trials 200 --machines 2 --workers 4 --artifacts
 
 The trials train nothing: each takes `--seconds`. Every `--kill-every` seconds SIGKILL goes to a worker, the parent,
 both, or all processes of the PostgreSQL server, which is started again within seconds. A parent that is gone is
-started again, as a user would, until it says that the budget is spent. The exit code is 1 if a check failed.
+started again, as a user would, until it says that the budget is spent. With `--artifacts` the weights of the front are
+kept in a folder that all machines share, and at the end an empty folder must get each of them from there. The exit code
+is 1 if a check failed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,12 +31,22 @@ import pytest
 from tests.helpers.postgres import Server, running
 from tests.helpers.search import STUDY, Search, new_search
 
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.points import Point
+from peftsearch.storage.artifacts.archive import Damaged, unpack
+from peftsearch.storage.artifacts.fetch import artifact_of
+from peftsearch.storage.artifacts.listed import artifacts_of
+from peftsearch.storage.artifacts.place import open_place
+from peftsearch.storage.artifacts.settle import settle
+from peftsearch.storage.artifacts.shelf import Shelf, names_of
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.kept.front_checkpoints import delete_dominated
+from peftsearch.storage.kept.known_front import known_front, on_a_front
 from peftsearch.storage.points import points_of
+from peftsearch.storage.prepare import prepare
 from peftsearch.storage.records import Record
 from peftsearch.study.suggest import baseline_config
+from peftsearch.workers.job import Job
 
 ROOT = Path(__file__).parents[1]
 EPOCHS = 3
@@ -265,13 +277,46 @@ def prepared(options: argparse.Namespace) -> Iterator[Soak]:
             made = new_search(folder / name, patch, STUDY + BASELINES)
             job = replace(made.job, budget=options.trials, storage=url)
             machines.append(Machine(replace(made, job=job), name))
+        if options.artifacts:
+            place = settle(prepare(made.spec, url), str(folder / "artifacts"))
+            for machine in machines:
+                machine.search = replace(machine.search, job=replace(machine.search.job, artifacts=place))
         yield Soak(machines, options.workers, server, random.Random(options.seed))
+
+
+def reachable(job: Job) -> dict[str, str]:
+    """What must hold of the weights in the place that all machines share → what is wrong.
+
+    An empty folder stands for a machine that has trained nothing.
+    """
+    study = open_study(open_storage(job.storage, write=True), job.name, OBJECTIVES)
+    with tempfile.TemporaryDirectory() as empty:
+        store = open_place(str(job.artifacts))
+        Shelf(study, RunFolder(Path(empty)), store).sweep()
+        known = known_front(study, OBJECTIVES)
+        front = [point for point in known if point.point in on_a_front(known, OBJECTIVES)]
+        lost = []
+        for point in front:
+            artifact = artifact_of(study, point)
+            folder = Path(empty) / "weights" / str(point.point)
+            if artifact is not None:
+                with suppress(Damaged), closing(store.open_reader(artifact.id)) as archive:
+                    unpack(archive, folder, lambda _: None)  # made-up trials keep no configuration in their weights
+            lost += [] if _is_whole(folder) else [str(point.point)]
+    serving = {name for point in front for name in names_of(point)}
+    return {
+        f"an empty folder gets the weights of all {len(front)} points of the front": _listed(lost),
+        "no other weights are in the shared place": _listed(
+            {str(one.point) for one in artifacts_of(study) if one.point not in serving}
+        ),
+    }
 
 
 def checked(soak: Soak, budget: int, in_time: bool) -> dict[str, str]:
     """`audit`, and what only the soak itself has seen."""
     orphans = soak.orphans()
     soak.tidy()
+    job = soak.search.job
     baselines = {baseline_config(soak.search.spec, baseline).key() for baseline in soak.search.spec.baselines}
     return {
         "a parent ended with the budget spent": "" if in_time else "none did in time",
@@ -280,6 +325,7 @@ def checked(soak: Soak, budget: int, in_time: bool) -> dict[str, str]:
         **audit(
             soak.search.records(), budget, baselines, {m.name: m.search.job.run_folder.weights for m in soak.machines}
         ),
+        **(reachable(job) if job.artifacts else {}),
     }
 
 
@@ -313,6 +359,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--longest", type=float, default=120, help="seconds that are allowed beside ten times the trials'"
     )
+    parser.add_argument("--artifacts", action="store_true", help="keep the front's weights in a shared folder, too")
     parser.add_argument("--seed", type=int, default=0, help="of who is killed")
     return parser.parse_args()
 
