@@ -14,6 +14,7 @@ from peftsearch.core.errors import Interrupted
 from peftsearch.search import execute
 from peftsearch.search.pruning import Decision
 from peftsearch.storage.artifacts import place as places
+from peftsearch.storage.artifacts import shelf as shelves
 from peftsearch.storage.artifacts.listed import artifacts_of, read_place
 from peftsearch.storage.liveness.recovery import put_back, retry
 from peftsearch.storage.optuna_access import frozen_trial, storage_of, trial_id
@@ -31,11 +32,15 @@ def here(tmp_path: Path, shared: Path) -> Machine:
     return machine(tmp_path, f"sqlite:///{tmp_path}/trials.db", shared)
 
 
-def files(shared: Path, here: Machine) -> int:
-    """How many files the store holds beside its mark."""
+def names(shared: Path, here: Machine) -> list[str]:
+    """What the store holds beside its mark."""
     place = read_place(here.study)
     assert place is not None
-    return len([path for path in shared.iterdir() if path.name != place.marker])
+    return [path.name for path in shared.iterdir() if path.name != place.marker]
+
+
+def files(shared: Path, here: Machine) -> int:
+    return len(names(shared, here))
 
 
 def local(here: Machine) -> list[str]:
@@ -114,7 +119,11 @@ def test_a_kill_while_uploading_leaves_nothing_for_ever(here: Machine, shared: P
     assert files(shared, here) == 1
 
 
-def test_an_attempt_that_was_put_back_leaves_nothing(here: Machine, shared: Path) -> None:
+@pytest.mark.parametrize("overwritten", [False, True], ids=["alone", "beside a process that writes the list too"])
+def test_an_attempt_that_was_put_back_leaves_nothing(
+    here: Machine, shared: Path, monkeypatch: pytest.MonkeyPatch, overwritten: bool
+) -> None:
+    """Also where another process overwrites the list of removed artifacts, as if nothing had been written to it."""
     assert here.shelf is not None
     keep = here.shelf.keep
 
@@ -128,9 +137,12 @@ def test_an_attempt_that_was_put_back_leaves_nothing(here: Machine, shared: Path
     put_back(here.study, 0)
     assert files(shared, here) == 1
     here.shelf.keep = keep  # type: ignore[method-assign]
+    if overwritten:
+        monkeypatch.setattr(shelves, "write_removed", lambda *_: None)
     here.train(0.6)
     assert in_store(here.study) == ["0"]
     assert files(shared, here) == 1
+    assert [one.id for one in artifacts_of(here.study) if one.whole] == names(shared, here)
 
 
 def test_who_was_wrongly_taken_for_dead_takes_its_checkpoints_back(here: Machine, shared: Path) -> None:

@@ -106,7 +106,7 @@ def on_trial(trial: FrozenTrial) -> list[Artifact]:
 
 
 def write_unwritten(trial: Trial, ids: Iterable[str]) -> None:
-    """Write which artifacts of a trial were not written to their end."""
+    """Write which artifacts of a trial were not written to their end, or are an earlier attempt's."""
     trial.set_user_attr(UNWRITTEN, list(ids))
 
 

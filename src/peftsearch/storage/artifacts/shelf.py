@@ -76,10 +76,14 @@ class Shelf:
         own = points_of([on_scale(ended, scale_of(self._study))], objectives, every_epoch=read_every_epoch(self._study))
         known = known_front(self._study, objectives)
         stays = kept_points([*known, *(point for point in own if point.feasible)], objectives)
-        self._remove(on_trial(frozen_trial(self._study, trial.number)))  # of an attempt that was put back
+        earlier = on_trial(frozen_trial(self._study, trial.number))  # of an attempt that was put back
+        self._remove(earlier)
         self._mine = []
         points = {point for point in stays if point.trial == trial.number}
-        if not all(self._bring(point, trial) for point in self._without_twin(ended, points)):
+        brought = all(self._bring(point, trial) for point in self._without_twin(ended, points))
+        if earlier or not brought:
+            # On the trial, which no other process writes: another one may have overwritten the study's list of removed
+            # artifacts at the same moment.
             begun = {artifact.id for artifact in on_trial(frozen_trial(self._study, trial.number))}
             write_unwritten(trial, sorted(begun - set(self._mine)))
 
