@@ -211,7 +211,13 @@ def audit(
     kept |= {record.point for record in complete if _best_epoch(record) in kept}
     trained = {record.number: _machine_of(record, weights) for record in complete}
     front = {str(point): weights[trained[point.trial]] / str(point) for point in kept}
-    there = {child.name for name, folder in weights.items() if folder.is_dir() for child in folder.iterdir()}
+    there = {
+        child.name
+        for name, folder in weights.items()
+        if folder.is_dir()
+        for child in folder.iterdir()
+        if child.is_dir()
+    }
     lost = {name for name, folder in front.items() if not folder.is_dir()}
     broken = [name for name in sorted(front.keys() - lost) if not _is_whole(front[name])]
     return {
@@ -303,7 +309,7 @@ def reachable(job: Job) -> dict[str, str]:
             if artifact is not None:
                 with suppress(Damaged, ArtifactNotFound), closing(store.open_reader(artifact.id)) as archive:
                     unpack(archive, folder, lambda _: None)  # made-up trials keep no configuration in their weights
-            lost += [] if _is_whole(folder) else [str(point.point)]
+            lost += [] if _is_whole(folder) else [f"{point.point} ({'damaged or gone' if artifact else 'not listed'})"]
     serving = {name for point in front for name in names_of(point)}
     return {
         f"an empty folder gets the weights of all {len(front)} points of the front": _listed(lost),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
@@ -16,6 +18,7 @@ from peftsearch.search.pruning import Decision
 from peftsearch.storage.artifacts import place as places
 from peftsearch.storage.artifacts import shelf as shelves
 from peftsearch.storage.artifacts.listed import artifacts_of, read_place
+from peftsearch.storage.kept.known_front import known_front
 from peftsearch.storage.liveness.recovery import put_back, retry
 from peftsearch.storage.optuna_access import frozen_trial, storage_of, trial_id
 from peftsearch.storage.records import Record
@@ -74,6 +77,27 @@ def test_what_another_machine_trains_makes_room_in_the_store(tmp_path: Path, her
     assert in_store(here.study) == ["1"]
     assert files(shared, here) == 1
     assert local(here) == ["0"], "each machine deletes its own as it trains"
+
+
+def test_a_trial_that_ends_while_another_machine_sweeps_keeps_its_weights(
+    tmp_path: Path, here: Machine, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = machine(tmp_path, f"sqlite:///{tmp_path}/trials.db", shared, "b")
+    here.train(0.5)
+    ending = [0.9]
+
+    def then_another_ends(*arguments: Any) -> list[Record]:
+        found = known_front(*arguments)
+        while ending:
+            with ThreadPoolExecutor(1) as other:  # a thread of its own, outside of this one's look at the storage
+                other.submit(there.train, ending.pop()).result()
+        return found
+
+    monkeypatch.setattr(shelves, "known_front", then_another_ends)
+    assert here.shelf is not None
+    here.shelf.sweep()
+    assert "1" in in_store(here.study)
+    assert {one.id for one in artifacts_of(here.study) if one.whole} <= set(names(shared, here))
 
 
 def test_a_trial_that_is_stopped_brings_its_epochs(here: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,11 +98,11 @@ class Shelf:
         What the store does not do now is left to the next sweep.
         """
         objectives = objective_names(self._study)
+        there = artifacts_of(self._study)  # first, or a trial that ends in between would have artifacts and no points
         known = known_front(self._study, objectives)
         stays = kept_points(known, objectives)
         front = [record for record in known if record.point in stays]
         serving = {name for record in front for name in names_of(record)}
-        there = artifacts_of(self._study)
         self._remove([one for one in there if one.point not in serving or not (one.whole or one.late)])
         if self._owed(front):
             self._bring_late(front)
