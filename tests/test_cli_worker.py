@@ -111,8 +111,9 @@ def test_workers_end_with_exactly_the_total_though_two_of_them_end_before(
     work: Path, workers: Workers, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All begin at the same moment; later one gets SIGTERM, and one is killed as a container is, with its child."""
+    # A trial that waits at the gate makes no step, so its timeout is longer than all workers take to begin.
     monkeypatch.setenv("FAKE_GATE", str(work / "gate"))
-    options = ("--storage", url, "--trials", str(TRIALS), "--until-done", "--trial-timeout", "8", "--pruner", "none")
+    options = ("--storage", url, "--trials", str(TRIALS), "--until-done", "--trial-timeout", "30", "--pruner", "none")
     all_of_them = [workers.start(*options) for _ in range(3 if url.startswith("sqlite") else 4)]
     until(lambda: begun(url, len(all_of_them)), seconds=120.0)
     assert set(running(url)) == {process.pid for process in all_of_them}
