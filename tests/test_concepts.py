@@ -55,5 +55,5 @@ def test_every_picture_is_shown_on_a_page_and_is_small() -> None:
     assert len(pictures) >= 5
     for picture in pictures:
         assert f"pictures/{picture.name})" in text
-        assert picture.suffix == ".png"
+        assert picture.suffix in (".png", ".svg")
         assert picture.stat().st_size <= 200_000
