@@ -35,7 +35,7 @@ def locale_dependent(source: str) -> Iterator[str]:
             isinstance(part, ast.Constant) and part.value in ("rb", "wb", "xb", "ab", "r+b", "w+b") for part in written
         )
         positional = name == "read_text" and node.args  # its first argument is the encoding
-        text = name in TEXT_FILES and not binary and module not in ("fsspec", "archive", "os", "webbrowser")
+        text = name in TEXT_FILES and not binary and module not in ("fsspec", "archive", "os", "tarfile", "webbrowser")
         text = text and not (name in ("NamedTemporaryFile", "TemporaryFile") and "mode" not in given)
         text |= name in SUBPROCESSES and module == "subprocess" and bool({"text", "universal_newlines"} & given.keys())
         text |= name == "fdopen" and not binary

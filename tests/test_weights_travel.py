@@ -27,6 +27,7 @@ name: toy
 data: {{source: {root}/rows.jsonl, splits: {{validation: 0.25, test: 0.25}}, max_length: 24}}
 backbones: [{root}/model]
 training: {{epochs: 2, batch_size: 8, precision: fp32}}
+search: {{portfolio: false}}
 methods:
   full: {{learning_rate: {{log: [1.0e-3, 1.0e-2]}}}}
   probe: {{learning_rate: {{log: [1.0e-3, 1.0e-1]}}}}

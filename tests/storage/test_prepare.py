@@ -73,7 +73,7 @@ def test_processes_that_begin_at_once_enqueue_each_baseline_once(search: Search,
     study = prepare(load_study(search.job.path), search.job.storage)
     baselines = [record.baseline for record in records(study) if record.counts]
     assert baselines == [None, *range(30), None], "in their order"
-    assert len(study.trials) < 2 * 32, "most were enqueued by one process alone"
+    assert len(study.trials) <= 2 * 32, "most were enqueued by one process alone"
 
 
 def test_a_process_waits_for_one_that_enqueues_as_long_as_that_lives(

@@ -309,7 +309,7 @@ def test_a_tokenizer_of_the_study_reads_the_texts_and_goes_with_the_export(
     ]
     own, other = (result.tokenizer.get_vocab() for result in results)
     assert own != other
-    assert len(list(cache.glob("train-*"))) == 2
+    assert len(list(cache.rglob("train-*"))) == 2
     assert results[0].measurement.metrics["validation_loss"] != results[1].measurement.metrics["validation_loss"]
 
     results[1].save(tmp_path / "weights" / "0")

@@ -284,16 +284,23 @@ def test_a_server_that_restarts_and_connections_that_are_cut_are_waited_for(
         database = search.job.storage.rpartition("/")[2]
         postgres_server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
         time.sleep(0.2)
+    log: list[str] = []
+
+    def is_missed() -> bool:
+        log.append(capfd.readouterr().err)
+        return "does not answer" in "".join(log)
+
     postgres_server.stop()
-    time.sleep(2)
+    until(is_missed)  # a supervisor pauses between its looks
     postgres_server.start()
     thread.join(timeout=60)
     assert outcomes == [Outcome("done")]
     exact(search)
     assert not [record for record in search.records() if record.failure]
-    log = capfd.readouterr().err
-    assert log.count("does not answer") == log.count("the storage answers again after") == 1
-    assert postgres_server.password not in log
+    log.append(capfd.readouterr().err)
+    said = "".join(log)
+    assert said.count("does not answer") == said.count("the storage answers again after") == 1
+    assert postgres_server.password not in said
 
 
 def test_a_server_that_does_not_come_back_ends_the_search_and_nothing_is_lost(

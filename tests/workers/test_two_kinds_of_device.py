@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from peftsearch.results.stored_study import open_stored
 from peftsearch.results.times.kinds import apart, scaled_kinds
 from peftsearch.storage.times.scale import scale_of
 from peftsearch.workers.job import WorkerReport
-from peftsearch.workers.search_task import real_timer, real_trainer, search_task
+from peftsearch.workers.search_task import real_search
 from peftsearch.workers.worker import SEARCH, run_job
 from tests.helpers.search import Search, new_search
 from tests.helpers.tiny import tiny_model
@@ -26,6 +25,7 @@ name: toy
 data: {{source: rows.csv, text: text, label: label}}
 backbones: [{backbone}]
 training: {{epochs: 2, batch_size: 8, precision: fp32}}
+search: {{portfolio: false}}
 methods: {{tfidf: {{}}, probe: {{}}, full: {{}}}}
 """
 
@@ -69,6 +69,6 @@ def test_a_second_kind_is_timed_and_its_seconds_are_those_of_the_first(search: S
         assert measured.own_train_seconds == pytest.approx(raw or measured.train_seconds)
 
 
-def test_the_worker_of_a_search_times_its_device() -> None:
-    assert isinstance(SEARCH, partial)
-    assert (SEARCH.func, SEARCH.args, SEARCH.keywords) == (search_task, (real_trainer,), {"timer": real_timer})
+def test_the_worker_of_a_search_times_its_device(search: Search) -> None:
+    assert SEARCH is real_search
+    assert real_search(search.prepare(), search.spec, search.job).device is not None

@@ -237,7 +237,7 @@ def test_a_state_of_another_training_is_not_taken_up(
     check_anew(config, exact=True)
     check_anew(config, last_epoch=3)
     with monkeypatch.context() as patch:
-        patch.setattr(attempt, "version", lambda name: f"another {name}")
+        patch.setattr(attempt, "installed_versions", lambda: {"torch": "another"})
         check_anew(config)
     check_anew(config, data=replace(DATA, fingerprint="other"))
     try:
