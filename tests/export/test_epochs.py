@@ -22,10 +22,8 @@ from peftsearch.storage.kept.predictions import read_predictions, write_predicti
 from peftsearch.storage.records import Record
 from peftsearch.training.trial import run_trial
 from tests.export.test_retrain import STUDY
-from tests.helpers.files import json_lines
+from tests.helpers.folders import fill_toy_folder, work_in_copy
 from tests.helpers.records import store
-from tests.helpers.tiny import tiny_model
-from tests.helpers.toy import KEYS, toy_data
 from tests.helpers.tuning import settings_of
 
 
@@ -35,10 +33,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(work := tmp_path_factory.mktemp("work"))
         patched.delenv("PEFTSEARCH_STORAGE", raising=False)
-        tiny_model(work / "model")
-        toy = [row for part in toy_data().splits.values() for row in part]
-        json_lines(work / "rows.jsonl", [{"text": row["text"], "label": KEYS[row["label"]]} for row in toy])
-        (work / "toy.yaml").write_text(STUDY, encoding="utf-8")
+        fill_toy_folder(work, STUDY)
         data, spec = api.check_study("toy.yaml"), api.load_study("toy.yaml")
         training = TrainingConfig(epochs=3, batch_size=16, precision="fp32")
         config = TrialConfig(
@@ -67,10 +62,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def work(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    work = Path(shutil.copytree(searched, tmp_path / "work"))
-    monkeypatch.chdir(work)
-    monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
-    return work
+    return work_in_copy(searched, tmp_path, monkeypatch)
 
 
 def run(*arguments: str) -> Result:

@@ -1,0 +1,28 @@
+"""Working folders as a user has them: a study file, its data and a model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.files import json_lines
+from tests.helpers.tiny import tiny_model
+from tests.helpers.toy import KEYS, toy_data
+
+
+def fill_toy_folder(folder: Path, study: str) -> None:
+    """Write a tiny random model, the rows of the toy task and the study `toy.yaml` over them."""
+    tiny_model(folder / "model")
+    toy = [row for part in toy_data().splits.values() for row in part]
+    json_lines(folder / "rows.jsonl", [{"text": row["text"], "label": KEYS[row["label"]]} for row in toy])
+    (folder / "toy.yaml").write_text(study, encoding="utf-8")
+
+
+def work_in_copy(folder: Path, parent: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy `folder` below `parent`, so that a test may change it, and make the copy the working folder."""
+    work = Path(shutil.copytree(folder, parent / "work"))
+    monkeypatch.chdir(work)
+    monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
+    return work
