@@ -136,6 +136,41 @@ def test_the_best_set_of_two_agrees_with_their_interval() -> None:
         assert (False in comparison.best_set.values()) == comparison.difference(0, 1).told_apart
 
 
+@pytest.mark.parametrize("larger_is_better", [True, False])
+def test_near_the_best_mean_is_within_one_standard_error_of_the_difference(larger_is_better: bool) -> None:
+    """Of 1,000 rows, trial 1 wins 8 and loses 10 (0.5 errors), trial 2 wins 6 and loses 12 (1.4), trial 3 loses 20."""
+    rows = np.repeat([1.0, 0.0], 500)
+    trials = {0: scores([rows], random=False)}
+    for trial, (won, lost) in enumerate([(8, 10), (6, 12), (0, 20)], start=1):
+        own = rows.copy()
+        own[:lost], own[500 : 500 + won] = 0.0, 1.0
+        trials[trial] = scores([own if larger_is_better else 1 - own], random=False)
+    if not larger_is_better:
+        trials[0] = scores([1 - rows], random=False)
+    found = Comparison(trials, larger_is_better)
+    assert found.best_set == {0: True, 1: True, 2: True, 3: False}
+    assert found.near_best == {0, 1}
+
+
+def test_near_the_best_mean_over_many_studies() -> None:
+    """A two-sided interval of trials without chance is t standard errors wide to each side."""
+    for seed in range(60):
+        values = (np.random.default_rng(seed).random((6, 1, 80)) < 0.7).astype(float)
+        found = Comparison({place: scores(own, random=False) for place, own in enumerate(values)})
+        best = max(found.trials, key=lambda trial: found.trials[trial].mean)
+        for trial in found.trials:
+            gap = found.difference(best, trial)
+            assert gap.high is not None
+            error = (gap.high - gap.mean) / t.ppf(0.975, 79)
+            assert math.isclose(gap.mean, error) or (trial in found.near_best) == (
+                gap.mean < error and found.best_set[trial]
+            )
+
+
+def test_without_a_second_seed_none_is_near_the_best() -> None:
+    assert Comparison({0: scores([[1, 1, 0]]), 1: scores([[1, 0, 0]])}).near_best == frozenset()
+
+
 def test_unequal_numbers_of_seeds_weigh_by_their_own() -> None:
     values = [[0.4] * 9, [0.6] * 9, [0.4] * 9, [0.6] * 9]
     comparison = Comparison({0: scores(values), 1: scores(values[:2])})

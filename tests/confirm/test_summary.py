@@ -63,7 +63,7 @@ def old_run(trial: int, seed: int, score: float) -> SeedRun:
     return SeedRun(trial, seed, 30.0, WHEN, measurement(score + 0.01), SplitScores({"macro_f1": score}, OLD_ROWS))
 
 
-WRONG = {0: (120, 123, 126), 1: (124, 127, 130), 2: (300,)}
+WRONG = {0: (120, 123, 126), 1: (121, 124, 127), 2: (300,)}
 """Trial → rows that each of its seeds gets wrong."""
 
 
@@ -107,7 +107,7 @@ def _said(row: Confirmed) -> list[Predictions]:
     return [said(count, 100 * (number + 2) + place) for place, count in enumerate(WRONG[number])]
 
 
-def test_the_cheapest_that_may_be_the_best(tmp_path: Path) -> None:
+def test_the_cheapest_near_the_best(tmp_path: Path) -> None:
     """By the study's objectives other than metrics, in their order."""
     told = found(tmp_path)
     assert told.costs == ("trainable_parameters", "train_seconds")
@@ -134,9 +134,22 @@ def test_it_says_which_may_be_the_best_and_which_is_the_cheapest(tmp_path: Path)
         "trials 0 and 1 may be the best: the others are worse by more than rows and seeds explain (95 %)",
         f"trial 1 minus trial 0 on test: {difference.mean:+.4f}, 95 % interval {difference.low:+.4f} to "
         f"{difference.high:+.4f}",
-        "trial 1 (lora) is the cheapest of those that may be the best, by trainable parameters, then train time",
+        "trial 1 (lora) is the cheapest of the 2 within one standard error of the best mean, by trainable parameters, "
+        "then train time",
     ]
     assert not any("equal" in line for line in sentences(told))
+
+
+def test_a_cheaper_trial_that_may_be_the_best_is_not_near_it(tmp_path: Path) -> None:
+    """Of two trials alone, nine rows more tell them apart; among seven trials they do not."""
+    others = {number: (200 + number,) * 3 for number in range(2, 7)}
+    records = [*RECORDS[:2], *(complete(number, "lora", 0.8, 400_000, 20.0) for number in others)]
+    told = confirmation(stored(tmp_path, {0: (120, 123, 126), 1: (129, 132, 135), **others}, records))
+    assert told.cheapest is told.near_best[0] is told.rows[0]
+    best, difference, cheapest = list(sentences(told))[:3]
+    assert best.startswith("trials 0 and 1 may be the best: ")
+    assert difference.endswith(" for these two alone; among 7 trials, chance can do as much")
+    assert cheapest == "no other trial is within one standard error of trial 0, which has the best mean"
 
 
 def test_a_clear_winner(tmp_path: Path) -> None:
@@ -266,7 +279,7 @@ def test_json_has_everything_but_the_rows(tmp_path: Path) -> None:
     write_run(results.study, run(REFERENCE, 43, said(320, 9)))
     told = confirmation_json(confirmation(results))
     assert (told["metric"], told["test_rows"], told["opened"][0]["trials"]) == ("macro_f1", 1200, [0, 1, 2])
-    assert (told["may_be_best"], told["cheapest"]) == ([0, 1], 1)
+    assert (told["may_be_best"], told["near_best"], told["cheapest"]) == ([0, 1], [0, 1], 1)
     assert told["cheapest_by"] == ["trainable_parameters", "train_seconds"]
     first, second, third = told["trials"]
     assert first["behind_best"] is None

@@ -111,10 +111,10 @@ def test_where_no_confirmed_trial_fits_one_is_chosen_by_validation(searched: Sto
     assert (found.trial, found.confirmed, found.by_validation) == (1, False, None)
 
 
-def test_of_confirmed_points_the_cheapest_that_may_be_the_best_is_taken(searched: StoredStudy) -> None:
+def test_of_confirmed_points_the_cheapest_near_the_best_is_taken(searched: StoredStudy) -> None:
     stored = confirmed(searched, {0: [160, 150, 140], 1: [165, 150, 155], 2: [360, 350, 370]})
     assert [line for line in told(stored) if line.startswith(("why", "runner"))] == [
-        "why: of 3 confirmed trials, it is the cheapest of the 2 that may be the best on test",
+        "why: of 3 confirmed trials, it is the cheapest of the 2 within one standard error of the best mean on test",
         "runner-up: trial 0, full (lr 3.1e-4) would gain 0.0056 macro F1 and trains 100 times as many parameters",
     ]
     row = confirmation(stored).rows[1]
@@ -129,7 +129,10 @@ def test_the_best_set_is_that_of_the_trials_that_fit(searched: StoredStudy) -> N
     """Trial 2 is far from trial 0, which does not fit, but the best of the others."""
     stored = confirmed(searched, {0: [160, 150, 140], 2: [360, 350, 370], 3: [365, 355, 375]})
     found = recommend_trial(stored, max_parameters="1%")
-    assert (found.trial, found.reason) == (3, "it is the cheapest of the 2 that may be the best on test")
+    assert (found.trial, found.reason) == (
+        3,
+        "it is the cheapest of the 2 within one standard error of the best mean on test",
+    )
 
 
 def test_a_trial_that_is_better_than_all_others_by_more_than_chance_is_called_so(searched: StoredStudy) -> None:

@@ -2,7 +2,8 @@
 
 `docs/confidence.md` explains them, and `benchmarks/confirm_levels.py` measures how often they are wrong. The variances
 come from `confirm.variance`. Which trials may be the best follows Hsu's multiple comparisons with the best (Annals of
-Statistics 9, 1981, p. 1026; "Multiple Comparisons", 1996, chapter 4).
+Statistics 9, 1981, p. 1026; "Multiple Comparisons", 1996, chapter 4). Which of them are near the best mean follows the
+one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from peftsearch.confirm.variance import Floats, Part, SeedVariance, over_rows, reach
+from peftsearch.confirm.variance import Floats, Part, SeedVariance, over_rows, reach, standard_error
 from peftsearch.core.points import Point
 
 CONFIDENCE = 0.95
@@ -117,11 +118,15 @@ class Comparison:
             trial: the trial.
             validation: pseudo-values of the search's own run, shape (validation rows,).
         """
-        scores, sign = self.trials[trial], 1 if self.larger_is_better else -1
-        gap = sign * (float(validation.mean()) - scores.mean)
+        scores = self.trials[trial]
+        gap = self._sign * (float(validation.mean()) - scores.mean)
         parts = self._parts([trial], extra=1.0)
         known = None if parts is None else [over_rows(validation), over_rows(scores.by_row), *parts]
         return _interval(gap, known).within(-self._width, self._width)
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.larger_is_better else -1
 
     @property
     def _width(self) -> float:
@@ -137,18 +142,36 @@ class Comparison:
         """
         return {trial: self._may_be_best(trial) for trial in self.trials}
 
+    @cached_property
+    def near_best(self) -> frozenset[Point]:
+        """Which of the trials that may be the best are no more than one standard error behind the best mean.
+
+        The error is that of the difference over rows and seeds. The best mean itself is among them; there are none
+        where it cannot be said which trials may be the best.
+        """
+        able = [trial for trial, may in self.best_set.items() if may]
+        best = max(able, key=lambda trial: self._sign * self.trials[trial].mean, default=None)
+        return frozenset(trial for trial in able if best is not None and not self._is_beyond_one_error(best, trial))
+
+    def _is_beyond_one_error(self, one: Point, other: Point) -> bool:
+        gap, parts = self._gap(one, other)
+        return parts is None or gap > standard_error(parts)
+
     def _may_be_best(self, trial: Point) -> bool | None:
         found = [self._exceeds(other, trial) for other in self.trials if other != trial]
         return False if any(found) else None if None in found else True
 
     def _exceeds(self, one: Point, other: Point) -> bool | None:
         """Whether `one` is better than `other` by more than the critical value; None if the variance is unknown."""
+        gap, parts = self._gap(one, other)
+        return None if parts is None else gap > reach(parts, self._level)
+
+    def _gap(self, one: Point, other: Point) -> tuple[float, list[Part] | None]:
+        """By how much `one` is better than `other`, and the variance of that; None if it is unknown."""
         ours, theirs = self.trials[one], self.trials[other]
         parts = self._parts([one, other])
-        if parts is None:
-            return None
-        gap = (ours.mean - theirs.mean) * (1 if self.larger_is_better else -1)
-        return gap > reach([over_rows(ours.by_row - theirs.by_row), *parts], self._level)
+        known = None if parts is None else [over_rows(ours.by_row - theirs.by_row), *parts]
+        return self._sign * (ours.mean - theirs.mean), known
 
     @property
     def _level(self) -> float:

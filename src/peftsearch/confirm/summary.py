@@ -48,6 +48,7 @@ class Confirmed:
         metric: the name of the metric that is compared.
         compared: the trials whose runs have kept the classes of the test rows; None if no run has.
         may_be_best: whether no other trial is better by more than chance; None if that cannot be said.
+        near_best: whether it may be the best and is no more than one standard error behind the best mean.
         overstated: by how much the search's validation score was better than the test score, with its 95 % interval;
             None if the predictions of the validation rows are not here.
     """
@@ -59,6 +60,7 @@ class Confirmed:
     metric: str
     compared: Comparison | None = field(default=None, repr=False, compare=False)
     may_be_best: bool | None = None
+    near_best: bool = False
     overstated: Interval | None = None
 
     @property
@@ -163,18 +165,23 @@ class Confirmation:
         return tuple(row for row in self.measured if row.may_be_best)
 
     @property
+    def near_best(self) -> tuple[Confirmed, ...]:
+        """Of these, the trials that are no more than one standard error behind the best mean, which is the first."""
+        return tuple(row for row in self.measured if row.near_best)
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """What the cheapest trial is cheapest in: the study's objectives other than metrics, the first one first."""
         return tuple(name for name in self.objectives if not is_metric(name)) or COSTS
 
     @property
     def cheapest(self) -> Confirmed | None:
-        """The cheapest trial that is not told apart from the best; None if nothing can be told apart yet.
+        """The cheapest trial within one standard error of the best mean; None if nothing can be told apart yet.
 
-        This is the one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984, section
-        3.4.3), with the comparison over rows and seeds in the place of one standard error.
+        `python -m benchmarks.one_error` says what it gives up, and what the cheapest trial of all that may be the best
+        would.
         """
-        rows = self.may_be_best
+        rows = self.near_best
         places = [tiers([_cost(row, name) for row in rows], name, self.tolerance) for name in self.costs]
         return min(zip(*places, range(len(rows)), rows, strict=True))[-1] if rows else None
 
@@ -256,12 +263,13 @@ def _compared(stored: StoredStudy, rows: Sequence[Confirmed], metric: str) -> li
     if found is None:
         return list(rows)
     trials = {point: scores for point, scores in found.trials.items() if point != REFERENCE_POINT}
-    best = replace(found, trials=trials).best_set
+    among = replace(found, trials=trials)
     return [
         replace(
             row,
             compared=found,
-            may_be_best=best.get(row.point),
+            may_be_best=among.best_set.get(row.point),
+            near_best=row.point in among.near_best,
             overstated=_overstated(stored, row.point, found, metric),
         )
         for row in rows

@@ -121,11 +121,14 @@ def over_rows(by_row: Floats) -> Part:
     return Part(float(by_row.var(ddof=1)) / rows if rows > 1 else math.inf, max(rows - 1, 1))
 
 
+def standard_error(parts: Sequence[Part]) -> float:
+    """The root of the sum; infinite if a part is unknown."""
+    return math.sqrt(max(sum(part.variance for part in parts), 0.0))  # parts that cancel may leave a rounding error
+
+
 def reach(parts: Sequence[Part], level: float) -> float:
     """Student's quantile of `level` with Satterthwaite's degrees of freedom, times the standard error."""
     from scipy.special import stdtrit  # as scipy.stats.t.ppf, without its long import
 
-    total = sum(part.variance for part in parts)
-    if not 0 < total < math.inf:
-        return max(total, 0.0)  # parts that cancel may leave a rounding error
-    return float(stdtrit(satterthwaite(parts), level)) * math.sqrt(total)
+    error = standard_error(parts)
+    return float(stdtrit(satterthwaite(parts), level)) * error if 0 < error < math.inf else error

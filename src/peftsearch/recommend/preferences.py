@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from peftsearch.confirm.statistics import Comparison
 from peftsearch.core.front.pareto import Array, distances_to_ideal, front_of, tiers
 from peftsearch.core.objectives import directions_of, is_metric
 from peftsearch.recommend.candidates import ALWAYS, Candidate, Judged, values_of
@@ -49,18 +50,22 @@ class Preference:
 
 
 def _by_quality(pool: Sequence[Candidate], by: Judged) -> Ranking:
-    """By quality; of confirmed trials, the cheapest that may be the best comes first, as in `Confirmation.cheapest`."""
+    """By quality; of confirmed trials, the cheapest near the best mean comes first, as in `Confirmation.cheapest`."""
     ranked = _sorted(pool, by, by.metric, *ALWAYS)
-    best = _best_set(ranked)
-    if len(best) == 1 < len(ranked):
-        others = [candidate for candidate in ranked if candidate is not best[0]]
-        return Ranking([*best, *others], "it alone may be the best on test")
-    if len(best) < 2:
+    compared = _compared(ranked)
+    near = [candidate for candidate in ranked if compared and candidate.point in compared.near_best]
+    if compared is None or not near or len(ranked) == 1:
         return _first_in(ranked, by.metric, f"it has the best {objective_label(by.metric)} {ranked[0].measured_on}")
     costs = [name for name in by.names if not is_metric(name)]
-    cheapest = _sorted(best, by, *costs, by.metric)[0]
+    cheapest = _sorted(near, by, *costs, by.metric)[0]
     rest = [candidate for candidate in ranked if candidate is not cheapest]
-    return Ranking([cheapest, *rest], f"it is the cheapest of the {len(best)} that may be the best on test")
+    if len(near) > 1:
+        reason = f"it is the cheapest of the {len(near)} within one standard error of the best mean on test"
+    elif sum(map(bool, compared.best_set.values())) > 1:
+        reason = "it has the best mean on test, and no other is within one standard error of it"
+    else:
+        reason = "it alone may be the best on test"
+    return Ranking([cheapest, *rest], reason)
 
 
 def _by_parameters(pool: Sequence[Candidate], by: Judged) -> Ranking:
@@ -87,7 +92,8 @@ def _by_distance(pool: Sequence[Candidate], by: Judged) -> Ranking:
 
 PREFERENCES: dict[str, Preference] = {
     "quality": Preference(
-        "the best quality; of confirmed trials the cheapest that may be the best on test", _by_quality),
+        "the best quality; of confirmed trials the cheapest within one standard error of the best on test",
+        _by_quality),
     "small": Preference("the fewest trainable parameters", _by_parameters),
     "fast": Preference("the shortest training time", _by_time),
     "knee": Preference(
@@ -96,14 +102,13 @@ PREFERENCES: dict[str, Preference] = {
 }  # fmt: skip
 
 
-def _best_set(ranked: Sequence[Candidate]) -> list[Candidate]:
-    """Those that may be the best of these confirmed trials; none if that cannot be said."""
+def _compared(ranked: Sequence[Candidate]) -> Comparison | None:
+    """The comparison of these confirmed trials with one another; None if their runs have not kept rows."""
     confirmed = {candidate.point: candidate.confirmed for candidate in ranked if candidate.confirmed}
     compared = next((row.comparable for row in confirmed.values() if row.comparable), None)
     if compared is None:
-        return []
-    among_these = replace(compared, trials={n: scores for n, scores in compared.trials.items() if n in confirmed})
-    return [candidate for candidate in ranked if among_these.best_set.get(candidate.point)]
+        return None
+    return replace(compared, trials={n: scores for n, scores in compared.trials.items() if n in confirmed})
 
 
 def _sorted(pool: Sequence[Candidate], by: Judged, *names: str) -> list[Candidate]:

@@ -105,8 +105,9 @@ def recommend_trial(
     """Choose one trial of a study, with the reason and the runner-up.
 
     Scores on test and on validation are not one scale. If confirmed trials fit, one of them is chosen by its mean on
-    test; with `prefer="quality"` it is the cheapest of those that may be the best. Else it is chosen by its validation
-    score among all finished trials and, where every epoch counts, all epochs; of what is equal, a whole trial is taken.
+    test; with `prefer="quality"` it is the cheapest within one standard error of the best. Else it is chosen by its
+    validation score among all finished trials and, where every epoch counts, all epochs; of what is equal, a whole
+    trial is taken.
 
     Args:
         study: results that are open already, or a study as `open_results` takes it.

@@ -67,7 +67,7 @@ def _numbers(found: Confirmation, row: Confirmed) -> list[str]:
 
 
 def sentences(found: Confirmation) -> Iterator[str]:
-    """Say which trials may be the best, which of them is the cheapest, how far validation overstates, what failed."""
+    """Say which trials may be the best, which to take of the nearest, how far validation overstates, what failed."""
     if found.measured:
         yield from _best(found)
         yield from _cheapest(found)
@@ -106,19 +106,24 @@ def _best(found: Confirmation) -> Iterator[str]:
     for row in found.may_be_best:
         difference = row.behind(best) if row is not best else None
         if difference:
-            yield f"{row.point.in_words} minus {best.point.in_words} on test: {_signed(found, difference)}"
+            said = f"{row.point.in_words} minus {best.point.in_words} on test: {_signed(found, difference)}"
+            among = f" for these two alone; among {len(found.measured)} trials, chance can do as much"
+            yield said + among * bool(difference.told_apart)
 
 
 def _cheapest(found: Confirmation) -> Iterator[str]:
-    cheapest = found.cheapest
+    cheapest, near = found.cheapest, found.near_best
     if cheapest is None or len(found.may_be_best) < 2:
+        return
+    if len(near) == 1:
+        yield f"no other trial is within one standard error of {cheapest.point.in_words}, which has the best mean"
         return
     how = ", then ".join(objective_label(name) if name != "trainable_parameters" else "trainable parameters"
                          for name in found.costs)  # fmt: skip
     best = ", and has the best mean" if cheapest is found.measured[0] else ""
     yield (
-        f"{cheapest.point.in_words} ({cheapest.config.method}) is the cheapest of those that may be the best, "
-        f"by {how}{best}"
+        f"{cheapest.point.in_words} ({cheapest.config.method}) is the cheapest of the {len(near)} within one standard "
+        f"error of the best mean, by {how}{best}"
     )
 
 

@@ -23,6 +23,7 @@ def confirmation_json(found: Confirmation) -> dict[str, Any]:
         "trials": [_row_json(found, row, best) for row in found.rows],
         "reference": _row_json(found, found.reference, best) if found.reference else None,
         "may_be_best": [row.point.as_json for row in found.may_be_best],
+        "near_best": [row.point.as_json for row in found.near_best],
         "cheapest": found.cheapest.point.as_json if found.cheapest else None,
         "cheapest_by": list(found.costs),
         "notes": list(sentences(found)),

@@ -187,7 +187,7 @@ def test_a_trial_that_others_were_opened_for(stored: StoredStudy, tmp_path: Path
         ({1: 150}, "By these scores it is the best of the confirmed trials."),
         ({1: 30}, "By these scores it may be the best of the confirmed trials, as may trial 1."),
         ({2: 29}, "By these scores it may be the best of the confirmed trials, as may trial 2, and is the cheapest of "
-                  "them."),
+                  "those within one standard error of the best mean."),
         ({1: 1, 2: 1}, "By these scores it is not the best of the confirmed trials: that may be trials 1, 2."),
     ],
 )  # fmt: skip

@@ -51,7 +51,7 @@ class Evidence:
         confirmed: the trial's runs with other seeds, if it was confirmed.
         tested: number → trial, of all that were confirmed.
         contenders: the numbers of the confirmed trials that may be the best; empty if that cannot be said.
-        cheapest: the number of the cheapest of these.
+        cheapest: the number of the cheapest within one standard error of the best mean.
         openings: every time that the study's test split was opened; None if no search is known.
         training: the training rows; None if the prepared data is gone.
         all_rows: whether the classifier was trained on the validation rows too, so that no score is its own.

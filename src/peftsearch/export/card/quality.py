@@ -140,7 +140,8 @@ def _among_the_best(point: Point, evidence: Evidence) -> Iterator[str]:
     others = sorted((other for other in contenders if other != point), key=lambda other: other.order)
     named = others[0].in_words if len(others) == 1 else f"trials {', '.join(map(str, others))}"
     if point in contenders and others:
-        cheapest = ", and is the cheapest of them" if point == evidence.cheapest else ""
+        near = ", and is the cheapest of those within one standard error of the best mean"
+        cheapest = near if point == evidence.cheapest else ""
         yield f"By these scores it may be the best of the confirmed trials, as may {named}{cheapest}."
     elif point in contenders:
         yield "By these scores it is the best of the confirmed trials."
