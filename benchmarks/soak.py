@@ -337,7 +337,7 @@ def checked(soak: Soak, budget: int, in_time: bool) -> dict[str, str]:
 
 
 def main() -> int:
-    options = _options()
+    options = options_of(sys.argv[1:])
     with prepared(options) as soak:
         began = time.monotonic()
         in_time = soak.run(
@@ -355,7 +355,7 @@ def main() -> int:
     return 1 if any(checks.values()) else 0
 
 
-def _options() -> argparse.Namespace:
+def options_of(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--storage", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--trials", type=int, default=300)
@@ -368,7 +368,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--artifacts", action="store_true", help="keep the front's weights in a shared folder, too")
     parser.add_argument("--seed", type=int, default=0, help="of who is killed")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

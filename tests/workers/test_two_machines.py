@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import subprocess
 from pathlib import Path
 
 import pytest
-from benchmarks.soak import checked, prepared
+from benchmarks.soak import checked, options_of, prepared
 
 ALONE = ["unshare", "--uts", "true"]
 """Giving a process a host's name of its own takes Linux, and root."""
@@ -28,8 +27,7 @@ def test_two_machines_train_exactly_the_budget_though_a_worker_is_killed(
     once = tmp_path / "once"
     once.touch()
     monkeypatch.setenv("FAKE_KILL_ONCE", str(once))
-    options = argparse.Namespace(storage="sqlite", trials=12, seconds=1.0, workers=1, machines=2, seed=0)
-    with prepared(options) as soak:
+    with prepared(options_of(["--machines", "2", "--workers", "1", "--trials", "12"])) as soak:
         checks = checked(soak, 12, soak.run(every=math.inf, longest=300))
         known = soak.search.records()
     assert {what: wrong for what, wrong in checks.items() if wrong} == {}
