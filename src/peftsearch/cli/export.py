@@ -18,7 +18,7 @@ from peftsearch.core.points import Point
 
 @click.command(
     epilog=example(
-        "peftsearch export --study quickstart --trial recommended --out my-classifier",
+        "peftsearch export --study quickstart --trial recommended --retrain --out my-classifier",
         "peftsearch export --study quickstart --trial 7 --config trial-7.yaml",
         "peftsearch export --study quickstart --front --configs configs",
     )
