@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from benchmarks import confirm_levels
+from benchmarks import confirm_levels, one_error
 from benchmarks.confirm_levels import DESIGNS, EARLIER, GAP, TRIALS, TRUTH, Design, Figures, World, simulated
 
 CALM = DESIGNS["0.5 points"]
@@ -56,3 +56,10 @@ def test_the_table_has_a_line_for_every_rule() -> None:
     lines = list(confirm_levels.table([row, {"differ in": "75 rows", "equal": figures}]))
     assert lines[2] == "| 1 point | 3 | rows and seeds | 5.0 % | 5.0 % | 5.0 % | 5.0 % |"
     assert len(lines) == 2 + len(confirm_levels.RULES)
+
+
+def test_each_rule_for_choosing_takes_from_fewer_trials_than_the_one_before_it() -> None:
+    for seed in range(20):
+        taken = one_error.chosen(np.random.default_rng(seed), 300, (0.0, 0.005, 0.01, 0.02, 0.04, 0.08))
+        assert list(taken) == list(one_error.RULES)
+        assert list(taken.values()) == sorted(taken.values(), reverse=True)  # a larger set may hold a cheaper trial

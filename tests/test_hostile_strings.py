@@ -16,7 +16,8 @@ from optuna_dashboard._note import get_note_from_system_attrs
 from peftsearch import api
 from peftsearch.cli import main
 from peftsearch.cli.shared.output import show
-from peftsearch.confirm.summary import Confirmation, Confirmed
+from peftsearch.confirm.confirmed import Confirmed
+from peftsearch.confirm.summary import Confirmation
 from peftsearch.core.escaping import html_text, on_one_line, visible
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.export.card.evidence import Evidence, TrainingRows

@@ -11,10 +11,11 @@ import pytest
 from sklearn.metrics import f1_score
 
 from peftsearch.confirm.compared import validation_values
+from peftsearch.confirm.confirmed import Confirmed
 from peftsearch.confirm.jackknife import pseudo_values
 from peftsearch.confirm.progress import ConfirmedRun
 from peftsearch.confirm.statistics import Comparison, Scores
-from peftsearch.confirm.summary import Confirmation, Confirmed, confirmation
+from peftsearch.confirm.summary import Confirmation, confirmation
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.core.points import Point

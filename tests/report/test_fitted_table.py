@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from peftsearch.confirm.summary import Confirmation, Confirmed
+from peftsearch.confirm.confirmed import Confirmed
+from peftsearch.confirm.summary import Confirmation
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.core.objectives import OBJECTIVES
 from peftsearch.methods.table import METHODS

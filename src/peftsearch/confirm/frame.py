@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from peftsearch.confirm.summary import Confirmation, Confirmed
+    from peftsearch.confirm.confirmed import Confirmed
+    from peftsearch.confirm.summary import Confirmation
 
 COLUMNS = (
     *("trial", "epoch", "method", "backbone", "searched", "test_mean", "test_low", "test_high", "seeds", "may_be_best"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from peftsearch.confirm.confirmed import Confirmed
 from peftsearch.confirm.statistics import Interval
-from peftsearch.confirm.summary import Confirmed
 from peftsearch.core.objectives import find_objective, quality_objective
 from peftsearch.export.card.evidence import Evidence
 from peftsearch.export.standard.forms import form_of

@@ -12,7 +12,8 @@ from peftsearch.core.points import Point
 from peftsearch.recommend.limits import LATENCY, SHARE, SIZE
 
 if TYPE_CHECKING:
-    from peftsearch.confirm.summary import Confirmation, Confirmed
+    from peftsearch.confirm.confirmed import Confirmed
+    from peftsearch.confirm.summary import Confirmation
     from peftsearch.core.config import TrialConfig
     from peftsearch.core.measurement import Measurement
     from peftsearch.results.front import Row

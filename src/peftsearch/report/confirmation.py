@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from peftsearch.confirm.compared import is_counted
+from peftsearch.confirm.confirmed import Confirmed
 from peftsearch.confirm.statistics import Interval
-from peftsearch.confirm.summary import Confirmation, Confirmed
+from peftsearch.confirm.summary import Confirmation
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.points import Point
 from peftsearch.report.fitted_table import FittedTable

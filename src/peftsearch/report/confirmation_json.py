@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from peftsearch.confirm.confirmed import Confirmed
 from peftsearch.confirm.statistics import Interval
-from peftsearch.confirm.summary import Confirmation, Confirmed
+from peftsearch.confirm.summary import Confirmation
 from peftsearch.report.confirmation import sentences
 from peftsearch.results.formatting import searchable_settings
 from peftsearch.storage.confirmations import SeedRun

@@ -14,7 +14,8 @@ from peftsearch.results.formatting import objective_in_words, objective_label
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from peftsearch.confirm.summary import Confirmation, Confirmed
+    from peftsearch.confirm.confirmed import Confirmed
+    from peftsearch.confirm.summary import Confirmation
     from peftsearch.storage.confirmations import SeedRun
 
 

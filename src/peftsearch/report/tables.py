@@ -28,7 +28,7 @@ from peftsearch.results.times.kinds import timings
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from peftsearch.confirm.summary import Confirmed
+    from peftsearch.confirm.confirmed import Confirmed
     from peftsearch.core.config import TrialConfig
     from peftsearch.storage.records import Record
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from peftsearch.confirm.summary import Confirmation, Confirmed
+    from peftsearch.confirm.confirmed import Confirmed
+    from peftsearch.confirm.summary import Confirmation
     from peftsearch.core.measurement import ClassReport, Measurement
     from peftsearch.storage.records import Record
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from peftsearch.confirm.summary import Confirmed, confirmation
+from peftsearch.confirm.confirmed import Confirmed
+from peftsearch.confirm.summary import confirmation
 from peftsearch.core.front.tolerance import Tolerance
 from peftsearch.core.objectives import DEFAULT_METRIC
 from peftsearch.core.points import Point

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from peftsearch.confirm.confirmed import Confirmed
 from peftsearch.confirm.statistics import Interval
-from peftsearch.confirm.summary import Confirmed
 from peftsearch.core.escaping import markdown_text
 from peftsearch.core.measurement import ClassReport, Measurement
 from peftsearch.core.points import Point

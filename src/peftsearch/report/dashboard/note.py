@@ -26,7 +26,8 @@ from peftsearch.results.formatting import (
 from peftsearch.results.front import front_counted, front_in_words
 
 if TYPE_CHECKING:
-    from peftsearch.confirm.summary import Confirmation, Confirmed
+    from peftsearch.confirm.confirmed import Confirmed
+    from peftsearch.confirm.summary import Confirmation
     from peftsearch.results.front import Row
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.storage.records import Record

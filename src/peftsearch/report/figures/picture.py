@@ -20,7 +20,7 @@ from peftsearch.results.formatting import objective_in_words
 from peftsearch.results.front import best_of_trials, front_counted
 
 if TYPE_CHECKING:
-    from peftsearch.confirm.summary import Confirmed
+    from peftsearch.confirm.confirmed import Confirmed
     from peftsearch.results.front import Row
     from peftsearch.results.reference import Reference
     from peftsearch.results.stored_study import StoredStudy
