@@ -46,8 +46,9 @@ def studies(storage: str | None, as_json: bool) -> None:
 def params(study: ChosenStudy, classes: int | None, as_json: bool) -> None:
     """Count the trainable parameters of a search's first trials.
 
-    These are the study's baselines, and each other method at its default settings. The parameters are counted in each
-    epoch, and shown where they change. Nothing is trained, and a backbone's config.json is enough.
+    These are the study's baselines, each other method at its default settings, and the configurations that recorded
+    learning curves have taught. The parameters are counted in each epoch, and shown where they change. Nothing is
+    trained, and a backbone's config.json is enough.
     """
     from peftsearch.optimize.preview import baseline_parameters
     from peftsearch.report.lists import parameters_table

@@ -114,7 +114,7 @@ def _names(url: str) -> list[str]:
 def _is_cheap(spec: StudySpec, point: Baseline) -> bool:
     """Whether a starting point is a method's default that trains no part of an encoder."""
     passes = METHODS[point.method].passes(point.settings, spec.training.epochs)
-    return point.written is None and passes <= 1
+    return point.written is None and not point.learnt and passes <= 1
 
 
 def fitted(spec: StudySpec, config: TrialConfig) -> Baseline | str:

@@ -45,8 +45,14 @@ def study_preview_json(
             for method, space in spec.methods.items()
         },
         "baselines": [
-            {"method": b.method, "backbone": b.backbone, "settings": dict(b.settings), "written": b.written is not None}
-            for b in spec.baselines
+            {
+                "method": baseline.method,
+                "backbone": baseline.backbone,
+                "settings": dict(baseline.settings),
+                "written": baseline.written is not None,
+                "learnt": baseline.learnt,
+            }
+            for baseline in spec.baselines
         ],
         "data": {**data.to_dict(), "tokens": {name: found.to_dict() for name, found in lengths.items()}},
         "warnings": list(spec.warnings),
@@ -83,15 +89,27 @@ def study_preview(
 
 def _first(spec: StudySpec) -> Paragraph:
     """Which trials a search begins with."""
-    written = sum(baseline.written is not None for baseline in spec.baselines)
-    defaults = len(spec.baselines) - written
+    first = [baseline for baseline in spec.baselines if not baseline.learnt]
+    written = sum(baseline.written is not None for baseline in first)
+    defaults = len(first) - written
     parts = [f"{written} baseline{'' if written == 1 else 's'} of the study"] if written else []
     if defaults:
         noun, their = ("method", "its") if defaults == 1 else ("methods", "their")
         parts.append(f"{defaults} {noun} without a baseline at {their} default settings")
-    order = dict.fromkeys(baseline.method for baseline in spec.baselines)
+    order = dict.fromkeys(baseline.method for baseline in first)
     in_order = f", in this order: {', '.join(order)}" if len(order) > 1 else ""
-    return Paragraph(f"tried first: {', and '.join(parts)}{in_order}")
+    return Paragraph(f"tried first: {', and '.join(parts)}{in_order}{_learnt(spec)}")
+
+
+def _learnt(spec: StudySpec) -> str:
+    """What is tried after that, since other searches have taught it."""
+    methods = [baseline.method for baseline in spec.baselines if baseline.learnt]
+    if not methods:
+        return ""
+    *others, last = dict.fromkeys(methods)
+    those = f"{', '.join(others)} and {last}" if others else last
+    noun = "configuration" if len(methods) == 1 else "configurations"
+    return f"; then {len(methods)} {noun} of {those} that did well on recorded learning curves"
 
 
 def _backbone(backbone: Backbone) -> str:

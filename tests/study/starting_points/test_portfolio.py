@@ -40,7 +40,9 @@ def test_it_comes_after_the_default_settings_unless_the_study_leaves_it_out(tmp_
     assert [(b.method, {**b.settings, **e["settings"]}) for b, e in zip(added, first, strict=True)] == [
         (b.method, dict(b.settings)) for b in added
     ]
-    assert all(baseline.written is None for baseline in added)
+    assert [(baseline.written, baseline.learnt) for baseline in taught.baselines] == [(None, False)] * 3 + [
+        (None, True)
+    ] * 2
 
 
 def points(*entries: dict[str, Any], methods: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:

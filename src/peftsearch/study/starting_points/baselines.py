@@ -23,13 +23,15 @@ class Baseline:
 
     Attributes:
         settings: a value for every dimension of the method's space.
-        written: its position in the file; None for a method's default settings, which the file does not mention.
+        written: its position in the file; None for what the file does not mention.
+        learnt: whether it is of the portfolio.
     """
 
     method: str
     backbone: str
     settings: Mapping[str, Scalar]
     written: int | None = None
+    learnt: bool = False
 
 
 def default_settings(method: Method, space: Space) -> dict[str, Scalar]:

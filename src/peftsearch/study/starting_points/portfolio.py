@@ -59,4 +59,5 @@ def _point(known: Vocabulary, entry: Entry) -> Baseline | None:
     if not all(contains(space[name], value) for name, value in written.items() if name in space):
         return None
     own = {name: in_type_of(space[name], value) for name, value in written.items() if name in space}
-    return Baseline(method, known.names(method)[0], {**default_settings(known.table[method], space), **own})
+    settings = {**default_settings(known.table[method], space), **own}
+    return Baseline(method, known.names(method)[0], settings, learnt=True)
