@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ from peftsearch.core.errors import NotBegun, UserError, nearest
 from peftsearch.core.strategies import ENGINES, load_strategy
 from peftsearch.optimize.begin import begin, job_of
 from peftsearch.optimize.like import begun_like
-from peftsearch.optimize.retiming.run import measure_again
+from peftsearch.optimize.retiming.run import measure_again, time_left
 from peftsearch.results.open import Study, open_results
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.connection.patience import PATIENCE_SECONDS
@@ -99,7 +100,8 @@ def run_study(
         storage_patience: how many seconds the search waits for a storage that does not answer, before it ends.
         fork: another name under which to keep this search's trials.
         retime: whether to measure the training times of the front again at the end, a few steps of each trial, alone
-            and in turns; by default where trials shared a GPU, unless the study says never to. It takes about a minute.
+            and in turns; by default where trials shared a GPU, unless the study says never to. It takes about a minute,
+            or with a `timeout`, unless it is asked for, what is left of that and of 5 % more.
         overrides: other data, backbones or row limits for the same study.
         on_tick: called with every trial before the first worker starts, and about once a second after that.
         say: called with each note worth knowing, one line each.
@@ -153,10 +155,11 @@ def run_study(
         if threads := chosen_threads():
             say(f"each worker computes with {threads} CPU thread{'' if threads == 1 else 's'}, as OMP_NUM_THREADS says")
     on_tick(stored.records())
+    began = time.monotonic()
     with closing(made):
         outcome = run_workers(stored.study, job, made, on_tick=on_tick, timeout=timeout, say=say)
     if outcome.how in NO_MORE:
-        again = measure_again(stored, spec, say, retime)
+        again = measure_again(stored, spec, say, retime, seconds=time_left(began, timeout, retime))
         outcome = outcome if again.how == "done" else again
     for problem in stored.checkpoint_problems(trust_times=True) if job.artifacts else ():
         say(problem)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.measurement import Measurement
-from peftsearch.optimize.retiming.run import TURNS, Watch, measure_again
+from peftsearch.optimize.retiming import run as retiming
+from peftsearch.optimize.retiming.run import TURNS, Watch, measure_again, time_left
 from peftsearch.optimize.retiming.worker import TimeAgain, retime_task
 from peftsearch.optimize.run import run_study
 from peftsearch.results.kept import kept_studies
@@ -22,6 +24,7 @@ from peftsearch.storage.confirm_queue import TIME, Repeat, claim_run, enqueue, o
 from peftsearch.storage.liveness.worker_identity import this_process
 from peftsearch.storage.retiming import read_timed
 from peftsearch.study.spec import StudySpec
+from peftsearch.workers import job, supervisor
 from peftsearch.workers.outcome import How, Outcome
 from tests.helpers.in_process import InProcess
 from tests.helpers.records import store
@@ -47,10 +50,10 @@ class Toy:
         number = next(r.number for r in SEARCHED if r.values["train_seconds"] == measured.train_seconds)
         return (QUIET[number] / EPOCHS,) * epochs
 
-    def go(self, asked: bool | None = None, time: TimeAgain | None = None) -> Outcome:
+    def go(self, asked: bool | None = None, time: TimeAgain | None = None, seconds: float | None = None) -> Outcome:
         self.said, self.measured = [], []
         engine = InProcess(partial(retime_task, lambda spec, job: time or self.time))
-        return measure_again(self.stored, self.spec, self.said.append, asked, engine)
+        return measure_again(self.stored, self.spec, self.said.append, asked, engine, seconds)
 
     def front(self) -> list[int]:
         return [row.record.number for row in open_stored("toy", self.stored.url).front()]
@@ -150,6 +153,46 @@ def test_when_the_time_is_up_the_first_turn_of_each_trial_is_still_done(toy: Toy
     assert [(repeat.trial, repeat.turn) for repeat in left] == [(trial, 0) for trial in CHOSEN]
 
 
+TOO_LATE = (
+    "the front keeps the training times of the search: the time limit leaves no time to measure all of them again,"
+    " which peftsearch optimize --study toy --trials 5 does"
+)
+
+
+def test_a_time_limit_ends_it_even_in_the_first_turn(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0])
+    for module in (job, supervisor):
+        monkeypatch.setattr(module, "time", clock)
+
+    def too_slow(config: TrialConfig, measured: Measurement, epochs: int, stop: Any) -> tuple[float, ...]:
+        if len(toy.measured) == 2:
+            now[0] = 41.0
+            stop()
+        return toy.time(config, measured, epochs, stop)
+
+    assert toy.go(time=too_slow, seconds=40.0) == Outcome("done")
+    assert toy.said[1:] == [TOO_LATE]
+    assert [turn.trial for turn in read_timed(toy.stored.study)] == [0, 1]
+    assert toy.front() == [0, 2, 3]
+    assert toy.go() == Outcome("done")
+    assert toy.measured == seconds([2, 3, *CHOSEN, *CHOSEN])
+    assert toy.front() == [0, 1, 3]
+
+
+def test_what_a_worker_has_no_time_to_begin_with_is_not_begun(toy: Toy) -> None:
+    assert toy.go(seconds=14.0) == Outcome("done")
+    assert (toy.said, toy.measured) == ([TOO_LATE], [])
+
+
+def test_a_search_with_a_time_limit_is_late_by_a_twentieth_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retiming, "time", SimpleNamespace(monotonic=lambda: 1600.0))
+    assert time_left(began=1000.0, limit=600.0, asked=None) == pytest.approx(30.0)
+    assert time_left(began=1000.0, limit=900.0, asked=None) == pytest.approx(345.0), "it had ended before"
+    assert time_left(began=1000.0, limit=None, asked=None) is None
+    assert time_left(began=1000.0, limit=600.0, asked=True) is None, "who asks for it gives it the time"
+
+
 def test_nothing_is_asked_of_a_study_that_does_not_count_seconds(toy: Toy) -> None:
     toy.stored = replace(toy.stored, objectives=("macro_f1", "trainable_parameters"))
     toy.go(asked=True)
@@ -189,13 +232,14 @@ def test_a_search_that_is_to_train_nothing_more_ends_with_it(
     spec = replace(toy.spec, search=replace(toy.spec.search, retime=written))
     found: list[bool | None] = []
 
-    def measured(stored: Any, spec: Any, say: Any, asked: bool | None) -> Outcome:
+    def measured(stored: Any, spec: Any, say: Any, asked: bool | None, seconds: float | None) -> Outcome:
         found.append(asked)
+        assert seconds is None if asked else seconds == pytest.approx(1.05 * 3600, abs=60)
         return Outcome("done")
 
     for name in ("begin", "found"):
         monkeypatch.setattr(f"peftsearch.optimize.run.{name}", lambda *_, **__: toy.stored)
     monkeypatch.setattr("peftsearch.optimize.run.run_workers", lambda *_, **__: Outcome(how))
     monkeypatch.setattr("peftsearch.optimize.run.measure_again", measured)
-    results = run_study(spec, trials=99, workers=workers, retime=given)
+    results = run_study(spec, trials=99, timeout=3600.0, workers=workers, retime=given)
     assert (results.outcome, found) == (Outcome(how), asked)

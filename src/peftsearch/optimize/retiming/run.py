@@ -35,6 +35,12 @@ MOST_SECONDS, MOST_SHARE = 60.0, 0.01
 """After a minute, or a hundredth of what all trials have taken if that is more, no trial gets another turn. The first
 turn of each is always finished, since a front does not mix times."""
 
+LATE = 0.05
+"""The share of its time limit by which a search may be late, if it was not asked to measure times again."""
+
+LEAST_SECONDS = 15.0
+"""With less time than this nothing is measured: the worker has hardly started by then."""
+
 CLOCKS: dict[bool, tuple[Clock, ...]] = {False: ("wall",), True: ("wall", "processor")}
 """Whose times are measured again by default, and whose if the user asks for it: processor seconds hardly depend on
 what else the machine does."""
@@ -51,6 +57,7 @@ def measure_again(
     say: Callable[[str], None],
     asked: bool | None = None,
     engine: Engine | None = None,
+    seconds: float | None = None,
 ) -> Outcome:
     """Measure the training times again of all trials that may be on the front, in turns, but for turns done before.
 
@@ -62,6 +69,7 @@ def measure_again(
         say: receives each note, one line each.
         asked: whether times are measured again; None to do so where trials that may be on the front shared a GPU.
         engine: where they are measured; by default `alone`.
+        seconds: after which it ends even if no trial has had its turn; None for no such limit.
 
     Returns:
         How it ended: `done` unless it was interrupted, or the storage was lost.
@@ -81,15 +89,34 @@ def measure_again(
     if running:
         say(f"training times are not measured again now: trial {running[0]} is trained by another search")
         return Outcome("done")
+    if seconds is not None and seconds < LEAST_SECONDS:
+        say(f"the front keeps the training times of the search: {_too_late(stored)}")
+        return Outcome("done")
     say(f"measuring the training times of {_trials(len(chosen))} again, alone and in turns")
-    outcome, why = _measure(stored, spec, runs, say, engine or alone())
+    outcome, why = _measure(stored, spec, runs, say, engine or alone(), seconds)
     if not has_all(chosen, seconds_again(stored.study)):
         say(f"the front keeps the training times of the search: {why}")
     return outcome if outcome.how in ("interrupted", "storage") else Outcome("done")
 
 
+def time_left(began: float, limit: float | None, asked: bool | None) -> float | None:
+    """How many seconds a search may still take to measure times again; None for as many as it needs.
+
+    Args:
+        began: when the search did, on the monotonic clock.
+        limit: its time limit in seconds, if it has one.
+        asked: whether the user asks for it: then it takes what it takes.
+    """
+    return None if limit is None or asked else began + (1 + LATE) * limit - time.monotonic()
+
+
 def _measure(
-    stored: StoredStudy, spec: StudySpec, runs: Sequence[tuple[Record, int]], say: Callable[[str], None], engine: Engine
+    stored: StoredStudy,
+    spec: StudySpec,
+    runs: Sequence[tuple[Record, int]],
+    say: Callable[[str], None],
+    engine: Engine,
+    seconds: float | None,
 ) -> tuple[Outcome, str]:
     """Let one worker do these turns; how that ended, and in words why not all of them are done."""
     queue = open_queue(stored.study, TIME)
@@ -101,11 +128,13 @@ def _measure(
     watch = Watch.over(queue, records(stored.study))
     try:
         job = replace(job, name=queue.study_name, budget=None)
-        outcome = run_workers(queue, job, engine, on_tick=watch, say=say)
+        outcome = run_workers(queue, job, engine, on_tick=watch, timeout=seconds, say=say)
     except UserError as error:
         outcome = Outcome("errors", str(error))
     finally:
         stop_waiting(queue, "the call that wanted it has ended")
+    if outcome.how == "timeout":
+        return outcome, _too_late(stored)
     failed = [f"trial {run.run.trial}: {run.run.failure['message']}" for run in watch.failed() if run.run.failure]
     return outcome, (failed or [outcome.message or "not all of them were measured again"])[0]
 
@@ -149,6 +178,11 @@ def _why_none(objectives: Sequence[str]) -> str:
     if TRAINING not in objectives:
         return f"{TRAINING} is no objective of the study"
     return "no finished trial that may be on the front trains an encoder"
+
+
+def _too_late(stored: StoredStudy) -> str:
+    again = f"peftsearch optimize --study {stored.name} --trials {stored.status().done}"
+    return f"the time limit leaves no time to measure all of them again, which {again} does"
 
 
 def _trials(count: int) -> str:
