@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from peftsearch.cli.shared.output import complain
 from peftsearch.cli.shared.volume import QUIET
 from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
 from peftsearch.core.progress import StepReport
+from peftsearch.results.outlook.prospect import Prospect
 from peftsearch.storage.confirm_queue import REFERENCE, Repeat
 from peftsearch.storage.liveness.worker_identity import identity
 from peftsearch.storage.records import Record
@@ -92,6 +94,31 @@ def test_a_pipe_is_told_once_what_the_time_limit_allows(capsys: pytest.CaptureFi
     shown = capsys.readouterr()
     assert re.fullmatch(r"about 4\d to 8\d more trials are likely to end in the .* left\n", shown.err)
     assert [line[:16] for line in shown.out.splitlines()] == [f"{n + 1} done: trial {n} " for n in range(3)]
+
+
+def test_the_live_view_says_what_more_trials_would_bring_and_works_it_out_once_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen, asked = Screen(monkeypatch), list[int]()
+    told = Prospect(24, quality=0.0031, quality_at_most=0.0143, volume=0.0123, volume_at_most=0.0456)
+
+    def prospect(records: Sequence[Record], objectives: Sequence[str]) -> Prospect | None:
+        asked.append(len(records))
+        return told if len(records) > 1 else None
+
+    monkeypatch.setattr("peftsearch.results.outlook.prospect.prospect", prospect)
+    found = [complete(number, "lora", 0.9, 100, 1.0) for number in range(2)]
+    with search_view(OBJECTIVES, 40, err=True) as on_tick:
+        on_tick(found[:1])
+        assert "more trials" not in screen.written
+        on_tick(found)
+        on_tick(found)
+        shown = " ".join(screen.lines())
+    assert shown.startswith(
+        "2 of 40 trials done 20 more trials are likely to add 0.0031 macro F1 (at most 0.0143) and 1.2 % of"
+        " hypervolume (at most 4.6 %) "
+    ), shown
+    assert asked == [1, 2]
 
 
 def test_words_are_wrapped_and_commands_are_left_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

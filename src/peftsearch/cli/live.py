@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from peftsearch.confirm.progress import ConfirmedRun, RunsSoFar
+    from peftsearch.results.outlook.prospect import Prospect
     from peftsearch.storage.records import Record
 
 State = TypeVar("State")
@@ -47,14 +48,18 @@ def search_view(
     """
     from peftsearch.report.study_views import progress_view
 
-    left = _countdown(timeout)
+    left, outlook = _countdown(timeout), _outlook(objectives)
 
     with ExitStack() as stack:
         if is_quiet():
             yield lambda _: None
         elif can_redraw(err):
             yield _live(
-                lambda records: progress_view(records, objectives, budget, left(), tolerance, every_epoch), err, stack
+                lambda records: progress_view(
+                    records, objectives, budget, left(), tolerance, every_epoch, outlook(records)
+                ),
+                err,
+                stack,
             )
         else:
             yield _lines(objectives, budget, err, left)
@@ -106,6 +111,22 @@ def _countdown(timeout: float | None) -> Callable[[], float | None]:
         return max(0.0, ends[0] - time.monotonic())
 
     return left
+
+
+def _outlook(objectives: Sequence[str]) -> Callable[[Sequence[Record]], Prospect | None]:
+    """What more trials are likely to bring. It is worked out anew only once a trial has ended."""
+    known: dict[int, Prospect | None] = {}
+
+    def outlook(records: Sequence[Record]) -> Prospect | None:
+        from peftsearch.results.outlook.prospect import prospect
+
+        ended = sum(record.done for record in records)
+        if ended not in known:
+            known.clear()
+            known[ended] = prospect(records, objectives)
+        return known[ended]
+
+    return outlook
 
 
 def _lines(objectives: Sequence[str], budget: int | None, err: bool, left: Callable[[], float | None]) -> OnTick:

@@ -40,6 +40,7 @@ from peftsearch.storage.times.scale import scale_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from peftsearch.results.outlook.prospect import Prospect
     from peftsearch.results.stored_study import StoredStudy
     from peftsearch.storage.records import Record
 
@@ -97,6 +98,7 @@ def progress_view(
     limit: float | None = None,
     tolerance: Tolerance = AS_MEASURED,
     every_epoch: bool = False,
+    more: Prospect | None = None,
 ) -> list[RenderableType]:
     """How far the search is, the running trials and the front so far, for a terminal that is redrawn.
 
@@ -104,11 +106,13 @@ def progress_view(
         limit: the seconds until the time limit, if there is one.
         tolerance: with which the front is chosen.
         every_epoch: whether each epoch of a trial is a point of it.
+        more: what more trials are likely to bring, if that is known.
     """
-    now = status(records, budget)
+    now, quality = status(records, budget), quality_objective(objectives)
     left = _left(now, limit) if limit is None else likely_reached(records, limit, budget) or _left(now, limit)
     parts: list[RenderableType] = [Paragraph(", ".join(part for part in (_done(now), left) if part))]
-    parts += running_view(now.running, quality_objective(objectives))
+    parts += [Paragraph(more.in_short(quality))] if more else []
+    parts += running_view(now.running, quality)
     best = front(records, objectives, tolerance, every_epoch=every_epoch)
     return [*parts, front_table(best, objectives, title="\nPareto front so far")] if best else parts
 

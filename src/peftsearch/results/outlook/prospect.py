@@ -65,19 +65,24 @@ class Prospect:
     def to_dict(self) -> dict[str, float | None]:
         return {"more_trials": MORE, **asdict(self)}
 
+    def in_short(self, quality: str) -> str:
+        """The same in half a line, for a view that is redrawn.
+
+        Args:
+            quality: as for `sentence`.
+        """
+        gains = [f"{100 * self.volume:.1f} % of hypervolume (at most {100 * self.volume_at_most:.1f} %)"]
+        if self.quality is not None and self.quality_at_most is not None:
+            gains.insert(0, f"{self.quality:.4f} {objective_label(quality)} (at most {self.quality_at_most:.4f})")
+        return f"{MORE} more trials are likely to add {' and '.join(gains)}"
+
     def sentence(self, quality: str) -> str:
         """One line.
 
         Args:
             quality: the objective that `quality` is the gain of.
         """
-        gains = [f"{100 * self.volume:.1f} % of hypervolume (at most {100 * self.volume_at_most:.1f} %)"]
-        if self.quality is not None and self.quality_at_most is not None:
-            label = objective_label(quality)
-            gains.insert(0, f"{self.quality:.4f} {label} (at most {self.quality_at_most:.4f})")
-        return (
-            f"{MORE} more trials are likely to add {' and '.join(gains)}; nine of ten recorded searches kept each limit"
-        )
+        return f"{self.in_short(quality)}; nine of ten recorded searches kept each limit"
 
     def beside_seeds(self, quality: str, measured: float | None, study: str) -> str | None:
         """One line that compares the gain of quality with what another seed changes; None if either is unknown.
