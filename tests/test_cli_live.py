@@ -115,8 +115,8 @@ def test_the_live_view_says_what_more_trials_would_bring_and_works_it_out_once_f
         on_tick(found)
         shown = " ".join(screen.lines())
     assert shown.startswith(
-        "2 of 40 trials done 20 more trials are likely to add 0.0031 macro F1 (at most 0.0143) and 1.2 % of"
-        " hypervolume (at most 4.6 %) "
+        "2 of 40 trials done 20 more trials are likely to add 0.0031 macro F1 (at most 0.0143) and 1.2 % of the"
+        " hypervolume of whole trials (at most 4.6 %) "
     ), shown
     assert asked == [1, 2]
 

@@ -57,8 +57,8 @@ def last_line(spec: StudySpec) -> str:
         (
             "",
             "{lora: {}}",
-            "1 method without a baseline at its default settings; then 1 configuration of lora that did well on recorded"
-            " learning curves",
+            "1 method without a baseline at its default settings; then 1 configuration of lora that did well on"
+            " recorded learning curves",
         ),
         (
             "",

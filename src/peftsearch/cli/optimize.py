@@ -69,7 +69,8 @@ if TYPE_CHECKING:
     "--retime/--no-retime",
     default=None,
     help="Measure the training times of the front again at the end of the search: a few steps of each trial, alone and"
-    " in turns, for about a minute.  [default: where trials shared a GPU, unless the study says never to]",
+    " in turns, for about a minute.  [default: where trials shared a GPU, as far as --time-limit and a twentieth more"
+    " allow, unless the study says never to]",
 )
 @search_options
 @json_option

@@ -43,8 +43,8 @@ def worker(study: ChosenStudy, trials: int | None, timeout: float | None, **opti
     Start as many as you like, on as many machines: they share nothing but the storage, so each needs the study file and
     its data. The first one begins the search. Each prints a line for every trial that it has trained, and ends as soon
     as no trial is left to claim; the total is exact. SIGTERM puts the running trial back; the exit code is then 143,
-    and a scheduler may start the same command again. The exit code is 0 at the end of the search, and 1 if the search
-    gives up.
+    and a scheduler may start the same command again. The exit code is 0 at the end of the search, 1 if the search gives
+    up, and 2 if the study, its data, this machine's packages or the storage cannot be used.
     """
     from peftsearch import api
     from peftsearch.optimize.join import total_asked_for

@@ -53,8 +53,8 @@ def test_it_is_one_sentence() -> None:
     assert found
     told = replace(found, quality=0.00312, quality_at_most=0.0143, volume=0.0123, volume_at_most=0.0456)
     assert told.sentence("macro_f1") == (
-        "20 more trials are likely to add 0.0031 macro F1 (at most 0.0143) and 1.2 % of hypervolume (at most 4.6 %);"
-        " nine of ten recorded searches kept each limit"
+        "20 more trials are likely to add 0.0031 macro F1 (at most 0.0143) and 1.2 % of the hypervolume of whole"
+        " trials (at most 4.6 %); nine of ten recorded searches kept each limit"
     )
 
 
@@ -81,7 +81,9 @@ def test_a_study_without_a_metric_is_told_the_hypervolume_alone() -> None:
     found = prospect(trials(30), OBJECTIVES[1:])
     assert found
     assert found.quality is None
-    assert found.sentence("train_seconds").startswith("20 more trials are likely to add 0.0 % of hypervolume (at most ")
+    assert found.sentence("train_seconds").startswith(
+        "20 more trials are likely to add 0.0 % of the hypervolume of whole trials (at most "
+    )
 
 
 def test_equal_trials_tell_nothing_of_better_ones() -> None:

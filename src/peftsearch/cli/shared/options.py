@@ -68,7 +68,7 @@ tolerance_option = click.option(
     metavar="OBJECTIVE=AMOUNT,…|none",
     help="Values that differ by no more than this count as equal on the front, for example "
     "macro_f1=0.005,train_seconds=10%; with none only the same values do.  "
-    "[default: what the study says, and 10% for what is timed]",
+    "[default: what the study says, and 10% + 0.1 s for what is timed]",
 )
 every_epoch_option = click.option(
     "--every-epoch/--whole-trials",
@@ -116,7 +116,8 @@ def named_study(required: bool) -> Callable[..., Any]:
         required=required,
         metavar="NAME|PATH",
         shell_complete=completion.studies,
-        help="A study: a name found in ./studies or among the package's own studies, or the path of a YAML file.",
+        help="A study: a name found in ./studies, in ./runs or among the package's own studies, or the path of a YAML"
+        " file.",
     )
 
 

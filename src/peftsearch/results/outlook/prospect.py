@@ -52,7 +52,7 @@ class Prospect:
         after: the number of trials from which it is told.
         quality: the gain of the best quality, in its own unit; None if it is no metric, or the best trials are equal.
         quality_at_most: what it exceeds in one of ten searches.
-        volume: the gain of hypervolume as a share of what it is.
+        volume: the gain of the hypervolume of whole trials as a share of what it is.
         volume_at_most: what it exceeds in one of ten searches.
     """
 
@@ -71,7 +71,9 @@ class Prospect:
         Args:
             quality: as for `sentence`.
         """
-        gains = [f"{100 * self.volume:.1f} % of hypervolume (at most {100 * self.volume_at_most:.1f} %)"]
+        gains = [
+            f"{100 * self.volume:.1f} % of the hypervolume of whole trials (at most {100 * self.volume_at_most:.1f} %)"
+        ]
         if self.quality is not None and self.quality_at_most is not None:
             gains.insert(0, f"{self.quality:.4f} {objective_label(quality)} (at most {self.quality_at_most:.4f})")
         return f"{MORE} more trials are likely to add {' and '.join(gains)}"
