@@ -32,8 +32,10 @@ class Nodes:
         address: str = self.cluster.address
         return address
 
-    def add(self) -> Any:
-        return patiently(lambda: self.cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE))
+    def add(self, cpus: int = 1, gpus: int = 0) -> Any:
+        """Add a node; Ray takes its word for GPUs."""
+        has = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": OBJECT_STORE}
+        return patiently(lambda: self.cluster.add_node(**has))
 
     def lose(self, node: Any) -> None:
         self.cluster.remove_node(node, allow_graceful=False)

@@ -41,6 +41,10 @@ baselines:
 """
 
 
+TEXTS = "{tfidf: {longest_term: [1, 2, 3]}, full: {learning_rate: {log: [1.0e-5, 1.0e-3]}}}"
+"""Methods of which one needs no GPU, for `Search.with_methods`."""
+
+
 @dataclass(frozen=True)
 class Search:
     """What a command would hold: a study file, a storage, a folder."""

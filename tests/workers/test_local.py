@@ -40,7 +40,7 @@ BOTH = ["tfidf", "lora"]
     [
         ("0,1", {"methods": BOTH}, 3, ["texts", "encoders", "encoders"], "texts"),
         ("0,1", {"methods": BOTH, "per_device": 2}, 5, ["texts", *["encoders"] * 4], "texts"),
-        ("0,1", {"methods": BOTH, "workers": 2}, 2, ["all", "all"], "nothing"),
+        ("0,1", {"methods": BOTH, "workers": 2}, 3, ["texts", "encoders", "encoders"], "texts"),
         ("0,1", {"methods": ["none", "lora"]}, 2, ["all", "all"], "nothing"),
         ("0,1", {"methods": ["tfidf"]}, 1, ["all"], "everything"),
         ("0,1", {"methods": ["tfidf"], "workers": 3}, 3, ["all"] * 3, "everything"),

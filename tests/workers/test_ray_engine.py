@@ -22,7 +22,7 @@ from peftsearch.workers.local import engine_of as local_engine_of
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import run_workers
 from tests.helpers.cluster import Nodes, missing, nodes
-from tests.helpers.search import Search, until
+from tests.helpers.search import TEXTS, Search, until
 
 __all__ = ["nodes"]
 ROOT = Path(__file__).parents[2]
@@ -144,6 +144,26 @@ def test_a_worker_has_as_many_cores_as_it_has_threads(nodes: Nodes, monkeypatch:
     with closing(nodes.engine(1, say=said.append)) as engine:
         assert engine.threads == 2
     assert said == ["the Ray cluster has places for 0 of 1 workers, with 2 CPU cores each; the rest wait"]
+
+
+def test_text_methods_hold_no_gpu(search: Search, nodes: Nodes) -> None:
+    """As on one machine: only the last trial of a budget may be a text method's and hold one."""
+    node, search = nodes.add(cpus=2, gpus=1), search.with_methods(TEXTS)
+    with closing(nodes.engine(1, methods=list(search.spec.methods))) as engine:
+        assert (engine.gpus, [engine.takes(index) for index in range(engine.capacity(0, 0))]) == (
+            1,
+            ["texts", "encoders"],
+        )
+        assert run_workers(search.prepare(), replace(search.job, budget=8), engine) == Outcome("done")
+    nodes.lose(node)
+    found = [(record.config.method, record.worker["device"]) for record in search.records() if record.config]
+    assert len(found) == 8
+    assert set(found[:-1]) == {("tfidf", "cpu"), ("full", "auto")}
+
+
+def test_where_all_methods_read_texts_alone_no_worker_holds_a_gpu(nodes: Nodes) -> None:
+    with closing(nodes.engine(1, gpus_per_worker=0.5, methods=["tfidf"])) as engine:
+        assert (engine.gpus, engine.capacity(0, 0), engine.takes(0)) == (0, 1, "all")
 
 
 def test_a_cluster_that_is_not_there_is_the_users_to_name() -> None:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -29,11 +30,11 @@ from peftsearch.workers import devices, gpu_packing
 from peftsearch.workers.devices import GpuUsage
 from peftsearch.workers.engine import Ended
 from peftsearch.workers.job import Job, WorkerReport
-from peftsearch.workers.local import LocalEngine, local_engine
+from peftsearch.workers.local import LocalEngine, local_engine, single_worker
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import GRACE_SECONDS, MOST_DEATHS, RECLAIM_SECONDS, Supervisor, run_workers
 from tests.helpers.scripted_engine import ScriptedEngine, ScriptedWorker
-from tests.helpers.search import FAKE_WORKER, Search, until
+from tests.helpers.search import FAKE_WORKER, TEXTS, Search, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,19 +110,20 @@ def test_a_number_of_workers_that_is_asked_for_stays(search: Search, gpu: GpuUsa
     assert most_at_once(search, per_device=1) == 1
 
 
-TEXTS = "{tfidf: {longest_term: [1, 2, 3]}, full: {learning_rate: {log: [1.0e-5, 1.0e-3]}}}"
-
-
-def test_text_methods_never_hold_a_worker_of_a_gpu(search: Search, gpu: GpuUsage) -> None:
+@pytest.mark.parametrize("made", [partial(local_engine, per_device=1), partial(local_engine, 1), single_worker])
+def test_text_methods_never_hold_a_worker_of_a_gpu(
+    search: Search, gpu: GpuUsage, made: Callable[..., LocalEngine]
+) -> None:
     """Every trial of tfidf but the very last is a worker's without a GPU, and the budget is exact all the same."""
     search = search.with_methods(TEXTS)
     job = replace(search.job, budget=8)
-    engine = local_engine(per_device=1, module=FAKE_WORKER, methods=list(search.spec.methods))
+    engine = made(module=FAKE_WORKER, methods=list(search.spec.methods))
     assert run_workers(search.prepare(), job, engine) == Outcome("done")
     assert states(search) == {"complete": 8}
     found = [(record.config.method, record.worker["device"]) for record in search.records() if record.config]
     assert set(found[:-1]) == {("tfidf", "cpu"), ("full", "auto")}
     assert found[-1] in {("tfidf", "auto"), ("full", "auto")}
+    assert len(list(job.run_folder.root.glob("worker-*.log"))) == 2, "each has a log of its own"
 
 
 def test_a_worker_of_text_methods_runs_only_while_one_waits(search: Search) -> None:

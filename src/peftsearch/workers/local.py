@@ -28,6 +28,10 @@ from peftsearch.workers.job import Job, WorkerReport
 WORKER = "peftsearch.workers.worker"
 LOG_LINES = 5
 
+WithoutGpu = Literal["everything", "nothing", "texts"]
+"""What is trained by workers that see no GPU: everything; nothing; or text methods, by one worker with one thread, at
+the place 0, which comes to those of the GPUs."""
+
 KILL_SECONDS = 5.0
 """How long a killed process may take to end. One that waits for a broken disk or GPU ends when the kernel lets it."""
 
@@ -91,8 +95,7 @@ class LocalEngine:
         workers: the number of workers, unless `packing` decides it.
         packing: watches the GPUs and decides how many workers share one.
         module: the module that a worker process runs; it calls `workers.worker.main`.
-        without_gpu: what is trained by workers that see no GPU: everything; nothing; or text methods, by one worker
-            with one thread at the place 0, which comes to those of the GPUs.
+        without_gpu: what is trained by workers that see no GPU.
         name: tells one worker from others that a scheduler has started for the same search, by its log and its
             sampler's random numbers; empty for the workers of one search, which their places tell apart.
     """
@@ -100,7 +103,7 @@ class LocalEngine:
     workers: int
     packing: GpuPacking | None = None
     module: str = WORKER
-    without_gpu: Literal["everything", "nothing", "texts"] = "nothing"
+    without_gpu: WithoutGpu = "nothing"
     name: str = ""
 
     def capacity(self, holding: int, training: int) -> int:
@@ -113,6 +116,12 @@ class LocalEngine:
         if not self._beside:
             return "all"
         return "texts" if index < self._beside else "encoders"
+
+    def _named(self, index: int) -> str:
+        """What the log of a worker is called."""
+        if not self.name:
+            return str(index)
+        return f"{self.name}-texts" if self.takes(index) == "texts" else self.name
 
     @property
     def _beside(self) -> int:
@@ -127,7 +136,7 @@ class LocalEngine:
         cores = devices.share(devices.cores(), 1 if one else self.workers, max(0, place))
         threads = 1 if takes == "texts" else chosen_threads() or len(cores)
         on_cpu = takes == "texts" or self.without_gpu == "everything"
-        log = job.run_folder.worker_log(self.name or index)
+        log = job.run_folder.worker_log(self._named(index))
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as errors:
             process = subprocess.Popen(
@@ -155,23 +164,29 @@ def local_engine(
 ) -> LocalEngine:
     """The engine for so many workers or, where no number is given, for as many as the GPUs have room for.
 
-    Where there are GPUs and no number of workers is given, methods that read the texts alone are fitted by one more
-    worker, which sees no GPU. Where there is no other method, no worker sees one.
+    Where there are GPUs, methods that read the texts alone are fitted by one more worker, which sees none. Where there
+    is no other method, no worker sees one.
 
     Args:
-        workers: the number of workers; default `per_device` for each GPU, or for the CPU where there is no GPU.
+        workers: the number of workers beside that one; default `per_device` for each GPU, or for the CPU where there
+            is no GPU.
         per_device: default 1 for the CPU; on GPUs one, and more as soon as they are seen to have room for them.
         module: the module that a worker process runs.
         methods: the names of the methods that are trained; none if that is not known.
     """
     gpus, cores = devices.gpus(), len(devices.cores())
-    texts = [method for method in methods if method in TEXT_METHODS]
-    if gpus and texts and len(texts) == len(methods):
-        return LocalEngine(workers or per_device or 1, None, module, "everything")
-    beside = bool(gpus and texts and not workers)
-    packing = None if workers or per_device or not gpus else GpuPacking(gpus, cores - beside, devices.gpu_usage)
-    number = workers or devices.default_workers(per_device or 1)
-    return LocalEngine(number, packing, module, "texts" if beside else "nothing")
+    without_gpu = needs_no_gpu(methods) if gpus else "nothing"
+    if without_gpu == "everything":
+        return LocalEngine(workers or per_device or 1, None, module, without_gpu)
+    free = cores - (without_gpu == "texts")
+    packing = None if workers or per_device or not gpus else GpuPacking(gpus, free, devices.gpu_usage)
+    return LocalEngine(workers or devices.default_workers(per_device or 1), packing, module, without_gpu)
+
+
+def needs_no_gpu(methods: Collection[str]) -> WithoutGpu:
+    """Which of these methods are trained without a GPU, where there is one."""
+    texts = sum(method in TEXT_METHODS for method in methods)
+    return "nothing" if not texts else "everything" if texts == len(methods) else "texts"
 
 
 def engine_of(wanted: Wanted) -> LocalEngine:
@@ -186,7 +201,7 @@ def engine_of(wanted: Wanted) -> LocalEngine:
 
 
 def single_worker(methods: Collection[str], module: str = WORKER) -> LocalEngine:
-    """The engine of one worker on one device, which takes trials of every method.
+    """The engine of one worker on one device, and of one for methods that read the texts alone where that is a GPU.
 
     Many of them may work on one search: each is known by its machine and process.
 

@@ -20,7 +20,7 @@ from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended, Wanted
 from peftsearch.workers.job import Job, WorkerReport
-from peftsearch.workers.local import LocalEngine, LocalWorker, chosen_threads
+from peftsearch.workers.local import LocalEngine, LocalWorker, WithoutGpu, chosen_threads, needs_no_gpu
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -38,14 +38,15 @@ AT_ONCE = 4
 class Actor:
     """Starts the worker process on its node when Ray makes it, and is the supervisor's hand there."""
 
-    def __init__(self, line: str, folder: str, module: str, on_cpu: bool) -> None:
+    def __init__(self, line: str, folder: str, module: str, without_gpu: WithoutGpu, place: int) -> None:
         """Start the worker.
 
         Args:
             line: the job, as `Job.to_line` writes it.
             folder: the driver's working folder, from which a storage and a backbone may be named.
             module: what the worker process runs.
-            on_cpu: whether the worker is to see no GPU.
+            without_gpu: what is trained without a GPU, as `LocalEngine` takes it.
+            place: the worker's in such an engine.
         """
         job = Job.from_line(line)
         needed = (folder, str(Path(job.path).parent))
@@ -53,8 +54,7 @@ class Actor:
         self._worker: LocalWorker | None = None
         if not self._missing:
             os.chdir(folder)  # Ray starts actors in the folder in which their node was started
-            engine = LocalEngine(1, None, module, "everything" if on_cpu else "nothing", name=str(job.index))
-            self._worker = engine.start(job, 0)
+            self._worker = LocalEngine(1, None, module, without_gpu, name=str(job.index)).start(job, place)
 
     def identity(self) -> tuple[Mapping[str, Any] | None, str]:
         """The worker's identity, and the id of its node in Ray."""
@@ -163,31 +163,37 @@ class RayWorker:
 class RayEngine:
     """As many actors as are wanted, spread over the nodes; those without a place wait for one.
 
+    Where they have GPUs, methods that read the texts alone are fitted by one more, at the place 0, which has none.
+
     Args:
-        workers: how many.
+        workers: how many, beside that one.
         threads: how many CPU cores each gets, and with how many threads it computes.
         gpus: how much of a GPU each gets.
         module: the module that a worker process runs.
+        without_gpu: what is trained without a GPU, as `LocalEngine` takes it.
     """
 
     workers: int
     threads: int = 1
     gpus: float = 0.0
     module: str = Wanted.module
+    without_gpu: WithoutGpu = "everything"
     _remote: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         import ray
 
         # A worker that dies is started anew by the supervisor, which knows why it died.
-        how = {"num_gpus": self.gpus, "num_cpus": self.threads, "max_restarts": 0, "max_concurrency": AT_ONCE}
+        how = {"max_restarts": 0, "max_concurrency": AT_ONCE}
         self._remote = ray.remote(scheduling_strategy="SPREAD", **how)(Actor)
 
     def capacity(self, holding: int, training: int) -> int:
-        return self.workers
+        return self.workers + (self.without_gpu == "texts")
 
     def takes(self, index: int) -> Takes:
-        return "all"
+        if self.without_gpu != "texts":
+            return "all"
+        return "encoders" if index else "texts"
 
     def start(self, job: Job, index: int) -> RayWorker:
         """Ask for an actor.
@@ -203,11 +209,14 @@ class RayEngine:
                 f"the Ray cluster has {len(machines)} machines, and SQLite is for one; name a database that all of them"
                 " reach, as in --storage postgresql+psycopg://user@host/name"
             )
-        line = job.for_worker(index, self.threads).to_line()
+        texts = self.takes(index) == "texts"
+        threads, gpus = (1, 0.0) if texts else (self.threads, self.gpus)
+        line = job.for_worker(index, threads).to_line()
         shared = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-        shared["OMP_NUM_THREADS"] = str(self.threads)  # else a node's own value counts
-        remote = self._remote.options(runtime_env={"env_vars": shared})
-        actor = remote.remote(line, str(Path.cwd()), self.module, not self.gpus)
+        shared["OMP_NUM_THREADS"] = str(threads)  # else a node's own value counts
+        remote = self._remote.options(num_cpus=threads, num_gpus=gpus, runtime_env={"env_vars": shared})
+        place = int(self.without_gpu == "texts" and not texts)
+        actor = remote.remote(line, str(Path.cwd()), self.module, self.without_gpu, place)
         return RayWorker(index, actor, actor.end.remote(), actor.identity.remote())
 
     def close(self) -> None:
@@ -237,13 +246,14 @@ def engine_of(wanted: Wanted) -> RayEngine:
         raise UserError(f"{named}: cannot join the Ray cluster ({one_line(error)})") from None
     has = ray.cluster_resources()
     gpus = wanted.gpus_per_worker if wanted.gpus_per_worker is not None else float(has.get("GPU", 0) > 0)
-    threads = chosen_threads() or 1
+    without_gpu = needs_no_gpu(wanted.methods) if gpus else "everything"
+    gpus, threads = 0.0 if without_gpu == "everything" else gpus, chosen_threads() or 1
     places = int(min(has.get("CPU", 0) / threads, has.get("GPU", 0) / gpus if gpus else math.inf))
     workers = wanted.workers or max(1, places)
     if workers > places:
         each = ("a CPU core" if threads == 1 else f"{threads} CPU cores") + (f" and {gpus:g} of a GPU" if gpus else "")
         wanted.say(f"the Ray cluster has places for {places} of {workers} workers, with {each} each; the rest wait")
-    return RayEngine(workers, threads, gpus, wanted.module)
+    return RayEngine(workers, threads, gpus, wanted.module, without_gpu)
 
 
 def _is_ready(result: ObjectRef[Any]) -> bool:
