@@ -155,6 +155,22 @@ def test_results_need_no_study_file(work: Path) -> None:
         peftsearch.open_results("never")
 
 
+def test_training_again_needs_the_study_file(work: Path) -> None:
+    store(work / "runs", [complete(0, "lora", 0.9, 1000, 2.0)], name="gone")
+    calls = (
+        lambda: peftsearch.confirm_study("gone"),
+        lambda: peftsearch.export_trial("gone", 0, work / "new", retrain=True),
+    )
+    for call in calls:
+        with pytest.raises(UserError) as caught:
+            call()
+        assert str(caught.value) == (
+            "the trials of 'gone' are in the storage, but its study file is not here, and training needs it; copy it"
+            " into ./studies (optimize --data has kept it as runs/gone/study.yaml where it was run)"
+        )
+    assert not (work / "new").exists()
+
+
 def test_random_trials_come_beside_the_baselines(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted among them, the model would take over after one point a method, and propose those points again."""
     jobs: list[Any] = []

@@ -29,7 +29,7 @@ from peftsearch.optimize.run import run_study
 from peftsearch.predict.load import LoadedClassifier, load_classifier
 from peftsearch.recommend.recommendation import Recommendation, recommend_trial
 from peftsearch.report.html.page import report_study
-from peftsearch.results.open import Study, open_results, results_of
+from peftsearch.results.open import Study, file_of, open_results, results_of
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, list_studies, load_study
@@ -146,7 +146,7 @@ def confirm_study(
         [1]
     """
     stored = open_results(study, storage=storage, fork=fork, overrides=overrides)
-    spec = load_study(study, overrides)
+    spec = file_of(stored, study, overrides)
     data = searched_data(stored, spec)
     places = Places.local(workers, workers_per_device)
     outcome = confirm(stored, spec, data, Wanted(trials, best, seeds), places, on_run, say, on_tick)
@@ -201,7 +201,7 @@ def export_trial(
     source = study.name if isinstance(study, StoredStudy) else study
 
     def again(point: Point) -> None:
-        train_again(stored, load_study(source, overrides), point, say)
+        train_again(stored, file_of(stored, source, overrides), point, say)
 
     run_again = again if retrain else None
     how: dict[str, bool] = {"overwrite": overwrite, "adapter": adapter, "onnx": onnx, "int8": int8}

@@ -16,6 +16,9 @@ from peftsearch.storage.prepare import check_space
 from peftsearch.study.overrides import Overrides
 from peftsearch.study.spec import StudySpec, load_study
 
+NO_STUDY = "no study named"
+"""How the message begins that a name is that of no study file."""
+
 Study = str | Path | StudySpec
 """A study: its name, the path of its YAML file, or what `load_study` has read."""
 
@@ -66,6 +69,27 @@ def results_of(
     return open_results(study, storage=storage, fork=fork, overrides=overrides)
 
 
+def file_of(stored: StoredStudy, study: Study, overrides: Overrides | None) -> StudySpec:
+    """The study file of these results, which training needs.
+
+    Args:
+        study: as for `open_results`, which needs no file.
+        overrides: what takes the place of parts of it.
+
+    Raises:
+        UserError: the file is not here, or has problems.
+    """
+    try:
+        return load_study(study, overrides)
+    except UserError as error:
+        if not str(error).startswith(NO_STUDY):
+            raise
+        raise UserError(
+            f"the trials of {stored.name!r} are in the storage, but its study file is not here, and training needs it; copy it"
+            f" into ./studies (optimize --data has kept it as runs/{stored.name}/study.yaml where it was run)"
+        ) from None
+
+
 def _stored_name(study: Study, storage: str | None) -> str:
     """The study's name in the storage. It is its own name when its file is gone, or is on another machine, but its
     trials are not."""
@@ -75,7 +99,7 @@ def _stored_name(study: Study, storage: str | None) -> str:
         name = str(study)
         if RunFolder.of(name).database.is_file():
             return name
-        if not str(error).startswith("no study named"):
+        if not str(error).startswith(NO_STUDY):
             raise
         named = storage_url(name, storage)
         if named != own_url(name):
