@@ -85,8 +85,8 @@ def file_of(stored: StoredStudy, study: Study, overrides: Overrides | None) -> S
         if not str(error).startswith(NO_STUDY):
             raise
         raise UserError(
-            f"the trials of {stored.name!r} are in the storage, but its study file is not here, and training needs it; copy it"
-            f" into ./studies (optimize --data has kept it as runs/{stored.name}/study.yaml where it was run)"
+            f"the trials of {stored.name!r} are in the storage, but its study file is not here, and training needs it;"
+            f" copy it into ./studies (optimize --data has kept it as runs/{stored.name}/study.yaml where it was run)"
         ) from None
 
 
