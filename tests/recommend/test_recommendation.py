@@ -51,8 +51,8 @@ def test_without_limits_the_best_on_validation_is_taken_and_called_unconfirmed(s
         "toy: take trial 0, full (lr 3.1e-4)",
         "macro F1 0.9000 on validation, 22 M trainable parameters (100 % of full fine-tuning's), train time 40.00 s",
         "why: of 5 finished trials, it has the best macro F1 on validation",
-        "runner-up: trial 1, lora (rank 8) would give up 0.0100 macro F1, trains 100 times fewer parameters and takes "
-        "2.0 times less train time",
+        "runner-up: trial 1, lora (rank 8) would give up 0.0100 macro F1, trains 1.0 % as many parameters and takes "
+        "50 % as much train time",
         "not confirmed: its scores are of one seed, on the rows by which it was chosen",
         "next: peftsearch confirm --study toy",
     ]
