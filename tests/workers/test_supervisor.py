@@ -21,7 +21,8 @@ from peftsearch.core.errors import UserError
 from peftsearch.core.progress import StepReport
 from peftsearch.search.flatness import Flatness
 from peftsearch.storage.claims import claim
-from peftsearch.storage.liveness.recovery import STALE_SECONDS
+from peftsearch.storage.database import reopen_study
+from peftsearch.storage.liveness.silence import listener_of
 from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.optuna_access import storage_of, trial_id
 from peftsearch.storage.records import Record
@@ -381,9 +382,11 @@ def test_trials_of_another_search_are_waited_for_and_then_taken_over(search: Sea
         " a trial without a worker is taken over",
         "waiting for other searches: trial 2 (process 71 on beta); a trial without a worker is taken over",
     ]
-    write_heartbeat(storage_of(study), trial_id(study, 2), time.time() - 2 * STALE_SECONDS)
-    supervisor.reclaimed -= 2 * RECLAIM_SECONDS
-    assert supervisor.step()
+    listener, began = listener_of(study), time.monotonic()
+    for after in range(10, 100, 10):
+        listener.clock = lambda after=after: began + after  # type: ignore[misc]
+        supervisor.reclaimed -= 2 * RECLAIM_SECONDS
+        assert supervisor.step()
     assert len(engine.started) == 1, "for the trial that was taken over"
     assert states(search) == {"complete": 2, "failed": 1, "waiting": 1}
     claim(study, 3, {"pid": 1, "host": "here"})
@@ -391,6 +394,26 @@ def test_trials_of_another_search_are_waited_for_and_then_taken_over(search: Sea
     engine.started[0].ended = Ended(WorkerReport("budget"))
     assert not supervisor.step()
     assert supervisor.outcome is None
+
+
+@pytest.mark.parametrize("hours", [0.0, -1.0])
+def test_who_does_not_wait_for_others_still_takes_over_what_was_lost_before_it_began(
+    search: Search, hours: float
+) -> None:
+    """As a pod does that comes back under another name, after its trial, the last one, has lost it."""
+    study, engine = search.prepare(), ScriptedEngine()
+    for number in range(3):
+        claim(study, 3, {"pid": 71, "host": "beta", "started": 0.0})
+        write_heartbeat(storage_of(study), trial_id(study, number), time.time() + 3600 * hours)
+    study = reopen_study(search.job.storage, search.job.name, 5.0)  # as another process does, which has heard nothing
+    supervisor = Supervisor(study, replace(search.job, budget=3), engine, until_done=False)
+    assert supervisor.step() is (hours != 0)
+    listener, began = listener_of(study), time.monotonic()
+    for after in range(10, 100, 10) if hours else ():
+        listener.clock = lambda after=after: began + after  # type: ignore[misc]
+        supervisor.reclaimed -= 2 * RECLAIM_SECONDS
+        assert supervisor.step()
+    assert len(engine.started) == (1 if hours else 0)
 
 
 def test_a_search_that_waits_for_others_can_be_ended(search: Search) -> None:

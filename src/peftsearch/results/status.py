@@ -95,12 +95,16 @@ class LifeSigns:
 
 
 def life_signs(record: Record, now: float | None = None) -> LifeSigns:
-    """How long a running trial runs, and whether it still does; `now` is the unix time, by default the present."""
+    """How long a running trial runs, and whether it still does; `now` is the unix time, by default the present.
+
+    One look must compare the times of its machine's clock with that of this one. Whoever acts on a silence listens for
+    a while instead (`storage.liveness.silence`).
+    """
     now = time.time() if now is None else now
     started = record.started.timestamp() if record.started else now
     last_sign = max(0.0, now - (record.last_step or record.heartbeat or started))
-    unheard = now - (record.heartbeat or started) > STALE_SECONDS
-    stale = unheard or last_sign > limit_of(record) or is_stale(record.worker, started, record.heartbeat, now)
+    unheard = now - (record.heartbeat or started)
+    stale = unheard > STALE_SECONDS or last_sign > limit_of(record) or is_stale(record.worker, unheard)
     took = whole_by_steps(record)
     left = None if took is None else max(0.0, started + took - now)
     return LifeSigns(max(0.0, now - started), last_sign, stale, left)

@@ -16,7 +16,7 @@ from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.budget import claimable, finished, is_over
 from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.connection.patience import patience_of
-from peftsearch.storage.liveness.recovery import blame, reclaim, release
+from peftsearch.storage.liveness.recovery import blame, may_be_lost, reclaim, release
 from peftsearch.storage.liveness.worker_identity import process_of, this_process
 from peftsearch.storage.optuna_access import storage_of
 from peftsearch.storage.records import Record, records
@@ -287,11 +287,12 @@ class Supervisor:
 
     def _waits_for_others(self) -> bool:
         """Whether to wait for other searches, dead ones too, that hold the last trials; says which trials those are."""
-        if not self.until_done or is_over(self.study, self.job.budget):
+        if is_over(self.study, self.job.budget):
             return False
-        running = [record for record in records(self.study) if record.state == "running"]
+        lost = None if self.until_done else may_be_lost(self.study)  # as when a pod comes back under another name
+        running = [r for r in records(self.study) if r.state == "running" and (lost is None or r.number in lost)]
         numbers = [record.number for record in running]
         if numbers and numbers != self.awaited:
             self.say(f"waiting for other searches: {trials_in_words(running)}; a trial without a worker is taken over")
         self.awaited = numbers
-        return True
+        return self.until_done or bool(numbers)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,17 @@ from peftsearch.storage.claims import claim, claim_new
 from peftsearch.storage.connection.patience import patience_of
 from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.liveness import recovery
-from peftsearch.storage.liveness.recovery import MOST_LOSSES, blame, is_stale, put_back, reclaim, release, withdraw
+from peftsearch.storage.liveness.recovery import (
+    MOST_LOSSES,
+    blame,
+    is_stale,
+    may_be_lost,
+    put_back,
+    reclaim,
+    release,
+    withdraw,
+)
+from peftsearch.storage.liveness.silence import listener_of
 from peftsearch.storage.liveness.worker_identity import host, identity, this_process
 from peftsearch.storage.records import records
 from peftsearch.storage.trial_attributes import write_curve
@@ -43,31 +55,82 @@ def held(study: Study, worker: dict[str, Any]) -> Trial:
     return trial
 
 
+def listen(study: Study, seconds: float, beats: Callable[[], None] = lambda: None) -> list[int]:
+    """Look every ten seconds at what runs, for so many seconds; the trials that were reclaimed."""
+    listener, found = listener_of(study), []
+    now = listener.clock()
+    for after in range(0, int(seconds) + 1, 10):
+        listener.clock = lambda after=after: now + after  # type: ignore[misc]
+        found += reclaim(study)
+        beats()
+    return found
+
+
+@pytest.mark.parametrize("hours", [-1.0, 0.0, 1.0, 9.5])
+def test_a_machine_whose_clock_is_another_keeps_its_trials_while_it_writes(study: Study, hours: float) -> None:
+    trial, written = held(study, ELSEWHERE), count()
+
+    def beat() -> None:
+        trial.set_user_attr("heartbeat", time.time() + 3600 * hours + next(written))
+
+    beat()
+    assert listen(study, 300.0, beat) == []
+    assert listen(study, 60.0) == []
+    assert listen(study, 20.0) == [0]
+
+
+def test_a_trial_that_is_claimed_again_is_listened_to_anew(study: Study) -> None:
+    trial = held(study, ELSEWHERE)
+    assert listen(study, 60.0) == []
+    put_back(study, trial.number)
+    held(study, {**ELSEWHERE, "pid": 2})
+    assert listen(study, 60.0) == []
+    assert listen(study, 10.0) == [0]
+
+
+def test_a_process_that_has_slept_does_not_take_the_time_for_silence(study: Study) -> None:
+    held(study, ELSEWHERE)
+    listener = listener_of(study)
+    assert reclaim(study) == []
+    for slept in (3600.0, 7200.0, 9000.0):
+        listener.clock = lambda slept=slept: slept + time.monotonic()  # type: ignore[misc]
+        assert reclaim(study) == []
+
+
+@pytest.mark.parametrize(("hours", "lost"), [(-1.0, True), (0.0, False), (1.0, False)])
+def test_what_may_be_lost_is_what_looks_old_and_was_not_heard(study: Study, hours: float, lost: bool) -> None:
+    trial = held(study, ELSEWHERE)
+    held(study, identity("cpu")).set_user_attr("heartbeat", 1.0)
+    trial.set_user_attr("heartbeat", time.time() + 3600 * hours)
+    assert may_be_lost(study) == ({0} if lost else set())
+    trial.set_user_attr("heartbeat", time.time() + 3600 * hours + 5)
+    assert may_be_lost(study) == set(), "it lives"
+
+
 def test_another_machines_worker_is_judged_by_its_heartbeat() -> None:
-    assert not is_stale(ELSEWHERE, started=0.0, heartbeat=1000.0, now=1059.0)
-    assert is_stale(ELSEWHERE, started=0.0, heartbeat=1000.0, now=1061.0)
-    assert is_stale(ELSEWHERE, started=1000.0, heartbeat=None, now=1061.0)
+    assert not is_stale(ELSEWHERE, unheard=59.0)
+    assert is_stale(ELSEWHERE, unheard=61.0)
 
 
 def test_a_living_worker_on_this_machine_may_be_silent() -> None:
-    assert not is_stale(identity("cpu"), started=0.0, heartbeat=0.0, now=time.time())
+    assert not is_stale(identity("cpu"), unheard=1e9)
 
 
 def test_a_claim_without_a_name_is_stale_soon() -> None:
-    assert not is_stale({}, started=1000.0, heartbeat=None, now=1005.0)
-    assert is_stale({}, started=1000.0, heartbeat=None, now=1015.0)
+    assert not is_stale({}, unheard=5.0)
+    assert is_stale({}, unheard=15.0)
 
 
 def test_a_dead_worker_is_left_to_its_parent_for_a_time() -> None:
     """The parent knows whether the worker died alone. It may also live and no longer care for this study."""
     with other_process() as parent:
-        assert not is_stale({**dead_worker(), "parent": parent}, started=0.0, heartbeat=1000.0, now=1059.0)
-        assert is_stale({**dead_worker(), "parent": parent}, started=0.0, heartbeat=1000.0, now=1061.0)
+        assert not is_stale({**dead_worker(), "parent": parent}, unheard=59.0)
+        assert is_stale({**dead_worker(), "parent": parent}, unheard=61.0)
 
 
 @pytest.mark.parametrize("parent", [None, dead_worker(), this_process()], ids=["none", "dead", "this process"])
 def test_a_dead_worker_without_a_parent_that_could_tell_is_stale_at_once(parent: Any) -> None:
-    assert is_stale({**dead_worker(), "parent": parent}, started=0.0, heartbeat=1000.0, now=1001.0)
+    assert is_stale({**dead_worker(), "parent": parent}, unheard=1.0)
 
 
 def test_after_an_outage_silence_is_no_sign_of_death_for_a_while(tmp_path: Path) -> None:
@@ -77,7 +140,7 @@ def test_after_an_outage_silence_is_no_sign_of_death_for_a_while(tmp_path: Path)
     held(study, ELSEWHERE).set_user_attr("heartbeat", 1.0)
     waiting = patience_of(storage)
     waiting.trouble = waiting.clock() - 59
-    assert reclaim(study) == []
+    assert listen(study, 90.0) == []
     waiting.trouble = waiting.clock() - 61
     assert reclaim(study) == [0]
 

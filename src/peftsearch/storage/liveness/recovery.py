@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from peftsearch.storage.artifacts.listed import without_artifacts
 from peftsearch.storage.connection.looking import look_again
 from peftsearch.storage.connection.patience import patience_of
+from peftsearch.storage.liveness.silence import listener_of
 from peftsearch.storage.liveness.worker_identity import is_gone, is_this_process, process_of
 from peftsearch.storage.optuna_access import add_waiting_trial, frozen_trial, storage_of, trial_id
 from peftsearch.storage.trial_attributes import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 STALE_SECONDS = 60.0
-"""A worker on another machine is taken for dead after this long without a heartbeat."""
+"""A worker on another machine is taken for dead after this long without a heartbeat, as seen here."""
 
 MOST_LOSSES = 5
 """So many workers may be lost with one configuration before it is taken to have killed them."""
@@ -45,21 +46,17 @@ UNNAMED_SECONDS = 10.0
 """A running trial without a worker after this long was claimed by one that died in that moment."""
 
 
-def is_stale(
-    worker: Mapping[str, Any], started: float, heartbeat: float | None, now: float, *, silence_counts: bool = True
-) -> bool:
-    """Whether no worker trains a RUNNING trial any more. All times are unix times.
+def is_stale(worker: Mapping[str, Any], unheard: float, *, silence_counts: bool = True) -> bool:
+    """Whether no worker trains a RUNNING trial any more.
 
     Args:
         worker: the worker that claimed the trial; empty if none has written its name.
-        started: when the trial was claimed.
-        heartbeat: when the worker was last seen alive.
-        now: the present time.
+        unheard: for how many seconds it has not shown that it lives.
         silence_counts: whether living workers could write to the storage, so that one that has not is dead.
     """
     if not worker:
-        return silence_counts and now - started > UNNAMED_SECONDS
-    silent = silence_counts and now - (heartbeat or started) > STALE_SECONDS
+        return silence_counts and unheard > UNNAMED_SECONDS
+    silent = silence_counts and unheard > STALE_SECONDS
     gone = is_gone(worker)
     if gone is None:
         return silent
@@ -72,7 +69,9 @@ def is_stale(
 def reclaim(study: Study, own: Collection[Mapping[str, Any]] = ()) -> list[int]:
     """Fail every trial whose worker is gone together with the worker's parent, and enqueue its configuration again.
 
-    After an outage of the storage, workers have `STALE_SECONDS` to write that they are alive.
+    Workers of other machines are gone if they are silent while this process listens (`storage.liveness.silence`), so
+    this is to be called again and again. After an outage of the storage, they have `STALE_SECONDS` to write that they
+    are alive.
 
     Args:
         own: the living workers of the caller, who learns by itself when and how one dies.
@@ -80,11 +79,23 @@ def reclaim(study: Study, own: Collection[Mapping[str, Any]] = ()) -> list[int]:
     Returns:
         The numbers of the trials that were reclaimed.
     """
-    running, now = _running(study), time.time()
-    silence_counts = patience_of(storage_of(study)).seconds_without_trouble() > STALE_SECONDS
+    running = _running(study)
+    silent = listener_of(study).listen(running)
+    counts = patience_of(storage_of(study)).seconds_without_trouble() > STALE_SECONDS
     others = [trial for trial in running if not any(_is_of(trial, worker) for worker in own)]
-    stale = [trial for trial in others if _is_stale(trial, now, silence_counts)]
+    stale = [t for t in others if is_stale(worker_of(t), silent[t.number].seconds, silence_counts=counts)]
     return [trial.number for trial in stale if _reclaim(study, trial, *_loss(trial))]
+
+
+def may_be_lost(study: Study) -> set[int]:
+    """The running trials of other machines whose worker may have been gone before this process began to listen.
+
+    The time that it has written last is old, or that of a clock that is late, and nothing was heard of it since.
+    """
+    running, now = _running(study), time.time()
+    silent = listener_of(study).listen(running)
+    unheard = [trial for trial in running if not silent[trial.number].heard and is_gone(worker_of(trial)) is None]
+    return {trial.number for trial in unheard if now - (heartbeat_of(trial) or _started(trial)) > STALE_SECONDS}
 
 
 def _loss(trial: FrozenTrial) -> tuple[str, str]:
@@ -182,9 +193,8 @@ def _enqueue_again(study: Study, trial: FrozenTrial, *, second: bool) -> int | N
     return add_waiting_trial(study, attributes, without_artifacts(trial.system_attrs), like=trial)
 
 
-def _is_stale(trial: FrozenTrial, now: float, silence_counts: bool) -> bool:
-    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-    return is_stale(worker_of(trial), started, heartbeat_of(trial), now, silence_counts=silence_counts)
+def _started(trial: FrozenTrial) -> float:
+    return trial.datetime_start.timestamp() if trial.datetime_start else 0.0
 
 
 def _is_of(trial: FrozenTrial, worker: Mapping[str, Any]) -> bool:
