@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 def fetched(study: Study, record: Record, weights: Path) -> Path | None:
     """The folder with the tensors of a point, brought here if they are kept elsewhere; None if they were not kept.
 
+    They are brought again if those that are here are damaged.
+
     Args:
         study: the study of the point.
         record: the point.
@@ -38,8 +40,9 @@ def fetched(study: Study, record: Record, weights: Path) -> Path | None:
         UserError: the place where they are kept cannot be read, or does not hold what was put there.
     """
     here = weights_of(record, weights)
-    place = None if here else place_of(study)
-    return here if place is None else fetch_weights(study, record, place, weights)
+    place = None if here and checkpoint_problem(here) is None else place_of(study)
+    brought = fetch_weights(study, record, place, weights) if place is not None else None
+    return brought or here
 
 
 def where_weights_are(study: Study, record: Record, weights: Path) -> str | None:

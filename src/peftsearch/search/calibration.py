@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from filelock import FileLock, Timeout
-
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted, one_line
 from peftsearch.core.files.cache_folder import cache_folder
+from peftsearch.core.files.locks import locked_if_free
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
 from peftsearch.storage.times.calibrations import (
@@ -87,20 +86,15 @@ class Calibration:
     @contextmanager
     def _alone(self, should_stop: Ask) -> Iterator[None]:
         """Hold the lock. Where its folder cannot be written, as a trial will tell, each worker measures by itself."""
-        with ExitStack() as held:
-            with suppress(OSError):
-                self.lock.parent.mkdir(parents=True, exist_ok=True)
-                held.enter_context(self._acquired(should_stop))
-            yield
-
-    def _acquired(self, should_stop: Ask) -> AbstractContextManager[object]:
-        lock = FileLock(self.lock)
+        with suppress(OSError):
+            self.lock.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            try:
-                return lock.acquire(timeout=LOOK_SECONDS)
-            except Timeout:
-                if should_stop():
-                    raise Interrupted("stopped while another worker timed the device") from None
+            with locked_if_free(self.lock, seconds=LOOK_SECONDS) as free:
+                if free:
+                    yield
+                    return
+            if should_stop():
+                raise Interrupted("stopped while another worker timed the device")
 
     def _measure(self, work: Work, kind: str, should_stop: Ask) -> None:
         if is_calibrated(self.study, work, kind):

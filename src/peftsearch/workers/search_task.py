@@ -22,7 +22,7 @@ from peftsearch.search.flatness import Flatness, flatness_of
 from peftsearch.search.samplers import make_sampler
 from peftsearch.storage.alike.data import check_search_data
 from peftsearch.storage.alike.packages import check_packages
-from peftsearch.storage.artifacts.place import open_place
+from peftsearch.storage.artifacts.settle import check_place
 from peftsearch.storage.artifacts.shelf import Shelf
 from peftsearch.storage.claims import claim_new
 from peftsearch.storage.prepare import check_space
@@ -133,7 +133,7 @@ def search_task(trainer: Trainer, study: Study, spec: StudySpec, job: Job, *, ti
     study.sampler = make_sampler(
         job.sampler, job.seed, job.startup_trials, worker=job.index, trials=known, count=Counter(spec, study)
     )
-    shelf = Shelf(study, job.run_folder, open_place(job.artifacts)) if job.artifacts else None
+    shelf = Shelf(study, job.run_folder, check_place(study, job.artifacts)) if job.artifacts else None
     return SearchTask(study, spec, job, train, shelf, timer(spec, job) if timer else None)
 
 

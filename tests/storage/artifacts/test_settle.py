@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import optuna
 import pytest
@@ -74,7 +75,10 @@ def test_a_folder_that_is_not_the_study_s_is_refused(study: Study, tmp_path: Pat
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("ftp://host/x", "give a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+        *((place, "give a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER") for place in (
+            "ftp://host/x", "S3://bucket/x", " s3://bucket/x", "s3:/bucket/x", "s3:bucket", "gcs://bucket", "file:x",
+            "http:/host", "file://host/x", "x/y://z",
+        )),
         ("s3:///x", "is not the URL of a bucket, as in s3://BUCKET/FOLDER; credentials and the address of a server "
                     "belong into the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …)"),
         ("s3://b/x?endpoint=1", "is not the URL of a bucket, as in s3://BUCKET/FOLDER; credentials and the address of "
@@ -89,6 +93,39 @@ def test_what_is_no_place(study: Study, place: str, why: str) -> None:
 def test_credentials_in_a_url_are_refused_and_not_shown(study: Study) -> None:
     said = refused(study, "s3://key:secret@bucket/x")
     assert said.startswith("--artifacts 's3://key:***@bucket/x': is not the URL of a bucket")
+    assert dict(study.user_attrs) == {}
+
+
+@pytest.mark.parametrize("scheme", ["s3", "S3", "gs", "https", "minio+http", " s3", "s3\n", "a b s3"])
+@pytest.mark.parametrize("rest", ["key:s3cret@bucket", "key:s3cret@host:9000/b/x", "b?secret=s3cret", "b/x#s3cret"])
+def test_however_credentials_are_written_they_are_neither_kept_nor_shown(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, rest: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "s3cret" not in refused(study, f"{scheme}://{rest}")
+    assert dict(study.user_attrs) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space", "Gewichte für ünïcödé 模型 🙂", "a" * 200, "per%cent", "quote'\"$(x)", "new\nline", "~nobody-here"],
+)
+def test_a_folder_may_have_any_name(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert settle(study, name) == str(tmp_path / name)
+    assert len(list((tmp_path / name).iterdir())) == 1
+    assert settle(study, f"file://{quote(str(tmp_path / name))}") == str(tmp_path / name)
+    assert settle(study) == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "file", "file/below", "nul\0", "loop"])
+def test_what_cannot_be_a_folder_is_refused_in_one_line(study: Study, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    said = refused(study, str(tmp_path / name))
+    assert said.endswith("); check it, or keep weights on each machine alone with --artifacts none")
+    assert "\n" not in said
     assert dict(study.user_attrs) == {}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,15 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from peftsearch.core.errors import Interrupted
+from peftsearch.core.errors import Interrupted, UserError
 from peftsearch.search import execute
 from peftsearch.search.pruning import Decision
 from peftsearch.storage.artifacts import place as places
 from peftsearch.storage.artifacts import shelf as shelves
 from peftsearch.storage.artifacts.listed import artifacts_of, read_place
+from peftsearch.storage.artifacts.settle import check_place, settle
+from peftsearch.storage.connection.looking import one_look
+from peftsearch.storage.database import open_storage, open_study
 from peftsearch.storage.kept.known_front import known_front
 from peftsearch.storage.liveness.recovery import put_back, retry
 from peftsearch.storage.optuna_access import frozen_trial, storage_of, trial_id
@@ -129,7 +134,7 @@ def test_a_kill_while_uploading_leaves_nothing_for_ever(here: Machine, shared: P
                 (shared / artifact_id).write_bytes(b"half")
                 os.kill(os.getpid(), signal.SIGKILL)
 
-            remove = inner.remove
+            remove, open_reader = inner.remove, inner.open_reader
 
         here.shelf.store._inner = Dying()  # type: ignore[assignment]
         here.train(0.5)
@@ -231,3 +236,108 @@ def test_a_study_that_was_searched_without_a_store_gets_one(tmp_path: Path, shar
     assert in_store(later.study) == ["0", "0@1"]
     later.shelf.sweep()
     assert files(shared, later) == 2
+
+
+def empty(shared: Path) -> None:
+    shutil.rmtree(shared)
+    shared.mkdir()
+
+
+def another(shared: Path) -> None:
+    shared.rename(shared.with_name("mounted elsewhere"))
+    shared.mkdir()
+    (shared / "a file of somebody else").touch()
+
+
+@pytest.mark.parametrize(
+    "gone", [shutil.rmtree, empty, another, lambda shared: (shutil.rmtree(shared), shared.touch())]
+)
+def test_a_folder_that_is_not_the_shared_one_any_more_gets_nothing(
+    here: Machine,
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    gone: Callable[[Path], object],
+) -> None:
+    """A disk that is not mounted leaves a folder, into which weights could be written that nobody else would see."""
+    monkeypatch.setattr(places, "PATIENCE_SECONDS", 0.0)
+    here.train(0.5)
+    gone(shared)
+    left = sorted(shared.iterdir()) if shared.is_dir() else None
+    assert here.train(0.9, seconds=0.5).state == "complete"
+    assert in_store(here.study) == ["0"]
+    assert (sorted(shared.iterdir()) if shared.is_dir() else None) == left
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"the weights of trial 1 are not in {shared} yet (")
+    assert said[1].startswith(f"nothing is brought to {shared}, or removed from it, for now (")
+    assert len(said) == 2
+
+
+def test_a_folder_that_is_mounted_again_gets_what_it_missed(here: Machine, shared: Path) -> None:
+    here.train(0.5)
+    away = shared.rename(shared.with_name("mounted elsewhere"))
+    shared.mkdir()
+    here.train(0.9, seconds=0.5)
+    shared.rmdir()
+    away.rename(shared)
+    here.train(0.3, seconds=9.0)
+    assert in_store(here.study) == ["1"]
+    assert files(shared, here) == 1
+
+
+def test_weights_go_where_the_study_keeps_them_now(
+    tmp_path: Path, here: Machine, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a study that was told to keep them nowhere, and then elsewhere; another worker has not heard of it."""
+    url, other = f"sqlite:///{tmp_path}/trials.db", tmp_path / "other"
+    here.train(0.5)
+    settle(here.study, "none")
+    here.train(0.6)
+    assert in_store(here.study) == ["0"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"the weights of trial 1 are not in {shared} yet (the study keeps weights on each machine alone by now)",
+        f"nothing is brought to {shared}, or removed from it, for now (the study keeps weights on each machine alone by"
+        " now)",
+    ]
+    there = machine(tmp_path, url, other)
+    assert in_store(there.study) == [], "what is left in the first place cannot be brought from here"
+    assert there.shelf is not None
+    there.shelf.sweep()
+    assert in_store(there.study) == ["1"]
+    here.train(0.9)
+    assert in_store(there.study) == ["1"]
+    there.shelf.sweep()
+    assert in_store(there.study) == ["2"]
+    assert files(other, there) == 1
+
+
+def test_of_two_machines_that_settle_two_places_at_once_one_is_refused(tmp_path: Path) -> None:
+    url, other, mine = f"sqlite:///{tmp_path}/trials.db", str(tmp_path / "other"), str(tmp_path / "mine")
+    one, another = (open_study(open_storage(url), "toy", ["macro_f1", "train_seconds"]) for _ in range(2))
+    with one_look():
+        assert read_place(one) is None
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(settle, another, other).result()
+        assert settle(one, mine) == mine
+    assert check_place(one, mine).place == mine
+    with pytest.raises(UserError) as caught:
+        check_place(another, other)
+    assert str(caught.value).startswith(f"--artifacts {other}: does not hold the weights of 'toy', which were put into")
+
+
+def test_a_checkpoint_that_is_damaged_here_is_not_brought(
+    tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/trials.db"
+    alone = machine(tmp_path, url, None)
+    alone.train(0.5)
+    damaged = alone.folder.weights / "0" / "trial.json"
+    damaged.write_text("{}")
+    later = machine(tmp_path, url, shared)
+    assert later.shelf is not None
+    later.shelf.sweep()
+    assert in_store(later.study) == []
+    assert capsys.readouterr().err == (
+        f"the weights of trial 0 are not in {shared} yet (the checkpoint is damaged ({damaged}))\n"
+    )
+    assert files(shared, later) == 0

@@ -32,9 +32,17 @@ def sealed_files(folder: Path) -> dict[str, tuple[str, int, int]] | None:
         None if the folder was not sealed, or its checksums are damaged themselves.
     """
     try:
-        files = json.loads((folder / SUMS).read_text(encoding="utf-8"))["files"]
+        return sealed_in((folder / SUMS).read_bytes())
+    except OSError:
+        return None
+
+
+def sealed_in(written: bytes) -> dict[str, tuple[str, int, int]] | None:
+    """The same, of the content of a file of checksums."""
+    try:
+        files = json.loads(written)["files"]
         return {str(name): (str(found), int(size), int(changed)) for name, (found, size, changed) in files.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None
 
 
@@ -71,6 +79,11 @@ def checksum(path: Path) -> str:
         while part := file.read(1 << 20):
             found.update(part)
     return found.hexdigest()
+
+
+def checksum_of(content: bytes) -> str:
+    """The same of what a file would hold."""
+    return xxh3_128(content).hexdigest()
 
 
 def _is_as_sealed(path: Path, sealed: str, size: int, changed: int, trust_times: bool) -> bool:

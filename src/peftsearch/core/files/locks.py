@@ -45,6 +45,31 @@ def locked(file: Path, mode: int = 0o600) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def locked_if_free(file: Path, mode: int = 0o600, seconds: float = 0.0) -> Iterator[bool]:
+    """Inside, whether no other process has the lock; where none can be made, as if nobody had it.
+
+    Args:
+        file: the lock, an empty file that stays.
+        mode: its permissions.
+        seconds: how long to wait for another process.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file, mode=mode)
+    try:
+        lock.acquire(timeout=seconds)
+        free = True
+    except Timeout:
+        free = False
+    except (NotImplementedError, OSError):  # no locks here, or a folder that cannot be written, which its user is told
+        free = True
+    try:
+        yield free
+    finally:
+        lock.release()
+
+
 def held(file: Path) -> FileIO | None:
     """`file`, open for reading and marked as in use until it is closed; None if it is not there."""
     try:

@@ -8,6 +8,7 @@ can be read without them.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -15,14 +16,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from peftsearch.core.files.checksums import damaged_files, sealed_files
+from peftsearch.core.errors import shown
+from peftsearch.core.files.checksums import SUMS, checksum_of, damaged_files, is_sound, seal, sealed_files, sealed_in
 from peftsearch.core.files.disk import writing_to
 from peftsearch.core.files.run_folder import TENSORS
+from peftsearch.storage.kept.front_checkpoints import checkpoint_problem
 
 SUFFIX = ".tar"
 
 COPIED = 1 << 20
 """Bytes that are copied at a time."""
+
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+"""How files of a checkpoint are called: they lie in its folder itself, and every disk takes such a name."""
 
 
 class Damaged(Exception):
@@ -34,11 +40,16 @@ def packed(checkpoint: Path) -> Iterator[Path]:
     """The archive of a checkpoint, for as long as the block lasts, named after the checkpoint.
 
     Raises:
+        Damaged: the checkpoint is not what was saved.
         DiskFull: there is no room for it beside the checkpoint.
     """
+    if (problem := checkpoint_problem(checkpoint, trust_times=True)) is not None:
+        raise Damaged(f"the checkpoint is {problem}")
+    if not (checkpoint / SUMS).is_file():  # of an earlier version
+        seal(checkpoint)
     with scratch_beside(checkpoint) as scratch:
         archive = scratch / f"{checkpoint.name}{SUFFIX}"
-        files = [path for path in checkpoint.iterdir() if path.is_file()]
+        files = [checkpoint / name for name in (SUMS, *(sealed_files(checkpoint) or ()))]
         with writing_to(checkpoint.parent), tarfile.open(archive, "x") as into:
             for file in sorted(files, key=lambda path: (path.name == TENSORS, path.name)):
                 info = tarfile.TarInfo(file.name)  # whose owner and times are nobody's
@@ -67,13 +78,16 @@ def unpack(archive: BinaryIO, checkpoint: Path, check: Callable[[Path], None]) -
             for name, content in _files(archive):
                 with writing_to(checkpoint.parent), (whole / name).open("xb") as target:
                     shutil.copyfileobj(content, target, COPIED)
-        wrong = next(damaged_files(whole), None)
-        if wrong is not None:
+        sealed = sealed_files(whole) or {}
+        if {file.name for file in whole.iterdir()} != {*sealed, SUMS}:
+            raise Damaged("its files are not those of its checksums")
+        if (wrong := next(damaged_files(whole), None)) is not None:
             raise Damaged(wrong)
-        for name, (_, _, changed) in (sealed_files(whole) or {}).items():
+        for name, (_, _, changed) in sealed.items():
             os.utime(whole / name, ns=(changed, changed))  # so that a look at the times says that nothing has changed
         check(whole)
-        if not checkpoint.exists():  # else another process was faster
+        if not is_sound(checkpoint):  # else another process was faster
+            shutil.rmtree(checkpoint, ignore_errors=True)
             whole.replace(checkpoint)
 
 
@@ -81,10 +95,19 @@ def one_file(archive: BinaryIO, name: str) -> bytes | None:
     """The content of one file of an archive, which is read no further than that; None if it has no such file.
 
     Raises:
-        Damaged: it is no archive.
+        Damaged: it is no archive, or the file is not what was packed.
     """
+    sealed: dict[str, tuple[str, int, int]] = {}
     with _saying_damage():
-        return next((content.read() for found, content in _files(archive) if found == name), None)
+        for found, content in _files(archive):
+            if found == SUMS:
+                sealed = sealed_in(content.read()) or {}
+            elif found == name:
+                read = content.read()
+                if name not in sealed or checksum_of(read) != sealed[name][0]:
+                    raise Damaged(name)
+                return read
+    return None
 
 
 @contextmanager
@@ -101,12 +124,15 @@ def scratch_beside(checkpoint: Path) -> Iterator[Path]:
 
 
 def _files(archive: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and content of each file, to be read before the next one is asked for."""
+    """Name and content of each file, to be read before the next one is asked for; none holds more than the archive."""
+    names: set[str] = set()
     with tarfile.open(fileobj=archive, mode="r|") as opened:
         for info in opened:
-            content = opened.extractfile(info) if info.isreg() else None
-            if content is None or Path(info.name).name != info.name or info.name in (".", ".."):
-                raise Damaged(f"it names {info.name!r}")
+            plain = info.isreg() and not info.issparse() and NAME.fullmatch(info.name) and info.name not in names
+            content = opened.extractfile(info) if plain else None
+            if content is None:
+                raise Damaged(f"it names {shown(info.name)}")
+            names.add(info.name)
             yield info.name, content
 
 
@@ -114,5 +140,5 @@ def _files(archive: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
 def _saying_damage() -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError) as error:  # tarfile raises all of these
         raise Damaged(str(error)) from error

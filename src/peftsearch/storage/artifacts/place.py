@@ -13,15 +13,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
+from urllib.parse import unquote
 
 from peftsearch.core.errors import UserError, one_line
+from peftsearch.core.packages import expanded
 from peftsearch.core.secrets import hide_secrets
+
+Found = TypeVar("Found")
 
 NOWHERE = "none"
 """Written in the place of a place: weights stay on the machine that trained them."""
 
 BUCKET = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<bucket>[^/?#@:]+)(?:/(?P<prefix>[^?#@]*))?")
+
+URL = re.compile(r".*://|(s3|gs|gcs|https?|file):", re.IGNORECASE | re.DOTALL)
+"""With what a folder does not begin; one of such a name is written ./s3:…"""
 
 PATIENCE_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
@@ -70,10 +77,10 @@ def place_named(text: str) -> str:
     Raises:
         UserError: it is neither, or holds credentials.
     """
-    if "://" not in text:
-        return str(Path(text).expanduser().absolute())
     if text.startswith("file:///"):
-        return text.removeprefix("file://")
+        return unquote(text.removeprefix("file://"))
+    if not URL.match(text):
+        return str(expanded(text).absolute())
     found = BUCKET.fullmatch(text)
     if found and found["scheme"] in BUCKETS:
         return text.rstrip("/")
@@ -101,7 +108,7 @@ def open_place(place: str, *, make: bool = False) -> Store:
         if make:
             try:
                 Path(place).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise cannot_be_used(place, error) from error
         return Store(place, FileSystemArtifactStore(place))
     opened, install = BUCKETS[found["scheme"]]
@@ -162,12 +169,19 @@ class Store:
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Write an artifact, and try again for `PATIENCE_SECONDS` where that fails."""
+
+        def once() -> None:
+            content_body.seek(0)
+            self._inner.write(f"{self._prefix}{artifact_id}", Watched(content_body, self.step))  # type: ignore[arg-type]
+
+        self.patiently(once)
+
+    def patiently(self, call: Callable[[], Found]) -> Found:
+        """What `call` returns, which is tried again for `PATIENCE_SECONDS` where it fails."""
         until, pause = self._clock() + PATIENCE_SECONDS, FIRST_PAUSE
         while True:
             try:
-                content_body.seek(0)
-                self._inner.write(f"{self._prefix}{artifact_id}", Watched(content_body, self.step))  # type: ignore[arg-type]
-                return
+                return call()
             except Exception:  # which of an SDK's errors may pass is not said anywhere
                 if self._clock() + pause > until:
                     raise

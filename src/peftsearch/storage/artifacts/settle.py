@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.calls.precedence import ARTIFACTS_VARIABLE, of_environment
 from peftsearch.core.errors import StorageLost, UserError
-from peftsearch.storage.artifacts.listed import Place, read_place, write_place
-from peftsearch.storage.artifacts.place import NOWHERE, Store, cannot_be_used, open_place, place_named
+from peftsearch.storage.artifacts.listed import Place, artifacts_of, read_place, write_place, write_removed
+from peftsearch.storage.artifacts.place import NOWHERE, Store, cannot_be_used, open_place, place_named, reason
+from peftsearch.storage.connection.patience import say_on_stderr
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -59,6 +60,7 @@ def settle(study: Study, given: str | None = None) -> str | None:
     try:
         if written is None:
             written = Place(place, _mark(study, store))
+            write_removed(study, [one.id for one in artifacts_of(study) if not store.holds(one.id)])  # left elsewhere
         elif not store.holds(written.marker):
             raise UserError(_another(study, place, written))
         else:
@@ -69,6 +71,23 @@ def settle(study: Study, given: str | None = None) -> str | None:
         raise cannot_be_used(place, error) from error
     write_place(study, Place(place, written.marker))
     return place
+
+
+def check_place(study: Study, place: str) -> Store:
+    """The store at a place that was settled, unless another machine has settled another one meanwhile.
+
+    Raises:
+        UserError: it has.
+    """
+    store, written = open_place(place), read_place(study)
+    try:
+        here = written is None or store.holds(written.marker)
+    except Exception as error:  # of an SDK; a store that does not answer now may do so once something is brought
+        say_on_stderr(f"{place} does not answer ({reason(error)})")
+        here = True
+    if written is not None and not here:
+        raise UserError(_another(study, place, written))
+    return store
 
 
 def _mark(study: Study, store: Store) -> str:

@@ -9,11 +9,13 @@ stays where it is, and the next worker on this machine brings it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import StorageLost
 from peftsearch.core.files.checksums import sealed_files
 from peftsearch.core.files.disk import DiskFull
+from peftsearch.core.files.locks import locked_if_free
 from peftsearch.core.files.run_folder import TENSORS, RunFolder
 from peftsearch.core.points import Point
 from peftsearch.storage.artifacts.archive import packed
@@ -22,6 +24,7 @@ from peftsearch.storage.artifacts.listed import (
     Artifact,
     artifacts_of,
     on_trial,
+    read_place,
     write_late,
     write_removed,
     write_unwritten,
@@ -77,10 +80,17 @@ class Shelf:
         known = known_front(self._study, objectives)
         stays = kept_points([*known, *(point for point in own if point.feasible)], objectives)
         earlier = on_trial(frozen_trial(self._study, trial.number))  # of an attempt that was put back
-        self._remove(earlier)
+        points = self._without_twin(ended, {point for point in stays if point.trial == trial.number})
         self._mine = []
-        points = {point for point in stays if point.trial == trial.number}
-        brought = all(self._bring(point, trial) for point in self._without_twin(ended, points))
+        if not (earlier or points):
+            return
+        if (away := self._away(wait=True)) is None:
+            self._remove(earlier)
+        else:
+            self._say(
+                f"the weights of {(points or [ended.point])[0].in_words} are not in {self.store.place} yet ({away})"
+            )
+        brought = away is None and all(self._bring(point, trial) for point in points)
         if earlier or not brought:
             # On the trial, which no other process writes: another one may have overwritten the study's list of removed
             # artifacts at the same moment.
@@ -103,24 +113,45 @@ class Shelf:
         stays = kept_points(known, objectives)
         front = [record for record in known if record.point in stays]
         serving = {name for record in front for name in names_of(record)}
-        self._remove([one for one in there if one.point not in serving or not (one.whole or one.late)])
+        gone = [one for one in there if one.point not in serving or not (one.whole or one.late)]
+        if not (gone or self._owed(front)):
+            return
+        if (away := self._away()) is not None:
+            self._say(f"nothing is brought to {self.store.place}, or removed from it, for now ({away})")
+            return
+        self._remove(gone)
         if self._owed(front):
             self._bring_late(front)
 
+    def _away(self, *, wait: bool = False) -> str | None:
+        """Why the store is not where the study's weights are kept, in words; None if it is.
+
+        A folder may be there and yet not be the one that was shared: it is not mounted, or was made anew. And another
+        machine may have named another place since.
+
+        Args:
+            wait: whether to wait for a store that does not answer.
+        """
+        place = read_place(self._study)
+        if place is None:
+            return "the study keeps weights on each machine alone by now"
+        look = partial(self.store.holds, place.marker)
+        try:
+            there = self.store.patiently(look) if wait else look()
+        except Exception as error:  # each SDK has its own
+            return reason(error)
+        marked = f"what marks {place.name} as the study's place is not there: it is not mounted, or was made anew"
+        return None if there else marked
+
     def _bring_late(self, front: Sequence[Record]) -> None:
         """Upload those checkpoints of the front that are here and not in the store: it was away, or is new."""
-        from filelock import FileLock, Timeout
-
-        try:
-            with FileLock(self._weights / LOCK, timeout=0):
-                owed = self._owed(front)
-                left = artifacts_of(self._study)
-                self._remove([one for one in left if one.point in owed])  # by a process that was killed at this
-                for point in owed:
-                    if not self._bring(point, None):
-                        return
-        except Timeout:
-            return  # another process of this machine is at it
+        with locked_if_free(self._weights / LOCK) as alone:  # else another process of this machine is at it
+            owed = self._owed(front) if alone else []
+            left = artifacts_of(self._study) if owed else []
+            self._remove([one for one in left if one.point in owed])  # by a process that was killed at this
+            for point in owed:
+                if not self._bring(point, None):
+                    return
 
     def _owed(self, front: Sequence[Record]) -> list[Point]:
         there = {artifact.point for artifact in artifacts_of(self._study) if artifact.whole}
