@@ -61,10 +61,27 @@ def test_other_labels_and_classes_are_found() -> None:
 
 
 def test_what_the_account_does_not_tell_is_told_by_the_fingerprints() -> None:
-    assert account(9).difference(data(WORDS[:9], labels=("b", "a"))) == "fingerprint then then, now now"
+    assert account(9).difference(data(WORDS[:9])) == "fingerprint then then, now now"
 
 
 def test_no_text_stands_in_the_account_and_it_stays_small() -> None:
     kept = json.dumps(account(2000).to_dict())
     assert "word" not in kept
     assert len(kept) < 4 * BLOCKS + 500
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (("b", "a"), "the classes have other places now"),
+        (("a", "c"), "the classes have other names now"),
+        (("a", "b "), "the classes have other names now"),
+        (("a", "b"), "fingerprint then then, now now"),
+    ],
+)
+def test_classes_of_other_names_or_in_another_order_are_told_from_other_rows(
+    labels: tuple[str, ...], said: str
+) -> None:
+    assert account(9).difference(data(WORDS[:9], labels)) == said
+    earlier = {name: value for name, value in account(9).to_dict().items() if name != "names"}
+    assert DataAccount.from_dict(earlier).difference(data(WORDS[:9], labels)) == "fingerprint then then, now now"

@@ -54,6 +54,7 @@ def test_the_storage_holds_the_study_its_baselines_and_the_total_asked_for(spec:
     assert [record.state for record in stored.records()] == ["waiting"]
     assert any("no text stands in two splits" in note for note in said)
     assert begun(spec, trials=5)[0].about.budget == 5
+    assert begun(spec, trials=2)[1] == ["the total of all trials is 2 now, for every worker; it was 5"]
     assert begun(spec, fork="other")[0].name == "other"
 
 
@@ -61,7 +62,7 @@ def test_notes_are_told_once(spec: StudySpec) -> None:
     first = begun(spec)[1]
     assert any("no text stands in two splits" in note for note in first)
     assert begun(spec, trials=5)[1] == []
-    assert begun(replace(spec, warnings=("a new one",)))[1] == ["a new one"]
+    assert begun(replace(spec, warnings=("a new one",)), trials=5)[1] == ["a new one"]
     assert begun(spec, fork="other")[1][:-1] == first[:-1]  # the last one is the reference, whose seconds differ
 
 

@@ -89,6 +89,16 @@ def test_a_device_that_cannot_be_timed_is_said_and_trains_all_the_same(
     assert kinds(url) == []
 
 
+@pytest.mark.parametrize("shown", [(0.0, 0.1), (0.1, 0.0), (-1e-9, 0.1), (float("nan"), 0.1)])
+def test_what_a_clock_cannot_show_is_no_measurement(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: tuple[float, float]
+) -> None:
+    """Every view would divide by it."""
+    monkeypatch.setattr(FakeDevice, "seconds", lambda *_: shown)
+    worker(url, FakeDevice("a"), tmp_path).before(config("lora"), never)
+    assert kinds(url) == []
+
+
 def test_an_interrupted_worker_leaves_it_to_the_next(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "LOOK_SECONDS", 0.01)
     mine = worker(url, FakeDevice("a", Interrupted("stop")), tmp_path)

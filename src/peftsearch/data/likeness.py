@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,16 +61,19 @@ class DataAccount:
         fingerprint: `TextData.fingerprint`.
         classes: how many there are.
         splits: by name.
+        names: a hash of the names of the classes, and one of the same in alphabetical order; empty in a study of an
+            earlier version.
     """
 
     fingerprint: str
     classes: int
     splits: Mapping[str, SplitAccount]
+    names: str = ""
 
     @classmethod
     def of(cls, data: TextData) -> Self:
         splits = {split: SplitAccount.of(data.splits[split]) for split in SPLITS}
-        return cls(data.fingerprint, len(data.labels), splits)
+        return cls(data.fingerprint, len(data.labels), splits, _of_names(data.labels))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,14 +81,21 @@ class DataAccount:
     @classmethod
     def from_dict(cls, written: Mapping[str, Any]) -> Self:
         splits = {name: SplitAccount(**split) for name, split in written["splits"].items()}
-        return cls(written["fingerprint"], written["classes"], splits)
+        return cls(written["fingerprint"], written["classes"], splits, written.get("names", ""))
 
     def difference(self, data: TextData) -> str:
         """What `data` has otherwise, in words; `data` is there now, and this is an account of what was there then."""
         found = [words for split in SPLITS for words in _differences(split, self.splits[split], data.splits[split])]
         if self.classes != len(data.labels):
             found.insert(0, f"{self.classes} classes then, {len(data.labels)} now")
+        elif self.names and self.names != (names := _of_names(data.labels)):
+            same = self.names[DIGITS:] == names[DIGITS:]
+            found.insert(0, f"the classes have other {'places' if same else 'names'} now")
         return "; ".join(found) or f"fingerprint {self.fingerprint} then, {data.fingerprint} now"
+
+
+def _of_names(labels: Sequence[str]) -> str:
+    return _hash(labels) + _hash(sorted(labels))
 
 
 def _differences(split: str, then: SplitAccount, now: Dataset) -> Iterator[str]:
@@ -102,4 +112,8 @@ def _hashes(split: Dataset, step: int) -> Iterator[str]:
     columns = [split[name][:] for name in split.column_names]
     for start in range(0, len(split), step or 1):
         part = [column[start : start + step] for column in columns]
-        yield hashlib.sha256(json.dumps(part).encode()).hexdigest()[:DIGITS]
+        yield _hash(part)
+
+
+def _hash(found: object) -> str:
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:DIGITS]

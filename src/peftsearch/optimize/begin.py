@@ -101,6 +101,8 @@ def begin(
         say(note)
     if place is not None:
         Shelf(study, stored.folder, open_place(place), say).sweep()
+    if trials is not None and trials < (stored.about.budget or 0):
+        say(f"the total of all trials is {trials} now, for every worker; it was {stored.about.budget}")
     write_about(study, About(spec.goal, spec.data.model_dump(mode="json"), trials))
     for problem in stored.checkpoint_problems():
         say(problem)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from peftsearch.results.audit import Audit, MethodAudit, SearchedDimension
     from peftsearch.results.times.kinds import ScaledKind
+    from peftsearch.storage.times.scale import Scale
 
 EDGES = {"low": "at the lower end", "high": "at the upper end"}
 
@@ -87,6 +88,15 @@ def scaled_in_words(kind: ScaledKind) -> str:
         f"the times of {count:,} trial{'' if count == 1 else 's'} (~) are multiplied by {kind.training:.2f}"
         f"{light if kind.work == 'encoder' else ''}, as was measured on both devices: they are {kind.timed_in}, and the"
         f" study compares {kind.reference}; such a time may be off by a fifth"
+    )
+
+
+def reference_in_words(scale: Scale) -> str:
+    """That no worker had the reference which the study file names, and which kinds of device are it instead."""
+    kinds = " and ".join(dict.fromkeys(each.timed_in for each in scale.references.values()))
+    return (
+        f"the study compares {kinds}: no device that was timed has {scale.named!r} in its name, which the study file"
+        " gives as reference_device"
     )
 
 

@@ -9,7 +9,7 @@ from peftsearch.confirm.statistics import pooled_deviation
 from peftsearch.confirm.summary import confirmation
 from peftsearch.core.front.tolerance import AS_MEASURED, Tolerance
 from peftsearch.core.objectives import find_objective, quality_objective
-from peftsearch.report.audit import scaled_in_words, timings_in_words
+from peftsearch.report.audit import reference_in_words, scaled_in_words, timings_in_words
 from peftsearch.report.on_test import confirmed_points, sentences_on_test
 from peftsearch.report.paragraph import Paragraph
 from peftsearch.report.running import running_view
@@ -188,10 +188,11 @@ def mixed_times(stored: StoredStudy) -> list[str]:
     """Sentences if the study compares times of several kinds of device: how they compare, and whether all do."""
     if not any(find_objective(name).known == "time" for name in stored.objectives):
         return []
-    known = stored.records()
+    known, scale = stored.records(), scale_of(stored.study)
     found = apart(known)
-    scaled = [scaled_in_words(kind) for kind in scaled_kinds(known, scale_of(stored.study))]
-    return [*scaled, *([timings_in_words(found)] if found else [])]
+    scaled = [scaled_in_words(kind) for kind in scaled_kinds(known, scale)]
+    nobody = [reference_in_words(scale)] if scale.nobody_is_named else []
+    return [*nobody, *scaled, *([timings_in_words(found)] if found else [])]
 
 
 def _is_over(record: Record) -> bool:

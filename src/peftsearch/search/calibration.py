@@ -104,9 +104,18 @@ class Calibration:
         except Interrupted:
             raise
         except Exception as error:  # the trial itself says what a library cannot do; its time is then compared as it is
-            print(f"{kind} are not measured: {type(error).__name__}: {one_line(error)}", file=sys.stderr, flush=True)
+            _say(f"{kind} are not measured: {type(error).__name__}: {one_line(error)}")
+            return
+        if not min(training, evaluation) > 0:  # by a clock that is too coarse; nothing is divided by it
+            print(
+                f"{kind} are not measured: the clock showed {training} and {evaluation} s", file=sys.stderr, flush=True
+            )
             return
         write_calibration(self.study, work, kind, {TRAINING: training, EVALUATION: evaluation}, exact=self.device.exact)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from peftsearch.core.files.locks import NO_LOCKS, alone_with, held, locked
+from peftsearch.core.files.locks import NO_LOCKS, alone_with, held, locked, locked_if_free
 
 
 def is_free(file: Path) -> bool:
@@ -78,3 +78,31 @@ def test_a_lock_that_the_disk_refuses_is_an_error(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(fcntl, "flock", broken)
     with pytest.raises(OSError, match="broken"), locked(tmp_path / ".lock"):
         pytest.fail("it goes on without the lock")
+
+
+def test_a_lock_that_another_process_has_is_not_free(tmp_path: Path) -> None:
+    with locked_if_free(tmp_path / "lock") as mine:
+        with locked_if_free(tmp_path / "lock") as other:
+            assert (mine, other) == (True, False)
+        with locked_if_free(tmp_path / "lock", seconds=0.1) as other:
+            assert not other
+    with locked_if_free(tmp_path / "lock") as mine:
+        assert mine
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+@pytest.mark.parametrize("number", sorted(NO_LOCKS))
+def test_where_there_are_no_locks_each_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked_if_free(tmp_path / "lock") as mine:
+        assert mine
+
+
+def test_where_no_lock_can_be_made_each_is_free(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for file in (tmp_path / "file" / "lock", tmp_path / "nowhere" / "lock", tmp_path):
+        with locked_if_free(file) as mine:
+            assert mine

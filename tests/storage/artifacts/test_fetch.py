@@ -174,12 +174,12 @@ def changed(content: bytes, draw: Random) -> bytes:
 
 
 def test_whatever_is_done_to_an_archive_it_is_whole_or_refused_in_one_line(here: Machine, shared: Path) -> None:
-    file, draw, said = file_of(shared, here, "0@1"), Random(0), []
+    file, draw, said, trial = file_of(shared, here, "0@1"), Random(0), [], record(here, "0@1")
     content = file.read_bytes()
     for _ in range(300):
         file.write_bytes(changed(content, draw))
         try:
-            found = fetch(here, "0@1")
+            found = fetched(here.study, trial, here.folder.weights)  # type: ignore[arg-type]
         except UserError as error:
             said.append(str(error))
             assert not here.folder.weights.exists() or list(here.folder.weights.iterdir()) == []

@@ -11,6 +11,7 @@ from optuna.study import Study
 
 from peftsearch.core.constraints import Constraint
 from peftsearch.core.seconds import timed_in
+from peftsearch.report.audit import reference_in_words
 from peftsearch.storage.database import open_storage, open_study, reopen_study
 from peftsearch.storage.points import epochs_of
 from peftsearch.storage.records import Record, records
@@ -155,3 +156,18 @@ def test_there_is_one_reference_however_many_kinds_are_timed_at_once(tmp_path: P
     assert {each.timed_in for each in scale_of(studies[0]).calibrations} == set(kinds)
     calibrate(studies[0], "a late one", 0.1, 0.1)
     assert scale_of(studies[1]).references["encoder"] == first
+
+
+@pytest.mark.parametrize(
+    ("named", "nobody"), [(None, False), ("fast", False), ("SLOW", False), ("A10G", True), ("slower", True)]
+)
+def test_a_reference_that_nobody_has_is_told(study: Study, named: str | None, nobody: bool) -> None:
+    write_reference_device(study, named)
+    scale = scale_of(study)
+    assert scale.nobody_is_named is nobody
+    assert scale.references["encoder"].timed_in == (SLOW if named == "SLOW" else FAST)
+    if nobody:
+        assert reference_in_words(scale) == (
+            f"the study compares seconds by the wall clock on fast: no device that was timed has {named!r} in its name,"
+            " which the study file gives as reference_device"
+        )

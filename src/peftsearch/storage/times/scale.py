@@ -56,6 +56,11 @@ class Scale:
             found.setdefault(each.work, each)
         return found
 
+    @property
+    def nobody_is_named(self) -> bool:
+        """Whether a reference is named, and kinds were measured, but none of that name."""
+        return self.named is not None and bool(self.calibrations) and not any(map(self._is_named, self.calibrations))
+
     def _is_named(self, kind: Calibration) -> bool:
         return self.named is not None and self.named.casefold() in kind.timed_in.casefold()
 
