@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.search import execute
 from peftsearch.search.repeated_failure import ANY_FAILURES, repeated_failure
 from peftsearch.storage.database import open_study
+from peftsearch.storage.liveness.worker_identity import host
 from tests.helpers import fake_trainer
 
 CONFIG = TrialConfig("b", "lora", {"rank": 8})
@@ -116,3 +118,39 @@ def test_errors_of_an_earlier_version_are_told_apart_by_their_message(study: Stu
     for _ in range(3):
         failing(study, "error")
     assert message(study) == "3 trials in a row failed alike: no matter"
+
+
+@pytest.mark.parametrize("hours", [-5.0, 0.0, 5.0])
+def test_each_machine_is_judged_by_its_own_trials(study: Study, monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
+    """Another one has an end of its own, at what its clock and its time zone make of the time."""
+    began, failed = time.time(), {"kind": "error", "message": "no kernel", "place": "x"}
+
+    def ends(machine: str, failure: dict[str, str] | None, shifted: float = 0.0) -> None:
+        trial = study.ask()
+        trial.set_user_attr("worker", {"host": machine, "pid": 1})
+        with monkeypatch.context() as patch:
+            patch.setattr("optuna.storages._in_memory.datetime", Shifted(shifted))
+            if failure:
+                trial.set_user_attr("failure", failure)
+            study.tell(trial, *([] if failure else [[0.5, 1, 1.0]]), state=TrialState.FAIL if failure else None)
+
+    for _ in range(3):
+        ends("another", failed, hours)
+        assert repeated_failure(study, began) is None
+    for _ in range(3):
+        assert repeated_failure(study, began) is None
+        ends(host(), failed)
+        ends("another", None, hours)
+    found = repeated_failure(study, began)
+    assert found is not None
+    assert found.message == "3 trials in a row failed alike: no kernel"
+
+
+class Shifted:
+    """`datetime` on a machine whose clock is so many hours ahead."""
+
+    def __init__(self, hours: float) -> None:
+        self._by = timedelta(hours=hours)
+
+    def now(self) -> datetime:
+        return datetime.now() + self._by

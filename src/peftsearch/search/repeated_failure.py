@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.records import ended_records
 from peftsearch.storage.trial_attributes import OUTSIDE_SPACE
 
@@ -41,13 +42,15 @@ class RepeatedFailure:
 def repeated_failure(study: Study, since: float) -> RepeatedFailure | None:
     """Why the search is to be given up, judged by the trials that ended last; None if it may go on.
 
+    Only those of this machine count. Another one may lack what they failed for, or have what they need. Its clock and
+    its time zone may also be others, so that it is not known which of them ended last.
+
     Args:
         since: unix time; trials that ended before do not count, since their cause may have been mended.
     """
-    began = datetime.fromtimestamp(since)
-    ended = [
-        (trial.ended, trial.failure or {}) for trial in ended_records(study) if trial.ended and trial.ended >= began
-    ]
+    began, here = datetime.fromtimestamp(since), host()
+    own = (trial for trial in ended_records(study) if trial.worker.get("host", here) == here)
+    ended = [(trial.ended, trial.failure or {}) for trial in own if trial.ended and trial.ended >= began]
     ended = [(when, failure) for when, failure in ended if failure.get("kind") not in NOT_TRAINED]
     last = [failure for _, failure in sorted(ended, key=lambda end: end[0])[-ANY_FAILURES:]]
     places = {_place(failure) for failure in last[-EQUAL_ERRORS:]}

@@ -54,7 +54,10 @@ def make_inside(folder: Path) -> None:
     if not folder.is_dir():
         mode = 0o700 if folder.parent == cache_folder().root else 0o777
         folder.parent.mkdir(mode=mode, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            return  # another process, maybe of another user, was faster
         folder.chmod(mode_below(folder.parent))
 
 
