@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from peftsearch.core.errors import UserError, one_line
 from peftsearch.core.packages import expanded
-from peftsearch.core.secrets import hide_secrets
+from peftsearch.core.secrets import HIDDEN, hide_secrets
 
 Found = TypeVar("Found")
 
@@ -84,12 +84,13 @@ def place_named(text: str) -> str:
     found = BUCKET.fullmatch(text)
     if found and found["scheme"] in BUCKETS:
         return text.rstrip("/")
+    shown = text if "://" in text else re.sub("(?s):.*@", f":{HIDDEN}@", text)  # those of a URL are hidden anyway
     if text.partition("://")[0] in BUCKETS:
         raise UserError(
-            f"--artifacts {text!r}: is not the URL of a bucket, as in s3://BUCKET/FOLDER; credentials and the address"
+            f"--artifacts {shown!r}: is not the URL of a bucket, as in s3://BUCKET/FOLDER; credentials and the address"
             " of a server belong into the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …)"
         )
-    raise UserError(f"--artifacts {text!r}: give a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER")
+    raise UserError(f"--artifacts {shown!r}: give a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER")
 
 
 def open_place(place: str, *, make: bool = False) -> Store:
