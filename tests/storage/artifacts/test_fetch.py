@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tarfile
+import time
 from pathlib import Path
 from random import Random
 
@@ -138,6 +139,17 @@ def test_weights_that_are_damaged_here_are_brought_again(here: Machine) -> None:
     assert fetch(here, "0@1") == found
     assert is_sound(found)
     assert (load_file(found / TENSORS)["head.weight"] == np.float32(0.5)).all()
+
+
+def test_what_a_killed_process_has_left_half_brought_is_deleted_after_a_day(here: Machine) -> None:
+    """A machine that trains nothing sweeps nothing."""
+    for name, hours in ((".0@1-old", 25), (".0@1-new", 1), (".0@2-another", 25)):
+        left = here.folder.weights / name
+        left.mkdir(parents=True)
+        (left / TENSORS).write_bytes(b"half")
+        os.utime(left, (time.time() - 3600 * hours,) * 2)
+    fetch(here, "0@1")
+    assert sorted(path.name for path in here.folder.weights.iterdir()) == [".0@1-new", ".0@2-another", "0@1"]
 
 
 def test_a_checkpoint_of_an_earlier_version_which_has_no_checksums_travels(tmp_path: Path, shared: Path) -> None:

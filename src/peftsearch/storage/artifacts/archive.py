@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -26,6 +28,9 @@ SUFFIX = ".tar"
 
 COPIED = 1 << 20
 """Bytes that are copied at a time."""
+
+LEFT_SECONDS = 86_400.0
+"""What is older was left by a process that was killed."""
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 """How files of a checkpoint are called: they lie in its folder itself, and every disk takes such a name."""
@@ -73,7 +78,7 @@ def unpack(archive: BinaryIO, checkpoint: Path, check: Callable[[Path], None]) -
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with scratch_beside(checkpoint) as scratch:
         whole = scratch / checkpoint.name
-        whole.mkdir()
+        whole.mkdir()  # with the permissions of any folder; those of `scratch` are its user's alone
         with _saying_damage():
             for name, content in _files(archive):
                 with writing_to(checkpoint.parent), (whole / name).open("xb") as target:
@@ -112,11 +117,16 @@ def one_file(archive: BinaryIO, name: str) -> bytes | None:
 
 @contextmanager
 def scratch_beside(checkpoint: Path) -> Iterator[Path]:
-    """A folder on the same disk, of which sweeping the checkpoints deletes what a killed process has left."""
-    scratch = checkpoint.with_name(f".{checkpoint.name}-{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    with writing_to(checkpoint.parent):
-        scratch.mkdir()
+    """A folder on the same disk, of which sweeping the checkpoints deletes what a killed process has left.
+
+    So does the next use for the same checkpoint after a day: a machine that only exports sweeps nothing.
+    """
+    for left in checkpoint.parent.glob(f".{checkpoint.name}-*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+    with writing_to(checkpoint.parent):  # processes of several machines may share the folder, and have the same id
+        scratch = Path(tempfile.mkdtemp(prefix=f".{checkpoint.name}-", dir=checkpoint.parent))
     try:
         yield scratch
     finally:
