@@ -39,16 +39,17 @@ class RepeatedFailure:
     details: str = ""
 
 
-def repeated_failure(study: Study, since: float) -> RepeatedFailure | None:
+def repeated_failure(study: Study, since: float, machine: str | None = None) -> RepeatedFailure | None:
     """Why the search is to be given up, judged by the trials that ended last; None if it may go on.
 
-    Only those of this machine count. Another one may lack what they failed for, or have what they need. Its clock and
+    Only those of one machine count. Another one may lack what they failed for, or have what they need. Its clock and
     its time zone may also be others, so that it is not known which of them ended last.
 
     Args:
         since: unix time; trials that ended before do not count, since their cause may have been mended.
+        machine: which one, as its workers name it; by default this one.
     """
-    began, here = datetime.fromtimestamp(since), host()
+    began, here = datetime.fromtimestamp(since), machine or host()
     own = (trial for trial in ended_records(study) if trial.worker.get("host", here) == here)
     ended = [(trial.ended, trial.failure or {}) for trial in own if trial.ended and trial.ended >= began]
     ended = [(when, failure) for when, failure in ended if failure.get("kind") not in NOT_TRAINED]

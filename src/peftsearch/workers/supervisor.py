@@ -247,7 +247,7 @@ class Supervisor:
         how = ended.how if hung is None else f"killed, since {hung}"
         if identity is not None:
             blame(self.study, identity, *(("hung", hung) if hung is not None else ()))
-        failures = repeated_failure(self.study, self.job.since)
+        failures = repeated_failure(self.study, self.job.since, (identity or {}).get("host"))
         if self.deaths.add(finished(self.study)) >= MOST_DEATHS:
             last = f"the last one's log, {ended.log}, ends: {ended.log_end}"
             self._stop(Outcome("deaths", f"{MOST_DEATHS} workers died in a row ({how}); {last}"))

@@ -293,6 +293,12 @@ def test_what_is_not_there_any_more(
 ) -> None:
     file_of(shared, here, "0@1").unlink()
     assert refused(here, "0@1") == f"the weights of trial 0, epoch 1 are not in {shared} any more; {AGAIN}"
+    for left in shared.iterdir():
+        left.unlink()
+    assert refused(here, "0@1") == (
+        f"the weights of trial 0, epoch 1 were put into {shared}, which is not that place on this machine, or was"
+        f" emptied; mount it, or name the path that it has here by PEFTSEARCH_ARTIFACTS; {AGAIN}"
+    )
     monkeypatch.setenv("PEFTSEARCH_ARTIFACTS", str(tmp_path / "unmounted"))
     assert refused(here, "0@1") == (
         f"the weights of trial 0, epoch 1 were put into {shared}, which is not {tmp_path}/unmounted on this machine;"

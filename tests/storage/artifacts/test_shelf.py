@@ -210,6 +210,23 @@ def test_a_store_that_is_away_costs_no_trial_and_gets_the_weights_later(
     assert files(shared, here) == 1
 
 
+def test_what_is_late_does_not_wait_for_a_store_that_takes_nothing(tmp_path: Path, shared: Path) -> None:
+    """A full disk, say: each trial would wait twice."""
+    url = f"sqlite:///{tmp_path}/trials.db"
+    machine(tmp_path, url, None).train(0.5)
+    later = machine(tmp_path, url, shared)
+    assert later.shelf is not None
+    broken, waited = Broken(later.shelf.store), []
+    later.shelf.store._pause = waited.append
+    reading = broken.open_reader
+    broken.away, broken.open_reader = True, lambda one: (shared / one).open("rb")  # type: ignore[assignment,method-assign]
+    later.shelf.sweep()
+    assert (in_store(later.study), waited, broken.writes) == ([], [], 1)
+    broken.away, broken.open_reader = False, reading  # type: ignore[method-assign]
+    later.shelf.sweep()
+    assert in_store(later.study) == ["0"]
+
+
 def test_a_short_outage_is_waited_for(here: Machine, shared: Path) -> None:
     assert here.shelf is not None
     broken, steps, waited = Broken(here.shelf.store), [], []

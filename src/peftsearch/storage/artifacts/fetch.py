@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 
+MOUNT = f"mount it, or name the path that it has here by {ARTIFACTS_VARIABLE}"
+
+
 def artifact_of(study: Study, record: Record) -> Artifact | None:
     """The artifact that has the weights of a point; None if none has."""
     there = {artifact.point: artifact for artifact in artifacts_of(study) if artifact.whole}
@@ -98,7 +101,6 @@ def _gone(study: Study, store: Store) -> str:
     written = read_place(study)
     if written is None or store.holds(written.marker):
         return f"are not in {store.place} any more"
-    return (
-        f"were put into {written.name}, which is not {store.place} on this machine; mount it, or name the path that it"
-        f" has here by {ARTIFACTS_VARIABLE}"
-    )
+    if written.name == store.place:
+        return f"were put into {store.place}, which is not that place on this machine, or was emptied; {MOUNT}"
+    return f"were put into {written.name}, which is not {store.place} on this machine; {MOUNT}"

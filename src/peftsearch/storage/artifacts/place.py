@@ -147,6 +147,9 @@ class Store:
         step: called while something is written, as a sign of life.
         clock: seconds that never go back.
         pause: sleeps for some seconds.
+
+    Attributes:
+        waits: whether writing waits through outages; what can be brought later need not.
     """
 
     def __init__(
@@ -160,6 +163,7 @@ class Store:
     ) -> None:
         self.place = place
         self.step = step
+        self.waits = True
         self._inner = inner
         self._prefix = f"{prefix}/" if prefix else ""
         self._clock = clock
@@ -169,13 +173,13 @@ class Store:
         return self._inner.open_reader(f"{self._prefix}{artifact_id}")
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Write an artifact, and try again for `PATIENCE_SECONDS` where that fails."""
+        """Write an artifact, and try again for `PATIENCE_SECONDS` where that fails, if the store `waits`."""
 
         def once() -> None:
             content_body.seek(0)
             self._inner.write(f"{self._prefix}{artifact_id}", Watched(content_body, self.step))  # type: ignore[arg-type]
 
-        self.patiently(once)
+        self.patiently(once) if self.waits else once()
 
     def patiently(self, call: Callable[[], Found]) -> Found:
         """What `call` returns, which is tried again for `PATIENCE_SECONDS` where it fails."""

@@ -183,6 +183,7 @@ class Shelf:
         from optuna.artifacts import upload_artifact
         from optuna.exceptions import UpdateFinishedTrialError
 
+        self.store.waits = trial is not None  # what is late can wait for the next sweep
         try:
             with packed(self._weights / str(point)) as archive:
                 uploaded = upload_artifact(
