@@ -94,7 +94,7 @@ def _reading(study: Study, record: Record, artifact: Artifact, place: str) -> It
     except (UserError, StorageLost, DiskFull):
         raise
     except Exception as error:  # each SDK has its own errors
-        raise UserError(f"{what} cannot be read from {place} ({reason(error)})") from error
+        raise UserError(f"{what} cannot be read from {place} ({reason(error)}); check it, and try again") from error
 
 
 def _gone(study: Study, store: Store) -> str:
