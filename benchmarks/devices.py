@@ -46,7 +46,7 @@ def measured(kind: str, args: argparse.Namespace) -> Turn:
         configs = [replace(each, training=replace(each.training, precision=precision)) for each in configs]
         timed = max(configs, key=lambda each: METHODS[each.method].passes(each.settings, args.epochs))
         started = time.perf_counter()
-        step, forward = time_encoder(timed, data, cache=Path(folder), device="cpu")
+        step, forward, _ = time_encoder(timed, data, cache=Path(folder), device="cpu")
         took, methods = time.perf_counter() - started, {}
         for config in configs:
             with tempfile.TemporaryDirectory() as cache:

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from peftsearch.core.errors import Interrupted
+from peftsearch.core.seconds import Timed
 from peftsearch.search import calibration
 from peftsearch.search.calibration import Calibration, timed_config
 from peftsearch.storage.database import open_storage, open_study, reopen_study
@@ -28,11 +29,11 @@ class FakeDevice:
     def timed_in(self, work: Work) -> str:
         return f"seconds on {self.name}"
 
-    def seconds(self, work: Work, should_stop: Callable[[], bool]) -> tuple[float, float]:
+    def seconds(self, work: Work, should_stop: Callable[[], bool]) -> Timed:
         self.timed.append(work)
         if self.error:
             raise self.error
-        return 0.4, 0.1
+        return Timed(0.4, 0.1, 3.0)
 
 
 @pytest.fixture

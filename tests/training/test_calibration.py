@@ -34,7 +34,8 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Work:
-    """A clock that shows the tokens passed forward so far, three times as many where gradients follow.
+    """A clock that shows the tokens passed forward so far, three times as many where gradients follow; the wall clock
+    shows twice as many.
 
     Attributes:
         batches: the rows of each forward pass.
@@ -43,7 +44,7 @@ class Work:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, most_rows: int = BATCH) -> None:
         self.done, self.batches = 0.0, list[int]()
         for module in (stopwatch, calibration):
-            monkeypatch.setattr(module, "clock", lambda device: Seconds(self.done, self.done))
+            monkeypatch.setattr(module, "clock", lambda device: Seconds(self.done, 2 * self.done))
         forward = Classifier.forward
 
         @wraps(forward)
@@ -62,11 +63,12 @@ def test_a_step_and_a_pass_are_of_the_same_rows_each_time(
     backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work(monkeypatch)
-    step, forward = time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
+    step, forward, whole = found = time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
     assert step == 3 * forward
+    assert whole == 2 * forward * len(DATA.splits["train"]) / BATCH, "its rows are in the middle by their tokens"
     assert set(work.batches) == {BATCH}, "a batch of the epoch's last rows is smaller"
     assert BATCH * 5 <= forward <= BATCH * 14, "texts have 3 to 12 words, and two tokens around them"
-    assert (step, forward) == time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
+    assert found == time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
 
 
 def test_where_memory_is_short_the_batch_is_divided(
@@ -84,8 +86,9 @@ def test_where_memory_is_short_the_batch_is_divided(
 def test_of_long_texts_fewer_rows_are_timed(backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(monkeypatch)
     monkeypatch.setattr(calibration, "MOST_TOKENS", 60)
-    _, forward = time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
+    _, forward, whole = time_encoder(config(backbone), DATA, cache=tmp_path, device="cpu")
     assert forward <= 60
+    assert whole == 2 * forward * len(DATA.splits["train"]) / work.batches[0]
     assert 60 / 14 - 1 < work.batches[0] < BATCH
 
 
@@ -105,9 +108,10 @@ def test_it_can_be_interrupted_in_its_steps_and_in_its_passes(backbone: str, tmp
 
 
 def test_texts_are_timed_where_there_is_no_encoder() -> None:
-    fit, label = time_texts(TEXT_METHODS["tfidf"], SETTINGS, DATA)
+    fit, label, whole = time_texts(TEXT_METHODS["tfidf"], SETTINGS, DATA)
     assert fit > 0
     assert label > 0
+    assert whole == 0
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from peftsearch.core.measurement import Clock, EpochReport, Measurement
@@ -20,6 +20,21 @@ def timed_in(clock: Clock, device: str, *, exact: bool) -> str:
     """
     seconds = "processor seconds" if clock == "processor" else "seconds by the wall clock"
     return f"{seconds} on {device}{' with --exact' if exact else ''}"
+
+
+class Timed(NamedTuple):
+    """What a kind of device takes for a short piece of a study's work.
+
+    Attributes:
+        training: the seconds of a piece of training, by the clock of the kind.
+        evaluation: those of a piece of evaluation.
+        whole_pass: as far as these tell, the seconds by the wall clock of a pass of all training rows forward through
+            the encoder; 0.0 without one.
+    """
+
+    training: float
+    evaluation: float
+    whole_pass: float = 0.0
 
 
 @dataclass(frozen=True)

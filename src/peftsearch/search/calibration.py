@@ -17,10 +17,12 @@ from peftsearch.core.errors import Interrupted, one_line
 from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.files.locks import locked_if_free
 from peftsearch.core.files.run_folder import RunFolder
+from peftsearch.core.seconds import Timed
 from peftsearch.methods.table import ENCODER_METHODS, METHODS, TEXT_METHODS
 from peftsearch.storage.times.calibrations import (
     EVALUATION,
     TRAINING,
+    WHOLE_PASS,
     Work,
     is_calibrated,
     work_of,
@@ -49,7 +51,7 @@ class Device(Protocol):
     def timed_in(self, work: Work) -> str:
         """The kind of its seconds (`core.seconds.timed_in`)."""
 
-    def seconds(self, work: Work, should_stop: Ask) -> tuple[float, float]:
+    def seconds(self, work: Work, should_stop: Ask) -> Timed:
         """What a short piece of training takes, and one of evaluation: the same on every device."""
 
 
@@ -100,7 +102,7 @@ class Calibration:
         if is_calibrated(self.study, work, kind):
             return
         try:
-            training, evaluation = self.device.seconds(work, should_stop)
+            timed = self.device.seconds(work, should_stop)
         except Interrupted:
             raise
         except Exception as error:  # the trial itself says what a library cannot do; its time is then compared as it is
@@ -111,7 +113,8 @@ class Calibration:
                 f"{kind} are not measured: the clock showed {training} and {evaluation} s", file=sys.stderr, flush=True
             )
             return
-        write_calibration(self.study, work, kind, {TRAINING: training, EVALUATION: evaluation}, exact=self.device.exact)
+        pieces = {TRAINING: timed.training, EVALUATION: timed.evaluation, WHOLE_PASS: timed.whole_pass}
+        write_calibration(self.study, work, kind, pieces, exact=self.device.exact)
 
 
 def _say(line: str) -> None:
@@ -138,7 +141,7 @@ class RealDevice:
             text_seconds_are(exact=self.exact) if work == "texts" else encoder_seconds_are(self.name, exact=self.exact)
         )
 
-    def seconds(self, work: Work, should_stop: Ask) -> tuple[float, float]:
+    def seconds(self, work: Work, should_stop: Ask) -> Timed:
         from peftsearch.data.load import data_of_study
         from peftsearch.training.calibration import time_encoder, time_texts
 

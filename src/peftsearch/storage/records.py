@@ -21,7 +21,7 @@ from peftsearch.storage.budget import counts
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.optuna_access import ended_trials, storage_of
 from peftsearch.storage.study_attributes import constraints_in
-from peftsearch.storage.times.scale import Scale, on_scale, scale_in
+from peftsearch.storage.times.scale import TIMED_IN, Scale, on_scale, scale_in
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -63,6 +63,8 @@ class Record:
         last_step: the unix time at which the trial last made a step.
         slowest_step: the seconds that its slowest step so far took.
         at: the step that the trial had last made when its worker wrote `last_step`.
+        whole_pass: the seconds of a pass of the training rows forward through the encoder, as they were estimated on
+            the trial's kind of device before its first trial; None where that is not known.
     """
 
     number: int
@@ -83,6 +85,7 @@ class Record:
     last_step: float | None = None
     slowest_step: float | None = None
     at: StepReport | None = None
+    whole_pass: float | None = None
     started: datetime | None = None
     ended: datetime | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -247,6 +250,7 @@ def _as_written(trial: FrozenTrial, read: Reading) -> Record:
         last_step=attributes.progress_of(trial).get("last_step"),
         slowest_step=attributes.progress_of(trial).get("slowest_step"),
         at=attributes.step_of(trial),
+        whole_pass=read.scale.whole_pass(attributes.worker_of(trial).get(TIMED_IN)),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         params=trial.params,

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from peftsearch.backbones.loading import resolve, tokenizer_of
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted, TrialFailure
-from peftsearch.core.seconds import timed_in
+from peftsearch.core.seconds import Timed, timed_in
 from peftsearch.data.base import TextData, documents
 from peftsearch.methods.base import TextMethod
 from peftsearch.methods.hyperparameters import Settings
+from peftsearch.methods.table import METHODS
 from peftsearch.training.attempt import new_classifier
 from peftsearch.training.batches import length_grouped_order
 from peftsearch.training.compute import Compute, chosen_device
@@ -72,8 +73,8 @@ def time_encoder(
     device: str = "auto",
     exact: bool = False,
     should_stop: Ask = lambda: False,
-) -> tuple[float, float]:
-    """What a training step of a trial takes, and a pass without gradients: seconds by the clock of the device.
+) -> Timed:
+    """What a training step of a trial takes, and a pass of its rows without gradients.
 
     Args:
         config: of the trial.
@@ -91,21 +92,21 @@ def time_encoder(
     places = middle_batch(rows, config)
     precision = number_format(config, resolved, rows, on, exact)
     config = replace(config, training=replace(config.training, batch_size=len(places)))
+    pieces, passes = len(rows.train.lengths) / len(places), METHODS[config.method].passes(config.settings, 1)
     for micro_batch in micro_batch_sizes(len(places)):
         compute = Compute(on, precision, micro_batch)
         classifier = new_classifier(config, resolved, len(rows.labels)).to(on)
         piece = Piece(classifier, config, rows, places, compute, should_stop)
         try:
-            return piece.step(), piece.evaluation()
+            step, (evaluation, wall) = piece.step(), piece.evaluation()
+            return Timed(step, evaluation, wall * pieces * (step / passes if passes > 1 else evaluation))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
     raise TrialFailure("out_of_memory", f"one row does not fit on {device_name(on)}")
 
 
-def time_texts(
-    method: TextMethod, settings: Settings, data: TextData, *, should_stop: Ask = lambda: False
-) -> tuple[float, float]:
+def time_texts(method: TextMethod, settings: Settings, data: TextData, *, should_stop: Ask = lambda: False) -> Timed:
     """What fitting a method to some of the texts takes, and what labelling them does; arguments as above."""
     train = data.splits["train"]
     rows = train.select(range(0, len(train), -(-len(train) // TEXTS)))  # from everywhere, so that no class is missing
@@ -120,7 +121,7 @@ def time_texts(
         model.scores(texts)
         taken.append(((fitted - started).seconds, (clock(CPU) - fitted).seconds))
     fit, label = zip(*taken[WARM_UP:], strict=True)
-    return median(fit), median(label)
+    return Timed(median(fit), median(label))
 
 
 def middle_batch(rows: TrialRows, config: TrialConfig) -> NDArray[np.int64]:
@@ -158,8 +159,8 @@ class Piece:
         taken = step_seconds(self.classifier, sample, self.config, self.compute, loss, {0}, self.should_stop)
         return median(taken[0][WARM_UP:])
 
-    def evaluation(self) -> float:
-        """The median seconds of a pass without gradients."""
+    def evaluation(self) -> tuple[float, float]:
+        """The median seconds of a pass without gradients, and how many seconds one of them is by the wall clock."""
         device, size, taken = self.compute.device, self.compute.evaluation_batch, []
         rows = [self.rows.train[int(place)][0] for place in self.places]
         inputs = [self.rows.collate.inputs(rows[start : start + size]) for start in range(0, len(rows), size)]
@@ -172,5 +173,6 @@ class Piece:
                 started = clock(device)
                 for batch in batches:
                     self.classifier(**batch)
-                taken.append((clock(device) - started).seconds)
-        return median(taken[WARM_UP:])
+                taken.append(clock(device) - started)
+        seconds, wall = zip(*((each.seconds, each.wall) for each in taken[WARM_UP:]), strict=True)
+        return median(seconds), sum(wall) / sum(seconds)

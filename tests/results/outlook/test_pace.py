@@ -48,6 +48,19 @@ def test_what_is_cheap_and_tried_first_says_how_long_a_pass_takes() -> None:
     assert seconds_left(known, 7) == pytest.approx(60 + 5 * SHARE * 64 / 3)
 
 
+def test_before_a_trial_has_made_steps_the_timing_of_its_device_tells() -> None:
+    """A running probe's own epochs tell less, and a trial of several passes more."""
+    running = replace(start(1, "probe"), state="running", whole_pass=5.0)
+    known = [start(0, "tfidf", 1), running, start(2, "full"), start(3, "lora")]
+    assert seconds_left(known[1:], 3) == pytest.approx(5 * (1 + 9 + 6), abs=1)
+    assert seconds_left(known, 4) == pytest.approx(5 * (1 + 9 + 6) + SHARE * (1 + 5 * 16) / 4, abs=1)
+    said = likely_reached(known, 60)
+    assert said is not None
+    assert said.startswith("about 1 to 3 more trials are likely to end in the 1 min 0 s left")
+    ended = [start(0, "tfidf", 1), replace(start(1, "probe", 4), whole_pass=5.0), at_step(2, "full", 90), known[3]]
+    assert seconds_left(ended, 2) == pytest.approx(0.75 * 90 + 60, abs=1)
+
+
 def test_what_the_first_trial_takes_to_load_is_no_pass() -> None:
     probe = replace(start(0, "probe", 30), curve=tuple(report(epoch, 0.5) for epoch in (1, 2, 3)))
     assert seconds_left([probe, start(1, "full")], 1) == pytest.approx(3 * 3.5 * 9), (

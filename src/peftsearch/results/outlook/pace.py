@@ -1,7 +1,8 @@
 """How long a search still takes: judged by the trials so far, and by how much those compute that are to come.
 
 The starting points are known before they are trained, and so is how much each computes (`Method.passes`). The cheap
-ones are tried first, so the mean of the first trials is far too low. What a sampler proposes is stopped early where
+ones are tried first, so the mean of the first trials is far too low. Before a trial with an encoder has made steps,
+those that its device was timed with tell. What a sampler proposes is stopped early where
 another trial dominates it, which starting points hardly ever are, so the mean of the starting points is too high.
 `python -m benchmarks.time_left` compares what is forecast with what recorded searches took.
 """
@@ -100,8 +101,9 @@ class Pace:
 
     @cached_property
     def is_sure(self) -> bool:
-        """Whether a trial tells that computes more than a pass, unless none does that is known to come."""
-        return any(passes > 1 for _, passes, _ in self._told) or all(_passes(record) <= 1 for record in self.records)
+        """Whether a device was timed or a trial tells that computes more than a pass, unless none is known to come."""
+        told = any(passes > 1 for _, passes, _ in self._told)
+        return told or bool(self._timed) or all(_passes(record) <= 1 for record in self.records)
 
     def whole(self, record: Record) -> float | None:
         """The seconds that a trial took or, if it is trained to its last epoch, will have taken; None if unknown."""
@@ -124,12 +126,20 @@ class Pace:
         ]
 
     @cached_property
+    def _timed(self) -> list[float]:
+        """The seconds of a pass, of each trial whose device was timed before."""
+        return [record.whole_pass for record in self.records if record.whole_pass is not None]
+
+    @cached_property
     def _rates(self) -> Mapping[str | None, float]:
         """By backbone, and None for all: the seconds of a pass.
 
-        A trial of one pass tells little, and counts only where there is no other.
+        A trial of one pass tells little, and counts only where there is no other and no device was timed.
         """
-        told = [one for one in self._told if one[1] > 1] or [one for one in self._told if one[1] > 0]
+        told = [one for one in self._told if one[1] > 1]
+        if not told and self._timed:
+            return {None: sum(self._timed) / len(self._timed)}
+        told = told or [one for one in self._told if one[1] > 0]
         rates = {}
         for name in {None, *(backbone for backbone, _, _ in told)} if told else ():
             mine = [(passes, seconds) for backbone, passes, seconds in told if name in (None, backbone)]

@@ -25,8 +25,8 @@ Work = Literal["encoder", "texts"]
 """What trials of a method compute with. Methods without an encoder are timed on the CPU in every study, so their
 seconds are compared among themselves."""
 
-TRAINING, EVALUATION = "training", "evaluation"
-"""The pieces of a calibration."""
+TRAINING, EVALUATION, WHOLE_PASS = "training", "evaluation", "whole_pass"
+"""The pieces of a calibration (`core.seconds.Timed`); earlier versions have no whole pass."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Calibration:
     Attributes:
         timed_in: the kind, as `core.seconds.timed_in` gives it.
         exact: whether trials of this kind do without the speed-ups that change results, so that their work is another.
-        seconds: of a piece of `training` and of one of `evaluation`, by the clock of the kind.
+        seconds: of each piece, by the clock of the kind; those of a whole pass by the wall clock.
         first: whether no other kind had been measured for this work when it was written.
         ended: when it was measured: ISO 8601, in UTC.
     """

@@ -16,6 +16,7 @@ from peftsearch.storage.times.calibrations import (
     EVALUATION,
     REFERENCE,
     TRAINING,
+    WHOLE_PASS,
     Calibration,
     Work,
     calibrations_in,
@@ -77,6 +78,11 @@ class Scale:
                 pieces = (reference.seconds[piece] / own.seconds[piece] for piece in (TRAINING, EVALUATION))
                 found[own.work, own.timed_in] = Factors(*pieces)
         return found
+
+    def whole_pass(self, timed_in: str | None) -> float | None:
+        """The seconds of a pass of the training rows through the encoder on a kind of device; None if not known."""
+        found = (each for each in self.calibrations if (each.work, each.timed_in) == ("encoder", timed_in))
+        return next((each.seconds.get(WHOLE_PASS) for each in found), None) or None
 
     def factors(self, config: TrialConfig, timed_in: str | None) -> Factors | None:
         """By what the seconds of a trial of this kind are multiplied; None if they stay as they are.
