@@ -95,7 +95,7 @@ def test_what_a_clock_cannot_show_is_no_measurement(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: tuple[float, float]
 ) -> None:
     """Every view would divide by it."""
-    monkeypatch.setattr(FakeDevice, "seconds", lambda *_: shown)
+    monkeypatch.setattr(FakeDevice, "seconds", lambda *_: Timed(*shown))
     worker(url, FakeDevice("a"), tmp_path).before(config("lora"), never)
     assert kinds(url) == []
 

@@ -108,10 +108,8 @@ class Calibration:
         except Exception as error:  # the trial itself says what a library cannot do; its time is then compared as it is
             _say(f"{kind} are not measured: {type(error).__name__}: {one_line(error)}")
             return
-        if not min(training, evaluation) > 0:  # by a clock that is too coarse; nothing is divided by it
-            print(
-                f"{kind} are not measured: the clock showed {training} and {evaluation} s", file=sys.stderr, flush=True
-            )
+        if not min(timed.training, timed.evaluation) > 0:  # by a clock that is too coarse; nothing is divided by it
+            _say(f"{kind} are not measured: the clock showed {timed.training} and {timed.evaluation} s")
             return
         pieces = {TRAINING: timed.training, EVALUATION: timed.evaluation, WHOLE_PASS: timed.whole_pass}
         write_calibration(self.study, work, kind, pieces, exact=self.device.exact)

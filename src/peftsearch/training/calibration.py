@@ -175,4 +175,4 @@ class Piece:
                     self.classifier(**batch)
                 taken.append(clock(device) - started)
         seconds, wall = zip(*((each.seconds, each.wall) for each in taken[WARM_UP:]), strict=True)
-        return median(seconds), sum(wall) / sum(seconds)
+        return median(seconds), sum(wall) / sum(seconds) if any(seconds) else 1.0
