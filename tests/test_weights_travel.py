@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,7 @@ from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.artifacts.listed import artifacts_of, write_removed
 from peftsearch.study.spec import load_study
 from peftsearch.workers.worker import run_job
-from tests.helpers.tiny import tiny_model
-from tests.helpers.toy import KEYS, toy_data
+from tests.helpers.folders import fill_without_study
 
 STUDY = """\
 name: toy
@@ -39,9 +40,7 @@ methods:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What both machines have: data, a tiny random model, the study file."""
     found = tmp_path_factory.mktemp("machines")
-    tiny_model(found / "model")
-    rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
-    (found / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    fill_without_study(found)
     for machine in ("a", "b"):
         (found / machine).mkdir()
         (found / machine / "toy.yaml").write_text(STUDY.format(root=found))
@@ -121,16 +120,18 @@ def test_the_report_brings_what_was_said_of_each_row_and_no_weights(
 
 
 def test_what_has_not_reached_the_place_is_said_on_every_machine(
-    there: StoredStudy, root: Path, monkeypatch: pytest.MonkeyPatch
+    there: StoredStudy, root: Path, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert there.checkpoint_problems() == []
-    study, front = there.study, there.front()
-    removed, trained_on = study.user_attrs.get("artifacts_removed"), front[0].record.worker["host"]
+    with closing(sqlite3.connect(root / "trials.db")) as own, closing(sqlite3.connect(root / "other.db")) as other:
+        own.backup(other)
+    study = open_results("toy.yaml", storage=trained.replace("trials.db", "other.db")).study
+    front = there.front()
+    trained_on = front[0].record.worker["host"]
     write_removed(study, [artifact.id for artifact in artifacts_of(study)])
     at_a = checkpoint_problems(study, front, root / "e")
     monkeypatch.setattr(checkpoints, "host", lambda: "elsewhere")
     elsewhere = checkpoint_problems(study, front, root / "e")
-    study.set_user_attr("artifacts_removed", removed)
     first = front[0].point
     again = f"to train the trial again: peftsearch export --study toy --trial {first} --retrain --out DIR"
     assert at_a[0] == f"the checkpoint of {first.in_words} is missing ({root}/e/{first}); {again}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from optuna.artifacts import upload_artifact
 from optuna.study import Study
 
 from peftsearch.core.config import TrialConfig
@@ -16,7 +18,7 @@ from peftsearch.core.measurement import EpochReport, Measurement
 from peftsearch.core.predictions import Predictions
 from peftsearch.core.trained import TrainedModel
 from peftsearch.search import execute
-from peftsearch.storage.artifacts.listed import artifacts_of
+from peftsearch.storage.artifacts.listed import MIMETYPE, artifacts_of
 from peftsearch.storage.artifacts.place import Store, open_place
 from peftsearch.storage.artifacts.settle import settle
 from peftsearch.storage.artifacts.shelf import Shelf
@@ -96,6 +98,19 @@ def machine(root: Path, url: str, place: Path | str | None, name: str = "a") -> 
 def in_store(study: Study) -> list[str]:
     """The points whose checkpoints the store has, as the storage says."""
     return sorted(str(artifact.point) for artifact in artifacts_of(study) if artifact.whole)
+
+
+def begun_late(here: Machine, point: str) -> str:
+    """An artifact that a process has begun to upload after the end of its trial; returns its id."""
+    assert here.shelf is not None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{point}.tar"
+        file.write_bytes(b"")
+        uploaded = upload_artifact(
+            artifact_store=here.shelf.store, file_path=str(file), study_or_trial=here.study, mimetype=MIMETYPE
+        )
+    here.shelf.store.remove(uploaded)
+    return uploaded
 
 
 class Broken:

@@ -19,7 +19,7 @@ from peftsearch.search import execute
 from peftsearch.search.pruning import Decision
 from peftsearch.storage.artifacts import place as places
 from peftsearch.storage.artifacts import shelf as shelves
-from peftsearch.storage.artifacts.listed import artifacts_of, read_place
+from peftsearch.storage.artifacts.listed import artifacts_of, read_place, write_late
 from peftsearch.storage.artifacts.settle import check_place, settle
 from peftsearch.storage.connection.looking import one_look
 from peftsearch.storage.database import open_storage, open_study
@@ -27,7 +27,7 @@ from peftsearch.storage.kept.known_front import known_front
 from peftsearch.storage.liveness.recovery import put_back, retry
 from peftsearch.storage.optuna_access import frozen_trial, storage_of, trial_id
 from peftsearch.storage.records import Record
-from tests.helpers.stores import Broken, Machine, in_store, machine
+from tests.helpers.stores import Broken, Machine, begun_late, in_store, machine
 
 
 @pytest.fixture
@@ -148,11 +148,7 @@ def test_a_kill_while_uploading_leaves_nothing_for_ever(here: Machine, shared: P
     assert files(shared, here) == 1
 
 
-@pytest.mark.parametrize("overwritten", [False, True], ids=["alone", "beside a process that writes the list too"])
-def test_an_attempt_that_was_put_back_leaves_nothing(
-    here: Machine, shared: Path, monkeypatch: pytest.MonkeyPatch, overwritten: bool
-) -> None:
-    """Also where another process overwrites the list of removed artifacts, as if nothing had been written to it."""
+def test_an_attempt_that_was_put_back_leaves_nothing(here: Machine, shared: Path) -> None:
     assert here.shelf is not None
     keep = here.shelf.keep
 
@@ -166,12 +162,35 @@ def test_an_attempt_that_was_put_back_leaves_nothing(
     put_back(here.study, 0)
     assert files(shared, here) == 1
     here.shelf.keep = keep  # type: ignore[method-assign]
-    if overwritten:
-        monkeypatch.setattr(shelves, "write_removed", lambda *_: None)
     here.train(0.6)
     assert in_store(here.study) == ["0"]
     assert files(shared, here) == 1
     assert [one.id for one in artifacts_of(here.study) if one.whole] == names(shared, here)
+
+
+def test_what_a_killed_process_has_written_after_its_removal_is_removed_by_the_next_process(
+    tmp_path: Path, here: Machine, shared: Path
+) -> None:
+    here.train(0.9)
+    slow = begun_late(here, "7")
+    assert here.shelf is not None
+    here.shelf.sweep()
+    (shared / slow).write_bytes(b"whole")  # by the process that had begun, which then is killed
+    sweeps = machine(tmp_path, f"sqlite:///{tmp_path}/trials.db", shared).shelf
+    assert sweeps is not None
+    sweeps.sweep()
+    assert names(shared, here) == [one.id for one in artifacts_of(here.study)]
+
+
+def test_whoever_ends_writing_while_an_artifact_is_removed_sees_that_it_is(
+    here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.train(0.9)
+    slow, seen = begun_late(here, "7"), []
+    assert here.shelf is not None
+    monkeypatch.setattr(here.shelf.store, "remove", lambda one: seen.append((one, write_late(here.study, one))))
+    here.shelf.sweep()
+    assert seen == [(slow, False)]
 
 
 def test_who_was_wrongly_taken_for_dead_takes_its_checkpoints_back(here: Machine, shared: Path) -> None:

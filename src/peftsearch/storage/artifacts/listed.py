@@ -4,13 +4,16 @@ Optuna writes an artifact's attribute before its content, so there is no artifac
 Most stand on their trial, to be read with it once. One that is uploaded after its trial has ended stands on the study,
 because Optuna takes no attribute for such a trial, and no attribute can be deleted. `optuna.artifacts` lists them too,
 but fails on one that optuna-dashboard (0.21) has deleted, in whose place it writes `null`.
+
+What becomes of an artifact is said by an attribute of its own, so that no two machines that write at the same moment
+overwrite what the other one says.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +34,15 @@ MIMETYPE = "application/vnd.peftsearch.checkpoint+tar"
 PLACE = "artifacts"
 """`place` and `marker`: where weights are kept, and the artifact that shows that it is this place."""
 
-REMOVED = "artifacts_removed"
-"""The ids of the artifacts that were removed."""
+WRITTEN = "peftsearch:artifact-written:"
+"""`peftsearch:artifact-written:ID` stands on the study once an artifact of the study was written to its end."""
 
-LATE = "artifacts_late"
-"""The ids of those artifacts of the study that were written to their end."""
+REMOVED = "peftsearch:artifact-removed:"
+"""`peftsearch:artifact-removed:ID` stands on the study once an artifact was removed, or is about to be: true if nobody
+writes it any more, false if the process that began to may still be at it."""
+
+EARLIER_WRITTEN, EARLIER_REMOVED = "artifacts_late", "artifacts_removed"
+"""The lists of ids that earlier versions kept in their place, among a study's user attributes."""
 
 UNWRITTEN = "artifacts_unwritten"
 """On a trial: the ids of those that were not, since the store was away."""
@@ -49,7 +56,8 @@ class Artifact:
         id: its name in the store.
         point: whose checkpoint it is. A whole trial may be kept as its best epoch, which has the same weights.
         late: whether it was uploaded after its trial had ended.
-        whole: whether it is known to have been written to its end.
+        whole: whether it is known to have been written to its end. Those of a trial that failed are not: whoever was
+            wrongly taken for dead may still write them.
     """
 
     id: str
@@ -88,21 +96,44 @@ def write_place(study: Study, place: Place | None) -> None:
         study.set_user_attr(PLACE, {"place": place.name, "marker": place.marker} if place else None)
 
 
+@dataclass(frozen=True)
+class OnStudy:
+    """What stands on a study of its artifacts, read at one moment.
+
+    Attributes:
+        late: those that were uploaded after their trial had ended, removed ones included.
+        removed: the ids of those that were removed, those that are about to be included.
+        unsettled: of these, the ids of those that may still be written.
+    """
+
+    late: tuple[Artifact, ...]
+    removed: Set[str]
+    unsettled: Set[str]
+
+    @classmethod
+    def of(cls, study: Study) -> OnStudy:
+        earlier, said = study.user_attrs, storage_of(study).get_study_system_attrs(study_id(study))
+        written = {*_said(said, WRITTEN), *(earlier.get(EARLIER_WRITTEN) or ())}
+        late = tuple(replace(one, late=True, whole=one.id in written) for one in _listed(said))
+        removed = _said(said, REMOVED)
+        unsettled = {one for one, settled in removed.items() if not settled}
+        return cls(late, {*removed, *(earlier.get(EARLIER_REMOVED) or ())}, unsettled)
+
+
 def artifacts_of(study: Study) -> list[Artifact]:
     """The checkpoints of ended trials that are in the store, or were begun to be written there."""
-    attributes = study.user_attrs
-    removed, late = attributes.get(REMOVED) or (), attributes.get(LATE) or ()
-    found = [artifact for trial in ended_trials(study) for artifact in on_trial(trial)]
-    of_study = storage_of(study).get_study_system_attrs(study_id(study))
-    found += [replace(one, late=True, whole=one.id in late) for one in _listed(of_study)]
-    return [artifact for artifact in found if artifact.id not in removed]
+    of_study = OnStudy.of(study)
+    of_trials = [artifact for trial in ended_trials(study) for artifact in on_trial(trial)]
+    return [artifact for artifact in (*of_trials, *of_study.late) if artifact.id not in of_study.removed]
 
 
 def on_trial(trial: FrozenTrial) -> list[Artifact]:
     """The checkpoints that stand on a trial, removed ones included."""
-    unwritten = trial.user_attrs.get(UNWRITTEN) or ()
+    from optuna.trial import TrialState
+
+    unwritten, failed = trial.user_attrs.get(UNWRITTEN) or (), trial.state is TrialState.FAIL
     own = (artifact for artifact in _listed(trial.system_attrs) if artifact.point.trial == trial.number)
-    return [replace(artifact, whole=artifact.id not in unwritten) for artifact in own]
+    return [replace(artifact, whole=not failed and artifact.id not in unwritten) for artifact in own]
 
 
 def write_unwritten(trial: Trial, ids: Iterable[str]) -> None:
@@ -122,13 +153,17 @@ def without_removed(trial: FrozenTrial, removed: Collection[str]) -> FrozenTrial
 
 def unlisted(study: Study) -> dict[str, str]:
     """By these attributes in place of a study's own, a page does not list the checkpoints that stand on the study."""
-    of_study = storage_of(study).get_study_system_attrs(study_id(study))
-    return {f"{PREFIX}{artifact.id}": json.dumps(None) for artifact in _listed(of_study)}
+    return {f"{PREFIX}{artifact.id}": json.dumps(None) for artifact in OnStudy.of(study).late}
 
 
-def removed_artifacts(study: Study) -> list[str]:
+def removed_artifacts(study: Study) -> Set[str]:
     """The ids of artifacts that were removed from the store."""
-    return list(study.user_attrs.get(REMOVED) or ())
+    return OnStudy.of(study).removed
+
+
+def unsettled_artifacts(study: Study) -> Set[str]:
+    """The ids of artifacts that were removed while the process that began to write them may have gone on."""
+    return OnStudy.of(study).unsettled
 
 
 def without_artifacts(system_attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,18 +171,27 @@ def without_artifacts(system_attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in system_attributes.items() if not name.startswith(PREFIX)}
 
 
-def write_removed(study: Study, ids: Iterable[str]) -> None:
-    """Write that these artifacts were removed. Where two processes write at once, one of them removes them again."""
-    before: list[str] = study.user_attrs.get(REMOVED) or []
-    new = [one for one in ids if one not in before]
-    if new:
-        study.set_user_attr(REMOVED, [*before, *new])
+def write_removed(study: Study, ids: Iterable[str], *, settled: bool = True) -> None:
+    """Write that these artifacts were removed.
+
+    Args:
+        settled: whether nobody writes them any more. Otherwise this is to be written before they are removed: whoever
+            writes one to its end then either sees it, or has done so before the removal.
+    """
+    storage, own = storage_of(study), study_id(study)
+    for one in ids:
+        storage.set_study_system_attr(own, f"{REMOVED}{one}", settled)
 
 
 def write_late(study: Study, artifact: str) -> bool:
     """Write that an artifact of the study was written to its end; False if it was removed meanwhile."""
-    study.set_user_attr(LATE, [*(study.user_attrs.get(LATE) or ()), artifact])
-    return artifact not in (study.user_attrs.get(REMOVED) or ())
+    storage_of(study).set_study_system_attr(study_id(study), f"{WRITTEN}{artifact}", True)
+    return artifact not in removed_artifacts(study)
+
+
+def _said(attributes: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The ids of the artifacts of which a study's attributes say this, with what they say."""
+    return {name.removeprefix(what): value for name, value in attributes.items() if name.startswith(what)}
 
 
 def _listed(attributes: Mapping[str, Any]) -> list[Artifact]:

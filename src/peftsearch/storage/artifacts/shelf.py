@@ -25,12 +25,13 @@ from peftsearch.storage.artifacts.listed import (
     artifacts_of,
     on_trial,
     read_place,
+    unsettled_artifacts,
     write_late,
     write_removed,
     write_unwritten,
 )
 from peftsearch.storage.artifacts.place import Store, reason
-from peftsearch.storage.connection.looking import one_look
+from peftsearch.storage.connection.looking import look_again, one_look
 from peftsearch.storage.connection.patience import say_on_stderr
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.kept.front_checkpoints import kept_points
@@ -67,6 +68,7 @@ class Shelf:
         self.store = store
         self._say = say
         self._mine: list[str] = []
+        self._again = True
 
     @one_look()
     def keep(self, trial: Trial, ended: Record) -> None:
@@ -85,27 +87,26 @@ class Shelf:
         if not (earlier or points):
             return
         if (away := self._away(wait=True)) is None:
-            self._remove(earlier)
+            self._withdraw([artifact.id for artifact in earlier])
         else:
             self._say(
                 f"the weights of {(points or [ended.point])[0].in_words} are not in {self.store.place} yet ({away})"
             )
         brought = away is None and all(self._bring(point, trial) for point in points)
-        if earlier or not brought:
-            # On the trial, which no other process writes: another one may have overwritten the study's list of removed
-            # artifacts at the same moment.
+        if not brought:
             begun = {artifact.id for artifact in on_trial(frozen_trial(self._study, trial.number))}
             write_unwritten(trial, sorted(begun - set(self._mine)))
 
     def take_back(self) -> None:
         """Remove what `keep` has uploaded, since the trial was failed by another process meanwhile."""
-        self._remove_ids(self._mine)
+        self._remove_written(self._mine)
 
     @one_look()
     def sweep(self) -> None:
         """Remove the checkpoints of trials that failed, and of points that have left the front; bring what is missing.
 
-        What the store does not do now is left to the next sweep.
+        What the store does not do now is left to the next sweep. The first one also removes again what was removed
+        while it was being written: if the process that wrote it was killed afterwards, nobody else does.
         """
         objectives = objective_names(self._study)
         there = artifacts_of(self._study)  # first, or a trial that ends in between would have artifacts and no points
@@ -114,14 +115,18 @@ class Shelf:
         front = [record for record in known if record.point in stays]
         serving = {name for record in front for name in names_of(record)}
         gone = [one for one in there if one.point not in serving or not (one.whole or one.late)]
-        if not (gone or self._owed(front)):
+        again = unsettled_artifacts(self._study) if self._again else ()
+        if not (gone or again or superseded(there) or self._owed(front)):
             return
         if (away := self._away()) is not None:
             self._say(f"nothing is brought to {self.store.place}, or removed from it, for now ({away})")
             return
+        self._again = False
+        self._delete_unsettled(sorted(again))
         self._remove(gone)
         if self._owed(front):
             self._bring_late(front)
+        self._remove(superseded(artifacts_of(self._study)))
 
     def _away(self, *, wait: bool = False) -> str | None:
         """Why the store is not where the study's weights are kept, in words; None if it is.
@@ -146,10 +151,8 @@ class Shelf:
     def _bring_late(self, front: Sequence[Record]) -> None:
         """Upload those checkpoints of the front that are here and not in the store: it was away, or is new."""
         with locked_if_free(self._weights / LOCK) as alone:  # else another process of this machine is at it
-            owed = self._owed(front) if alone else []
-            left = artifacts_of(self._study) if owed else []
-            self._remove([one for one in left if one.point in owed])  # by a process that was killed at this
-            for point in owed:
+            look_again()  # another process of this machine may have brought them before the lock was free
+            for point in self._owed(front) if alone else ():
                 if not self._bring(point, None):
                     return
 
@@ -203,13 +206,27 @@ class Shelf:
         if trial is not None:
             self._mine.append(uploaded)
         elif not write_late(self._study, uploaded):
-            self._remove_ids([uploaded])
+            self._remove_written([uploaded])
         return True
 
-    def _remove(self, artifacts: Iterable[Artifact]) -> None:
-        self._remove_ids([artifact.id for artifact in artifacts])
+    def _remove(self, artifacts: Sequence[Artifact]) -> None:
+        self._remove_written([artifact.id for artifact in artifacts if artifact.whole])
+        self._withdraw([artifact.id for artifact in artifacts if not artifact.whole])
 
-    def _remove_ids(self, ids: Sequence[str]) -> None:
+    def _remove_written(self, ids: Sequence[str]) -> None:
+        """Remove what nobody writes any more; what the store does not remove now is tried again."""
+        write_removed(self._study, self._delete(ids))
+
+    def _withdraw(self, ids: Sequence[str]) -> None:
+        """Remove what another process may still be writing."""
+        write_removed(self._study, ids, settled=False)
+        self._delete_unsettled(ids)
+
+    def _delete_unsettled(self, ids: Sequence[str]) -> None:
+        self._again |= len(self._delete(ids)) < len(ids)
+
+    def _delete(self, ids: Sequence[str]) -> list[str]:
+        """Delete these artifacts in the store; returns those for which that was done."""
         done: list[str] = []
         for one in ids:
             try:
@@ -218,7 +235,16 @@ class Shelf:
                 self._say(f"{len(ids) - len(done)} files are not removed from {self.store.place} yet ({reason(error)})")
                 break
             done.append(one)
-        write_removed(self._study, done)
+        return done
+
+
+def superseded(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """Those that another machine is writing or a killed process has left, of points that others have whole.
+
+    One reading of the study tells them, so of two machines that bring the same point only one removes the other's.
+    """
+    whole = {artifact.point for artifact in artifacts if artifact.whole}
+    return [artifact for artifact in artifacts if not artifact.whole and artifact.point in whole]
 
 
 def names_of(record: Record) -> tuple[Point, ...]:
