@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import optuna
 import pytest
 
 from peftsearch.core.measurement import ClassReport, SplitScores
 from peftsearch.core.points import Point
 from peftsearch.storage.confirmations import SeedRun, read_openings, read_runs, write_opening, write_run
+from peftsearch.storage.connection.looking import one_look
+from peftsearch.storage.database import open_storage, open_study
 from tests.helpers.records import measurement
 
 SCORES = SplitScores({"macro_f1": 0.7}, ClassReport(("a", "b"), ((0, 0, 3), (1, 0, 2))))
@@ -34,6 +38,15 @@ def test_every_opening_of_the_test_split_stays(study: optuna.study.Study) -> Non
     write_opening(study, [Point(0), Point(3, 2)])
     write_opening(study, [Point(5)])
     assert [opening.points for opening in read_openings(study)] == [(Point(0), Point(3, 2)), (Point(5),)]
+
+
+def test_machines_that_open_the_test_split_at_the_same_moment_lose_no_opening(tmp_path: Path) -> None:
+    here, there = (open_study(open_storage(f"sqlite:///{tmp_path}/trials.db"), "toy", ("macro_f1",)) for _ in "ab")
+    with one_look():
+        assert read_openings(here) == []
+        write_opening(there, [Point(1)])
+        write_opening(here, [Point(2)])
+    assert sorted(opening.trials for opening in read_openings(there)) == [(1,), (2,)]
 
 
 def test_the_names_are_those_of_earlier_versions(study: optuna.study.Study) -> None:

@@ -1,12 +1,13 @@
 """What confirming leaves in the storage: the runs with other seeds, and when the test split was opened.
 
-Both are attributes of the study, since Optuna takes none of a trial that has ended. Each run has an attribute of its
-own, so that none grows large.
+Both are attributes of the study, since Optuna takes none of a trial that has ended. Each run and each opening has an
+attribute of its own, so that none grows large, and none is lost where two processes write at the same moment.
 """
 
 from __future__ import annotations
 
 import base64
+import secrets
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
     from peftsearch.core.predictions import Predictions
 
-RUN, OPENINGS = "confirmed:", "test_opened"
-"""`confirmed:TRIAL:SEED` is one run, with `7@3` in the place of TRIAL where an epoch is confirmed; `test_opened` lists
-every opening of the test split."""
+RUN, OPENED = "confirmed:", "test_opened:"
+"""`confirmed:TRIAL:SEED` is one run, with `7@3` in the place of TRIAL where an epoch is confirmed;
+`test_opened:TIME:TOKEN` is one opening of the test split."""
+
+EARLIER_OPENINGS = "test_opened"
+"""The list of openings that earlier versions have kept."""
 
 
 @dataclass(frozen=True)
@@ -129,13 +133,16 @@ def read_runs(study: Study) -> list[SeedRun]:
 
 def write_opening(study: Study, points: Sequence[Point]) -> None:
     """Write that the test split is opened now, for these points."""
-    earlier = study.user_attrs.get(OPENINGS, [])
-    study.set_user_attr(OPENINGS, [*earlier, Opening(now(), tuple(points)).to_dict()])
+    name = f"{OPENED}{datetime.now(UTC).isoformat(timespec='microseconds')}:{secrets.token_hex(4)}"
+    study.set_user_attr(name, Opening(now(), tuple(points)).to_dict())
 
 
 def read_openings(study: Study) -> list[Opening]:
     """Every time that the test split was opened, the first one first."""
-    return [Opening.from_dict(raw) for raw in study.user_attrs.get(OPENINGS, [])]
+    attributes = study.user_attrs
+    by_time = sorted(name for name in attributes if name.startswith(OPENED))
+    raw = [*attributes.get(EARLIER_OPENINGS, ()), *(attributes[name] for name in by_time)]
+    return [Opening.from_dict(one) for one in raw]
 
 
 def now() -> str:

@@ -26,7 +26,7 @@ from peftsearch.export.card.how_to_load import HowToLoad, code_in
 from peftsearch.export.card.model_card import model_card, write_card
 from peftsearch.export.card.quality import MOST_CLASSES
 from peftsearch.results.stored_study import StoredStudy, open_stored
-from peftsearch.storage.confirmations import RowClasses, SeedRun, write_opening, write_run
+from peftsearch.storage.confirmations import RowClasses, SeedRun, read_openings, write_opening, write_run
 from peftsearch.storage.records import Record
 from peftsearch.training.checkpoint import Checkpoint
 from tests.helpers.records import complete, config, measurement, store
@@ -127,7 +127,7 @@ def test_a_trial_that_was_only_searched(stored: StoredStudy, tmp_path: Path) -> 
 def test_a_confirmed_trial(stored: StoredStudy, tmp_path: Path) -> None:
     confirm(stored, {0: 30, 1: 120})
     card, found = card_of(stored, checkpoint(tmp_path)), confirmation(stored).measured[0]
-    quality, today = section(card, "How good it is"), stored.study.user_attrs["test_opened"][0]["when"][:10]
+    quality, today = section(card, "How good it is"), read_openings(stored.study)[0].when[:10]
     assert "| metric | validation (100 rows), seed 42 | test (200 rows), mean of 2 other seeds |" in quality
     assert (
         f"- The search did not see the test split. It was opened on {today}, for 2 trials; if this one was chosen by "
@@ -175,7 +175,7 @@ def test_how_far_the_validation_rows_overstated(
 
 def test_a_trial_that_others_were_opened_for(stored: StoredStudy, tmp_path: Path) -> None:
     confirm(stored, {1: 120})
-    card, today = card_of(stored, checkpoint(tmp_path)), stored.study.user_attrs["test_opened"][0]["when"][:10]
+    card, today = card_of(stored, checkpoint(tmp_path)), read_openings(stored.study)[0].when[:10]
     assert f"The test split was opened on {today}, for other trials; this one was not measured on it." in card
     assert "not been opened" not in card
     assert "By these scores" not in card
