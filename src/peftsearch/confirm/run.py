@@ -22,7 +22,7 @@ from peftsearch.core.errors import UserError
 from peftsearch.core.points import Point
 from peftsearch.core.secrets import HIDDEN, hide_source
 from peftsearch.data.splits import check_split
-from peftsearch.optimize.begin import job_of
+from peftsearch.optimize.begin import job_of_queue
 from peftsearch.results.formatting import duration
 from peftsearch.storage.alike.data import check_trial_data
 from peftsearch.storage.alike.packages import other_packages
@@ -134,11 +134,7 @@ def _train(
 ) -> Outcome:
     queue = progress.queue
     document = {**spec.document, "data": searched_section(stored, spec).model_dump(mode="json")}
-    job = job_of(
-        stored, spec, trials=0, trial_timeout=None, sampler=None, pruner="none", seed=None, exact=False,
-        cache_size=None,
-    )  # fmt: skip
-    job = replace(job, document=document, name=queue.study_name, budget=None)
+    job = replace(job_of_queue(stored, spec, queue), document=document)
     for engine, alone in ((places.together, False), (places.alone, True)):
         runs = [run for run in progress.runs if run.repeat.alone == alone]
         if runs and engine:

@@ -6,24 +6,26 @@ The local engine starts it as `python -m peftsearch.confirm.worker`, see `worker
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from peftsearch.confirm.once import TEST, Tested, run_once
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.files.cache_folder import cache_folder
+from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective
 from peftsearch.core.progress import ending_after
-from peftsearch.search.execute import Reporter, told
-from peftsearch.storage.confirm_queue import Repeat, claim_run, repeat_of, searched_by
+from peftsearch.search.execute import Reporter
+from peftsearch.storage.confirm_queue import Repeat, searched_by
 from peftsearch.storage.confirmations import RowClasses, SeedRun, now, write_run
 from peftsearch.storage.database import objective_names
 from peftsearch.storage.kept.predictions import write_predictions
 from peftsearch.study.spec import StudySpec
 from peftsearch.workers.job import Job
+from peftsearch.workers.queue_task import QueueTask
 from peftsearch.workers.task import Alive
 from peftsearch.workers.worker import main
 
@@ -49,60 +51,46 @@ Tester = Callable[[StudySpec, Job], TrainAndTest]
 
 
 @dataclass(frozen=True)
-class ConfirmTask:
-    """The runs of a queue. What they find is written onto the searched study.
+class ConfirmRuns:
+    """Trains and measures the runs of a queue, and writes what they find onto the searched study.
 
     Attributes:
         queue: the study that holds the runs.
         searched: the study whose trials they repeat.
         train: trains and measures one of them.
+        folder: where what they said about each row is kept.
     """
 
     queue: Study
     searched: Study
-    job: Job
     train: TrainAndTest
+    folder: RunFolder
 
-    def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
-        return claim_run(self.queue, worker)
-
-    def run(self, trial: Trial, config: TrialConfig, alive: Alive) -> str | None:
-        repeat, report = repeat_of(trial), Reporter(self.queue, trial, config, "none")
-
-        def train_and_tell() -> None:
-            started = time.perf_counter()
-            reporting = ending_after(repeat.cut_after, alive.reporting(report))
-            tested = self.train(config, repeat, reporting, alive.should_stop)
-            self._keep(repeat, config.training.seed, tested, time.perf_counter() - started)
-            self._tell(trial, tested)
-
-        return told(self.queue, trial, train_and_tell, self.job.run_folder.root)
+    def __call__(self, trial: Trial, config: TrialConfig, repeat: Repeat, alive: Alive) -> list[float]:
+        started, report = time.perf_counter(), Reporter(self.queue, trial, config, "none")
+        reporting = ending_after(repeat.cut_after, alive.reporting(report))
+        tested = self.train(config, repeat, reporting, alive.should_stop)
+        self._keep(repeat, config.training.seed, tested, time.perf_counter() - started)
+        return [find_objective(name).read(tested.measurement) for name in objective_names(self.queue)]
 
     def _keep(self, repeat: Repeat, seed: int, tested: Tested, seconds: float) -> None:
-        """Write what the run has found before it is told: if the process is killed in between, the run is repeated."""
-        folder = self.job.run_folder
         for split, said in (("validation", tested.predictions), (TEST, tested.test_predictions)):
             if said is not None:
-                write_predictions(folder.seed_predictions(repeat.point, seed, split), said)
+                write_predictions(self.folder.seed_predictions(repeat.point, seed, split), said)
         rows = RowClasses.of(tested.test_predictions)
         found = {"measurement": tested.measurement, "test": tested.test, "rows": rows, "alone": repeat.alone}
         found |= {"epoch": repeat.epoch}
         write_run(self.searched, SeedRun(repeat.trial, seed, seconds, now(), **found))  # type: ignore[arg-type]
 
-    def _tell(self, trial: Trial, tested: Tested) -> None:
-        from optuna.trial import TrialState
 
-        values = [find_objective(name).read(tested.measurement) for name in objective_names(self.queue)]
-        self.queue.tell(trial, values, state=TrialState.COMPLETE)
-
-
-def confirm_task(tester: Tester, queue: Study, spec: StudySpec, job: Job) -> ConfirmTask:
+def confirm_task(tester: Tester, queue: Study, spec: StudySpec, job: Job) -> QueueTask:
     """Load the data.
 
     Raises:
         UserError: it cannot be used.
     """
-    return ConfirmTask(queue, searched_by(queue), job, tester(spec, job))
+    runs = ConfirmRuns(queue, searched_by(queue), tester(spec, job), job.run_folder)
+    return QueueTask(queue, runs, job.run_folder.root)
 
 
 def real_tester(spec: StudySpec, job: Job) -> TrainAndTest:

@@ -30,6 +30,8 @@ from peftsearch.tracking.table import check_installed
 from peftsearch.workers.job import Job
 
 if TYPE_CHECKING:
+    from optuna.study import Study
+
     from peftsearch.data.base import TextData
     from peftsearch.study.spec import StudySpec
 
@@ -168,6 +170,15 @@ def job_of(
         trial_timeout=trial_timeout,
         flat_from=stored.status().done if until_flat else None,
     )
+
+
+def job_of_queue(stored: StoredStudy, spec: StudySpec, queue: Study) -> Job:
+    """What the workers of a queue (`storage.confirm_queue`) are told, which repeat what trials of the search did."""
+    job = job_of(
+        stored, spec, trials=None, trial_timeout=None, sampler=None, pruner="none", seed=None, exact=False,
+        cache_size=None,
+    )  # fmt: skip
+    return replace(job, name=queue.study_name, budget=None)
 
 
 def _measure_reference(stored: StoredStudy, data: TextData, say: Callable[[str], None], *, tried: bool) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from peftsearch.core.errors import UserError
-from peftsearch.optimize.begin import job_of
+from peftsearch.optimize.begin import job_of_queue
 from peftsearch.results.times.again import TRAINING, candidates, has_all, measured_by, share_a_device
 from peftsearch.storage.confirm_queue import TIME, EndedRun, Repeat, ended_runs, enqueue, open_queue, stop_waiting
 from peftsearch.storage.records import Record, records
@@ -120,14 +120,10 @@ def _measure(
 ) -> tuple[Outcome, str]:
     """Let one worker do these turns; how that ended, and in words why not all of them are done."""
     queue = open_queue(stored.study, TIME)
-    job = job_of(
-        stored, spec, trials=0, trial_timeout=None, sampler=None, pruner="none", seed=None, exact=False,
-        cache_size=None,
-    )  # fmt: skip
     enqueue(queue, [(record.config, _turn(record, turn)) for record, turn in runs if record.config])
     watch = Watch.over(queue, records(stored.study))
     try:
-        job = replace(job, name=queue.study_name, budget=None)
+        job = job_of_queue(stored, spec, queue)
         outcome = run_workers(queue, job, engine, on_tick=watch, timeout=seconds, say=say)
     except UserError as error:
         outcome = Outcome("errors", str(error))

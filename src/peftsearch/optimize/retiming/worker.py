@@ -5,23 +5,23 @@ The local engine starts it as `python -m peftsearch.optimize.retiming.worker`, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import UserError
 from peftsearch.core.files.cache_folder import cache_folder
 from peftsearch.core.measurement import Measurement
 from peftsearch.results.times.again import measured_by
-from peftsearch.search.execute import told
-from peftsearch.storage.confirm_queue import claim_run, repeat_of, searched_by
+from peftsearch.storage.confirm_queue import Repeat, searched_by
 from peftsearch.storage.database import objective_names
-from peftsearch.storage.records import Record, records
+from peftsearch.storage.records import records
 from peftsearch.storage.retiming import write_timed
 from peftsearch.study.spec import StudySpec
 from peftsearch.workers.job import Job
+from peftsearch.workers.queue_task import QueueTask
 from peftsearch.workers.task import Alive
 from peftsearch.workers.worker import main
 
@@ -37,49 +37,33 @@ Timer = Callable[[StudySpec, Job], TimeAgain]
 
 
 @dataclass(frozen=True)
-class RetimeTask:
-    """The turns of a queue. What they find is written onto the searched study.
+class Turns:
+    """Measures the turns of a queue, and writes what they find onto the searched study.
 
     Attributes:
-        queue: the study that holds the turns.
         searched: the study whose trials they measure.
         time: measures one of them.
     """
 
-    queue: Study
     searched: Study
-    job: Job
     time: TimeAgain
 
-    def claim(self, worker: Mapping[str, Any]) -> tuple[Trial, TrialConfig] | None:
-        return claim_run(self.queue, worker)
-
-    def run(self, trial: Trial, config: TrialConfig, alive: Alive) -> str | None:
-        def measure_and_tell() -> None:
-            from optuna.trial import TrialState
-
-            turn = repeat_of(trial)
-            record = self._searched(turn.trial)
-            measured = measured_by(record)
-            assert measured is not None, "only a trial that has measured something is enqueued"
-            seconds = self.time(config, measured, len(record.curve), alive.should_stop)
-            write_timed(self.searched, turn.trial, turn.turn, seconds)
-            values = [record.values.get(name, 0.0) for name in objective_names(self.queue)]
-            self.queue.tell(trial, values, state=TrialState.COMPLETE)
-
-        return told(self.queue, trial, measure_and_tell, self.job.run_folder.root)
-
-    def _searched(self, number: int) -> Record:
-        return next(record for record in records(self.searched) if record.number == number)
+    def __call__(self, _: Trial, config: TrialConfig, turn: Repeat, alive: Alive) -> list[float]:
+        record = next(record for record in records(self.searched) if record.number == turn.trial)
+        measured = measured_by(record)
+        assert measured is not None, "only a trial that has measured something is enqueued"
+        seconds = self.time(config, measured, len(record.curve), alive.should_stop)
+        write_timed(self.searched, turn.trial, turn.turn, seconds)
+        return [record.values.get(name, 0.0) for name in objective_names(self.searched)]
 
 
-def retime_task(timer: Timer, queue: Study, spec: StudySpec, job: Job) -> RetimeTask:
+def retime_task(timer: Timer, queue: Study, spec: StudySpec, job: Job) -> QueueTask:
     """Load the data.
 
     Raises:
         UserError: it cannot be used.
     """
-    return RetimeTask(queue, searched_by(queue), job, timer(spec, job))
+    return QueueTask(queue, Turns(searched_by(queue), timer(spec, job)), job.run_folder.root)
 
 
 def real_timer(spec: StudySpec, job: Job) -> TimeAgain:
