@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from peftsearch.optimize import begin
 from peftsearch.workers.job import Job
 from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.outcome import Outcome
+from tests.helpers.folders import fill_toy_folder
 from tests.helpers.hub import Hub
 from tests.helpers.records import complete, store
-from tests.helpers.tiny import tiny_model
-from tests.helpers.toy import KEYS, toy_data
 
 # Named like the package's own study, before which the one in ./studies goes: the examples mean that one.
 QUICKSTART = """\
@@ -58,11 +56,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a study named quickstart, its data and a tiny random model."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
-    tiny_model(tmp_path / "model")
-    rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "quickstart.yaml").write_text(QUICKSTART)
+    fill_toy_folder(tmp_path, QUICKSTART, "studies/quickstart.yaml")
     return tmp_path
 
 

@@ -19,9 +19,9 @@ from peftsearch.core.errors import UserError
 from peftsearch.results.reference import measure_reference
 from peftsearch.storage.records import Record
 from peftsearch.workers.outcome import Outcome
+from tests.helpers.folders import fill_toy_folder
 from tests.helpers.records import complete, measurement, store
-from tests.helpers.tiny import tiny_model
-from tests.helpers.toy import KEYS, toy_data
+from tests.helpers.toy import KEYS
 from tests.helpers.tuning import settings_of
 
 STUDY = """\
@@ -42,10 +42,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory in which a search with `--limit train=60` has found two trials."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
-    tiny_model(tmp_path / "model")
-    rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (tmp_path / "toy.yaml").write_text(STUDY)
+    fill_toy_folder(tmp_path, STUDY)
     spec = load_study("toy.yaml", peftsearch.Overrides(limit={"train": 60}))
     data = peftsearch.check_study(spec)
     records = [trial(0, "probe", 0.9, 99, data.fingerprint), trial(1, "tfidf", 0.8, 9, data.fingerprint)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -27,10 +26,9 @@ from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.study.spec import load_study
 from peftsearch.workers.outcome import Outcome
 from peftsearch.workers.supervisor import Supervisor
+from tests.helpers.folders import fill_toy_folder
 from tests.helpers.records import config
 from tests.helpers.search import until
-from tests.helpers.tiny import tiny_model
-from tests.helpers.toy import KEYS, toy_data
 
 ROOT = Path(__file__).parents[1]
 TRIALS = 14
@@ -53,10 +51,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     monkeypatch.delenv("PEFTSEARCH_STORAGE", raising=False)
-    tiny_model(tmp_path / "model")
-    rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (tmp_path / "toy.yaml").write_text(STUDY)
+    fill_toy_folder(tmp_path, STUDY)
     return tmp_path
 
 

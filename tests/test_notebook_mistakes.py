@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import subprocess
@@ -13,8 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.helpers.tiny import tiny_model
-from tests.helpers.toy import KEYS, toy_data
+from tests.helpers.folders import fill_toy_folder
 
 ROOT = Path(__file__).parents[1]
 ROWS = [line for line in (ROOT / "docs" / "mistakes.md").read_text(encoding="utf-8").splitlines() if "| **" in line]
@@ -51,10 +49,7 @@ methods: {probe: {learning_rate: 0.05}}
 
 
 def test_a_token_of_the_environment_stays_there(tmp_path):
-    tiny_model(tmp_path / "model")
-    rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (tmp_path / "toy.yaml").write_text(STUDY)
+    fill_toy_folder(tmp_path, STUDY)
     said, lines = _run(tmp_path, "optimize", "--study", "toy.yaml", "--trials", "1")
     exported, _ = _run(tmp_path, "export", "--study", "toy.yaml", "--trial", "best", "--out", "out")
     assert any("peftsearch" in line and "worker" in line for line in lines), "no worker was seen"
