@@ -108,12 +108,16 @@ def added_by_last(
     Returns:
         0..1; None if there are not so many trials, a starting point is among the last ones, or there is no point yet.
     """
-    last = ended[-window:]
-    if len(ended) <= window or (not with_starting_points and any(record.starting_point for record in last)):
+    if not has_window(ended, window, with_starting_points=with_starting_points):
         return None
     if not any(point.feasible for point in points_of(ended, objectives, every_epoch=every_epoch)):
         return None
     return added_after(ended, len(ended) - window, objectives, every_epoch=every_epoch, tolerance=tolerance)
+
+
+def has_window(ended: Sequence[Record], window: int = WINDOW, *, with_starting_points: bool = False) -> bool:
+    """Whether there are more trials than the last ones, and no starting point is among these unless it may be."""
+    return len(ended) > window and (with_starting_points or not any(r.starting_point for r in ended[-window:]))
 
 
 def added_after(

@@ -18,7 +18,7 @@ import numpy as np
 
 from peftsearch.core.objectives import find_objective, is_metric, quality_objective
 from peftsearch.results.formatting import objective_label
-from peftsearch.search.flatness import added_by_last, first_ended
+from peftsearch.search.flatness import added_by_last, first_ended, has_window
 
 if TYPE_CHECKING:
     from peftsearch.storage.records import Record
@@ -121,7 +121,7 @@ def prospect(records: Sequence[Record], objectives: Sequence[str], *, every_epoc
     ended, quality = first_ended(records), quality_objective(objectives)
     values = [r.values[quality] for r in ended if r.state == "complete" and r.feasible]
     added = added_by_last(ended, objectives, MORE, with_starting_points=True, every_epoch=every_epoch)
-    if added is None or added_by_last(ended, objectives) is None or len(values) < BEST or added == 1:
+    if added is None or not has_window(ended) or len(values) < BEST or added == 1:
         return None
     count, grown = len(ended), added / (1 - added)
     apart = float(np.std(sorted(values, reverse=find_objective(quality).direction == "maximize")[:BEST])) / count
