@@ -74,6 +74,10 @@ class RememberingStorage(RDBStorage):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Optuna closes a session after each commit, so that marking what it has read as outdated only takes time: of
+        # reading 1,000 trials 0.04 of 0.39 seconds.
+        self.scoped_session.remove()
+        self.scoped_session.configure(expire_on_commit=False)
         self._memories: dict[int, Memory] = {}
         self._memory_lock = threading.Lock()
         self._read_lock = threading.Lock()
