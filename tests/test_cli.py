@@ -28,10 +28,11 @@ from peftsearch.storage.trial_attributes import assign_worker, write_heartbeat
 from peftsearch.workers.job import Job
 from peftsearch.workers.local import LocalEngine
 from peftsearch.workers.outcome import Outcome
+from tests.helpers.folders import fill_toy_folder
 from tests.helpers.hub import Hub
 from tests.helpers.records import OBJECTIVES, complete, config, report, store
 from tests.helpers.tiny import tiny_model
-from tests.helpers.toy import KEYS, toy_data
+from tests.helpers.toy import KEYS
 
 STUDY = """\
 name: toy
@@ -62,10 +63,7 @@ def run(*arguments: str, **options: Any) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with a study file, its data and a tiny random model."""
     folder = tmp_path_factory.mktemp("work")
-    tiny_model(folder / "model")
-    rows = [{"text": row["text"], "label": KEYS[row["label"]]} for split in toy_data().splits.values() for row in split]
-    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (folder / "toy.yaml").write_text(STUDY)
+    fill_toy_folder(folder, STUDY)
     return folder
 
 
@@ -103,6 +101,24 @@ def test_the_overview_names_each_command_whole() -> None:
     for name, command in COMMANDS.items():
         line = next(line for line in shown.output.splitlines() if line.startswith(f"  {name} "))
         assert not line.endswith("..."), command
+
+
+def test_a_command_that_ends_does_not_look_for_circles_among_all_that_it_has_read() -> None:
+    code = """
+from peftsearch.cli import main
+
+class Left:
+    def __del__(self):
+        print("looked at")
+
+left = Left()
+left.itself = left
+del left
+main(["--version"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("peftsearch, version ")
+    assert "looked at" not in done.stdout
 
 
 def test_front_prints_a_table(stored: None) -> None:
