@@ -14,7 +14,9 @@ from peftsearch.search import extrapolation, forecast, pruning
 from peftsearch.search.pruning import Decision
 from peftsearch.storage.records import Record
 
-Extrapolation = Callable[[Sequence[float], Sequence[Sequence[float]], int], float]
+Curves = Sequence[Sequence[float]]
+Extrapolation = Callable[[Sequence[float], Curves, int, Curves], float]
+"""A curve, all others, the number of epochs and those of the others that are of the same method → the best value."""
 
 Rule = Callable[[Record, Sequence[Record], Sequence[str]], Decision | None]
 """A running trial, the other trials and the objectives' names → the decision to stop it, or None."""
@@ -64,12 +66,12 @@ def ranks(losses: Array) -> Array:
     return found
 
 
-def dominated_by(extrapolation: Extrapolation) -> Rule:
+def dominated_by(extrapolation: Extrapolation, *, every_epoch: bool = False) -> Rule:
     """The rule `dominated` with another function that extrapolates learning curves."""
 
     def rule(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
         with extrapolating(extrapolation):
-            return pruning.dominated(trial, others, objectives)
+            return pruning.dominated(trial, others, objectives, every_epoch=every_epoch)
 
     return rule
 
@@ -90,7 +92,7 @@ def told_the_end(finished: Sequence[Record]) -> Rule:
 
     def rule(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
         end = next(record.values["macro_f1"] for record in finished if record.config is trial.config)
-        with extrapolating(lambda curve, others, epochs: end):
+        with extrapolating(lambda curve, others, epochs, alike: end):
             return pruning.dominated(trial, others, objectives)
 
     return rule
@@ -101,7 +103,7 @@ def told_the_epochs(finished: Sequence[Record]) -> Rule:
 
     def rule(trial: Record, others: Sequence[Record], objectives: Sequence[str]) -> Decision | None:
         bests = next(record.bests("macro_f1") for record in finished if record.config is trial.config)
-        with extrapolating(lambda curve, others, epochs: bests[epochs - 1]):
+        with extrapolating(lambda curve, others, epochs, alike: bests[epochs - 1]):
             return every_epoch_dominated(trial, others, objectives)
 
     return rule
@@ -118,15 +120,22 @@ def extrapolating(how: Extrapolation) -> Iterator[None]:
         forecast.optimistic_best = before
 
 
-def power_law(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
+def power_law(curve: Sequence[float], others: Curves, epochs: int, alike: Curves) -> float:
     return at_least_now(curve, epochs, extrapolation.by_power_law(curve, epochs))
 
 
-def ratio(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
+def methods_alike(curve: Sequence[float], others: Curves, epochs: int, alike: Curves) -> float:
+    """The forecast as it was before: curves of all methods count the same."""
+    ends = extrapolation.by_power_law(curve, epochs), extrapolation.by_ratio(curve, others, epochs)
+    found = [end for end in ends if end is not None]
+    return at_least_now(curve, epochs, max(found, default=None))
+
+
+def ratio(curve: Sequence[float], others: Curves, epochs: int, alike: Curves) -> float:
     return at_least_now(curve, epochs, extrapolation.by_ratio(curve, others, epochs))
 
 
-def no_further(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
+def no_further(curve: Sequence[float], others: Curves, epochs: int, alike: Curves) -> float:
     return max(curve)
 
 
@@ -154,6 +163,8 @@ RULES: dict[str, Rule] = {
     "dominated, ratios": dominated_by(ratio),
     "dominated": pruning.dominated,
     "dominated within the tolerance": within_the_tolerance,
+    "dominated, methods alike": dominated_by(methods_alike),
     "every epoch dominated": every_epoch_dominated,
+    "every epoch dominated, methods alike": dominated_by(methods_alike, every_epoch=True),
 }
 """The rules that `replay.py` compares; `told_the_end` makes one more for each table."""

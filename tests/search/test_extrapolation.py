@@ -47,6 +47,14 @@ def test_the_ratio_is_the_luckiest_tenths() -> None:
     assert by_ratio([0.2], others, 2) == pytest.approx(1 - 0.8 * ratio)
 
 
+def test_a_curve_of_the_same_method_counts_three_times() -> None:
+    others = [[0.5, 1 - 0.5 * ratio] for ratio in (0.5, 0.6, 0.7, 0.8, 0.9)]
+    for alike in ([others[4]], others[:2]):
+        thrice = by_ratio([0.2], [*others, *alike, *alike], 2)
+        assert by_ratio([0.2], others, 2, alike=alike) == pytest.approx(thrice)
+    assert by_ratio([0.2], others[:4], 2, alike=others[:4]) is None, "four trials are too few, however alike they are"
+
+
 def test_the_ratio_needs_five_curves_that_went_on() -> None:
     long, short = [[0.5, 0.6]] * 4, [[0.9]] * 10
     assert by_ratio([0.2], long + short, 2) is None

@@ -81,6 +81,20 @@ def test_epochs_to_come_may_be_as_much_cheaper_as_the_luckiest_tenths_were() -> 
     assert least([*steady, others[0]]) > least([*steady, *others]) > least([*steady, lucky])
 
 
+def test_trials_of_the_same_method_say_most_about_how_a_curve_goes_on() -> None:
+    """One of ten trials learnt late. To a trial of its method it says more than to one of another method."""
+
+    def best(method: str) -> float:
+        [(_, [loss])] = possible_ends(running([0.5, 0.5], config(method)), [*early, late], ("macro_f1",))
+        return -float(loss)
+
+    early = [done(i, [0.5, 0.5, 0.51 + 0.01 * i, 0.51 + 0.01 * i], "lora") for i in range(9)]
+    late = done(9, [0.5, 0.5, 0.7, 0.9], "adalora")
+    assert best("adalora") == pytest.approx(0.9)
+    assert best("full") == pytest.approx(0.59 + 0.1 * (0.9 - 0.59)), "between the second best and the best"
+    assert best("lora") == pytest.approx(0.59)
+
+
 def slowed(trial: Record, training: float, evaluation: float) -> Record:
     """The same trial with its epochs longer by these factors."""
     curve = tuple(

@@ -73,7 +73,7 @@ def test_what_a_stopped_trial_has_reached_stops_others() -> None:
 
 def test_a_trial_goes_on_for_the_sake_of_its_next_epoch() -> None:
     """Its end is dominated by far, but after the second epoch it would be the fastest that is so good."""
-    fast = done(7, [0.2, 0.3, 0.4, 0.86], seconds=0.9, parameters=90)
+    fast = done(7, [0.2, 0.3, 0.4, 0.86], "ia3", seconds=0.9, parameters=90)
     trial = running([0.6], seconds=1.0, parameters=100)
     assert decide("dominated", measured(trial), [*FIVE, fast], OBJECTIVE_NAMES) is not None
     assert decided(trial, [*FIVE, fast]) is None

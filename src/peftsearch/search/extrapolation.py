@@ -17,6 +17,9 @@ RATIO_CURVES = 5
 OPTIMISTIC_QUANTILE = 0.1
 """A forecast is as good as what this share of earlier trials came to, so one trial in ten may do better."""
 
+ALIKE = 3
+"""A curve of the same tuning method counts as so many of others, since methods differ in how fast they learn."""
+
 EXPONENTS = np.geomspace(0.1, 3.0, 24)
 """The exponents among which the power law's one is searched."""
 
@@ -24,7 +27,12 @@ DEVIATIONS = 2.0
 """The power law's end is lowered by so many standard deviations of its residuals."""
 
 
-def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> float:
+def optimistic_best(
+    curve: Sequence[float],
+    others: Sequence[Sequence[float]],
+    epochs: int,
+    alike: Sequence[Sequence[float]] = (),
+) -> float:
     """Extrapolate optimistically the best value that `curve` reaches within `epochs`.
 
     The result is the larger of two forecasts: a power law fitted to the curve, and the improvement that the luckiest
@@ -35,6 +43,7 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
         curve: the value after each epoch so far, in 0..1, where more is better.
         others: for each trial that has ended, the best value until then after each epoch.
         epochs: the number of epochs after which the trial ends.
+        alike: those of `others` that are of the same tuning method.
 
     Returns:
         The value in 0..1; 1.0, which rules nothing out, if neither forecast can be made.
@@ -42,7 +51,8 @@ def optimistic_best(curve: Sequence[float], others: Sequence[Sequence[float]], e
     now = max(curve)
     if epochs <= len(curve):
         return now
-    found = [end for end in (by_power_law(curve, epochs), by_ratio(curve, others, epochs)) if end is not None]
+    ends = by_power_law(curve, epochs), by_ratio(curve, others, epochs, alike=alike)
+    found = [end for end in ends if end is not None]
     return max(now, *found) if found else 1.0
 
 
@@ -51,22 +61,20 @@ def by_ratio(
     others: Sequence[Sequence[float]],
     epochs: int,
     quantile: float = OPTIMISTIC_QUANTILE,
+    alike: Sequence[Sequence[float]] = (),
 ) -> float | None:
     """Multiply the remaining error by a quantile of the ratios by which other curves reduced theirs.
 
-    A curve that early stopping ended before `epochs` counts with its best value, which is what its trial came to.
+    A curve that early stopping ended before `epochs` counts with its best value, which is what its trial came to. Those
+    of `others` that are `alike` count `ALIKE` times.
 
     Returns:
         The value after `epochs`; None if too few other curves are longer than this one.
     """
-    now = len(curve)
-    ratios = [
-        (1 - other[min(epochs, len(other)) - 1]) / (1 - other[now - 1])
-        for other in others
-        if len(other) > now and other[now - 1] < 1
-    ]
+    ratios = _ratios(len(curve), others, epochs)
     if len(ratios) < RATIO_CURVES:
         return None
+    ratios += (ALIKE - 1) * _ratios(len(curve), alike, epochs)
     return 1 - (1 - max(curve)) * float(np.quantile(ratios, quantile))
 
 
@@ -82,6 +90,15 @@ def by_power_law(curve: Sequence[float], epochs: int) -> float | None:
     fits = [_linear_fit(errors, exponent, epochs) for exponent in EXPONENTS]
     end, squares = min(fits, key=lambda fit: fit[1])
     return float(min(1.0, 1 - max(0.0, end - DEVIATIONS * np.sqrt(squares / len(errors)))))
+
+
+def _ratios(now: int, others: Sequence[Sequence[float]], epochs: int) -> list[float]:
+    """By how much each curve that is longer than `now` epochs reduced its remaining error from there to `epochs`."""
+    return [
+        (1 - other[min(epochs, len(other)) - 1]) / (1 - other[now - 1])
+        for other in others
+        if len(other) > now and other[now - 1] < 1
+    ]
 
 
 def _linear_fit(errors: Array, exponent: float, epochs: int) -> tuple[float, float]:

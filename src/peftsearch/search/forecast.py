@@ -122,13 +122,14 @@ def _forecast_metric(
         return bests if bounds == (0.0, 1.0) else [(best - low) / (high - low) for best in bests]
 
     training, mine, curves = config_of(trial).training, scaled(trial), [scaled(other) for other in finished]
+    alike = [curve for curve, other in zip(curves, finished, strict=True) if same_method(trial, other)]
 
     def forecast(epochs: int) -> float:
         stopping = training.early_stopping
         if stopping is None or epochs == training.epochs:
-            return low + (high - low) * optimistic_best(mine, curves, epochs)
+            return low + (high - low) * optimistic_best(mine, curves, epochs, alike)
         improved = max(len(mine), epochs - stopping.patience)
-        return min(high, low + (high - low) * optimistic_best(mine, curves, improved) + stopping.threshold)
+        return min(high, low + (high - low) * optimistic_best(mine, curves, improved, alike) + stopping.threshold)
 
     return forecast
 
