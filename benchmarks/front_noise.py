@@ -6,11 +6,16 @@ For each table of `benchmarks/curves`: the points on the front of all its rows, 
 of 40 trials (`benchmarks/replay.py:orders`), without a tolerance, with the default one and with others. *Left off* is
 the share of the front without a tolerance that the tolerance leaves off, *noise left* the share of the front that
 another row dominates once equal work has equal seconds. *Hypervolume kept* is that of the smaller front.
+
+A study of the table mixes rows that were recorded days apart, on a machine that was quieter on some of them. *Noise
+without drift* is what is left of the noise once the seconds of each row are divided by what equal work recorded near it
+took, relative to its median: the noise of trials that were trained one after the other.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 from benchmarks.curves import TABLES
@@ -27,6 +32,10 @@ TOLERANCES: dict[str, Tolerance] = {
     "the default, and F1 0.005": {"macro_f1": Margin(0.005)},
 }
 
+NEAR, FEWEST, FEWEST_NEAR = 11, 3, 5
+"""The drift at a row is the median over the rows at most so many before and after it that have at least two others of
+equal work; at least so many of them."""
+
 
 def places_on(table: Table, places: list[int], tolerance: Tolerance) -> list[int]:
     """Which of these rows are on their front."""
@@ -40,9 +49,23 @@ def by_noise(table: Table, study: list[int], front: list[int]) -> int:
     return sum(bool(dominates(losses, table.quiet[place]).any()) for place in front)
 
 
+def without_drift(table: Table) -> Table:
+    """The same table with the seconds that its rows had taken if the machine had been the same on all days."""
+    alike = [places for places in table.equal if len(places) >= FEWEST]
+    seconds = np.array([record.values["train_seconds"] for record in table.records])
+    longer = {place: seconds[place] / np.median(seconds[places]) for places in alike for place in places}
+    numbers = [record.number for record in table.records]
+    for place, record in enumerate(table.records):
+        near = [of for other, of in longer.items() if other != place and abs(numbers[other] - numbers[place]) <= NEAR]
+        steady = float(seconds[place] / np.median(near)) if len(near) >= FEWEST_NEAR else float(seconds[place])
+        table.records[place] = replace(record, values={**record.values, "train_seconds": steady})
+    table.prepare()
+    return table
+
+
 def rows(name: str, seeds: int, methods: int) -> list[str]:
     """The lines of one table of recorded curves."""
-    table = Table(name)
+    table, steady = Table(name), without_drift(Table(name))
     everything = list(range(len(table.records)))
     studies = [order[:TRIALS] for order in orders(table, seeds, methods)]
     plain = [len(places_on(table, study, EXACT)) for study in studies]
@@ -53,14 +76,19 @@ def rows(name: str, seeds: int, methods: int) -> list[str]:
         volume = np.mean(
             [table.volume(front) / table.volume(study) for front, study in zip(fronts, studies, strict=True)]
         )
-        noise = 1 - sizes.sum() / sum(plain)
-        left = sum(by_noise(table, study, front) for study, front in zip(studies, fronts, strict=True)) / sizes.sum()
+        off = 1 - sizes.sum() / sum(plain)
+        noise = [noise_of(each, studies, tolerance) for each in (table, steady)]
         whole = len(places_on(table, everything, tolerance))
-        lines.append(
-            f"| {name} | {words} | {whole} | {sizes.mean():.1f} | {100 * noise:.0f} % | {100 * left:.0f} % |"
-            f" {100 * volume:.2f} % |"
-        )
+        cells = [name, words, whole, f"{sizes.mean():.1f}", *(f"{100 * share:.0f} %" for share in (off, *noise))]
+        lines.append(f"| {' | '.join(map(str, cells))} | {100 * volume:.2f} % |")
     return lines
+
+
+def noise_of(table: Table, studies: list[list[int]], tolerance: Tolerance) -> float:
+    """The share of the points on the fronts of all studies that is noise."""
+    fronts = [places_on(table, study, tolerance) for study in studies]
+    noise = sum(by_noise(table, study, front) for study, front in zip(studies, fronts, strict=True))
+    return noise / sum(map(len, fronts))
 
 
 def main() -> None:
@@ -68,8 +96,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--methods", type=int, default=8, help="number of methods in a study")
     options = parser.parse_args()
-    print("| table | tolerance | front of all rows | front of 40 trials | left off | noise left | hypervolume kept |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| table | tolerance | front of all rows | front of 40 trials | left off | noise left | noise without drift"
+        " | hypervolume kept |"
+    )
+    print("|" + " --- |" * 8)
     for name in TABLES:
         print(*rows(name, options.seeds, options.methods), sep="\n")
 

@@ -86,6 +86,10 @@ class Table:
 
     def __init__(self, name: str) -> None:
         self.records = [_record(row) for row in rows(name) if not row["failure"]]
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Compute all else from the records."""
         self.epochs = max(len(record.curve) for record in self.records)
         scaled = [[r.values["macro_f1"], *(math.log10(r.values[o]) for o in OBJECTIVES[1:])] for r in self.records]
         losses = as_losses(scaled, DIRECTIONS)

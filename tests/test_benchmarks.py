@@ -9,13 +9,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import curves, flat, front_noise, like, per_trial, portfolio, replay, search, time_left, timing_noise
+from benchmarks import (
+    curves,
+    equal_work,
+    flat,
+    front_noise,
+    like,
+    per_trial,
+    portfolio,
+    replay,
+    search,
+    time_left,
+    timing_noise,
+)
 from benchmarks.fronts import fronts_of
 from benchmarks.proposals import Nearest, Visit
 from benchmarks.search_replayed import share
 
 from peftsearch.methods.table import ENCODER_METHODS
 from peftsearch.results.outlook.pace import seconds_of_trials
+from peftsearch.search.forecast import config_of, same_method
 from peftsearch.search.pruning import Decision, never
 from peftsearch.storage.records import Record
 from peftsearch.study.spec import StudySpec, load_study
@@ -207,6 +220,42 @@ def test_a_tolerance_leaves_off_a_front_what_is_on_it_by_noise(table: replay.Tab
     sizes = {w: len(front_noise.places_on(table, everything, t)) for w, t in front_noise.TOLERANCES.items()}
     assert sizes["none"] > len(METHODS)
     assert set(sizes.values()) - {sizes["none"]} == {len(METHODS)}, "one of each method, which are far apart"
+
+
+def test_what_is_left_without_drift_is_the_noise_of_trials_that_follow_each_other(table: replay.Table) -> None:
+    """Rows that were recorded later took up to twice the seconds. None of them differs otherwise."""
+    for place, record in enumerate(table.records):
+        seconds = record.values["train_seconds"] * (1 + place / len(table.records))
+        table.records[place] = replace(record, values={**record.values, "train_seconds": seconds})
+    table.prepare()
+
+    def widest() -> float:
+        seconds = [table.records[place].values["train_seconds"] for place in max(table.equal, key=len)]
+        return max(seconds) / min(seconds)
+
+    assert widest() > 1.8
+    front_noise.without_drift(table)
+    assert widest() < 1.2
+
+
+def test_times_of_equal_work_that_differ_are_noise(table: replay.Table) -> None:
+    """Two trials differ in the learning rate. The worse one is on the front since it took half of the seconds."""
+    works: dict[str, list[Record]] = {}
+    for record in table.records:
+        works.setdefault(equal_work.work_of(config_of(record)), []).append(record)
+    two = next(group for group in works.values() if len(group) > 1)[:2]
+    worse, better = sorted(two, key=lambda record: record.values["macro_f1"])
+    values = {**worse.values, "train_seconds": worse.values["train_seconds"] / 2}
+    curve = tuple(replace(report, train_seconds=report.train_seconds / 2) for report in worse.curve)
+    lucky = replace(worse, values=values, curve=curve)
+    objectives = replay.OBJECTIVES
+    found = equal_work.noise_in([lucky, better], objectives, every_epoch=False)
+    assert (found.trials, found.in_company, found.front, found.front_in_company, found.noise) == (2, 2, 2, 2, 1)
+    assert found.apart == pytest.approx([2.0])
+    found = equal_work.noise_in([worse, better], objectives, every_epoch=False)
+    assert (found.front, found.noise) == (1, 0)
+    other = next(record for record in table.records if not same_method(worse, record))
+    assert equal_work.noise_in([lucky, other], objectives, every_epoch=False).in_company == 0
 
 
 def test_a_search_like_another_begins_with_its_front_and_the_best_of_each_method(
