@@ -91,7 +91,8 @@ def live_view(study: str, to: Path) -> None:
         for record in records:
             if record.state == "running" and record.at:
                 console = Console(record=True, width=LIVE_COLUMNS, file=io.StringIO(), force_terminal=True)
-                console.print(Group(*progress_view(records, stored.objectives, budget)))
+                front = {"tolerance": stored.tolerance, "every_epoch": stored.every_epoch}
+                console.print(Group(*progress_view(records, stored.objectives, budget, **front)))
                 title = f"peftsearch optimize --study {study} --trials {budget}"
                 half = abs(record.at.step / record.at.steps - 0.5)
                 seen[half] = console.export_svg(title=title, font_aspect_ratio=CHARACTER)
