@@ -108,6 +108,9 @@ def test_one_line_for_each_ended_trial() -> None:
         "trial 12 complete: lora (lr 3.1e-4, rank 16, alpha/rank 4, targets query_value), macro F1 0.8812, "
         "299,526 trainable parameters, train time 20.00 s"
     )
+    assert LORA.measurement is not None
+    elsewhere = replace(LORA, measurement=replace(LORA.measurement, scaled_by=0.5))
+    assert trial_line(elsewhere, OBJECTIVES).endswith("299,526 trainable parameters, train time ~20.00 s")
     assert trial_line(PRUNED, OBJECTIVES) == "trial 3 pruned: probe (lr 3.1e-4) after epoch 1: trial 0 has 0.9"
     assert trial_line(FAILED, OBJECTIVES) == (
         "trial 4 failed: full (lr 3.1e-4): error: ValueError: [bold]x[/bold] more"

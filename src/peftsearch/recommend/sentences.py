@@ -110,8 +110,9 @@ def _named(candidate: Candidate) -> str:
 def _reached(found: Recommendation) -> str:
     """The quality with its interval and where it was measured, and the costs."""
     chosen, parts = found.chosen, []
+    searched = chosen.row.measurement if chosen.confirmed is None else None  # confirmed seconds are those of one device
     for name in (*found.judged, *_limited(found)):
-        words = objective_with_unit(name, chosen.values[name])
+        words = objective_with_unit(name, chosen.values[name], searched)
         if name == found.metric:
             words = f"{words} {chosen.measured_on}{_interval(chosen, found.metric)}"
         elif name == "trainable_parameters":

@@ -129,7 +129,7 @@ def trial_line(record: Record, objectives: Sequence[str]) -> str:
     if record.config:
         heading += f": {record.config.method} ({config_in_words(record.config)})"
     if record.state == "complete":
-        reached = [objective_with_unit(name, record.values[name]) for name in objectives]
+        reached = [objective_with_unit(name, record.values[name], record.measurement) for name in objectives]
         return ", ".join((heading, *reached, *filter(None, [reason_in_words(record)])))
     epochs = f" after epoch {len(record.curve)}" if record.curve else ""
     return f"{heading}{epochs}: {reason_in_words(record)}" if reason_in_words(record) else heading + epochs

@@ -19,6 +19,7 @@ from peftsearch.results.formatting import (
     objective_label,
     percent,
     reason_in_words,
+    scaled_mark,
     varied_training,
 )
 from peftsearch.results.front import Row, best_of_trials
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from peftsearch.confirm.confirmed import Confirmed
     from peftsearch.core.config import TrialConfig
     from peftsearch.storage.records import Record
-
-SCALED = "~"
-"""Before the seconds of another kind of device than the reference (`report.audit.scaled_in_words`)."""
 
 STATE_STYLE = {"complete": "green", "running": "cyan", "pruned": "yellow", "failed": "red", "waiting": "dim"}
 
@@ -108,8 +106,7 @@ def front_table(
 
 def _value(row: Row, name: str) -> str:
     """A point's value of an objective, marked if it was not measured in these seconds."""
-    scaled = row.measurement.scaled_by is not None and find_objective(name).known == "time"
-    return f"{SCALED if scaled else ''}{objective_in_words(name, row.objectives[name])}"
+    return scaled_mark(name, row.measurement) + objective_in_words(name, row.objectives[name])
 
 
 def what_points_are(points: Iterable[Point]) -> list[str]:

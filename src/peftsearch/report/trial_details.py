@@ -137,7 +137,7 @@ def confusion_table(report: ClassReport) -> tuple[str, FittedTable]:
 def _summary(record: Record, weights: str | None, confirmed: Confirmed | None) -> list[str]:
     heading = f"{record.point.in_words}: {record.state if record.epoch is None else 'as it was then'}"
     lines = [f"{heading}, {record.config.method} on {record.config.backbone}" if record.config else heading]
-    lines += [objective_with_unit(name, value) for name, value in record.values.items()]
+    lines += [objective_with_unit(name, value, record.measurement) for name, value in record.values.items()]
     if confirmed:
         lines.append(f"confirmed: {score_on_test(confirmed)}")
     if reason_in_words(record):

@@ -15,7 +15,11 @@ from peftsearch.methods.hyperparameters import Hyperparameter
 from peftsearch.methods.table import METHODS
 
 if TYPE_CHECKING:
+    from peftsearch.core.measurement import Measurement
     from peftsearch.storage.records import Record
+
+SCALED = "~"
+"""Before the seconds of another kind of device than the reference (`report.audit.scaled_in_words`)."""
 
 
 def count_in_words(count: float) -> str:
@@ -67,12 +71,22 @@ def objective_in_words(name: str, value: float) -> str:
     return count_in_words(value) if objective.unit == "parameters" else f"{value:,.{objective.digits}f}"
 
 
-def objective_with_unit(name: str, value: float) -> str:
-    """An objective within a sentence: `macro F1 0.8123`, `299,526 trainable parameters`, `train time 8.13 s`."""
-    words, unit = objective_in_words(name, value), find_objective(name).unit
+def objective_with_unit(name: str, value: float, measured: Measurement | None = None) -> str:
+    """An objective within a sentence: `macro F1 0.8123`, `299,526 trainable parameters`, `train time 8.13 s`.
+
+    Args:
+        measured: what the value is of, if it may be of another kind of device; such seconds are marked.
+    """
+    words, unit = scaled_mark(name, measured) + objective_in_words(name, value), find_objective(name).unit
     if is_metric(name):
         return f"{objective_label(name)} {words}"
     return f"{words} trainable {unit}" if unit == "parameters" else f"{objective_label(name)} {words} {unit}"
+
+
+def scaled_mark(name: str, measured: Measurement | None) -> str:
+    """What stands before a value that was not measured in the seconds in which it is shown; empty before others."""
+    scaled = measured is not None and measured.scaled_by is not None
+    return SCALED if scaled and find_objective(name).known == "time" else ""
 
 
 def objective_label(name: str) -> str:

@@ -96,7 +96,7 @@ def trial_note(
     """
     if record.config is None:
         return ""
-    reached = [objective_with_unit(name, value) for name, value in record.values.items()]
+    reached = [objective_with_unit(name, value, record.measurement) for name, value in record.values.items()]
     for row in confirmed:
         reached.append(f"{f'epoch {row.point.epoch} ' if row.point.epoch else ''}confirmed: {score_on_test(row)}")
     if any(point.epoch for point in front):
