@@ -43,6 +43,10 @@ class DeathsInARow:
 
 def trials_in_words(running: Sequence[Record]) -> str:
     """Trials that run, with their workers: `trial 6 (process 71 on beta)`."""
-    workers = [f"process {r.worker['pid']} on {r.worker['host']}" if r.worker else "no worker yet" for r in running]
+    workers = [f"process {r.worker['pid']} on {_machine(r)}" if r.worker else "no worker yet" for r in running]
     named = [f"{record.number} ({worker})" for record, worker in zip(running, workers, strict=True)]
     return f"{'trial' if len(named) == 1 else 'trials'} {', '.join(named)}"
+
+
+def _machine(record: Record) -> str:
+    return str(record.worker["host"]).partition("/")[0]
