@@ -142,4 +142,4 @@ def added_after(
     )
     reached = [first[place] for place in np.flatnonzero(front_of(first, objectives, EXACT))]
     new = [values for values in rest if not matches(reached, values, objectives, tolerance).any()]
-    return share_added([*first, *new], len(first), objectives)
+    return share_added([*first, *new], len(first), objectives) if new else 0.0
