@@ -119,6 +119,17 @@ def test_the_report_brings_what_was_said_of_each_row_and_no_weights(
     assert not list((root / "d").rglob("*.safetensors"))
 
 
+def test_a_report_is_written_although_the_place_is_away(
+    there: StoredStudy, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEFTSEARCH_RUNS", str(root / "away"))
+    monkeypatch.setenv("PEFTSEARCH_ARTIFACTS", str(root / "unmounted"))
+    page = root / "away.html"
+    assert run("report", "--out", str(page)).exit_code == 0
+    assert "The texts that it labelled wrongly are not shown: the weights of" in page.read_text()
+    assert f"which is not {root}/unmounted on this machine" in page.read_text()
+
+
 def test_what_has_not_reached_the_place_is_said_on_every_machine(
     there: StoredStudy, root: Path, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

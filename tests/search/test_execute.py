@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, Check, Constraint
 from peftsearch.core.errors import Interrupted, TrialFailure, UserError
-from peftsearch.core.files.disk import DiskFull
+from peftsearch.core.files.disk import DiskFull, DiskRefuses
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.front.pareto import losses_of, non_dominated
 from peftsearch.core.points import Point, parse_point
@@ -160,6 +160,13 @@ def test_a_full_disk_is_told_to_the_user_and_not_of_the_trial(study: Study, tmp_
     with pytest.raises(DiskFull) as caught:
         run(study, tmp_path, raising(error))
     assert str(tmp_path) in str(caught.value)
+    assert (records(study)[0].state, records(study)[0].failure) == ("running", None)
+
+
+def test_a_folder_that_cannot_be_written_is_told_to_the_user_and_not_of_the_trial(study: Study, tmp_path: Path) -> None:
+    """Its configuration would be lost, and the next one too."""
+    with pytest.raises(DiskRefuses, match="Read-only file system; use another folder"):
+        run(study, tmp_path, raising(DiskRefuses("weights: Read-only file system; use another folder")))
     assert (records(study)[0].state, records(study)[0].failure) == ("running", None)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from peftsearch.core.errors import TrialFailure
+from peftsearch.core.files.disk import DiskRefuses
 from peftsearch.core.progress import StepReport, on_step_of
 from peftsearch.report.study_views import trial_line
 from peftsearch.storage.alike.data import check_search_data
@@ -72,6 +73,15 @@ def test_equal_errors_end_the_worker_and_say_so(search: Search) -> None:
 
     assert in_process(search, train) == WorkerReport("errors", "3 trials in a row failed alike: ValueError: a bug")
     assert [record.state for record in search.records()] == ["failed"] * 3
+
+
+def test_a_folder_that_cannot_be_written_ends_the_worker_and_costs_no_configuration(search: Search) -> None:
+    def train(*_: Any) -> Any:
+        raise DiskRefuses("runs/toy/weights: Read-only file system; use another folder")
+
+    with pytest.raises(DiskRefuses, match="Read-only"):  # which is the user's to mend: `run_job` reports a refusal
+        in_process(search, train)
+    assert {record.state for record in search.records()} == {"waiting"}
 
 
 def test_a_space_with_nothing_new_ends_the_worker_and_says_so(search: Search) -> None:

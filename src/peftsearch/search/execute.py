@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.constraints import BreaksConstraint, breaking, checks_of, checks_so_far
 from peftsearch.core.errors import Interrupted, StorageLost, TrialFailure, UserError, one_line
-from peftsearch.core.files.disk import DiskFull, full_disk
+from peftsearch.core.files.disk import DiskFull, DiskRefuses, full_disk
 from peftsearch.core.files.run_folder import RunFolder
 from peftsearch.core.measurement import EpochReport
 from peftsearch.core.objectives import find_objective
@@ -90,6 +90,7 @@ def run(
     Raises:
         Interrupted: `should_stop` returned True; nothing has been told.
         DiskFull: a disk was full, for which the configuration is not to blame; nothing has been told.
+        DiskRefuses: a folder cannot be written, say; the same holds.
         StorageLost: what happened to the trial cannot be told.
         UpdateFinishedTrialError: another process took this one for dead and has failed the trial.
     """
@@ -112,7 +113,7 @@ def run(
         if shelf is not None:
             shelf.take_back()
         raise
-    except DiskFull:
+    except (DiskFull, DiskRefuses):
         if not folder.paused_state(config.key()).is_file():  # else it goes on from there, and its epochs are points
             delete_epochs(folder.weights, trial.number)
         raise
@@ -148,7 +149,7 @@ def told(study: Study, trial: Trial, train_and_tell: Callable[[], None], folder:
         write_broken(trial, broken)
         write_checks(trial, broken.checks)
         study.tell(trial, state=TrialState.PRUNED)
-    except (Interrupted, StorageLost, UpdateFinishedTrialError):
+    except (Interrupted, StorageLost, UpdateFinishedTrialError, DiskRefuses):
         raise
     except Exception as error:  # what a library raises concerns this trial; the next one may succeed
         full = full_disk(error, folder)

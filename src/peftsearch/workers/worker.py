@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from peftsearch.core.config import TrialConfig
 from peftsearch.core.errors import Interrupted, OutOfTime, StorageLost, UserError
-from peftsearch.core.files.disk import DiskFull
+from peftsearch.core.files.disk import DiskFull, DiskRefuses
 from peftsearch.core.progress import ShouldStop
 from peftsearch.search.repeated_failure import repeated_failure
 from peftsearch.storage.claims import SpaceExhausted
@@ -97,7 +97,7 @@ def _run_held(
         return task.run(trial, config, Alive(heartbeat.step, ShouldStop(should_stop, heartbeat.reached)))
     except Interrupted:
         put_back(study, trial.number)
-    except DiskFull:
+    except (DiskFull, DiskRefuses):  # the next trial would fail of it too
         put_back(study, trial.number)
         raise
     except UpdateFinishedTrialError:

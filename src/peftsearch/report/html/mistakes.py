@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from peftsearch.core.errors import UserError
 from peftsearch.data.base import documents
 from peftsearch.data.load import open_prepared
 
@@ -43,7 +44,10 @@ def surest_mistakes(stored: StoredStudy, point: Point, measurement: Measurement,
     """
     import numpy as np
 
-    predictions = stored.predictions(point)
+    try:
+        predictions = stored.predictions(point)
+    except UserError as error:  # a damaged file, or a shared place that is away, is no reason to write no report
+        return str(error)
     if predictions is None:
         return "what the trial said of each row is not kept on this machine"
     data = open_prepared(stored.folder, measurement.data_fingerprint)
