@@ -15,7 +15,7 @@ from peftsearch.cli import main
 from peftsearch.optimize.begin import begin, job_of
 from peftsearch.predict.load import load_classifier
 from peftsearch.results import checkpoints
-from peftsearch.results.checkpoints import checkpoint_problems
+from peftsearch.results.checkpoints import checkpoint_problems, fetched
 from peftsearch.results.open import open_results
 from peftsearch.results.stored_study import StoredStudy
 from peftsearch.storage.artifacts.listed import artifacts_of, write_removed
@@ -94,6 +94,13 @@ def test_whatever_is_on_the_front_is_used_on_another_machine_as_it_was_trained(
         here, away = (load_classifier(folder).predict(texts) for folder in (out, twin))
         assert list(here) == list(away)
         assert there.weights(row.point) is not None
+
+
+def test_bringing_weights_is_said_once(there: StoredStudy, root: Path, tmp_path: Path) -> None:
+    row, said = there.best(), list[str]()
+    for _ in range(2):
+        assert fetched(there.study, row.record, tmp_path, said.append) is not None
+    assert said == [f"bringing the weights of {row.point.in_words} from {root}/shared"]
 
 
 def test_views_say_where_weights_are_and_bring_none_of_them(

@@ -77,12 +77,12 @@ def write_export(
     if adapter and record.config is not None:  # before a trial is trained again
         adapter_form_of(record.config, record.point)
     try:
-        kept = _checkpoint(stored, record)
+        kept = _checkpoint(stored, record, say)
     except UserError:
         if retrain is None or record.state == "pruned":
             raise
         retrain(record.point)
-        kept = _checkpoint(stored, record)
+        kept = _checkpoint(stored, record, say)
     if onnx:
         check_method(kept)
     with written_whole(out, overwrite) as folder:
@@ -105,9 +105,9 @@ def _published(config: TrialConfig) -> TrialConfig:
     return replace(config, backbone=public_name(config.backbone), tokenizer=tokenizer)
 
 
-def _checkpoint(stored: StoredStudy, record: Record) -> Checkpoint:
+def _checkpoint(stored: StoredStudy, record: Record, say: Callable[[str], None]) -> Checkpoint:
     weights = stored.folder.weights
-    folder = fetched(stored.study, record, weights) or weights / str(record.point)
+    folder = fetched(stored.study, record, weights, say) or weights / str(record.point)
     problem = checkpoint_problem(folder)
     if problem:
         raise UserError(no_weights(stored, record, problem))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from peftsearch.core.predictions import Predictions
 
 
-def fetched(study: Study, record: Record, weights: Path) -> Path | None:
+def fetched(study: Study, record: Record, weights: Path, say: Callable[[str], None] = lambda _: None) -> Path | None:
     """The folder with the tensors of a point, brought here if they are kept elsewhere; None if they were not kept.
 
     They are brought again if those that are here are damaged.
@@ -35,14 +35,17 @@ def fetched(study: Study, record: Record, weights: Path) -> Path | None:
         study: the study of the point.
         record: the point.
         weights: the folder that holds one folder for each point.
+        say: called with one line before they are brought, which may take minutes.
 
     Raises:
         UserError: the place where they are kept cannot be read, or does not hold what was put there.
     """
     here = weights_of(record, weights)
     place = None if here and checkpoint_problem(here) is None else place_of(study)
-    brought = fetch_weights(study, record, place, weights) if place is not None else None
-    return brought or here
+    if place is None or artifact_of(study, record) is None:
+        return here
+    say(f"bringing the weights of {record.point.in_words} from {place}")
+    return fetch_weights(study, record, place, weights) or here
 
 
 def where_weights_are(study: Study, record: Record, weights: Path) -> str | None:
