@@ -148,6 +148,8 @@ def test_a_worker_has_as_many_cores_as_it_has_threads(nodes: Nodes, monkeypatch:
 
 def test_text_methods_hold_no_gpu(search: Search, nodes: Nodes) -> None:
     """As on one machine: only the last trial of a budget may be a text method's and hold one."""
+    import ray
+
     node, search = nodes.add(cpus=2, gpus=1), search.with_methods(TEXTS)
     with closing(nodes.engine(1, methods=list(search.spec.methods))) as engine:
         assert (engine.gpus, [engine.takes(index) for index in range(engine.capacity(0, 0))]) == (
@@ -155,7 +157,8 @@ def test_text_methods_hold_no_gpu(search: Search, nodes: Nodes) -> None:
             ["texts", "encoders"],
         )
         assert run_workers(search.prepare(), replace(search.job, budget=8), engine) == Outcome("done")
-    nodes.lose(node)
+        nodes.lose(node)
+        until(lambda: "GPU" not in ray.cluster_resources())  # the next test's cluster has none
     found = [(record.config.method, record.worker["device"]) for record in search.records() if record.config]
     assert len(found) == 8
     assert set(found[:-1]) == {("tfidf", "cpu"), ("full", "auto")}
