@@ -51,6 +51,14 @@ def test_one_backbone_s_front_fits_a_terminal_of_eighty_columns() -> None:
     assert all(word in text for word in ("1,234.50", "299,526", "100 %", "query_value"))
 
 
+def test_a_share_of_full_fine_tuning_that_nobody_knows_has_no_column() -> None:
+    """Its parameters are known without it, its time is not."""
+    assert printed(front_table(front([LORA, FULL], OBJECTIVES), OBJECTIVES)).count("vs full") == 2
+    alone = printed(front_table(front([LORA], OBJECTIVES), OBJECTIVES))
+    assert alone.count("vs full") == 1
+    assert "–" not in alone
+
+
 def test_the_backbone_is_told_where_there_are_several() -> None:
     other = complete(1, "lora", 0.5, 10, 1.0, backbone="org/tiny-roberta")
     assert "tiny-roberta" in printed(front_table(front([LORA, FULL, other], OBJECTIVES), OBJECTIVES))

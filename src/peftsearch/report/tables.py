@@ -87,8 +87,9 @@ def front_table(
     for name in objectives:
         table.add_column(objective_heading(find_objective(name)), "number")
     on_test = _on_test_column(table, confirmed)
-    for heading in ("epochs", "params\nvs full", "time\nvs full"):
-        table.add_column(heading, "number")
+    table.add_column("epochs", "number")
+    parameters_share = _share_column(table, "params\nvs full", {row.point: row.parameters_share for row in best})
+    time_share = _share_column(table, "time\nvs full", {row.point: row.time_share for row in best})
     also = _also_column(table, rows, best)
     for row in best:
         table.add_row(
@@ -97,8 +98,8 @@ def front_table(
             *(_value(row, name) for name in objectives),
             *on_test(row.point),
             str(row.measurement.epochs),
-            percent(row.parameters_share),
-            percent(row.time_share),
+            *parameters_share(row.point),
+            *time_share(row.point),
             *also(row.point),
         )
     return table
@@ -209,6 +210,16 @@ def _on_test_column(table: FittedTable, confirmed: Mapping[Point, Confirmed]) ->
         return lambda point: []
     table.add_column(heading_on_test(metric), "number")
     return lambda point: [cell_on_test(confirmed.get(point))]
+
+
+def _share_column(
+    table: FittedTable, heading: str, shares: Mapping[Point, float | None]
+) -> Callable[[Point], list[str]]:
+    """Add a column of shares of full fine-tuning, if one is known; returns what gives its cell."""
+    if all(share is None for share in shares.values()):
+        return lambda point: []
+    table.add_column(heading, "number")
+    return lambda point: [percent(shares[point])]
 
 
 def _also_column(table: FittedTable, rows: Sequence[Row], best: Sequence[Row]) -> Callable[[Point], list[str]]:
