@@ -83,18 +83,20 @@ def without_queues(
     storage: BaseStorage,
     added: Callable[[str], Mapping[str, Any]] | None = None,
     seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
+    told: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
 ) -> BaseStorage:
     """The same storage, whose list of studies has no queues.
 
     Args:
         added: the name of a study → attributes that the storage shows beside the study's own and does not keep.
         seen: what it shows of a trial.
+        told: what it tells of a study's user attributes.
     """
     from peftsearch.storage.connection.patient import PatientStorage
 
     if not isinstance(storage, PatientStorage):
         return storage
-    return storage.showing(lambda name: not is_queue(name), added, seen)
+    return storage.showing(lambda name: not is_queue(name), added, seen, told)
 
 
 def searched_by(queue: Study) -> Study:

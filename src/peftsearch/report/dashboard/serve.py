@@ -13,6 +13,7 @@ from peftsearch.confirm.summary import confirmation
 from peftsearch.core.errors import StorageLost, UserError
 from peftsearch.report.dashboard.artifacts import TrialArtifacts
 from peftsearch.report.dashboard.guard import guarded
+from peftsearch.report.dashboard.legible import legible
 from peftsearch.report.dashboard.note import study_note, trial_note, with_own_words
 from peftsearch.report.dashboard.store import DashboardStore
 from peftsearch.report.figures.interactive import front_figure
@@ -46,7 +47,8 @@ def serve(stored: StoredStudy, port: int, allow_edit: bool = False) -> None:
     from optuna_dashboard import wsgi
 
     artifacts = TrialArtifacts(stored)
-    pages = wsgi(without_queues(stored.storage, artifacts.attributes, artifacts.seen), artifact_store=artifacts)
+    shown = without_queues(stored.storage, artifacts.attributes, artifacts.seen, legible)
+    pages = wsgi(shown, artifact_store=artifacts)
     try:
         # Not `run_server`, which prints a line for every request that the page makes.
         server = make_server(HOST, port, guarded(pages, port, allow_edit), handler_class=_Quiet)

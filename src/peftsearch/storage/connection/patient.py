@@ -46,6 +46,7 @@ class PatientStorage(BaseStorage):
         shown: which studies it lists, by their names.
         added: what it says of the study with a name beside the study's own system attributes.
         seen: what it shows of a trial.
+        told: what a list of studies tells of a study's own user attributes.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class PatientStorage(BaseStorage):
         shown: Callable[[str], bool] = lambda _: True,
         added: Callable[[str], Mapping[str, Any]] | None = None,
         seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
+        told: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> None:
         self.wrapped = wrapped
         self.patience = patience
@@ -64,6 +66,7 @@ class PatientStorage(BaseStorage):
         self._shown = shown
         self._added = added
         self._seen = seen
+        self._told = told
         self._studies: dict[str, int] = {}
 
     set_study_user_attr = _delegate("set_study_user_attr")
@@ -98,8 +101,9 @@ class PatientStorage(BaseStorage):
     def get_all_studies(self) -> list[Any]:
         found: list[Any] = self._patiently(lambda _: self.wrapped.get_all_studies())
         studies = [study for study in found if self._shown(study.study_name)]
-        if self._added:
-            for study in studies:
+        for study in studies:
+            study.user_attrs = self._told(study.user_attrs)
+            if self._added:
                 study.system_attrs = {**study.system_attrs, **self._added(study.study_name)}
         return studies
 
@@ -108,10 +112,11 @@ class PatientStorage(BaseStorage):
         shown: Callable[[str], bool],
         added: Callable[[str], Mapping[str, Any]] | None = None,
         seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
+        told: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> PatientStorage:
-        """The same storage for a page: with the studies that `shown` accepts, what `added` adds, and trials as `seen`
-        shows them."""
-        return PatientStorage(self.wrapped, self.patience, self._reset, shown, added, seen)
+        """The same storage for a page: with the studies that `shown` accepts, what `added` adds, trials as `seen` shows
+        them, and of a study's user attributes what `told` tells."""
+        return PatientStorage(self.wrapped, self.patience, self._reset, shown, added, seen, told)
 
     def get_study_id_from_name(self, study_name: str) -> int:
         found: int = self._patiently(lambda _: self.wrapped.get_study_id_from_name(study_name))
