@@ -9,8 +9,8 @@ one-standard-error rule (Breiman et al., "Classification and Regression Trees", 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from peftsearch.confirm.variance import Floats, Part, SeedVariance, over_rows, reach, standard_error
@@ -96,6 +96,10 @@ class Comparison:
     def seed_variance(self) -> SeedVariance | None:
         """From all trials together; None if none has several seeds."""
         return SeedVariance.estimated({n: scores.values for n, scores in self.trials.items() if scores.random})
+
+    def among(self, points: Collection[Point]) -> Comparison:
+        """The same for those of these trials that were measured, compared with one another alone."""
+        return replace(self, trials={trial: scores for trial, scores in self.trials.items() if trial in points})
 
     def interval(self, trial: Point) -> Interval:
         """What the trial would score with other rows and other seeds."""

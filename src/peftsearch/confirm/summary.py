@@ -171,8 +171,7 @@ def _compared(stored: StoredStudy, rows: Sequence[Confirmed], metric: str) -> li
     found = comparison(metric, runs, {row.point: row.config.method for row in rows})
     if found is None:
         return list(rows)
-    trials = {point: scores for point, scores in found.trials.items() if point != REFERENCE_POINT}
-    among = replace(found, trials=trials)
+    among = found.among(found.trials.keys() - {REFERENCE_POINT})
     return [
         replace(
             row,

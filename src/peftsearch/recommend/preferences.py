@@ -8,7 +8,7 @@ so that the same trials always give the same order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -106,9 +106,7 @@ def _compared(ranked: Sequence[Candidate]) -> Comparison | None:
     """The comparison of these confirmed trials with one another; None if their runs have not kept rows."""
     confirmed = {candidate.point: candidate.confirmed for candidate in ranked if candidate.confirmed}
     compared = next((row.comparable for row in confirmed.values() if row.comparable), None)
-    if compared is None:
-        return None
-    return replace(compared, trials={n: scores for n, scores in compared.trials.items() if n in confirmed})
+    return compared.among(confirmed) if compared else None
 
 
 def _sorted(pool: Sequence[Candidate], by: Judged, *names: str) -> list[Candidate]:

@@ -13,7 +13,7 @@ from peftsearch.core.objectives import find_objective
 from peftsearch.core.points import Point
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.tables import trials_beginning
-from peftsearch.results.formatting import count_in_words, objective_in_words, objective_label
+from peftsearch.results.formatting import count_in_words, enumerated, objective_in_words, objective_label
 from peftsearch.storage.confirm_queue import REFERENCE_POINT
 from peftsearch.storage.confirmations import SeedRun
 
@@ -108,8 +108,9 @@ def _best(found: Confirmation) -> Iterator[str]:
         difference = row.behind(best) if row is not best else None
         if difference:
             said = f"{row.point.in_words} minus {best.point.in_words} on test: {_signed(found, difference)}"
-            among = f" for these two alone; among {len(found.measured)} trials, chance can do as much"
-            yield said + among * bool(difference.told_apart)
+            if difference.told_apart:
+                said += f" for these two alone; among {len(found.measured)} trials, chance can do as much"
+            yield said
 
 
 def _cheapest(found: Confirmation) -> Iterator[str]:
@@ -182,8 +183,7 @@ def _trials(points: Sequence[Point]) -> str:
 
 
 def _list(points: Sequence[Point]) -> str:
-    *first, last = map(str, points)
-    return f"{', '.join(first)} and {last}" if first else last
+    return enumerated(map(str, points))
 
 
 def _range(metric: str, found: Interval | None) -> str:

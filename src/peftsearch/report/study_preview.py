@@ -10,7 +10,13 @@ from peftsearch.core.front.tolerance import margins_of
 from peftsearch.core.objectives import positive_class
 from peftsearch.report.fitted_table import FittedTable
 from peftsearch.report.paragraph import Paragraph, tied
-from peftsearch.results.formatting import backbone_in_words, dimension_in_words, percent, tolerance_in_words
+from peftsearch.results.formatting import (
+    backbone_in_words,
+    dimension_in_words,
+    enumerated,
+    percent,
+    tolerance_in_words,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -106,9 +112,7 @@ def _learnt(spec: StudySpec) -> str:
     methods = [baseline.method for baseline in spec.baselines if baseline.learnt]
     if not methods:
         return ""
-    *others, last = dict.fromkeys(methods)
-    those = f"{', '.join(others)} and {last}" if others else last
-    noun = "configuration" if len(methods) == 1 else "configurations"
+    those, noun = enumerated(dict.fromkeys(methods)), "configuration" if len(methods) == 1 else "configurations"
     return f"; then {len(methods)} {noun} of {those} that did well on recorded learning curves"
 
 

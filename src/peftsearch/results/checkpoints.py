@@ -42,10 +42,8 @@ def fetched(study: Study, record: Record, weights: Path, say: Callable[[str], No
     """
     here = weights_of(record, weights)
     place = None if here and checkpoint_problem(here) is None else place_of(study)
-    if place is None or artifact_of(study, record) is None:
-        return here
-    say(f"bringing the weights of {record.point.in_words} from {place}")
-    return fetch_weights(study, record, place, weights) or here
+    brought = fetch_weights(study, record, place, weights, say) if place is not None else None
+    return brought or here
 
 
 def where_weights_are(study: Study, record: Record, weights: Path) -> str | None:

@@ -83,6 +83,16 @@ def objective_with_unit(name: str, value: float, measured: Measurement | None = 
     return f"{words} trainable {unit}" if unit == "parameters" else f"{objective_label(name)} {words} {unit}"
 
 
+def enumerated(words: Iterable[str]) -> str:
+    """At least one word, within a sentence.
+
+    >>> enumerated(["lora"]), enumerated(["full", "lora", "probe"])
+    ('lora', 'full, lora and probe')
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def scaled_mark(name: str, measured: Measurement | None) -> str:
     """What stands before a value that was not measured in the seconds in which it is shown; empty before others."""
     scaled = measured is not None and measured.scaled_by is not None

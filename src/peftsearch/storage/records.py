@@ -227,7 +227,7 @@ def record(trial: FrozenTrial, read: Reading) -> Record:
 
 
 def _as_written(trial: FrozenTrial, read: Reading) -> Record:
-    raw = trial.user_attrs
+    raw, worker = trial.user_attrs, attributes.worker_of(trial)
     config, measured = raw.get(attributes.CONFIG), raw.get(attributes.MEASUREMENT)
     measurement = Measurement.from_dict(measured) if measured else None
     so_far = raw.get(attributes.SO_FAR)
@@ -245,12 +245,12 @@ def _as_written(trial: FrozenTrial, read: Reading) -> Record:
         baseline=raw.get(attributes.BASELINE),
         starting_point=raw.get(attributes.BASELINE) is not None or bool(raw.get(attributes.DEFAULT)),
         retry_of=raw.get(attributes.RETRY_OF),
-        worker=attributes.worker_of(trial),
+        worker=worker,
         heartbeat=attributes.heartbeat_of(trial),
         last_step=attributes.progress_of(trial).get("last_step"),
         slowest_step=attributes.progress_of(trial).get("slowest_step"),
         at=attributes.step_of(trial),
-        whole_pass=read.scale.whole_pass(attributes.worker_of(trial).get(TIMED_IN)),
+        whole_pass=read.scale.whole_pass(worker.get(TIMED_IN)),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         params=trial.params,

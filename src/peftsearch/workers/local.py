@@ -113,9 +113,7 @@ class LocalEngine:
         return self.packing.workers + self._beside
 
     def takes(self, index: int) -> Takes:
-        if not self._beside:
-            return "all"
-        return "texts" if index < self._beside else "encoders"
+        return takes_at(index, self.without_gpu)
 
     def _named(self, index: int) -> str:
         """What the log of a worker is called."""
@@ -211,6 +209,13 @@ def single_worker(methods: Collection[str], module: str = WORKER) -> LocalEngine
     """
     name = re.sub(r"[^\w.-]", "-", f"{socket.gethostname()}-{os.getpid()}")
     return replace(local_engine(1, module=module, methods=methods), name=name)
+
+
+def takes_at(index: int, without_gpu: WithoutGpu) -> Takes:
+    """What the worker at a place takes in an engine with GPUs, or with none."""
+    if without_gpu != "texts":
+        return "all"
+    return "encoders" if index else "texts"
 
 
 def chosen_threads() -> int | None:

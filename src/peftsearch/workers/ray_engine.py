@@ -20,7 +20,7 @@ from peftsearch.storage.liveness.worker_identity import host
 from peftsearch.storage.takes import Takes
 from peftsearch.workers.engine import Ended, Wanted
 from peftsearch.workers.job import Job, WorkerReport
-from peftsearch.workers.local import LocalEngine, LocalWorker, WithoutGpu, chosen_threads, needs_no_gpu
+from peftsearch.workers.local import LocalEngine, LocalWorker, WithoutGpu, chosen_threads, needs_no_gpu, takes_at
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -191,9 +191,7 @@ class RayEngine:
         return self.workers + (self.without_gpu == "texts")
 
     def takes(self, index: int) -> Takes:
-        if self.without_gpu != "texts":
-            return "all"
-        return "encoders" if index else "texts"
+        return takes_at(index, self.without_gpu)
 
     def start(self, job: Job, index: int) -> RayWorker:
         """Ask for an actor.

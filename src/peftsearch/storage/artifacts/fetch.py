@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -31,12 +31,15 @@ def artifact_of(study: Study, record: Record) -> Artifact | None:
     return next((there[name] for name in names_of(record) if name in there), None)
 
 
-def fetch_weights(study: Study, record: Record, place: str, weights: Path) -> Path | None:
+def fetch_weights(
+    study: Study, record: Record, place: str, weights: Path, say: Callable[[str], None] = lambda _: None
+) -> Path | None:
     """Bring the weights of a point into this machine's folder of weights.
 
     Args:
         place: where they are kept for all machines.
         weights: the folder that holds a folder for each point.
+        say: called with one line before they are brought.
 
     Returns:
         The checkpoint's own folder, which may be that of the trial's best epoch; None if the store has none.
@@ -49,6 +52,7 @@ def fetch_weights(study: Study, record: Record, place: str, weights: Path) -> Pa
     if artifact is None:
         return None
     checkpoint = weights / str(artifact.point)
+    say(f"bringing the weights of {record.point.in_words} from {place}")
 
     def check(unpacked: Path) -> None:
         """What a configuration names is loaded, so it must be what the storage says: others may write to the place."""
